@@ -1,0 +1,56 @@
+// Files as checkpoints need them: an interface, the real one, and (fault_file_system.h) one that fails where a test says.
+//
+// All functions throw Error on failure, with the path as its place and the system's reason in words.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lockstep {
+
+/// A file open for writing. Not thread-safe. The destructor closes without a word; call Close to learn of errors.
+class WritableFile {
+ public:
+  virtual ~WritableFile() = default;
+  virtual void Append(std::span<const std::byte> bytes) = 0;
+  /// Makes what was appended durable (fsync).
+  virtual void Sync() = 0;
+  virtual void Close() = 0;
+};
+
+/// A file open for reading at any place. Thread-safe.
+class ReadableFile {
+ public:
+  virtual ~ReadableFile() = default;
+  virtual uint64_t size() const = 0;
+  /// Fills `bytes` from `offset`; a file that ends before is an error.
+  virtual void ReadAt(uint64_t offset, std::span<std::byte> bytes) const = 0;
+};
+
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+
+  virtual std::unique_ptr<WritableFile> Create(const std::string& path) = 0;  ///< truncates
+  virtual std::unique_ptr<ReadableFile> Open(const std::string& path) = 0;
+  virtual bool Exists(const std::string& path) = 0;
+  virtual std::vector<std::string> List(const std::string& folder) = 0;  ///< names, sorted; empty where it is missing
+  virtual void CreateFolders(const std::string& path) = 0;
+  virtual void Rename(const std::string& from, const std::string& to) = 0;
+  virtual void RemoveAll(const std::string& path) = 0;  ///< a missing path is no error
+  virtual void SyncFolder(const std::string& path) = 0;
+
+  /// The real one.
+  static FileSystem& Real();
+};
+
+std::string ReadWholeFile(FileSystem& files, const std::string& path);
+/// Writes `path` so that it is whole or not there at all, and durable: temporary name, fsync, rename, fsync of the folder.
+void WriteFileAtomically(FileSystem& files, const std::string& path, std::string_view bytes);
+
+}  // namespace lockstep

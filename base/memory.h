@@ -1,0 +1,38 @@
+// Buffers whose alignment is the same for every lane, rank and arena: kernels pick code paths by alignment, and so bits.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+namespace lockstep {
+
+/// Every buffer that kernels touch starts at a multiple of this: a page.
+inline constexpr size_t kBufferAlignment = 4096;
+/// Values inside an arena start at multiples of this: a cache line, and an AVX-512 register.
+inline constexpr size_t kValueAlignment = 64;
+
+constexpr size_t AlignUp(size_t value, size_t alignment) { return (value + alignment - 1) / alignment * alignment; }
+
+/// Zeroed memory aligned to kBufferAlignment, in huge pages where the system gives them (madvise). Movable, not copyable.
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(size_t bytes);
+  Buffer(Buffer&&) noexcept;
+  Buffer& operator=(Buffer&&) noexcept;
+  ~Buffer();
+
+  std::byte* data() const { return data_; }
+  size_t size() const { return size_; }
+  template <typename T>
+  std::span<T> As() const {
+    return {reinterpret_cast<T*>(data_), size_ / sizeof(T)};
+  }
+
+ private:
+  std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace lockstep

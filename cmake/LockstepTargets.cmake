@@ -1,0 +1,53 @@
+# One library per folder, with the flags that the bits depend on.
+
+add_library(lockstep_flags INTERFACE)
+target_include_directories(lockstep_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/proto)
+# No contraction, no fast-math, no -march: arithmetic is pinned. errno and traps decide no bits, and vectorisation needs them off.
+target_compile_options(lockstep_flags INTERFACE -ffp-contract=off -fno-math-errno -fno-trapping-math -Wall -Wextra -Werror
+                                                $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi>)
+if(LOCKSTEP_SANITIZE)
+  target_compile_options(lockstep_flags INTERFACE -fsanitize=${LOCKSTEP_SANITIZE} -fno-omit-frame-pointer -g)
+  target_link_options(lockstep_flags INTERFACE -fsanitize=${LOCKSTEP_SANITIZE})
+endif()
+if(LOCKSTEP_FUZZERS)
+  target_compile_options(lockstep_flags INTERFACE -fsanitize=fuzzer-no-link,address,undefined -g)
+  target_link_options(lockstep_flags INTERFACE -fsanitize=address,undefined)
+endif()
+
+# lockstep_library(NAME SOURCES ... PROTOS ... DEPS ...): the library of one folder. PROTOS lie beside the code that reads them.
+function(lockstep_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PROTOS;DEPS" ${ARGN})
+  set(generated)
+  foreach(proto ${ARG_PROTOS})
+    file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/${proto})
+    string(REGEX REPLACE "\\.proto$" ".pb" stem ${PROJECT_BINARY_DIR}/proto/${path})
+    add_custom_command(
+      OUTPUT ${stem}.h ${stem}.cc
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/proto
+      COMMAND protobuf::protoc -I ${PROJECT_SOURCE_DIR} --cpp_out=${PROJECT_BINARY_DIR}/proto ${PROJECT_SOURCE_DIR}/${path}
+      DEPENDS ${PROJECT_SOURCE_DIR}/${path}
+      VERBATIM)
+    list(APPEND generated ${stem}.h ${stem}.cc)
+    set_source_files_properties(${stem}.cc PROPERTIES COMPILE_OPTIONS "-O1;-w")
+  endforeach()
+  add_library(${name} STATIC ${ARG_SOURCES} ${generated})
+  target_link_libraries(${name} PUBLIC lockstep_flags ${ARG_DEPS})
+  if(ARG_PROTOS)
+    target_link_libraries(${name} PUBLIC protobuf::libprotobuf)
+  endif()
+endfunction()
+
+# lockstep_test(NAME SOURCES ... DEPS ... [LABELS ...] [TIMEOUT s]): a GoogleTest program, and a test of its name.
+function(lockstep_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gtest_main GTest::gmock)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()

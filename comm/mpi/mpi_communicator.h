@@ -1,0 +1,18 @@
+// The communicator of real jobs: Open MPI 4 and 5, or any MPI 3. The only folder that includes <mpi.h>.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "comm/communicator.h"
+
+namespace lockstep::comm {
+
+/// Starts MPI (THREAD_FUNNELED) and orders ranks by (host, local rank). REQUIRES: called once, on the thread that will
+/// communicate. MPI_Finalize runs in the destructor, unless an Abort went before.
+std::unique_ptr<Communicator> StartMpi();
+
+/// "Open MPI 4.1.4": without starting MPI.
+std::string MpiDescription();
+
+}  // namespace lockstep::comm

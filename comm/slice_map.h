@@ -1,0 +1,46 @@
+// Who owns what: buckets are contiguous runs of an arena, each cut into one slice per rank, in whole chunks. Pure functions,
+// the same on every rank.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace lockstep::comm {
+
+/// Elements of an arena that are summed, hashed and owned together. Global norms add chunk sums in index order; slice and
+/// bucket edges are chunk edges (or the arena's end).
+inline constexpr int64_t kChunkElements = 4096;
+
+/// Elements [begin, end) of the arena.
+struct ElementRange {
+  int64_t begin = 0;
+  int64_t end = 0;
+
+  int64_t size() const { return end - begin; }
+  friend bool operator==(const ElementRange&, const ElementRange&) = default;
+};
+
+class SliceMap {
+ public:
+  /// Buckets tile [0, buckets.back().end) and begin at chunk edges.
+  SliceMap(std::vector<ElementRange> buckets, int world_size);
+
+  int buckets() const { return static_cast<int>(buckets_.size()); }
+  int world_size() const { return world_size_; }
+  const ElementRange& bucket(int bucket) const { return buckets_[static_cast<size_t>(bucket)]; }
+  /// The part of `bucket` that `rank` owns; may be empty. Whole chunks, dealt in rank order, lengths differ by at most one
+  /// chunk; which ranks get the longer slices rotates with the bucket, so that small buckets don't all fall to rank 0.
+  ElementRange slice(int bucket, int rank) const;
+  /// Owned elements of `rank` over all buckets.
+  int64_t owned(int rank) const;
+
+ private:
+  std::vector<ElementRange> buckets_;
+  int world_size_;
+};
+
+/// Cuts an arena of `elements` into buckets of about `target` elements (a multiple of kChunkElements).
+std::vector<ElementRange> CutBuckets(int64_t elements, int64_t target);
+
+}  // namespace lockstep::comm

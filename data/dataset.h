@@ -1,0 +1,56 @@
+// A Dataset answers how many samples there are, what they look like, what all its bytes hash to, and what one sample is.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/shape.h"
+
+namespace lockstep::data {
+
+/// One named tensor of a sample, e.g. "image" u8 [28, 28, 1] (height, width, channels), "label" i32 [], "target" f32 [3],
+/// "features" f32 [13]. Dimensions that vary between samples are -1.
+struct Field {
+  std::string name;
+  DType dtype;
+  Shape shape;
+};
+
+/// The tensors of one sample, in the order of Dataset::fields(). Reading into a Sample reuses its memory.
+struct Sample {
+  struct Tensor {
+    Shape shape;
+    std::vector<std::byte> bytes;
+
+    template <typename T>
+    std::span<T> As() {
+      return {reinterpret_cast<T*>(bytes.data()), bytes.size() / sizeof(T)};
+    }
+    template <typename T>
+    std::span<const T> As() const {
+      return {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)};
+    }
+  };
+  std::vector<Tensor> tensors;
+};
+
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+
+  virtual uint64_t size() const = 0;
+  virtual std::span<const Field> fields() const = 0;
+  /// Number of classes of "label", 0 where there is no label.
+  virtual int classes() const { return 0; }
+  /// A hash of everything that read() can return, with the format's name and parameters, never with paths. A full hash up to
+  /// 1 GiB; the same on every rank that sees the same bytes.
+  virtual uint64_t fingerprint() const = 0;
+  /// Sample `id` (0 <= id < size()) of epoch `epoch` (formats whose samples differ between epochs use it). Thread-safe.
+  /// Throws Error(kData) naming file and record.
+  virtual void Read(uint64_t epoch, uint64_t id, Sample& sample) const = 0;
+};
+
+}  // namespace lockstep::data

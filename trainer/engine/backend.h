@@ -1,0 +1,50 @@
+// What a backend offers the engine: kernels, prepared once with resolved addresses, and run again and again.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "trainer/graph/graph.h"
+
+namespace lockstep::engine {
+
+/// A prepared op: Run reads and writes the addresses given when it was prepared. Nothing is allocated or decided in Run.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  virtual void Run() = 0;
+};
+
+/// The addresses of an op's operands. Absent operands are nullptr.
+struct Operands {
+  std::vector<const void*> inputs;
+  std::vector<void*> outputs;
+  /// By input: the packed copy of a parameter, where the backend asked for one; else nullptr.
+  std::vector<const void*> packed;
+  /// Private scratch memory, aligned to kBufferAlignment; its content does not survive the run.
+  std::byte* workspace = nullptr;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string_view name() const = 0;
+
+  /// Whether this backend has a kernel for `kind`.
+  virtual bool Supports(graph::OpKind kind) const = 0;
+  /// Bytes of scratch that the op's kernel needs.
+  virtual size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) = 0;
+  /// Bytes of the packed copy that the kernel of `op` reads instead of parameter input `input`; 0: it reads the arena.
+  /// Decided by shapes, never by timing.
+  virtual size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input) = 0;
+  /// Copies the parameter at `plain` (arena layout) to `packed`; run once per step.
+  virtual std::unique_ptr<Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input, const void* plain,
+                                              void* packed) = 0;
+  /// Called on the thread that will run the kernel, or one prepared alike (PrepareComputeThread).
+  virtual std::unique_ptr<Kernel> Prepare(const graph::Graph& graph, const graph::Op& op, const Operands& operands) = 0;
+};
+
+}  // namespace lockstep::engine

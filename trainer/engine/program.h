@@ -1,0 +1,112 @@
+// A Program: a model compiled for one lane, one mode and one batch: kernels in order, over a planned activation arena.
+//
+// Compile runs the passes and plans memory (ProgramPlan: immutable, shared by all executors of a rank). Each executor then
+// makes its own Program from it: kernels with resolved addresses into its own activation arena and gradient arena. Packed
+// copies of weights are made once per step for all executors of the rank (PackedWeights).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/memory.h"
+#include "trainer/engine/backend.h"
+#include "trainer/engine/parameter_layout.h"
+#include "trainer/graph/builder.h"
+#include "trainer/graph/graph.h"
+#include "trainer/graph/step_block.h"
+#include "trainer/passes/passes.h"
+
+namespace lockstep::engine {
+
+/// Elements [begin, end) of the gradient arena that become ready together.
+struct BucketRange {
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+struct CompileOptions {
+  graph::Mode mode = graph::Mode::kTrain;
+  std::set<std::string> frozen;          ///< parameters without gradient
+  std::vector<BucketRange> buckets;      ///< of the gradient arena (kTrain)
+  std::string dump_folder;               ///< where not empty: a .dot file after each pass
+};
+
+class ProgramPlan {
+ public:
+  graph::Graph graph;
+  passes::MemoryPlan memory;
+  size_t workspace_bytes = 0;
+
+  struct PackedOperand {
+    int op = 0, input = 0;
+    size_t offset = 0;  ///< in the packed arena
+  };
+  std::vector<PackedOperand> packed;
+  size_t packed_bytes = 0;
+
+  /// buckets_after[i]: the buckets that are ready after op i: every gradient and statistic in them is written, and no later
+  /// op reads their weights.
+  std::vector<std::vector<int>> buckets_after;
+  std::vector<int> buckets_at_start;  ///< those that no op touches (frozen parameters)
+
+  double flops = 0;  ///< of one run
+};
+
+/// Throws Error(kUsage) for graphs that don't fit, Error(kInternal) for ops that the backend lacks.
+ProgramPlan Compile(const graph::Graph& model, const ParameterLayout& layout, Backend& backend, const CompileOptions& options);
+
+/// The packed copies of one rank, shared by its executors.
+class PackedWeights {
+ public:
+  PackedWeights(const ProgramPlan& plan, const ParameterLayout& layout, Backend& backend, const float* parameters);
+
+  /// Kernels that each pack one operand; any thread may run any of them, once per step, before any program of the step.
+  int count() const { return static_cast<int>(kernels_.size()); }
+  void Pack(int index) { kernels_[static_cast<size_t>(index)]->Run(); }
+  const std::byte* data() const { return memory_.data(); }
+
+ private:
+  Buffer memory_;
+  std::vector<std::unique_ptr<Kernel>> kernels_;
+};
+
+class Program {
+ public:
+  struct Bindings {
+    const float* parameters = nullptr;  ///< the parameter arena
+    float* gradients = nullptr;         ///< the gradient arena of this executor: lane gradients and lane statistics
+    const PackedWeights* packed = nullptr;
+    std::span<std::byte> arena;      ///< at least plan.memory.bytes; all programs of an executor share one
+    std::span<std::byte> workspace;  ///< at least plan.workspace_bytes
+  };
+  Program(std::shared_ptr<const ProgramPlan> plan, const ParameterLayout& layout, Backend& backend, const Bindings& bindings);
+
+  const ProgramPlan& plan() const { return *plan_; }
+  /// The memory of an input, to be filled before Run: kBufferAlignment-aligned. Empty where the graph has no such input.
+  std::span<std::byte> input(const std::string& name);
+  graph::StepBlock& step_block() { return *step_block_; }
+
+  /// Runs all kernels in order. `on_bucket(k)` is called as soon as bucket k is ready; may be null.
+  void Run(const std::function<void(int bucket)>& on_bucket);
+
+  /// After Run, in the order of graph.losses and graph.counters.
+  double loss(int index) const;
+  int64_t counter(int index) const;
+  /// After Run: a named output; valid until the next Run of any program over the same arena.
+  std::span<const std::byte> output(const std::string& name) const;
+
+ private:
+  void* Address(graph::ValueId id) const;
+
+  std::shared_ptr<const ProgramPlan> plan_;
+  std::vector<Buffer> inputs_;
+  std::vector<void*> addresses_;  ///< by ValueId
+  std::unique_ptr<graph::StepBlock> step_block_;
+  std::vector<std::unique_ptr<Kernel>> kernels_;
+};
+
+}  // namespace lockstep::engine

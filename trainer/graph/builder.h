@@ -1,0 +1,103 @@
+// Builds forward graphs: each call appends an op, infers its shapes, and returns its result. Parameters are created with
+// their initialisation; names follow PyTorch's ("conv1.weight", "layer1.0.bn1.running_mean").
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "trainer/graph/graph.h"
+
+namespace lockstep::graph {
+
+/// How a parameter or statistic starts: value + deviation * (a standard normal from the parameter's own random stream).
+struct Initializer {
+  float value = 0;
+  float deviation = 0;
+};
+
+/// Whether weight decay applies, and what else the optimizer must know of a parameter.
+struct ParameterInfo {
+  ValueId value = kNoValue;
+  Initializer initializer;
+  bool decay = true;  ///< false for biases and norms
+};
+
+enum class Mode : uint8_t {
+  kTrain,     ///< dropout and batch statistics; losses and counters
+  kEvaluate,  ///< running statistics; losses and counters
+  kInfer,     ///< running statistics; outputs only
+};
+
+class Builder {
+ public:
+  Builder(Mode mode, int64_t batch) : mode_(mode), batch_(batch) {}
+
+  Mode mode() const { return mode_; }
+  int64_t batch() const { return batch_; }
+  const Shape& shape(ValueId value) const { return graph_.value(value).shape; }
+
+  /// An input of shape [batch, shape...].
+  ValueId Input(const std::string& name, const Shape& shape, DType dtype);
+  ValueId Parameter(const std::string& name, const Shape& shape, Initializer initializer, bool decay);
+  ValueId Statistic(const std::string& name, const Shape& shape, float start);
+
+  /// x [batch, in] -> [batch, out]. Parameters name.weight [out, in] and, with `bias`, name.bias [out].
+  ValueId Linear(ValueId x, const std::string& name, int64_t out, bool bias, Initializer weight);
+  /// x [batch, h, w, in] -> [batch, h', w', out].
+  ValueId Conv2d(ValueId x, const std::string& name, int64_t out, int kernel, int stride, int padding, int groups, bool bias,
+                 Initializer weight);
+  ValueId MaxPool2d(ValueId x, int kernel, int stride, int padding);
+  ValueId AveragePool2d(ValueId x, int kernel, int stride, int padding);
+  /// [batch, h, w, c] -> [batch, c].
+  ValueId GlobalAveragePool(ValueId x);
+  /// Normalises over all but the last dimension. Parameters name.weight, name.bias; statistics name.running_mean,
+  /// name.running_var.
+  ValueId BatchNorm(ValueId x, const std::string& name, float epsilon, float momentum, float weight_start);
+  /// Normalises over the last dimension. Parameters name.weight, name.bias.
+  ValueId LayerNorm(ValueId x, const std::string& name, float epsilon);
+  ValueId Activate(ValueId x, Activation activation);
+  /// Nothing in kEvaluate and kInfer.
+  ValueId Dropout(ValueId x, float probability);
+  ValueId Add(ValueId a, ValueId b);
+  ValueId Reshape(ValueId x, const Shape& shape);
+  /// [batch, h, w, c] -> [batch, c * h * w], channels first, as PyTorch flattens NCHW; [batch, n] stays.
+  ValueId Flatten(ValueId x);
+  /// Keeps every `stride`-th row and column and appends zero channels: ResNet's option A shortcut.
+  ValueId PadChannels(ValueId x, int stride, int64_t channels);
+
+  /// Adds the loss "loss" = sum over rows of cross entropy of logits [batch, classes] with input "label" i32 [batch]; rows
+  /// of label -1 don't count. Adds the counter "correct".
+  void SoftmaxCrossEntropy(ValueId logits, float label_smoothing);
+  /// Adds the loss "loss" = sum over rows of the mean over columns of (prediction - target)^2, with inputs "target" f32
+  /// [batch, k] and "mask" f32 [batch].
+  void MeanSquaredError(ValueId prediction);
+  void Output(const std::string& name, ValueId value);
+
+  const std::vector<ParameterInfo>& parameter_infos() const { return infos_; }
+  /// The finished graph.
+  Graph Finish();
+
+ private:
+  ValueId NewValue(Value value);
+  ValueId StepBlockValue();
+  std::vector<ValueId> Append(OpKind kind, std::vector<ValueId> inputs, Attributes attributes, const std::string& name);
+
+  Mode mode_;
+  int64_t batch_;
+  Graph graph_;
+  std::vector<ParameterInfo> infos_;
+  ValueId step_block_ = kNoValue;
+  uint32_t next_layer_key_ = 1;
+  std::map<OpKind, int> counts_;
+};
+
+/// A function that builds a model: the same parameters in the same order whatever mode and batch.
+/// Result: the graph, and what the optimizer and the initialisation must know of its parameters.
+struct Model {
+  Graph graph;
+  std::vector<ParameterInfo> parameters;
+};
+
+}  // namespace lockstep::graph

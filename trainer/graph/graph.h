@@ -1,0 +1,178 @@
+// The graph: values and ops in topological order. A model is built once as a forward graph (builder.h); passes turn it into
+// the graph of one lane's training step or of inference, and the engine compiles that into a program.
+//
+// Layout conventions, the same for all backends:
+//   images       [batch, height, width, channels]      (NHWC)
+//   linear       weight [out, in], y = x weight^T + bias
+//   convolution  weight [out channels, in channels / groups, kernel height, kernel width], as PyTorch names and stores it
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/shape.h"
+
+namespace lockstep::graph {
+
+using ValueId = int32_t;
+inline constexpr ValueId kNoValue = -1;
+
+enum class Role : uint8_t {
+  kInput,       ///< what the loader delivers: "image", "label", ...
+  kStepBlock,   ///< the StepBlock (step_block.h) of this step and lane
+  kParameter,   ///< trained; lies in the parameter arena
+  kStatistic,   ///< a running statistic (batch norm); lies in the parameter arena behind the parameters, read by evaluation
+  kActivation,  ///< everything computed; lies in the activation arena
+};
+
+struct Value {
+  std::string name;
+  Shape shape;
+  DType dtype = DType::kF32;
+  Role role = Role::kActivation;
+};
+
+/// What there is to compute. Operands in order; [..] shapes; `?` marks operands that may be absent (kNoValue).
+/// n: rows of the batch; losses and counters are scalars.
+enum class OpKind : uint8_t {
+  // Forward.
+  kLinear,             ///< x [.., in], weight [out, in], bias? [out] -> y [.., out] = act(x weight^T + bias)
+  kConv2d,             ///< x [n, h, w, c], weight [o, c / groups, kh, kw], bias? [o] -> y [n, h', w', o] = act(conv + bias)
+  kMaxPool2d,          ///< x [n, h, w, c] -> y [n, h', w', c], index? u8: y's place in its window, row-major, the first of equals
+  kAveragePool2d,      ///< x [n, h, w, c] -> y [n, h', w', c]: the mean over the cells of the window that lie in the image
+  kGlobalAveragePool,  ///< x [n, h, w, c] -> y [n, c]
+  kBatchNormTrain,     ///< x [.., c], weight [c], bias [c] -> y, mean [c], variance [c] (unbiased), inv_std [c] (of the biased one)
+  kBatchNormInfer,     ///< x [.., c], weight [c], bias [c], running_mean [c], running_var [c] -> y
+  kLayerNorm,          ///< x [.., c], weight [c], bias [c] -> y, mean? [..], inv_std? [..]
+  kActivation,         ///< x -> y
+  kDropout,            ///< x [n, ..], step_block -> y: row r keeps element e where RandomStream{seed, step, layer key,
+                       ///< first_sample + r}.Uniform(e) >= probability, and divides it by 1 - probability
+  kAdd,                ///< a, b -> y = act(a + b), same shapes
+  kReshape,            ///< x -> y, the same bytes
+  kFlatten,            ///< x [n, h, w, c] -> y [n, c * h * w], channels first
+  kPadChannels,        ///< x [n, h, w, c] -> y [n, ceil(h / stride), ceil(w / stride), channels]: every stride-th cell, new channels 0
+  kSoftmaxCrossEntropy,  ///< logits [n, c], label i32 [n] -> sum f64 [], lse [n] (log of the sum of exponentials); rows with
+                         ///< label -1 add nothing. The target is 1 - s on the label plus s / c everywhere.
+  kMeanSquaredError,     ///< prediction [n, k], target [n, k], mask [n] -> sum f64 [] of mask * mean over k of squares
+  kCountCorrect,         ///< logits [n, c], label i32 [n] -> count i64 []: rows whose first largest logit is the label's
+  // Gradients. dy has y's shape; results have the shape of what they are the gradient of.
+  kLinearInputGrad,        ///< dy, weight -> dx
+  kLinearWeightGrad,       ///< dy, x -> dweight, dbias?
+  kConv2dInputGrad,        ///< dy, weight -> dx
+  kConv2dWeightGrad,       ///< dy, x -> dweight, dbias?
+  kMaxPool2dGrad,          ///< dy, index -> dx
+  kAveragePool2dGrad,      ///< dy -> dx
+  kGlobalAveragePoolGrad,  ///< dy -> dx
+  kBatchNormGrad,          ///< dy, x, weight, mean, inv_std, y? (where an activation is fused) -> dx, dweight, dbias
+  kLayerNormGrad,          ///< dy, x, weight, mean, inv_std -> dx, dweight, dbias
+  kActivationGrad,         ///< dy, v -> dx; v is y for relu, tanh and sigmoid, x for gelu (the erf form) and silu
+  kDropoutGrad,            ///< dy, step_block -> dx
+  kFlattenGrad,            ///< dy -> dx
+  kPadChannelsGrad,        ///< dy -> dx
+  kSoftmaxCrossEntropyGrad,  ///< logits, label, lse, step_block -> dlogits = (softmax - target) * loss_scale[loss]; 0 for label -1
+  kMeanSquaredErrorGrad,     ///< prediction, target, mask, step_block -> dprediction = 2 / k (p - t) * mask * loss_scale[loss]
+  kCount,
+};
+
+enum class Activation : uint8_t { kNone, kRelu, kGelu, kSilu, kTanh, kSigmoid };
+
+// What an op needs to know beyond its operands' shapes.
+
+struct NoAttributes {};
+struct LinearAttributes {
+  Activation activation = Activation::kNone;  ///< fused: applied to the result
+};
+struct Conv2dAttributes {
+  int stride = 1, padding = 0, groups = 1;
+  Activation activation = Activation::kNone;  ///< fused: applied to the result
+  Shape result;                               ///< gradient ops: the shape of x, or of weight
+};
+struct Pool2dAttributes {
+  int kernel = 2, stride = 2, padding = 0;  ///< padded cells don't count in averages
+  Shape result;                             ///< gradient ops: the shape of x
+};
+struct PadChannelsAttributes {
+  int stride = 1;
+  int64_t channels = 0;
+  Shape result;  ///< the gradient op: the shape of x
+};
+struct NormAttributes {
+  float epsilon = 1e-5f;
+  Activation activation = Activation::kNone;  ///< fused: applied to the result (batch norm; kNone or kRelu)
+};
+struct ActivationAttributes {  // kActivation, kActivationGrad, kAdd (kNone or kRelu)
+  Activation activation = Activation::kRelu;
+};
+struct DropoutAttributes {
+  float probability = 0;   ///< of a zero
+  uint32_t layer_key = 0;  ///< given when the graph is built, before any pass
+};
+struct LossAttributes {
+  float label_smoothing = 0;
+  int loss = 0;  ///< its index in Graph::losses, and so in StepBlock::loss_scale
+};
+struct ReshapeAttributes {  // kReshape, and gradients of global pooling and flatten
+  Shape shape;  ///< of the result, batch included
+};
+using Attributes = std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
+                                ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes,
+                                PadChannelsAttributes>;
+
+struct Op {
+  OpKind kind;
+  std::vector<ValueId> inputs;   ///< kNoValue where an optional input is absent
+  std::vector<ValueId> outputs;  ///< kNoValue where nobody wants it
+  Attributes attributes;
+  std::string name;  ///< "conv1", "conv1/weight_grad": for dumps and errors
+
+  template <typename A>
+  const A& as() const {
+    return std::get<A>(attributes);
+  }
+};
+
+/// Something that is summed over the global batch: a loss. Its value is one f64: the sum over the lane's samples.
+struct Loss {
+  std::string name;
+  ValueId sum = kNoValue;
+};
+/// An integer that is counted over the global batch, e.g. "correct": one i64.
+struct Counter {
+  std::string name;
+  ValueId count = kNoValue;
+};
+/// How a new running statistic follows from the lane's: running += momentum * (tree mean of `lane_value` - running).
+struct StatisticUpdate {
+  ValueId statistic = kNoValue;   ///< Role::kStatistic
+  ValueId lane_value = kNoValue;  ///< this lane's mean or unbiased variance
+  float momentum = 0.1f;
+};
+
+struct Graph {
+  std::vector<Value> values;
+  std::vector<Op> ops;
+  std::vector<ValueId> parameters;  ///< in creation order
+  std::vector<ValueId> statistics;  ///< in creation order
+  std::vector<Loss> losses;
+  std::vector<Counter> counters;
+  std::vector<StatisticUpdate> statistic_updates;
+  std::map<std::string, ValueId> outputs;  ///< named results, e.g. "logits"
+  /// Filled by autodiff: the gradient of each parameter that has one.
+  std::map<ValueId, ValueId> gradients;
+
+  const Value& value(ValueId id) const { return values[static_cast<size_t>(id)]; }
+  /// kNoValue where there is none.
+  ValueId Find(std::string_view name) const;
+};
+
+const char* Name(OpKind kind);
+const char* Name(Activation activation);
+/// Graphviz text: ops as boxes, values as edges with shapes.
+std::string ToDot(const Graph& graph);
+
+}  // namespace lockstep::graph

@@ -1,0 +1,39 @@
+// The passes, each a function from graph to graph, in the order in which Compile (engine/program.h) runs them.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "trainer/graph/graph.h"
+
+namespace lockstep::passes {
+
+/// Folds an activation into the linear, convolution or batch norm before it, where its gradient follows from the result
+/// alone (relu, tanh, sigmoid), or always when `training` is false.
+graph::Graph FuseActivations(const graph::Graph& forward, bool training);
+
+/// Folds batch norm with running statistics into nothing; removes ops whose results nobody reads (losses, counters, outputs,
+/// gradients and statistic updates are read).
+graph::Graph RemoveDeadOps(const graph::Graph& graph);
+
+/// Appends the gradients of all losses by all parameters not in `frozen`, as ops (graph.gradients says which value is whose).
+graph::Graph AddGradients(const graph::Graph& forward, const std::set<std::string>& frozen);
+
+/// When each value is first written and last read, in op numbers. Values of other roles than kActivation have none.
+struct Lifetime {
+  int first = -1;
+  int last = -1;
+};
+std::vector<Lifetime> Liveness(const graph::Graph& graph);
+
+/// Offsets of activations in one arena, in bytes. Values whose lifetimes overlap don't overlap in memory, save in-place
+/// takeovers that the op table allows; `outside` (gradients: they lie in the gradient arena) get no place.
+struct MemoryPlan {
+  std::vector<int64_t> offset;  ///< by ValueId; -1: not in the arena
+  int64_t bytes = 0;
+};
+MemoryPlan PlanMemory(const graph::Graph& graph, const std::vector<Lifetime>& lifetimes, const std::set<graph::ValueId>& outside);
+
+}  // namespace lockstep::passes

@@ -1,6 +1,6 @@
-// The update of weights: SGD with momentum and Nesterov, Adam, AdamW; running statistics; an exponential moving average of the
-// weights. It works on slices of the parameter arena, in any cut: bits don't depend on slicing. The arithmetic of one element
-// is written once, in update_rules.h, as host and device functors.
+// The update of weights: SGD with momentum and Nesterov, Adam, AdamW; running statistics; an exponential moving average
+// of the weights. It works on slices of the parameter arena, in any cut: bits don't depend on slicing. The arithmetic
+// of one element is written once, in update_rules.h, as host and device functors.
 #pragma once
 
 #include <cstdint>
@@ -13,22 +13,23 @@
 
 namespace lockstep::optim {
 
-/// A run of the parameter arena that is updated alike: a parameter or a running statistic. Segments ascend, don't overlap,
-/// and need not tile the arena (padding is never touched).
+/// A run of the parameter arena that is updated alike: a parameter or a running statistic. Segments ascend, don't
+/// overlap, and need not tile the arena (padding is never touched).
 struct Segment {
   int64_t begin = 0;
   int64_t end = 0;
-  bool frozen = false;
+  bool frozen = false;  ///< a parameter's: neither it nor its state changes
   float rate_factor = 1;
   float weight_decay = 0;
-  /// >= 0: a running statistic, moved by this factor toward the mean over lanes.
+  /// >= 0: a running statistic, moved by this factor toward the mean over lanes, frozen or not.
   float statistic_momentum = -1;
 };
 
 /// Throws Error(kUsage) naming the field of an impossible configuration ("optimizer.sgd.momentum: ...").
 void Validate(const OptimizerConfig& config);
 
-/// What applies to the parameter `name`: its group's factors, or the configuration's. `decays`: whether it is a matrix or kernel.
+/// What applies to the parameter `name`: its group's factors, or the configuration's. `decays`: whether it is a matrix
+/// or kernel.
 Segment SegmentFor(const OptimizerConfig& config, const std::string& name, bool decays, int64_t begin, int64_t end);
 
 class Optimizer {
@@ -36,7 +37,7 @@ class Optimizer {
   Optimizer(const OptimizerConfig& config, std::vector<Segment> segments, const RunLength& length, int lanes);
 
   /// Arrays of floats parallel to the parameter arena, zero at the start save "ema", which starts as the weights:
-  /// "momentum"; "adam.m" and "adam.v"; "ema".
+  /// "momentum" (where there is any); "adam.m" and "adam.v"; "ema" (of a running statistic: the statistic itself).
   const std::vector<std::string>& state_names() const { return state_names_; }
   /// Index of "ema" in state_names(), -1 where there is none.
   int ema_index() const;
@@ -48,9 +49,9 @@ class Optimizer {
   /// A contiguous part of the arena, all arrays starting at element `begin`.
   struct Slice {
     int64_t begin = 0;
-    std::span<const float> gradient;      ///< lane-tree sums (of gradients, and of lane statistics)
-    float* weights = nullptr;             ///< in and out
-    std::vector<float*> state;            ///< by state_names()
+    std::span<const float> gradient;  ///< lane-tree sums (of gradients, and of lane statistics)
+    float* weights = nullptr;         ///< in and out
+    std::vector<float*> state;        ///< by state_names()
   };
   /// One update. `updates` have been applied before this one (Adam's bias correction counts them), `gradient_scale`
   /// multiplies gradients (clipping), not statistics. Thread-safe on disjoint slices.
@@ -64,7 +65,8 @@ class Optimizer {
   std::vector<std::string> state_names_;
 };
 
-/// Sums of squares over fixed chunks, in double, in one fixed order whatever the instruction set; norms add them in index order.
+/// Sums of squares over fixed chunks, in double, in one fixed order whatever the instruction set; norms add them in
+/// index order.
 double ChunkSumOfSquares(std::span<const float> chunk);
 
 }  // namespace lockstep::optim

@@ -14,7 +14,8 @@ struct RunLength {
 };
 
 /// The factor on the peak rate at step `step` (0-based), warm-up included:
-/// warm-up gives (step + 1) / (warmup + 1); cosine gives (1 + cos(pi (step - warmup) / (total - warmup))) / 2 over the rest.
+/// warm-up gives (step + 1) / (warmup + 1); cosine gives (1 + cos(pi (step - warmup) / (total - warmup))) / 2 over the
+/// rest.
 double ScheduleFactor(const Schedule& schedule, const RunLength& length, uint64_t step);
 
 /// Whether a longer run repeats a shorter one's rates up to its end (constant and step do; cosine and one-cycle don't,

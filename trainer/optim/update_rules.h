@@ -1,0 +1,85 @@
+// The arithmetic of one element's update, for CPU loops and CUDA kernels alike. Numbers that are the same for a whole
+// segment are computed once on the host, in double, and stored here as floats.
+//
+// Nothing here looks at neighbours or positions, so an update's bits don't depend on how the arena is cut.
+#pragma once
+
+#include <cmath>
+
+#include "base/host_device.h"
+
+namespace lockstep::optim {
+
+/// w -= rate * g, with `decay * w` added to g.
+struct PlainRule {
+  float rate = 0;
+  float gradient_scale = 1;
+  float decay = 0;
+
+  LOCKSTEP_HD void operator()(float gradient, float& weight) const {
+    const float g = gradient * gradient_scale + decay * weight;
+    weight = weight - rate * g;
+  }
+};
+
+/// SGD with momentum as PyTorch defines it: buf = momentum * buf + g; w -= rate * buf, or rate * (g + momentum * buf)
+/// with Nesterov. A buffer that starts at 0 makes the first one g.
+struct MomentumRule {
+  float rate = 0;
+  float gradient_scale = 1;
+  float decay = 0;
+  float momentum = 0;
+  bool nesterov = false;
+
+  LOCKSTEP_HD void operator()(float gradient, float& weight, float& buffer) const {
+    const float g = gradient * gradient_scale + decay * weight;
+    const float b = momentum * buffer + g;
+    buffer = b;
+    weight = weight - rate * (nesterov ? g + momentum * b : b);
+  }
+};
+
+/// Adam and AdamW: m and v are moving averages of g and g * g; w -= step_size * m / (sqrt(v) * second_scale + epsilon).
+struct AdamRule {
+  float gradient_scale = 1;
+  float decay = 0;   ///< Adam: added to the gradient, times w
+  float shrink = 1;  ///< AdamW: 1 - rate * decay, on the weight, before all else
+  float beta1 = 0, one_minus_beta1 = 1;
+  float beta2 = 0, one_minus_beta2 = 1;
+  float step_size = 0;     ///< rate / (1 - beta1^t)
+  float second_scale = 1;  ///< 1 / sqrt(1 - beta2^t)
+  float epsilon = 0;
+
+  LOCKSTEP_HD void operator()(float gradient, float& weight, float& m, float& v) const {
+    const float w = weight * shrink;
+    const float g = gradient * gradient_scale + decay * w;
+    const float first = beta1 * m + one_minus_beta1 * g;
+    const float second = beta2 * v + one_minus_beta2 * (g * g);
+    m = first;
+    v = second;
+    weight = w - step_size * (first / (sqrtf(second) * second_scale + epsilon));
+  }
+};
+
+/// A running statistic moves toward the mean over lanes. The sum is multiplied by 1 / lanes rounded to float, which is
+/// exact where lanes is a power of two.
+struct StatisticRule {
+  float momentum = 0;
+  float inverse_lanes = 1;
+
+  LOCKSTEP_HD void operator()(float lane_sum, float& statistic) const {
+    statistic = statistic + momentum * (lane_sum * inverse_lanes - statistic);
+  }
+};
+
+/// The exponential moving average of the weights, after their update.
+struct AverageRule {
+  float decay = 0;
+  float one_minus_decay = 1;
+
+  LOCKSTEP_HD void operator()(float weight, float& average) const {
+    average = decay * average + one_minus_decay * weight;
+  }
+};
+
+}  // namespace lockstep::optim

@@ -10,7 +10,9 @@ Error::Error(ErrorKind kind, std::string message, std::string where, std::string
   if (!hint_.empty()) text_ += " (" + hint_ + ")";
 }
 
-Error Error::At(std::string where) const { return Error(kind_, message_, where_.empty() ? std::move(where) : where_, hint_); }
+Error Error::At(std::string where) const {
+  return Error(kind_, message_, where_.empty() ? std::move(where) : where_, hint_);
+}
 
 void CheckFailed(const char* file, int line, const char* condition, const std::string& message) {
   throw Error(ErrorKind::kInternal,

@@ -1,4 +1,5 @@
-// Files as checkpoints need them: an interface, the real one, and (fault_file_system.h) one that fails where a test says.
+// Files as checkpoints need them: an interface, the real one, and (fault_file_system.h) one that fails where a test
+// says.
 //
 // All functions throw Error on failure, with the path as its place and the system's reason in words.
 #pragma once
@@ -11,7 +12,13 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
+
 namespace lockstep {
+
+/// The Error for a failed system call: "PATH: WHAT: the reason in words (what to do)". It is a usage error (an output
+/// folder, a missing file); who knows better rethrows it as another kind.
+Error FileError(int error_number, const std::string& what, const std::string& path);
 
 /// A file open for writing. Not thread-safe. The destructor closes without a word; call Close to learn of errors.
 class WritableFile {
@@ -50,7 +57,8 @@ class FileSystem {
 };
 
 std::string ReadWholeFile(FileSystem& files, const std::string& path);
-/// Writes `path` so that it is whole or not there at all, and durable: temporary name, fsync, rename, fsync of the folder.
+/// Writes `path` so that it is whole or not there at all, and durable: temporary name, fsync, rename, fsync of the
+/// folder.
 void WriteFileAtomically(FileSystem& files, const std::string& path, std::string_view bytes);
 
 }  // namespace lockstep

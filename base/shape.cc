@@ -68,6 +68,10 @@ Shape Shape::Batched(int64_t dim) const {
   return batched;
 }
 
-std::string Shape::ToString() const { return fmt::format("[{}]", fmt::join(dims(), ", ")); }
+std::string Shape::ToString() const {
+  std::string text = "[";
+  for (int i = 0; i < rank_; ++i) text += (i > 0 ? ", " : "") + std::to_string(dim(i));
+  return text + "]";
+}
 
 }  // namespace lockstep

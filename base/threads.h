@@ -6,12 +6,13 @@
 
 namespace lockstep {
 
-/// Prepares the calling thread for arithmetic whose bits count: denormals flush to zero (MXCSR's FTZ and DAZ), and OpenMP
-/// teams that it starts have `team_size` threads (dynamic adjustment off). Every thread that computes calls this first.
+/// Prepares the calling thread for arithmetic whose bits count: denormals flush to zero (MXCSR's FTZ and DAZ), and
+/// OpenMP teams that it starts have `team_size` threads (dynamic adjustment off). Every thread that computes calls this
+/// first.
 void PrepareComputeThread(int team_size, const std::string& name);
 
-/// The cores that this process may use: its affinity mask, bounded by the cgroup's cpu quota (v1 and v2, rounded up) and by
-/// SLURM_CPUS_PER_TASK where set.
+/// The cores that this process may use: its affinity mask, bounded by the cgroup's cpu quota (v1 and v2, rounded up)
+/// and by SLURM_CPUS_PER_TASK where set.
 struct CoreBudget {
   std::vector<int> allowed;  ///< core numbers of the affinity mask
   int machine = 0;           ///< cores that are online
@@ -21,7 +22,8 @@ struct CoreBudget {
 };
 CoreBudget QueryCores();
 
-/// Pins the calling thread to `core`. Pinning is a hint: a failure is ignored.
+/// Pins the calling thread to `core`. Pinning is a hint: a failure is ignored. OpenMP teams that the thread starts
+/// afterwards inherit the pin: not for threads that lead a team of more than one.
 void PinThread(int core);
 
 /// The memory limit of this process's cgroup or the machine's memory, whichever is less, in bytes.

@@ -1,0 +1,130 @@
+#include "base/fault_file_system.h"
+
+#include <csignal>
+#include <utility>
+
+namespace lockstep {
+namespace {
+
+[[noreturn]] void KillThisProcess() {
+  std::raise(SIGKILL);
+  std::abort();
+}
+
+}  // namespace
+
+const char* Name(FileOperation operation) {
+  switch (operation) {
+    case FileOperation::kAny:
+      return "any operation";
+    case FileOperation::kCreateFolders:
+      return "create folders";
+    case FileOperation::kCreate:
+      return "create";
+    case FileOperation::kAppend:
+      return "append";
+    case FileOperation::kSync:
+      return "sync";
+    case FileOperation::kClose:
+      return "close";
+    case FileOperation::kRename:
+      return "rename";
+    case FileOperation::kRemove:
+      return "remove";
+    case FileOperation::kSyncFolder:
+      return "sync folder";
+  }
+  return "?";
+}
+
+class FaultFileSystem::File : public WritableFile {
+ public:
+  File(FaultFileSystem& owner, std::string path, std::unique_ptr<WritableFile> file)
+      : owner_(owner), path_(std::move(path)), file_(std::move(file)) {}
+
+  void Append(std::span<const std::byte> bytes) override {
+    const Fault fault = owner_.Count(FileOperation::kAppend, path_);
+    if (fault == Fault::kKill) KillThisProcess();
+    if (fault == Fault::kShorten || fault == Fault::kShortenAndKill) file_->Append(bytes.first(bytes.size() / 2));
+    if (fault == Fault::kShortenAndKill) KillThisProcess();
+    if (fault != Fault::kNone) throw owner_.Failure(FileOperation::kAppend, path_);
+    file_->Append(bytes);
+  }
+
+  void Sync() override {
+    owner_.Pass(FileOperation::kSync, path_);
+    file_->Sync();
+  }
+
+  void Close() override {
+    try {
+      owner_.Pass(FileOperation::kClose, path_);
+    } catch (const Error&) {
+      file_->Close();
+      throw;
+    }
+    file_->Close();
+  }
+
+ private:
+  FaultFileSystem& owner_;
+  const std::string path_;
+  const std::unique_ptr<WritableFile> file_;
+};
+
+std::vector<FaultFileSystem::Record> FaultFileSystem::records() const {
+  const std::lock_guard lock(mutex_);
+  return records_;
+}
+
+int FaultFileSystem::count() const {
+  const std::lock_guard lock(mutex_);
+  return count_;
+}
+
+Fault FaultFileSystem::Count(FileOperation operation, const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  records_.push_back({operation, path});
+  if (plan_.operation != FileOperation::kAny && plan_.operation != operation) return Fault::kNone;
+  if (path.find(plan_.path_part) == std::string::npos) return Fault::kNone;
+  ++count_;
+  const bool now = plan_.at > 0 && (count_ == plan_.at || (plan_.and_after && count_ > plan_.at));
+  return now ? plan_.fault : Fault::kNone;
+}
+
+void FaultFileSystem::Pass(FileOperation operation, const std::string& path) {
+  const Fault fault = Count(operation, path);
+  if (fault == Fault::kKill || fault == Fault::kShortenAndKill) KillThisProcess();
+  if (fault != Fault::kNone) throw Failure(operation, path);
+}
+
+Error FaultFileSystem::Failure(FileOperation operation, const std::string& path) const {
+  return FileError(plan_.error_number, std::string("injected fault: ") + Name(operation), path);
+}
+
+std::unique_ptr<WritableFile> FaultFileSystem::Create(const std::string& path) {
+  Pass(FileOperation::kCreate, path);
+  return std::make_unique<File>(*this, path, files_.Create(path));
+}
+
+void FaultFileSystem::CreateFolders(const std::string& path) {
+  Pass(FileOperation::kCreateFolders, path);
+  files_.CreateFolders(path);
+}
+
+void FaultFileSystem::Rename(const std::string& from, const std::string& to) {
+  Pass(FileOperation::kRename, from);
+  files_.Rename(from, to);
+}
+
+void FaultFileSystem::RemoveAll(const std::string& path) {
+  Pass(FileOperation::kRemove, path);
+  files_.RemoveAll(path);
+}
+
+void FaultFileSystem::SyncFolder(const std::string& path) {
+  Pass(FileOperation::kSyncFolder, path);
+  files_.SyncFolder(path);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,248 @@
+#include "base/file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "base/error.h"
+
+namespace lockstep {
+namespace {
+
+/// An owned file descriptor.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+
+  int get() const { return fd_; }
+  bool is_open() const { return fd_ >= 0; }
+  /// False, with errno, where the system reports an error at the end; the descriptor is gone in any case.
+  bool Close() { return ::close(std::exchange(fd_, -1)) == 0 || errno == EINTR; }
+
+ private:
+  int fd_;
+};
+
+int OpenRetrying(const std::string& path, int flags) {
+  int fd;
+  do {
+    fd = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
+  } while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
+class PosixWritableFile : public WritableFile {
+ public:
+  PosixWritableFile(std::string path, int fd) : path_(std::move(path)), file_(fd) {}
+
+  void Append(std::span<const std::byte> bytes) override {
+    CHECK(file_.is_open(), "{} is closed", path_);
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) throw FileError(errno, "can't write", path_);
+      bytes = bytes.subspan(static_cast<size_t>(written));
+    }
+  }
+
+  void Sync() override {
+    CHECK(file_.is_open(), "{} is closed", path_);
+    if (::fsync(file_.get()) != 0) throw FileError(errno, "can't make it durable", path_);
+  }
+
+  void Close() override {
+    CHECK(file_.is_open(), "{} is closed", path_);
+    if (!file_.Close()) throw FileError(errno, "can't finish writing", path_);
+  }
+
+ private:
+  const std::string path_;
+  Descriptor file_;
+};
+
+class PosixReadableFile : public ReadableFile {
+ public:
+  explicit PosixReadableFile(const std::string& path) : path_(path), file_(OpenRetrying(path, O_RDONLY)) {
+    struct stat status;
+    if (!file_.is_open() || ::fstat(file_.get(), &status) != 0) throw FileError(errno, "can't open", path_);
+    if (S_ISDIR(status.st_mode)) throw FileError(EISDIR, "can't open", path_);
+    size_ = static_cast<uint64_t>(status.st_size);
+  }
+
+  uint64_t size() const override { return size_; }
+
+  void ReadAt(uint64_t offset, std::span<std::byte> bytes) const override {
+    while (!bytes.empty()) {
+      const ssize_t got = ::pread(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) throw FileError(errno, "can't read", path_);
+      if (got == 0) {
+        throw Error(ErrorKind::kData, fmt::format("ends at byte {}, {} bytes too early", offset, bytes.size()), path_,
+                    "the file is cut off: copy or write it again");
+      }
+      offset += static_cast<uint64_t>(got);
+      bytes = bytes.subspan(static_cast<size_t>(got));
+    }
+  }
+
+ private:
+  const std::string path_;
+  Descriptor file_;
+  uint64_t size_ = 0;
+};
+
+bool IsFolder(const std::string& path) {
+  struct stat status;
+  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+std::string ParentFolder(const std::string& path) {
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+class PosixFileSystem : public FileSystem {
+ public:
+  std::unique_ptr<WritableFile> Create(const std::string& path) override {
+    const int fd = OpenRetrying(path, O_WRONLY | O_CREAT | O_TRUNC);
+    if (fd < 0) throw FileError(errno, "can't create", path);
+    return std::make_unique<PosixWritableFile>(path, fd);
+  }
+
+  std::unique_ptr<ReadableFile> Open(const std::string& path) override {
+    return std::make_unique<PosixReadableFile>(path);
+  }
+
+  bool Exists(const std::string& path) override {
+    struct stat status;
+    if (::stat(path.c_str(), &status) == 0) return true;
+    if (errno != ENOENT && errno != ENOTDIR) throw FileError(errno, "can't look for it", path);
+    return false;
+  }
+
+  std::vector<std::string> List(const std::string& folder) override {
+    struct CloseFolder {
+      void operator()(DIR* dir) const { ::closedir(dir); }
+    };
+    const std::unique_ptr<DIR, CloseFolder> dir(::opendir(folder.c_str()));
+    if (!dir && errno == ENOENT) return {};
+    if (!dir) throw FileError(errno, "can't list the folder", folder);
+    std::vector<std::string> names;
+    for (;;) {
+      errno = 0;
+      const dirent* entry = ::readdir(dir.get());
+      if (entry == nullptr && errno != 0) throw FileError(errno, "can't list the folder", folder);
+      if (entry == nullptr) break;
+      const std::string name = entry->d_name;
+      if (name != "." && name != "..") names.push_back(name);
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  void CreateFolders(const std::string& path) override {
+    // Looking first: mkdir of a folder that is there may be refused for other reasons (a read-only or automounted
+    // parent).
+    if (path.empty() || IsFolder(path)) return;
+    const std::string parent = ParentFolder(path);
+    if (parent != path) CreateFolders(parent);
+    if (::mkdir(path.c_str(), 0777) == 0) return;
+    const int reason = errno;
+    if (!IsFolder(path)) throw FileError(reason, "can't create the folder", path);  // another rank may have been faster
+  }
+
+  void Rename(const std::string& from, const std::string& to) override {
+    if (::rename(from.c_str(), to.c_str()) != 0) throw FileError(errno, fmt::format("can't rename to {}", to), from);
+  }
+
+  void RemoveAll(const std::string& path) override {
+    std::error_code error;
+    std::filesystem::remove_all(path, error);
+    if (error && error.value() != ENOENT && error.value() != ENOTDIR)
+      throw FileError(error.value(), "can't remove", path);
+  }
+
+  void SyncFolder(const std::string& path) override {
+    const Descriptor folder(OpenRetrying(path, O_RDONLY | O_DIRECTORY));
+    if (!folder.is_open()) throw FileError(errno, "can't open the folder", path);
+    // EINVAL: a file system (FUSE, some network ones) that has no notion of it; its renames are as durable as it makes
+    // them.
+    if (::fsync(folder.get()) != 0 && errno != EINVAL) throw FileError(errno, "can't make the folder durable", path);
+  }
+};
+
+std::string HintFor(int error_number) {
+  switch (error_number) {
+    case ENOSPC:
+      return "the file system is full: free some space there, or choose another folder";
+    case EDQUOT:
+      return "your quota on that file system is used up: free some space there, or choose another folder";
+    case EACCES:
+    case EPERM:
+      return "check who owns it and what you may do there, or choose another path";
+    case EROFS:
+      return "that file system is mounted read-only: choose another folder";
+    case EIO:
+      return "the disk or file server reports a fault: see the host's system log, and choose another disk";
+    case ESTALE:
+      return "the file server has lost it: check the mount on this host";
+    case ENOENT:
+      return "check the path";
+    case EMFILE:
+    case ENFILE:
+      return "too many open files: raise the limit (ulimit -n)";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+Error FileError(int error_number, const std::string& what, const std::string& path) {
+  const std::string reason = std::generic_category().message(error_number);
+  return Error(ErrorKind::kUsage, fmt::format("{}: {}", what, reason), path, HintFor(error_number));
+}
+
+FileSystem& FileSystem::Real() {
+  static PosixFileSystem files;
+  return files;
+}
+
+std::string ReadWholeFile(FileSystem& files, const std::string& path) {
+  const std::unique_ptr<ReadableFile> file = files.Open(path);
+  std::string bytes(file->size(), '\0');
+  file->ReadAt(0, std::as_writable_bytes(std::span(bytes)));
+  return bytes;
+}
+
+void WriteFileAtomically(FileSystem& files, const std::string& path, std::string_view bytes) {
+  const std::string temporary = path + ".tmp";
+  try {
+    const std::unique_ptr<WritableFile> file = files.Create(temporary);
+    file->Append(std::as_bytes(std::span(bytes)));
+    file->Sync();
+    file->Close();
+    files.Rename(temporary, path);
+    files.SyncFolder(ParentFolder(path));
+  } catch (const Error&) {
+    try {
+      files.RemoveAll(temporary);
+    } catch (const Error&) {  // what made the write fail may well forbid this; the next write replaces the file
+    }
+    throw;
+  }
+}
+
+}  // namespace lockstep

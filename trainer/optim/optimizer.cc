@@ -175,25 +175,35 @@ void Optimizer::Update(uint64_t step, uint64_t updates, float gradient_scale, co
   }
 }
 
-// Element i is added to sum i mod 16 in ascending order, then the sums are halved: sum i += sum i + 8, i + 4, i + 2, i
-// + 1. Vectors of fixed width, not of the machine's, keep that order on every instruction set.
-LOCKSTEP_ISA_CLONES double ChunkSumOfSquares(std::span<const float> chunk) {
-  typedef double Doubles __attribute__((vector_size(32)));
-  typedef float Floats __attribute__((vector_size(16)));
-  constexpr size_t kWidth = 4, kVectors = 4, kSums = kWidth * kVectors;
+namespace {
 
-  Doubles vectors[kVectors] = {};
+// Vectors of fixed width, not of the machine's, keep one order of summation on every instruction set.
+typedef double Doubles __attribute__((vector_size(32)));
+typedef float Floats __attribute__((vector_size(16)));
+
+LOCKSTEP_HD Doubles SquaresOfFour(const float* x) {
+  Floats narrow;
+  std::memcpy(&narrow, x, sizeof(narrow));
+  const Doubles wide = __builtin_convertvector(narrow, Doubles);
+  return wide * wide;
+}
+
+}  // namespace
+
+// Element i is added to sum i mod 16 in ascending order, then the sums are halved: sum i += sum i + 8, i + 4, i + 2, i
+// + 1.
+LOCKSTEP_ISA_CLONES double ChunkSumOfSquares(std::span<const float> chunk) {
+  constexpr size_t kSums = 16;
+  Doubles a{}, b{}, c{}, d{};
   const size_t whole = chunk.size() / kSums * kSums;
   for (size_t i = 0; i < whole; i += kSums) {
-    for (size_t k = 0; k < kVectors; ++k) {
-      Floats x;
-      std::memcpy(&x, chunk.data() + i + k * kWidth, sizeof(x));
-      const Doubles wide = __builtin_convertvector(x, Doubles);
-      vectors[k] += wide * wide;
-    }
+    a += SquaresOfFour(chunk.data() + i);
+    b += SquaresOfFour(chunk.data() + i + 4);
+    c += SquaresOfFour(chunk.data() + i + 8);
+    d += SquaresOfFour(chunk.data() + i + 12);
   }
   double sums[kSums];
-  std::memcpy(sums, vectors, sizeof(sums));
+  for (int i = 0; i < 4; ++i) sums[i] = a[i], sums[4 + i] = b[i], sums[8 + i] = c[i], sums[12 + i] = d[i];
   for (size_t i = whole; i < chunk.size(); ++i) sums[i - whole] += static_cast<double>(chunk[i]) * chunk[i];
   for (size_t half = kSums / 2; half > 0; half /= 2) {
     for (size_t i = 0; i < half; ++i) sums[i] += sums[i + half];

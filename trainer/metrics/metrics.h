@@ -1,0 +1,43 @@
+// What an evaluation says of a split: sums over its blocks, and the named numbers that follow from them.
+//
+// Whoever adds blocks adds them in block order: sums of losses are doubles, and their order decides bits.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace lockstep::metrics {
+
+/// One number of an evaluation. A task puts its own under its own name.
+struct Metric {
+  std::string name;
+  double value = 0;
+
+  friend bool operator==(const Metric&, const Metric&) = default;
+};
+
+/// Sums of loss and counters over the blocks of a split.
+class EvaluationSum {
+ public:
+  /// `counters` are the graph's, in its order.
+  explicit EvaluationSum(std::vector<std::string> counters);
+
+  /// Adds the next block. REQUIRES: one count for each counter.
+  void Add(double loss, std::span<const int64_t> counts);
+
+  /// "loss" first, then a rate for each counter: "accuracy" for "correct", else the counter's name. `denominator`: what
+  /// sums are divided by, the split's samples; NaN where it is 0.
+  std::vector<Metric> Result(int64_t denominator) const;
+
+ private:
+  std::vector<std::string> counters_;
+  double loss_ = 0;
+  std::vector<int64_t> counts_;
+};
+
+/// "loss=0.0123 accuracy=0.9941": four decimals, as in the last line of a run.
+std::string Format(std::span<const Metric> metrics);
+
+}  // namespace lockstep::metrics

@@ -1,9 +1,10 @@
-// The safetensors format (huggingface/safetensors, README "Format"): eight bytes of header length, little-endian; a JSON
-// header name -> {dtype, shape, data_offsets}; the tensors' bytes.
+// The safetensors format (huggingface/safetensors, README "Format"): eight bytes of header length, little-endian; a
+// JSON header name -> {dtype, shape, data_offsets}; the tensors' bytes.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,7 +24,8 @@ struct NamedTensor {
 void WriteSafetensors(FileSystem& files, const std::string& path, std::span<const NamedTensor> tensors,
                       const std::map<std::string, std::string>& metadata);
 
-/// A file open for reading; tensors of dtype F32, F16, BF16 and F64 come out as floats. Throws Error(kCheckpoint) for damaged files.
+/// A file open for reading; tensors of dtype F32, F16, BF16 and F64 come out as floats. Throws Error(kCheckpoint) for
+/// damaged files.
 class SafetensorsFile {
  public:
   SafetensorsFile(FileSystem& files, const std::string& path);

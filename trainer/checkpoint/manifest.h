@@ -1,0 +1,38 @@
+// The manifest's bytes, and what must hold in a manifest whatever its file says.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "trainer/checkpoint/checkpoint.pb.h"
+
+namespace lockstep::checkpoint {
+
+/// The bytes of `manifest` with format_version and self_hash filled in; the same for the same content.
+std::string EncodeManifest(Manifest manifest);
+
+/// Throws Error(kCheckpoint) at `where`: a hash that does not fit, a format that is newer, or content that
+/// CheckManifest refuses.
+Manifest DecodeManifest(std::string_view bytes, const std::string& where);
+
+/// Throws Error(kCheckpoint) at `where` unless names are unique, tensors lie inside the arena without overlapping, and
+/// each file's chunks lie inside an array, back to back in the file, and add up to its size.
+void CheckManifest(const Manifest& manifest, const std::string& where);
+
+/// The product of the tensor's shape. REQUIRES: CheckManifest.
+int64_t ElementsOf(const Tensor& tensor);
+
+/// Where elements from `begin` of an array lie.
+struct ChunkPlace {
+  int64_t begin;
+  int file;
+  int chunk;
+};
+
+/// By array, its chunks by ascending begin. Throws Error(kCheckpoint) at `where` unless they cover each array exactly
+/// once. REQUIRES: CheckManifest.
+std::vector<std::vector<ChunkPlace>> IndexChunks(const Manifest& manifest, const std::string& where);
+
+}  // namespace lockstep::checkpoint

@@ -1,0 +1,83 @@
+#include "trainer/checkpoint/shard_format.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <charconv>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "trainer/checkpoint/checkpoint.h"
+
+namespace lockstep::checkpoint {
+namespace {
+
+constexpr std::string_view kHeaderMagic = "LKSTSHRD";
+constexpr std::string_view kTrailerMagic = "LKSTTAIL";
+constexpr uint64_t kEntryBytes = 32;
+constexpr uint64_t kTrailerBytes = 32;
+constexpr std::string_view kTemporarySuffix = ".tmp";
+
+void AppendInteger(std::string* bytes, uint64_t value, int width) {
+  for (int i = 0; i < width; ++i) bytes->push_back(static_cast<char>(value >> (8 * i)));
+}
+
+/// Takes `prefix` and the digits after it off `text`.
+std::optional<uint32_t> TakeNumber(std::string_view* text, std::string_view prefix) {
+  if (!text->starts_with(prefix)) return std::nullopt;
+  text->remove_prefix(prefix.size());
+  uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (error != std::errc()) return std::nullopt;
+  text->remove_prefix(static_cast<size_t>(end - text->data()));
+  return value;
+}
+
+}  // namespace
+
+std::string ShardName(uint32_t rank, uint32_t attempt) {
+  return fmt::format("rank-{:05}.attempt-{:04}.shard", rank, attempt);
+}
+
+std::optional<uint32_t> AttemptOfShard(std::string_view name) {
+  if (name.ends_with(kTemporarySuffix)) name.remove_suffix(kTemporarySuffix.size());
+  std::string_view rest = name;
+  const std::optional<uint32_t> rank = TakeNumber(&rest, "rank-");
+  const std::optional<uint32_t> attempt = rank ? TakeNumber(&rest, ".attempt-") : std::nullopt;
+  if (!attempt || name != ShardName(*rank, *attempt)) return std::nullopt;
+  return attempt;
+}
+
+std::string EncodeHeader(const ShardFile& file, uint32_t attempt) {
+  std::string bytes(kHeaderMagic);
+  AppendInteger(&bytes, kFormatVersion, 4);
+  AppendInteger(&bytes, file.rank(), 4);
+  AppendInteger(&bytes, attempt, 4);
+  AppendInteger(&bytes, static_cast<uint64_t>(file.chunks_size()), 4);
+  bytes.resize(kShardHeaderBytes);
+  return bytes;
+}
+
+std::string EncodeIndex(const ShardFile& file, uint32_t attempt) {
+  std::string bytes;
+  uint64_t offset = kShardHeaderBytes;
+  for (const Chunk& chunk : file.chunks()) {
+    AppendInteger(&bytes, chunk.array(), 8);
+    AppendInteger(&bytes, static_cast<uint64_t>(chunk.begin()), 8);
+    AppendInteger(&bytes, static_cast<uint64_t>(chunk.elements()), 8);
+    AppendInteger(&bytes, chunk.hash(), 8);
+    offset += static_cast<uint64_t>(chunk.elements()) * sizeof(float);
+  }
+  AppendInteger(&bytes, static_cast<uint64_t>(file.chunks_size()), 8);
+  AppendInteger(&bytes, offset, 8);
+  Hasher hasher;
+  hasher.Add(EncodeHeader(file, attempt));
+  hasher.Add(bytes);
+  AppendInteger(&bytes, hasher.Digest(), 8);
+  bytes += kTrailerMagic;
+  return bytes;
+}
+
+uint64_t IndexBytes(uint64_t chunks) { return chunks * kEntryBytes + kTrailerBytes; }
+
+}  // namespace lockstep::checkpoint

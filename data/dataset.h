@@ -1,4 +1,5 @@
-// A Dataset answers how many samples there are, what they look like, what all its bytes hash to, and what one sample is.
+// A Dataset answers how many samples there are, what they look like, what all its bytes hash to, and what one sample
+// is.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@
 
 namespace lockstep::data {
 
-/// One named tensor of a sample, e.g. "image" u8 [28, 28, 1] (height, width, channels), "label" i32 [], "target" f32 [3],
-/// "features" f32 [13]. Dimensions that vary between samples are -1.
+/// One named tensor of a sample, e.g. "image" u8 [28, 28, 1] (height, width, channels), "label" i32 [], "target" f32
+/// [3], "features" f32 [13]. Dimensions that vary between samples are -1.
 struct Field {
   std::string name;
   DType dtype;
@@ -45,8 +46,8 @@ class Dataset {
   virtual std::span<const Field> fields() const = 0;
   /// Number of classes of "label", 0 where there is no label.
   virtual int classes() const { return 0; }
-  /// A hash of everything that read() can return, with the format's name and parameters, never with paths. A full hash up to
-  /// 1 GiB; the same on every rank that sees the same bytes.
+  /// A hash of everything that read() can return, with the format's name and parameters, never with paths. A full hash
+  /// up to 1 GiB; the same on every rank that sees the same bytes.
   virtual uint64_t fingerprint() const = 0;
   /// Sample `id` (0 <= id < size()) of epoch `epoch` (formats whose samples differ between epochs use it). Thread-safe.
   /// Throws Error(kData) naming file and record.

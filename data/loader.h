@@ -1,5 +1,5 @@
-// Prefetches lane batches on background threads: reads samples, augments and normalises them, and collates them into buffers
-// that are used again and again.
+// Prefetches lane batches on background threads: reads samples, augments and normalises them, and collates them into
+// buffers that are used again and again.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,13 @@
 
 namespace lockstep::data {
 
-/// Turns one sample into rows of the batch: decoding dtypes, augmentation, normalisation. Pure: all randomness comes from
-/// (seed, epoch, id). Thread-safe.
+/// Turns one sample into rows of the batch: decoding dtypes, augmentation, normalisation. Pure: all randomness comes
+/// from (seed, epoch, id). Thread-safe.
 class Transform {
  public:
   virtual ~Transform() = default;
-  /// Fields of a sample after the transform: "image" f32 [height, width, channels] or "features" f32 [n], "label" i32 [] or
-  /// "target" f32 [k].
+  /// Fields of a sample after the transform: "image" f32 [height, width, channels] or "features" f32 [n], "label" i32
+  /// [] or "target" f32 [k].
   virtual std::span<const Field> fields() const = 0;
   /// Writes the transformed fields to `rows`, one pointer per field. `augment` is false in evaluation.
   virtual void Apply(const Sample& sample, uint64_t epoch, uint64_t id, bool augment,
@@ -35,10 +35,10 @@ class Transform {
 struct LaneBatch {
   uint64_t step = 0;
   int lane = 0;
-  uint64_t first_position = 0;         ///< of its samples in the endless stream; rows are consecutive positions
-  int64_t rows = 0;                    ///< rows that count; the rest (of evaluation's last block) is padding
-  std::vector<Field> fields;           ///< shapes are [rows of the lane, ...]
-  std::vector<std::byte*> data;        ///< one pointer per field, aligned to kBufferAlignment
+  uint64_t first_position = 0;   ///< of its samples in the endless stream; rows are consecutive positions
+  int64_t rows = 0;              ///< rows that count; the rest (of evaluation's last block) is padding
+  std::vector<Field> fields;     ///< shapes are [rows of the lane, ...]
+  std::vector<std::byte*> data;  ///< one pointer per field, aligned to kBufferAlignment
   LaneDelivery delivery;
 };
 
@@ -51,18 +51,19 @@ class Loader {
     uint64_t seed = 0;
     uint64_t global_batch = 0;
     int lanes = 1;
-    LaneRange mine;                ///< the lanes that this rank runs
+    LaneRange mine;  ///< the lanes that this rank runs
     uint64_t first_step = 0;
-    uint64_t end_step = 0;         ///< no batch of this step or later is asked for
+    uint64_t end_step = 0;  ///< no batch of this step or later is asked for
     int threads = 1;
-    int prefetch_batches = 0;      ///< lane batches held ready; 0: two steps' worth, at least 4
+    int prefetch_batches = 0;  ///< lane batches held ready; 0: two steps' worth, at least 4. Rounded up to lanes
   };
+  /// Throws Error(kUsage) where a lane has more rows than the data has samples: it would hold parts of three epochs.
   explicit Loader(Options options);
   /// Stops the threads.
   ~Loader();
 
-  /// The batch of (step, lane). Blocks until it is ready; throws what reading it threw. May be called by several executor
-  /// threads; each lane's steps are asked for in order. The batch is valid until Release.
+  /// The batch of (step, lane). Blocks until it is ready; throws what reading it threw. May be called by several
+  /// executor threads; each lane's steps are asked for in order. The batch is valid until Release.
   const LaneBatch* Acquire(uint64_t step, int lane);
   void Release(const LaneBatch* batch);
   /// Whether (step, lane) can be acquired without blocking.
@@ -89,6 +90,7 @@ class BlockReader {
   std::vector<Buffer> buffers_;
   LaneBatch batch_;
   Sample sample_;
+  std::vector<std::byte*> pointers_;
 };
 
 }  // namespace lockstep::data

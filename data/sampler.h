@@ -1,8 +1,8 @@
 // Which sample stands at which position of the endless stream that training reads: a pure function of (seed, position).
 //
-// Position p lies in epoch p / size; within an epoch the order is a keyed permutation of [0, size), evaluated at one point:
-// a Feistel network over the least even number of bits that holds size, with cycle walking (Black and Rogaway, "Ciphers with
-// arbitrary finite domains", CT-RSA 2002). Exact for any size, no table.
+// Position p lies in epoch p / size; within an epoch the order is a keyed permutation of [0, size), evaluated at one
+// point: a Feistel network over the least even number of bits that holds size, with cycle walking (Black and Rogaway,
+// "Ciphers with arbitrary finite domains", CT-RSA 2002). Exact for any size, no table.
 #pragma once
 
 #include <cstdint>

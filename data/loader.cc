@@ -1,0 +1,182 @@
+#include "data/loader.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "data/lane_buffers.h"
+
+namespace lockstep::data {
+namespace {
+
+/// One batch's memory, and where it is on its way: free -> filling -> ready -> held -> free.
+struct Slot {
+  enum class State { kFree, kFilling, kReady, kHeld };
+
+  State state = State::kFree;
+  std::exception_ptr error;  ///< of filling; ready then means that Acquire throws it
+  LaneBatch batch;           ///< while filling, only the filling thread touches it
+  std::vector<Buffer> buffers;
+};
+
+/// A lane has a ring of its own, so that executors may ask for lanes in any order: none waits for a slot that another's
+/// batches fill.
+struct LaneRing {
+  std::vector<Slot> slots;
+  uint64_t next_fill = 0;     ///< step
+  uint64_t next_acquire = 0;  ///< step
+
+  Slot& At(uint64_t step, uint64_t first_step) { return slots[(step - first_step) % slots.size()]; }
+};
+
+}  // namespace
+
+struct Loader::State {
+  explicit State(Options o) : options(std::move(o)), sampler(options.dataset->size(), options.seed) {}
+  ~State() { Stop(); }
+
+  void Stop();
+  void Work(int thread);
+  /// The slot of the earliest step, and of its lowest lane, that can be filled; nullptr where all are taken.
+  Slot* Claim();
+  void Fill(LaneBatch& batch, Sample& sample, std::vector<std::byte*>& rows) const;
+  LaneRing& RingOf(int lane) { return rings[static_cast<size_t>(lane - options.mine.begin)]; }
+
+  const Options options;
+  const Sampler sampler;
+  int64_t rows = 0;
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> threads;
+
+  std::mutex mutex;  // guards what follows
+  std::condition_variable slot_free, batch_ready;
+  std::vector<LaneRing> rings;
+};
+
+void Loader::State::Stop() {
+  {
+    std::lock_guard lock(mutex);
+    stop = true;
+  }
+  slot_free.notify_all();
+  for (std::thread& thread : threads) thread.join();
+  threads.clear();
+}
+
+Slot* Loader::State::Claim() {
+  LaneRing* best = nullptr;
+  for (LaneRing& ring : rings) {
+    if (ring.next_fill >= options.end_step) continue;
+    if (ring.At(ring.next_fill, options.first_step).state != Slot::State::kFree) continue;
+    if (best == nullptr || ring.next_fill < best->next_fill) best = &ring;
+  }
+  if (best == nullptr) return nullptr;
+  Slot& slot = best->At(best->next_fill, options.first_step);
+  slot.state = Slot::State::kFilling;
+  slot.batch.step = best->next_fill++;
+  slot.batch.lane = options.mine.begin + static_cast<int>(best - rings.data());
+  return &slot;
+}
+
+void Loader::State::Fill(LaneBatch& batch, Sample& sample, std::vector<std::byte*>& pointers) const {
+  batch.first_position = batch.step * options.global_batch + static_cast<uint64_t>(batch.lane * rows);
+  batch.rows = rows;
+  batch.delivery = {.first_epoch = sampler.At(batch.first_position).epoch};
+  for (int64_t row = 0; row < rows && !stop; ++row) {
+    const Sampler::Pick pick = sampler.At(batch.first_position + static_cast<uint64_t>(row));
+    options.dataset->Read(pick.epoch, pick.id, sample);
+    PointAtRow(batch, row, pointers);
+    options.transform->Apply(sample, pick.epoch, pick.id, /*augment=*/true, pointers);
+    batch.delivery.Add(pick.epoch, pick.id);
+  }
+}
+
+void Loader::State::Work(int thread) {
+  PrepareComputeThread(1, fmt::format("loader-{}", thread));
+  Sample sample;
+  std::vector<std::byte*> pointers;
+  std::unique_lock lock(mutex);
+  for (;;) {
+    Slot* slot = nullptr;
+    slot_free.wait(lock, [&] { return stop || (slot = Claim()) != nullptr; });
+    if (stop) return;
+    lock.unlock();
+    try {
+      Fill(slot->batch, sample, pointers);
+    } catch (...) {
+      slot->error = std::current_exception();
+    }
+    lock.lock();
+    slot->state = Slot::State::kReady;
+    batch_ready.notify_all();
+  }
+}
+
+Loader::Loader(Options options) : state_(std::make_unique<State>(std::move(options))) {
+  const Options& o = state_->options;
+  CHECK(o.transform != nullptr && o.threads >= 1 && o.lanes >= 1 && o.global_batch >= 1);
+  CHECK(o.global_batch % static_cast<uint64_t>(o.lanes) == 0, "a batch of {} in {} lanes", o.global_batch, o.lanes);
+  CHECK(0 <= o.mine.begin && o.mine.begin <= o.mine.end && o.mine.end <= o.lanes);
+  CHECK(o.first_step <= o.end_step);
+  state_->rows = static_cast<int64_t>(o.global_batch / static_cast<uint64_t>(o.lanes));
+  if (static_cast<uint64_t>(state_->rows) > o.dataset->size()) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("a lane has {} samples (global_batch {} / lanes {}), more than the {} to train on",
+                            state_->rows, o.global_batch, o.lanes, o.dataset->size()),
+                "train.global_batch", "set it lower, or lanes higher");
+  }
+  const int lanes = o.mine.size();
+  if (lanes == 0) return;
+  constexpr int kLeastBatches = 4, kStepsAhead = 2;
+  const int wanted = o.prefetch_batches > 0 ? o.prefetch_batches : std::max(kLeastBatches, kStepsAhead * lanes);
+  state_->rings.resize(static_cast<size_t>(lanes));
+  for (LaneRing& ring : state_->rings) {
+    ring.next_fill = ring.next_acquire = o.first_step;
+    ring.slots.resize(static_cast<size_t>((wanted + lanes - 1) / lanes));
+    for (Slot& slot : ring.slots) {
+      slot.buffers = AllocateLaneBatch(*o.transform, state_->rows, slot.batch);
+      std::fill_n(reinterpret_cast<float*>(slot.batch.data.back()), state_->rows, 1.0f);
+    }
+  }
+  for (int i = 0; i < o.threads; ++i) state_->threads.emplace_back([state = state_.get(), i] { state->Work(i); });
+}
+
+Loader::~Loader() = default;
+
+const LaneBatch* Loader::Acquire(uint64_t step, int lane) {
+  const Options& o = state_->options;
+  CHECK(lane >= o.mine.begin && lane < o.mine.end, "lane {} of [{}, {})", lane, o.mine.begin, o.mine.end);
+  CHECK(step >= o.first_step && step < o.end_step, "step {} of [{}, {})", step, o.first_step, o.end_step);
+  std::unique_lock lock(state_->mutex);
+  LaneRing& ring = state_->RingOf(lane);
+  CHECK(step == ring.next_acquire, "step {} of lane {} where {} is next", step, lane, ring.next_acquire);
+  Slot& slot = ring.At(step, o.first_step);
+  state_->batch_ready.wait(lock, [&] { return slot.state == Slot::State::kReady; });
+  if (slot.error) std::rethrow_exception(slot.error);
+  slot.state = Slot::State::kHeld;
+  ++ring.next_acquire;
+  return &slot.batch;
+}
+
+void Loader::Release(const LaneBatch* batch) {
+  {
+    std::lock_guard lock(state_->mutex);
+    Slot& slot = state_->RingOf(batch->lane).At(batch->step, state_->options.first_step);
+    CHECK(&slot.batch == batch && slot.state == Slot::State::kHeld, "released twice, or never acquired");
+    slot.state = Slot::State::kFree;
+  }
+  state_->slot_free.notify_one();
+}
+
+bool Loader::Ready(uint64_t step, int lane) {
+  std::lock_guard lock(state_->mutex);
+  LaneRing& ring = state_->RingOf(lane);
+  return step == ring.next_acquire && ring.At(step, state_->options.first_step).state == Slot::State::kReady;
+}
+
+}  // namespace lockstep::data

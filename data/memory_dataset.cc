@@ -1,0 +1,83 @@
+#include "data/memory_dataset.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/philox.h"
+
+namespace lockstep::data {
+namespace {
+
+size_t RowBytes(const Field& field) { return static_cast<size_t>(field.shape.size() * SizeOf(field.dtype)); }
+
+/// Adds 4,096 blocks of `values`, their places drawn from `seed`.
+void AddSomeBlocks(std::span<const std::byte> values, uint64_t seed, Hasher& hasher) {
+  constexpr uint64_t kBlocks = 4096, kBlockBytes = 64 << 10;
+  const uint64_t places = (values.size() + kBlockBytes - 1) / kBlockBytes;
+  for (uint64_t i = 0; i < kBlocks; ++i) {
+    const uint64_t place = Mix64(Mix64(seed) + i) % places * kBlockBytes;
+    hasher.Add(values.subspan(place, std::min(kBlockBytes, values.size() - place)));
+  }
+}
+
+}  // namespace
+
+uint64_t Fingerprint(const Records& records, const FingerprintOptions& options) {
+  Hasher hasher;
+  hasher.AddInteger(records.format.size());
+  hasher.Add(records.format);
+  hasher.AddInteger(records.size);
+  hasher.AddInteger(static_cast<uint64_t>(records.classes));
+  uint64_t bytes = 0;
+  for (const Column& column : records.columns) {
+    const std::string field =
+        fmt::format("{} {} {}", column.field.name, Name(column.field.dtype), column.field.shape.ToString());
+    hasher.AddInteger(field.size());
+    hasher.Add(field);
+    hasher.AddInteger(column.values().size());
+    bytes += column.values().size();
+  }
+  const bool whole = options.verify == Verify::FULL || bytes <= options.whole_up_to;
+  for (const Column& column : records.columns) {
+    if (whole) {
+      hasher.Add(column.values());
+    } else {
+      AddSomeBlocks(column.values(), options.seed, hasher);
+    }
+  }
+  return hasher.Digest();
+}
+
+Column LabelColumn(std::span<const int32_t> labels) {
+  const auto bytes = std::as_bytes(labels);
+  return {{"label", DType::kI32, Shape{}}, {bytes.begin(), bytes.end()}};
+}
+
+int CountClasses(std::span<const int32_t> labels) {
+  return labels.empty() ? 0 : *std::max_element(labels.begin(), labels.end()) + 1;
+}
+
+MemoryDataset::MemoryDataset(Records records, const FingerprintOptions& options)
+    : records_(std::move(records)), fingerprint_(Fingerprint(records_, options)) {
+  for (const Column& column : records_.columns) {
+    CHECK(column.values().size() == records_.size * RowBytes(column.field), "{} bytes of {} for {} samples",
+          column.values().size(), column.field.name, records_.size);
+    fields_.push_back(column.field);
+  }
+}
+
+void MemoryDataset::Read(uint64_t, uint64_t id, Sample& sample) const {
+  CHECK(id < records_.size, "sample {} of {}", id, records_.size);
+  sample.tensors.resize(records_.columns.size());
+  for (size_t i = 0; i < records_.columns.size(); ++i) {
+    const Column& column = records_.columns[i];
+    const size_t bytes = RowBytes(column.field);
+    sample.tensors[i].shape = column.field.shape;
+    sample.tensors[i].bytes.resize(bytes);
+    std::memcpy(sample.tensors[i].bytes.data(), column.values().data() + id * bytes, bytes);
+  }
+}
+
+}  // namespace lockstep::data

@@ -1,0 +1,27 @@
+// From a recipe's Source message to a Dataset: the one place that knows all formats.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "data/data.pb.h"
+#include "data/dataset.h"
+
+namespace lockstep::data {
+
+/// Opens `source` and loads it into memory. Its paths are absolute by now. `field_path` ("data.train") is where the
+/// message stands in the recipe, so that errors can name the field. `seed` chooses synthetic samples and, in data above
+/// 1 GiB, the blocks that the fingerprint hashes. Throws Error(kData) for what is wrong with files, Error(kUsage) for
+/// what is wrong with the message.
+std::unique_ptr<Dataset> OpenDataset(const Source& source, const std::string& field_path, uint64_t seed,
+                                     Verify::Value verify = Verify::AUTO);
+
+/// Throws Error(kData) where what trains on `train` can't be evaluated on `other`: fields of other names, types or
+/// shapes, or a label that `train` has no class for. `other_path` is as for OpenDataset ("data.test").
+void CheckCompatible(const Dataset& train, const Dataset& other, const std::string& other_path);
+
+/// Samples [first, first + count) of `whole`. REQUIRES: they exist. Classes are those of the whole.
+std::unique_ptr<Dataset> TakeSlice(std::unique_ptr<Dataset> whole, uint64_t first, uint64_t count);
+
+}  // namespace lockstep::data

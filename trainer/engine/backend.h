@@ -11,7 +11,8 @@
 
 namespace lockstep::engine {
 
-/// A prepared op: Run reads and writes the addresses given when it was prepared. Nothing is allocated or decided in Run.
+/// A prepared op: Run reads and writes the addresses given when it was prepared. Nothing is allocated or decided in
+/// Run.
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -41,8 +42,8 @@ class Backend {
   /// Decided by shapes, never by timing.
   virtual size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input) = 0;
   /// Copies the parameter at `plain` (arena layout) to `packed`; run once per step.
-  virtual std::unique_ptr<Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input, const void* plain,
-                                              void* packed) = 0;
+  virtual std::unique_ptr<Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input,
+                                              const void* plain, void* packed) = 0;
   /// Called on the thread that will run the kernel, or one prepared alike (PrepareComputeThread).
   virtual std::unique_ptr<Kernel> Prepare(const graph::Graph& graph, const graph::Op& op, const Operands& operands) = 0;
 };

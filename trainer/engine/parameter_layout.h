@@ -1,9 +1,9 @@
-// Where parameters and running statistics lie in the parameter arena, and in every array parallel to it (gradients, optimizer
-// state, EMA): an array of floats.
+// Where parameters and running statistics lie in the parameter arena, and in every array parallel to it (gradients,
+// optimizer state, EMA): an array of floats.
 //
-// Parameters stand in reverse creation order (gradients become ready roughly in that order), logical row-major, each padded to
-// kValueAlignment; then, from a chunk edge on, running statistics in creation order. The layout depends on the source graph
-// alone: not on passes, backends, buckets or ranks.
+// Parameters stand in reverse creation order (gradients become ready roughly in that order), logical row-major, each
+// padded to kValueAlignment; then, from a chunk edge on, running statistics in creation order. The layout depends on
+// the source graph alone: not on passes, backends, buckets or ranks.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,10 @@
 #include "trainer/graph/graph.h"
 
 namespace lockstep::engine {
+
+/// Elements of the arena's chunk: global norms are sums over chunks, and slices of the arena start at chunk edges. The
+/// same number as the exchange's (comm/slice_map.h), which the engine does not know.
+inline constexpr int64_t kArenaChunk = 4096;
 
 struct ArenaEntry {
   std::string name;
@@ -32,9 +36,9 @@ class ParameterLayout {
   const std::vector<ArenaEntry>& entries() const { return entries_; }  ///< by ascending offset
   /// nullptr where there is none of that name.
   const ArenaEntry* Find(const std::string& name) const;
-  int64_t elements() const { return elements_; }                        ///< of the arena, a multiple of the chunk
-  int64_t parameter_elements() const { return parameter_elements_; }    ///< statistics start here, at a chunk edge
-  int64_t parameter_count() const { return parameter_count_; }          ///< without padding and statistics
+  int64_t elements() const { return elements_; }                      ///< of the arena, a multiple of the chunk
+  int64_t parameter_elements() const { return parameter_elements_; }  ///< statistics start here, at a chunk edge
+  int64_t parameter_count() const { return parameter_count_; }        ///< without padding and statistics
 
  private:
   std::vector<ArenaEntry> entries_;

@@ -1,0 +1,137 @@
+#include "trainer/engine/program.h"
+
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+#include "trainer/engine/aliases.h"
+
+namespace lockstep::engine {
+namespace {
+
+using graph::kNoValue;
+using graph::Role;
+using graph::ValueId;
+
+size_t BytesOf(const graph::Value& value) { return static_cast<size_t>(value.shape.size() * SizeOf(value.dtype)); }
+
+/// Where `parameter` lies, in elements.
+int64_t OffsetOf(const graph::Graph& graph, const ParameterLayout& layout, ValueId parameter) {
+  const ArenaEntry* entry = layout.Find(graph.value(parameter).name);
+  CHECK(entry != nullptr, "{} is not in the layout", graph.value(parameter).name);
+  return entry->offset;
+}
+
+void CheckBindings(const ProgramPlan& plan, const Program::Bindings& bindings) {
+  CHECK(bindings.arena.size() >= static_cast<size_t>(plan.memory.bytes), "an arena of {} bytes for {}",
+        bindings.arena.size(), plan.memory.bytes);
+  CHECK(bindings.workspace.size() >= plan.workspace_bytes, "a workspace of {} bytes for {}", bindings.workspace.size(),
+        plan.workspace_bytes);
+  CHECK(bindings.packed != nullptr || plan.packed.empty(), "packed weights are missing");
+}
+
+/// The addresses of all values, save inputs and the step block, which `addresses` has already.
+void ResolveAddresses(const ProgramPlan& plan, const ParameterLayout& layout, const Program::Bindings& bindings,
+                      std::vector<void*>& addresses) {
+  const graph::Graph& graph = plan.graph;
+  const auto set = [&](ValueId id, const void* address) {
+    addresses[static_cast<size_t>(id)] = const_cast<void*>(address);
+  };
+  for (ValueId id : graph.parameters) set(id, bindings.parameters + OffsetOf(graph, layout, id));
+  for (ValueId id : graph.statistics) set(id, bindings.parameters + OffsetOf(graph, layout, id));
+  for (size_t id = 0; id < addresses.size(); ++id) {
+    if (plan.memory.offset[id] >= 0) addresses[id] = bindings.arena.data() + plan.memory.offset[id];
+  }
+  for (const auto& [parameter, gradient] : graph.gradients) {
+    set(gradient, bindings.gradients + OffsetOf(graph, layout, parameter));
+  }
+  for (const graph::StatisticUpdate& update : graph.statistic_updates) {
+    set(update.lane_value, bindings.gradients + OffsetOf(graph, layout, update.statistic));
+  }
+  const std::vector<ValueId> roots = ReshapeRoots(graph, GradientArenaValues(graph));
+  for (size_t id = 0; id < addresses.size(); ++id) addresses[id] = addresses[static_cast<size_t>(roots[id])];
+}
+
+Operands OperandsOf(const graph::Op& op, const std::vector<void*>& addresses, std::byte* workspace) {
+  Operands operands;
+  const auto address = [&](ValueId id) {
+    CHECK(id == kNoValue || addresses[static_cast<size_t>(id)] != nullptr, "{}: value {} has no memory", op.name, id);
+    return id == kNoValue ? nullptr : addresses[static_cast<size_t>(id)];
+  };
+  for (ValueId id : op.inputs) operands.inputs.push_back(address(id));
+  for (ValueId id : op.outputs) operands.outputs.push_back(address(id));
+  operands.packed.resize(op.inputs.size(), nullptr);
+  operands.workspace = workspace;
+  return operands;
+}
+
+}  // namespace
+
+Program::Program(std::shared_ptr<const ProgramPlan> plan, const ParameterLayout& layout, Backend& backend,
+                 const Bindings& bindings)
+    : plan_(std::move(plan)), step_block_(std::make_unique<graph::StepBlock>()) {
+  const graph::Graph& graph = plan_->graph;
+  CheckBindings(*plan_, bindings);
+  addresses_.resize(graph.values.size(), nullptr);
+  for (size_t id = 0; id < graph.values.size(); ++id) {
+    const graph::Value& value = graph.values[id];
+    if (value.role == Role::kStepBlock) addresses_[id] = step_block_.get();
+    if (value.role == Role::kInput) addresses_[id] = inputs_.emplace_back(BytesOf(value)).data();
+  }
+  ResolveAddresses(*plan_, layout, bindings, addresses_);
+
+  std::vector<Operands> operands;
+  for (const graph::Op& op : graph.ops) operands.push_back(OperandsOf(op, addresses_, bindings.workspace.data()));
+  for (const ProgramPlan::PackedOperand& packed : plan_->packed) {
+    operands[static_cast<size_t>(packed.op)].packed[static_cast<size_t>(packed.input)] =
+        bindings.packed->data() + packed.offset;
+  }
+  for (size_t i = 0; i < graph.ops.size(); ++i) {
+    const graph::Op& op = graph.ops[i];
+    // A reshaped value that lies where its source lies needs no kernel.
+    const bool nothing_to_do = op.kind == graph::OpKind::kReshape && operands[i].inputs[0] == operands[i].outputs[0];
+    kernels_.push_back(nothing_to_do ? nullptr : backend.Prepare(graph, op, operands[i]));
+  }
+}
+
+std::span<std::byte> Program::input(const std::string& name) {
+  for (size_t id = 0; id < plan_->graph.values.size(); ++id) {
+    const graph::Value& value = plan_->graph.values[id];
+    if (value.role != Role::kInput || value.name != name) continue;
+    return {static_cast<std::byte*>(addresses_[id]), BytesOf(value)};
+  }
+  return {};
+}
+
+void Program::Run(const std::function<void(int bucket)>& on_bucket) {
+  if (on_bucket) {
+    for (int bucket : plan_->buckets_at_start) on_bucket(bucket);
+  }
+  for (size_t i = 0; i < kernels_.size(); ++i) {
+    if (kernels_[i]) kernels_[i]->Run();
+    if (!on_bucket) continue;
+    for (int bucket : plan_->buckets_after[i]) on_bucket(bucket);
+  }
+}
+
+double Program::loss(int index) const {
+  double sum;
+  std::memcpy(&sum, Address(plan_->graph.losses.at(static_cast<size_t>(index)).sum), sizeof sum);
+  return sum;
+}
+
+int64_t Program::counter(int index) const {
+  int64_t count;
+  std::memcpy(&count, Address(plan_->graph.counters.at(static_cast<size_t>(index)).count), sizeof count);
+  return count;
+}
+
+std::span<const std::byte> Program::output(const std::string& name) const {
+  const auto found = plan_->graph.outputs.find(name);
+  CHECK(found != plan_->graph.outputs.end(), "the graph has no output {}", name);
+  return {static_cast<const std::byte*>(Address(found->second)), BytesOf(plan_->graph.value(found->second))};
+}
+
+void* Program::Address(ValueId id) const { return addresses_[static_cast<size_t>(id)]; }
+
+}  // namespace lockstep::engine

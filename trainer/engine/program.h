@@ -1,8 +1,8 @@
 // A Program: a model compiled for one lane, one mode and one batch: kernels in order, over a planned activation arena.
 //
-// Compile runs the passes and plans memory (ProgramPlan: immutable, shared by all executors of a rank). Each executor then
-// makes its own Program from it: kernels with resolved addresses into its own activation arena and gradient arena. Packed
-// copies of weights are made once per step for all executors of the rank (PackedWeights).
+// Compile runs the passes and plans memory (ProgramPlan: immutable, shared by all executors of a rank). Each executor
+// then makes its own Program from it: kernels with resolved addresses into its own activation arena and gradient arena.
+// Packed copies of weights are made once per step for all executors of the rank (PackedWeights).
 #pragma once
 
 #include <functional>
@@ -30,9 +30,9 @@ struct BucketRange {
 
 struct CompileOptions {
   graph::Mode mode = graph::Mode::kTrain;
-  std::set<std::string> frozen;          ///< parameters without gradient
-  std::vector<BucketRange> buckets;      ///< of the gradient arena (kTrain)
-  std::string dump_folder;               ///< where not empty: a .dot file after each pass
+  std::set<std::string> frozen;      ///< parameters without gradient
+  std::vector<BucketRange> buckets;  ///< of the gradient arena (kTrain)
+  std::string dump_folder;           ///< where not empty: a .dot file after each pass
 };
 
 class ProgramPlan {
@@ -48,16 +48,19 @@ class ProgramPlan {
   std::vector<PackedOperand> packed;
   size_t packed_bytes = 0;
 
-  /// buckets_after[i]: the buckets that are ready after op i: every gradient and statistic in them is written, and no later
-  /// op reads their weights.
+  /// buckets_after[i]: the buckets that are ready after op i: every gradient and statistic in them is written, and no
+  /// later op reads these or the bucket's weights. Empty save in kTrain.
   std::vector<std::vector<int>> buckets_after;
   std::vector<int> buckets_at_start;  ///< those that no op touches (frozen parameters)
 
   double flops = 0;  ///< of one run
 };
 
-/// Throws Error(kUsage) for graphs that don't fit, Error(kInternal) for ops that the backend lacks.
-ProgramPlan Compile(const graph::Graph& model, const ParameterLayout& layout, Backend& backend, const CompileOptions& options);
+/// Passes: FuseActivations, AddGradients (kTrain), RemoveDeadOps, Liveness, PlanMemory.
+/// Throws Error(kUsage) for graphs that don't fit the layout, and for training without a loss, Error(kInternal) for ops
+/// that the backend lacks.
+ProgramPlan Compile(const graph::Graph& model, const ParameterLayout& layout, Backend& backend,
+                    const CompileOptions& options);
 
 /// The packed copies of one rank, shared by its executors.
 class PackedWeights {
@@ -83,10 +86,12 @@ class Program {
     std::span<std::byte> arena;      ///< at least plan.memory.bytes; all programs of an executor share one
     std::span<std::byte> workspace;  ///< at least plan.workspace_bytes
   };
-  Program(std::shared_ptr<const ProgramPlan> plan, const ParameterLayout& layout, Backend& backend, const Bindings& bindings);
+  Program(std::shared_ptr<const ProgramPlan> plan, const ParameterLayout& layout, Backend& backend,
+          const Bindings& bindings);
 
   const ProgramPlan& plan() const { return *plan_; }
-  /// The memory of an input, to be filled before Run: kBufferAlignment-aligned. Empty where the graph has no such input.
+  /// The memory of an input, to be filled before Run: kBufferAlignment-aligned. Empty where the graph has no such
+  /// input.
   std::span<std::byte> input(const std::string& name);
   graph::StepBlock& step_block() { return *step_block_; }
 

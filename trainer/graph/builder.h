@@ -1,5 +1,5 @@
-// Builds forward graphs: each call appends an op, infers its shapes, and returns its result. Parameters are created with
-// their initialisation; names follow PyTorch's ("conv1.weight", "layer1.0.bn1.running_mean").
+// Builds forward graphs: each call appends an op, infers its shapes, and returns its result. Parameters are created
+// with their initialisation; names follow PyTorch's ("conv1.weight", "layer1.0.bn1.running_mean").
 #pragma once
 
 #include <cstdint>
@@ -46,8 +46,8 @@ class Builder {
   /// x [batch, in] -> [batch, out]. Parameters name.weight [out, in] and, with `bias`, name.bias [out].
   ValueId Linear(ValueId x, const std::string& name, int64_t out, bool bias, Initializer weight);
   /// x [batch, h, w, in] -> [batch, h', w', out].
-  ValueId Conv2d(ValueId x, const std::string& name, int64_t out, int kernel, int stride, int padding, int groups, bool bias,
-                 Initializer weight);
+  ValueId Conv2d(ValueId x, const std::string& name, int64_t out, int kernel, int stride, int padding, int groups,
+                 bool bias, Initializer weight);
   ValueId MaxPool2d(ValueId x, int kernel, int stride, int padding);
   ValueId AveragePool2d(ValueId x, int kernel, int stride, int padding);
   /// [batch, h, w, c] -> [batch, c].
@@ -67,8 +67,8 @@ class Builder {
   /// Keeps every `stride`-th row and column and appends zero channels: ResNet's option A shortcut.
   ValueId PadChannels(ValueId x, int stride, int64_t channels);
 
-  /// Adds the loss "loss" = sum over rows of cross entropy of logits [batch, classes] with input "label" i32 [batch]; rows
-  /// of label -1 don't count. Adds the counter "correct".
+  /// Adds the loss "loss" = sum over rows of cross entropy of logits [batch, classes] with input "label" i32 [batch];
+  /// rows of label -1 don't count. Adds the counter "correct".
   void SoftmaxCrossEntropy(ValueId logits, float label_smoothing);
   /// Adds the loss "loss" = sum over rows of the mean over columns of (prediction - target)^2, with inputs "target" f32
   /// [batch, k] and "mask" f32 [batch].

@@ -1,9 +1,10 @@
-// One row per op kind: its name, how shapes follow, how its gradient is emitted as ops, what may run in place. Everything
-// that passes need to know about an op stands here; what computes it stands in each backend.
+// One row per op kind: its name, how shapes follow, how its gradient is emitted as ops, what may run in place.
+// Everything that passes need to know about an op stands here; what computes it stands in each backend.
 #pragma once
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "trainer/graph/graph.h"
@@ -16,8 +17,8 @@ struct OutputSpec {
   DType dtype = DType::kF32;
 };
 
-/// What a gradient function may do: read the forward op, ask for the gradient of its outputs, emit ops, and say what the
-/// gradients of its inputs are. Implemented by the autodiff pass.
+/// What a gradient function may do: read the forward op, ask for the gradient of its outputs, emit ops, and say what
+/// the gradients of its inputs are. Implemented by the autodiff pass.
 class GradientContext {
  public:
   virtual ~GradientContext() = default;
@@ -27,7 +28,8 @@ class GradientContext {
   virtual ValueId OutputGradient(int output) const = 0;
   /// Whether somebody wants the gradient of input `input` (a trained parameter or what depends on one).
   virtual bool Wanted(int input) const = 0;
-  /// Appends an op, named after the forward op plus `suffix`, and returns its outputs. `outputs` of them are wanted.
+  /// Appends an op, named after the forward op plus `suffix`, and returns its outputs: all that the op can have.
+  /// RemoveDeadOps (passes.h) turns optional ones that nobody reads into kNoValue.
   virtual std::vector<ValueId> Emit(OpKind kind, std::vector<ValueId> inputs, Attributes attributes,
                                     const std::string& suffix) = 0;
   /// Adds `gradient` to the gradient of input `input` (sums where an input has several uses, in emission order).
@@ -39,6 +41,9 @@ class GradientContext {
 struct OpRow {
   OpKind kind;
   const char* name;
+  /// Operands in order, `?` behind those that may be absent: "x, weight, bias?".
+  const char* inputs;
+  const char* outputs;
   /// What it computes, in one line with operands, for people: "y = x w^T + b".
   const char* formula;
   /// Checks operands and returns what comes out. Throws Error(kUsage) naming shapes that don't fit.
@@ -52,6 +57,24 @@ struct OpRow {
 };
 
 const OpRow& Row(OpKind kind);
+
+/// A name in OpRow::inputs or OpRow::outputs.
+struct Operand {
+  std::string name;
+  bool optional = false;
+};
+std::vector<Operand> ParseOperands(std::string_view text);
+
+/// Appends an op and a value for each of its outputs ("NAME" for the first, "NAME/mean" for others), with the shapes
+/// that its row infers. Throws Error(kUsage) where operands don't fit, and then leaves the graph as it was.
+std::vector<ValueId> AppendOp(Graph& graph, OpKind kind, std::vector<ValueId> inputs, Attributes attributes,
+                              const std::string& name);
+
+/// The graph's step block, made where there is none yet.
+ValueId EnsureStepBlock(Graph& graph);
+
+/// Whether the gradient of `activation` follows from its result alone: relu, tanh, sigmoid.
+bool GradientFollowsFromResult(Activation activation);
 
 /// Height or width after a window: (size + 2 padding - kernel) / stride + 1.
 int64_t WindowOutput(int64_t size, int64_t kernel, int64_t stride, int64_t padding);

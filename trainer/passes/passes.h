@@ -14,14 +14,17 @@ namespace lockstep::passes {
 /// alone (relu, tanh, sigmoid), or always when `training` is false.
 graph::Graph FuseActivations(const graph::Graph& forward, bool training);
 
-/// Folds batch norm with running statistics into nothing; removes ops whose results nobody reads (losses, counters, outputs,
-/// gradients and statistic updates are read).
+/// Removes ops whose results nobody reads (losses, counters, outputs, gradients and statistic updates are read), and
+/// turns optional outputs that nobody reads into kNoValue.
 graph::Graph RemoveDeadOps(const graph::Graph& graph);
 
-/// Appends the gradients of all losses by all parameters not in `frozen`, as ops (graph.gradients says which value is whose).
+/// Appends the gradients of all losses by all parameters not in `frozen`, as ops (graph.gradients says which value is
+/// whose, and no value is two parameters'). They are named "PARAMETER/grad". Losses add up as their
+/// StepBlock::loss_scale says.
 graph::Graph AddGradients(const graph::Graph& forward, const std::set<std::string>& frozen);
 
 /// When each value is first written and last read, in op numbers. Values of other roles than kActivation have none.
+/// What is read after the run (losses, counters, outputs, gradients, statistics) is last read by the op after the last.
 struct Lifetime {
   int first = -1;
   int last = -1;
@@ -29,11 +32,13 @@ struct Lifetime {
 std::vector<Lifetime> Liveness(const graph::Graph& graph);
 
 /// Offsets of activations in one arena, in bytes. Values whose lifetimes overlap don't overlap in memory, save in-place
-/// takeovers that the op table allows; `outside` (gradients: they lie in the gradient arena) get no place.
+/// takeovers that the op table allows, and results of kReshape, which lie where their input lies (without a place where
+/// that has none; a result in `outside` is a copy). `outside` (gradients: they lie in the gradient arena) get no place.
 struct MemoryPlan {
   std::vector<int64_t> offset;  ///< by ValueId; -1: not in the arena
   int64_t bytes = 0;
 };
-MemoryPlan PlanMemory(const graph::Graph& graph, const std::vector<Lifetime>& lifetimes, const std::set<graph::ValueId>& outside);
+MemoryPlan PlanMemory(const graph::Graph& graph, const std::vector<Lifetime>& lifetimes,
+                      const std::set<graph::ValueId>& outside);
 
 }  // namespace lockstep::passes

@@ -1,0 +1,121 @@
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "base/error.h"
+#include "trainer/engine/aliases.h"
+#include "trainer/engine/buckets.h"
+#include "trainer/engine/program.h"
+#include "trainer/graph/op_table.h"
+
+namespace lockstep::engine {
+namespace {
+
+/// Writes graphs as NN-pass.dot, numbered in the order of the passes.
+class Dumper {
+ public:
+  explicit Dumper(std::string folder) : folder_(std::move(folder)) {}
+
+  void Dump(const char* pass, const graph::Graph& graph) {
+    if (folder_.empty()) return;
+    const std::string path = fmt::format("{}/{:02}-{}.dot", folder_, number_++, pass);
+    std::error_code ignored;  // what can't be made can't be written below
+    std::filesystem::create_directories(folder_, ignored);
+    std::ofstream file(path);
+    file << graph::ToDot(graph);
+    file.close();
+    if (!file) throw Error(ErrorKind::kUsage, "can't write the graph", path, "is the folder writable, the disk full?");
+  }
+
+ private:
+  std::string folder_;
+  int number_ = 0;
+};
+
+graph::Graph RunPasses(const graph::Graph& model, const CompileOptions& options) {
+  Dumper dumper(options.dump_folder);
+  dumper.Dump("model", model);
+  const bool training = options.mode == graph::Mode::kTrain;
+  graph::Graph graph = passes::FuseActivations(model, training);
+  dumper.Dump("fuse_activations", graph);
+  if (training) {
+    graph = passes::AddGradients(graph, options.frozen);
+    dumper.Dump("add_gradients", graph);
+  }
+  graph = passes::RemoveDeadOps(graph);
+  dumper.Dump("remove_dead_ops", graph);
+  return graph;
+}
+
+void CheckLayout(const graph::Graph& model, const ParameterLayout& layout) {
+  const auto check = [&](graph::ValueId id, bool statistic) {
+    const graph::Value& value = model.value(id);
+    const ArenaEntry* entry = layout.Find(value.name);
+    if (entry == nullptr || entry->statistic != statistic || entry->shape != value.shape) {
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("the model's parameter {} {} is {} in the parameter arena", value.name,
+                              value.shape.ToString(), entry == nullptr ? "missing" : entry->shape.ToString()),
+                  value.name, "a model must have the same parameters in every mode");
+    }
+  };
+  for (graph::ValueId id : model.parameters) check(id, false);
+  for (graph::ValueId id : model.statistics) check(id, true);
+}
+
+void CheckSupport(const graph::Graph& graph, const Backend& backend) {
+  for (const graph::Op& op : graph.ops) {
+    if (backend.Supports(op.kind)) continue;
+    // A reshape costs no kernel, save the rare one that must copy.
+    if (op.kind == graph::OpKind::kReshape && !GradientArenaValues(graph).contains(op.outputs[0])) continue;
+    throw Error(ErrorKind::kInternal, fmt::format("the {} backend has no kernel for {}", backend.name(), Name(op.kind)),
+                op.name);
+  }
+}
+
+void PlanPacking(ProgramPlan& plan, Backend& backend) {
+  for (size_t i = 0; i < plan.graph.ops.size(); ++i) {
+    const graph::Op& op = plan.graph.ops[i];
+    for (size_t input = 0; input < op.inputs.size(); ++input) {
+      const graph::ValueId id = op.inputs[input];
+      if (id == graph::kNoValue || plan.graph.value(id).role != graph::Role::kParameter) continue;
+      const size_t bytes = backend.PackedBytes(plan.graph, op, static_cast<int>(input));
+      if (bytes == 0) continue;
+      plan.packed.push_back({.op = static_cast<int>(i), .input = static_cast<int>(input), .offset = plan.packed_bytes});
+      plan.packed_bytes += AlignUp(bytes, kValueAlignment);
+    }
+  }
+}
+
+void PlanBuckets(ProgramPlan& plan, const ParameterLayout& layout, const CompileOptions& options) {
+  plan.buckets_after.resize(plan.graph.ops.size());
+  if (options.mode != graph::Mode::kTrain) return;
+  const std::vector<int> last = LastTouch(plan.graph, layout, options.buckets);
+  for (size_t k = 0; k < last.size(); ++k) {
+    auto& list = last[k] < 0 ? plan.buckets_at_start : plan.buckets_after[static_cast<size_t>(last[k])];
+    list.push_back(static_cast<int>(k));
+  }
+}
+
+}  // namespace
+
+ProgramPlan Compile(const graph::Graph& model, const ParameterLayout& layout, Backend& backend,
+                    const CompileOptions& options) {
+  CheckLayout(model, layout);
+  if (options.mode == graph::Mode::kTrain && model.losses.empty()) {
+    throw Error(ErrorKind::kUsage, "the model has no loss to train by");
+  }
+  ProgramPlan plan;
+  plan.graph = RunPasses(model, options);
+  CheckSupport(plan.graph, backend);
+  plan.memory = passes::PlanMemory(plan.graph, passes::Liveness(plan.graph), GradientArenaValues(plan.graph));
+  for (const graph::Op& op : plan.graph.ops) {
+    plan.workspace_bytes =
+        std::max(plan.workspace_bytes, AlignUp(backend.WorkspaceBytes(plan.graph, op), kValueAlignment));
+    plan.flops += graph::Row(op.kind).flops(plan.graph, op);
+  }
+  PlanPacking(plan, backend);
+  PlanBuckets(plan, layout, options);
+  return plan;
+}
+
+}  // namespace lockstep::engine

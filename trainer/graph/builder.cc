@@ -1,0 +1,211 @@
+#include "trainer/graph/builder.h"
+
+#include <utility>
+
+#include "base/error.h"
+#include "trainer/graph/op_table.h"
+#include "trainer/graph/step_block.h"
+
+namespace lockstep::graph {
+namespace {
+
+void RequirePositive(const std::string& name, const Shape& shape) {
+  for (int64_t dim : shape.dims()) {
+    if (dim < 1) {
+      throw Error(ErrorKind::kUsage, fmt::format("shape {} has a dimension that is not positive", shape.ToString()),
+                  name);
+    }
+  }
+}
+
+void RequireImages(const std::string& name, const Shape& x) {
+  if (x.rank() == 4) return;
+  throw Error(ErrorKind::kUsage,
+              fmt::format("images [batch, height, width, channels] are needed, not {}", x.ToString()), name,
+              x.rank() == 2 ? "put it before the layer that flattens" : "");
+}
+
+void RequireRows(const std::string& name, const Shape& x) {
+  if (x.rank() >= 2) return;
+  throw Error(ErrorKind::kUsage, fmt::format("at least 2 dimensions are needed, not {}", x.ToString()), name);
+}
+
+}  // namespace
+
+ValueId Builder::NewValue(Value value) {
+  RequirePositive(value.name, value.shape);
+  if (graph_.Find(value.name) != kNoValue) {
+    throw Error(ErrorKind::kUsage, fmt::format("two values are named {}", value.name), value.name,
+                "give layers names that differ");
+  }
+  graph_.values.push_back(std::move(value));
+  return static_cast<ValueId>(graph_.values.size() - 1);
+}
+
+ValueId Builder::StepBlockValue() {
+  if (step_block_ == kNoValue) step_block_ = EnsureStepBlock(graph_);
+  return step_block_;
+}
+
+std::vector<ValueId> Builder::Append(OpKind kind, std::vector<ValueId> inputs, Attributes attributes,
+                                     const std::string& name) {
+  const int number = ++counts_[kind];
+  return AppendOp(graph_, kind, std::move(inputs), std::move(attributes),
+                  name.empty() ? fmt::format("{}{}", graph::Name(kind), number) : name);
+}
+
+ValueId Builder::Input(const std::string& name, const Shape& shape, DType dtype) {
+  const Shape batched = shape.Batched(batch_);
+  // Losses ask for "label" each: the same input serves all.
+  if (const ValueId id = graph_.Find(name); id != kNoValue && graph_.value(id).role == Role::kInput) {
+    const Value& value = graph_.value(id);
+    if (value.shape == batched && value.dtype == dtype) return id;
+    throw Error(ErrorKind::kUsage,
+                fmt::format("input {} is used as {} {} and as {} {}", name, lockstep::Name(value.dtype),
+                            value.shape.ToString(), lockstep::Name(dtype), batched.ToString()),
+                name);
+  }
+  return NewValue({.name = name, .shape = batched, .dtype = dtype, .role = Role::kInput});
+}
+
+ValueId Builder::Parameter(const std::string& name, const Shape& shape, Initializer initializer, bool decay) {
+  const ValueId id = NewValue({.name = name, .shape = shape, .dtype = DType::kF32, .role = Role::kParameter});
+  graph_.parameters.push_back(id);
+  infos_.push_back({.value = id, .initializer = initializer, .decay = decay});
+  return id;
+}
+
+ValueId Builder::Statistic(const std::string& name, const Shape& shape, float start) {
+  const ValueId id = NewValue({.name = name, .shape = shape, .dtype = DType::kF32, .role = Role::kStatistic});
+  graph_.statistics.push_back(id);
+  infos_.push_back({.value = id, .initializer = {.value = start, .deviation = 0}, .decay = false});
+  return id;
+}
+
+ValueId Builder::Linear(ValueId x, const std::string& name, int64_t out, bool bias, Initializer weight) {
+  RequireRows(name, shape(x));
+  const int64_t in = shape(x).dim(-1);
+  const ValueId w = Parameter(name + ".weight", {out, in}, weight, true);
+  const ValueId b = bias ? Parameter(name + ".bias", {out}, {}, false) : kNoValue;
+  return Append(OpKind::kLinear, {x, w, b}, LinearAttributes{}, name)[0];
+}
+
+ValueId Builder::Conv2d(ValueId x, const std::string& name, int64_t out, int kernel, int stride, int padding,
+                        int groups, bool bias, Initializer weight) {
+  RequireImages(name, shape(x));
+  const int64_t channels = shape(x).dim(3);
+  if (groups < 1 || channels % groups != 0 || out % groups != 0) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("{} input and {} output channels can't be cut into {} groups", channels, out, groups), name,
+                "both must be multiples of groups");
+  }
+  const ValueId w = Parameter(name + ".weight", {out, channels / groups, kernel, kernel}, weight, true);
+  const ValueId b = bias ? Parameter(name + ".bias", {out}, {}, false) : kNoValue;
+  const Conv2dAttributes attributes{
+      .stride = stride, .padding = padding, .groups = groups, .activation = Activation::kNone, .result = {}};
+  return Append(OpKind::kConv2d, {x, w, b}, attributes, name)[0];
+}
+
+ValueId Builder::MaxPool2d(ValueId x, int kernel, int stride, int padding) {
+  const Pool2dAttributes attributes{.kernel = kernel, .stride = stride, .padding = padding, .result = {}};
+  return Append(OpKind::kMaxPool2d, {x}, attributes, "")[0];
+}
+
+ValueId Builder::AveragePool2d(ValueId x, int kernel, int stride, int padding) {
+  const Pool2dAttributes attributes{.kernel = kernel, .stride = stride, .padding = padding, .result = {}};
+  return Append(OpKind::kAveragePool2d, {x}, attributes, "")[0];
+}
+
+ValueId Builder::GlobalAveragePool(ValueId x) { return Append(OpKind::kGlobalAveragePool, {x}, NoAttributes{}, "")[0]; }
+
+ValueId Builder::BatchNorm(ValueId x, const std::string& name, float epsilon, float momentum, float weight_start) {
+  RequireRows(name, shape(x));
+  const Shape channels{shape(x).dim(-1)};
+  const ValueId weight = Parameter(name + ".weight", channels, {.value = weight_start, .deviation = 0}, false);
+  const ValueId bias = Parameter(name + ".bias", channels, {}, false);
+  const ValueId mean = Statistic(name + ".running_mean", channels, 0);
+  const ValueId variance = Statistic(name + ".running_var", channels, 1);
+  const NormAttributes attributes{.epsilon = epsilon, .activation = Activation::kNone};
+  if (mode_ != Mode::kTrain)
+    return Append(OpKind::kBatchNormInfer, {x, weight, bias, mean, variance}, attributes, name)[0];
+  const std::vector<ValueId> out = Append(OpKind::kBatchNormTrain, {x, weight, bias}, attributes, name);
+  graph_.statistic_updates.push_back({.statistic = mean, .lane_value = out[1], .momentum = momentum});
+  graph_.statistic_updates.push_back({.statistic = variance, .lane_value = out[2], .momentum = momentum});
+  return out[0];
+}
+
+ValueId Builder::LayerNorm(ValueId x, const std::string& name, float epsilon) {
+  RequireRows(name, shape(x));
+  const Shape channels{shape(x).dim(-1)};
+  const ValueId weight = Parameter(name + ".weight", channels, {.value = 1, .deviation = 0}, false);
+  const ValueId bias = Parameter(name + ".bias", channels, {}, false);
+  return Append(OpKind::kLayerNorm, {x, weight, bias},
+                NormAttributes{.epsilon = epsilon, .activation = Activation::kNone}, name)[0];
+}
+
+ValueId Builder::Activate(ValueId x, Activation activation) {
+  if (activation == Activation::kNone) return x;
+  const std::string name = fmt::format("{}{}", graph::Name(activation), ++counts_[OpKind::kActivation]);
+  return AppendOp(graph_, OpKind::kActivation, {x}, ActivationAttributes{activation}, name)[0];
+}
+
+ValueId Builder::Dropout(ValueId x, float probability) {
+  const uint32_t key = next_layer_key_++;  // given in every mode: keys don't depend on it
+  if (mode_ != Mode::kTrain || probability == 0) return x;
+  return Append(OpKind::kDropout, {x, StepBlockValue()},
+                DropoutAttributes{.probability = probability, .layer_key = key}, "")[0];
+}
+
+ValueId Builder::Add(ValueId a, ValueId b) {
+  return Append(OpKind::kAdd, {a, b}, ActivationAttributes{Activation::kNone}, "")[0];
+}
+
+ValueId Builder::Reshape(ValueId x, const Shape& shape) {
+  return Append(OpKind::kReshape, {x}, ReshapeAttributes{shape}, "")[0];
+}
+
+ValueId Builder::Flatten(ValueId x) {
+  const Shape from = shape(x);
+  if (from.rank() == 2) return x;
+  RequireImages("flatten", from);
+  // Where nothing changes places a reshape does, which costs nothing.
+  if (from.dim(3) == 1 || from.dim(1) * from.dim(2) == 1) return Reshape(x, {from.dim(0), from.size() / from.dim(0)});
+  return Append(OpKind::kFlatten, {x}, NoAttributes{}, "")[0];
+}
+
+ValueId Builder::PadChannels(ValueId x, int stride, int64_t channels) {
+  return Append(OpKind::kPadChannels, {x}, PadChannelsAttributes{.stride = stride, .channels = channels, .result = {}},
+                "")[0];
+}
+
+void Builder::SoftmaxCrossEntropy(ValueId logits, float label_smoothing) {
+  if (mode_ == Mode::kInfer) return;
+  CHECK(graph_.losses.size() < StepBlock::kMaxLosses, "a model has at most {} losses", +StepBlock::kMaxLosses);
+  const int index = static_cast<int>(graph_.losses.size());
+  const std::string suffix = index == 0 ? "" : fmt::format("{}", index + 1);
+  const ValueId label = Input("label", {}, DType::kI32);
+  const LossAttributes attributes{.label_smoothing = label_smoothing, .loss = index};
+  const ValueId sum = Append(OpKind::kSoftmaxCrossEntropy, {logits, label}, attributes, "loss" + suffix)[0];
+  graph_.losses.push_back({.name = "loss" + suffix, .sum = sum});
+  const ValueId count = Append(OpKind::kCountCorrect, {logits, label}, NoAttributes{}, "correct" + suffix)[0];
+  graph_.counters.push_back({.name = "correct" + suffix, .count = count});
+}
+
+void Builder::MeanSquaredError(ValueId prediction) {
+  if (mode_ == Mode::kInfer) return;
+  CHECK(graph_.losses.size() < StepBlock::kMaxLosses, "a model has at most {} losses", +StepBlock::kMaxLosses);
+  RequireRows("loss", shape(prediction));
+  const int index = static_cast<int>(graph_.losses.size());
+  const std::string name = index == 0 ? "loss" : fmt::format("loss{}", index + 1);
+  const ValueId target = Input("target", {shape(prediction).dim(-1)}, DType::kF32);
+  const ValueId mask = Input("mask", {}, DType::kF32);
+  const LossAttributes attributes{.label_smoothing = 0, .loss = index};
+  const ValueId sum = Append(OpKind::kMeanSquaredError, {prediction, target, mask}, attributes, name)[0];
+  graph_.losses.push_back({.name = name, .sum = sum});
+}
+
+void Builder::Output(const std::string& name, ValueId value) { graph_.outputs[name] = value; }
+
+Graph Builder::Finish() { return std::move(graph_); }
+
+}  // namespace lockstep::graph

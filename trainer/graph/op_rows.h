@@ -1,0 +1,60 @@
+// What the op table's families share: checks of operands, and gradients through a fused activation.
+#pragma once
+
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/error.h"
+#include "trainer/graph/op_table.h"
+
+namespace lockstep::graph {
+
+// The table's families, each in a file of its own (ops_*.cc).
+std::span<const OpRow> LinearRows();
+std::span<const OpRow> ConvolutionRows();
+std::span<const OpRow> PoolingRows();
+std::span<const OpRow> NormRows();
+std::span<const OpRow> ElementwiseRows();
+std::span<const OpRow> ReshapeRows();
+std::span<const OpRow> LossRows();
+
+/// Throws Error(kUsage) with the op's name as its place.
+[[noreturn]] void Reject(const Op& op, const std::string& message, const std::string& hint = "");
+
+/// Input `index`. REQUIRES: it is present.
+const Value& InputOf(const Graph& graph, const Op& op, int index);
+bool HasInput(const Op& op, int index);
+
+void RequireShape(const Op& op, const Value& value, std::string_view operand, const Shape& expected);
+void RequireRank(const Op& op, const Value& value, std::string_view operand, int rank);
+void RequireDType(const Op& op, const Value& value, std::string_view operand, DType dtype);
+/// f32 or bf16.
+void RequireFloat(const Op& op, const Value& value, std::string_view operand);
+/// `shape` as a gradient op's attributes give it must have `rank` dimensions, all positive.
+void RequireResult(const Op& op, const Shape& shape, int rank);
+
+/// The height or width after a window, which must fit at least once.
+int64_t RequireWindow(const Op& op, const Shape& image, int64_t size, int64_t kernel, int64_t stride, int64_t padding);
+
+template <typename A>
+const A& AttributesOf(const Op& op) {
+  const A* attributes = std::get_if<A>(&op.attributes);
+  CHECK(attributes != nullptr, "{} ({}) has another op's attributes", op.name, Name(op.kind));
+  return *attributes;
+}
+
+/// The gradient of the op's result before its fused `activation`.
+ValueId GradientBeforeActivation(GradientContext& context, Activation activation);
+
+/// The shape of forward input `index`.
+const Shape& InputShape(const GradientContext& context, int index);
+
+/// One operation per element of output 0.
+double FlopsPerElement(const Graph& graph, const Op& op);
+/// None: the op moves bytes.
+double NoFlops(const Graph& graph, const Op& op);
+
+}  // namespace lockstep::graph

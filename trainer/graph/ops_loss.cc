@@ -1,0 +1,112 @@
+// Losses, which are sums over the lane's rows in double precision, and counters.
+#include "trainer/graph/op_rows.h"
+#include "trainer/graph/step_block.h"
+
+namespace lockstep::graph {
+namespace {
+
+/// Checks logits [n, c] and labels [n].
+const Value& RequireLogits(const Graph& graph, const Op& op) {
+  const Value& logits = InputOf(graph, op, 0);
+  const Value& label = InputOf(graph, op, 1);
+  RequireFloat(op, logits, "logits");
+  RequireRank(op, logits, "logits", 2);
+  RequireDType(op, label, "label", DType::kI32);
+  RequireShape(op, label, "label", {logits.shape.dim(0)});
+  return logits;
+}
+
+void RequireLossIndex(const Op& op) {
+  const int loss = AttributesOf<LossAttributes>(op).loss;
+  CHECK(loss >= 0 && loss < StepBlock::kMaxLosses, "{} is loss {}", op.name, loss);
+}
+
+void RequireStepBlock(const Graph& graph, const Op& op, int input) {
+  CHECK(InputOf(graph, op, input).role == Role::kStepBlock, "{} needs the step block", op.name);
+}
+
+std::vector<OutputSpec> InferSoftmaxCrossEntropy(const Graph& graph, const Op& op) {
+  const Value& logits = RequireLogits(graph, op);
+  RequireLossIndex(op);
+  const float smoothing = AttributesOf<LossAttributes>(op).label_smoothing;
+  if (!(smoothing >= 0 && smoothing < 1)) {
+    Reject(op, fmt::format("label smoothing {} is out of range", smoothing), "it must be at least 0 and less than 1");
+  }
+  return {{Shape{}, DType::kF64}, {{logits.shape.dim(0)}, DType::kF32}};
+}
+
+std::vector<OutputSpec> InferSoftmaxCrossEntropyGrad(const Graph& graph, const Op& op) {
+  const Value& logits = RequireLogits(graph, op);
+  RequireLossIndex(op);
+  RequireShape(op, InputOf(graph, op, 2), "lse", {logits.shape.dim(0)});
+  RequireStepBlock(graph, op, 3);
+  return {{logits.shape, logits.dtype}};
+}
+
+void SoftmaxCrossEntropyGradient(GradientContext& context) {
+  const Op op = context.op();  // a copy: emitting moves the graph's ops
+  context.Accumulate(0, context.Emit(OpKind::kSoftmaxCrossEntropyGrad,
+                                     {op.inputs[0], op.inputs[1], op.outputs[1], context.StepBlockValue()},
+                                     op.attributes, "/grad")[0]);
+}
+
+const Value& RequirePrediction(const Graph& graph, const Op& op) {
+  const Value& prediction = InputOf(graph, op, 0);
+  RequireLossIndex(op);
+  RequireFloat(op, prediction, "prediction");
+  RequireRank(op, prediction, "prediction", 2);
+  RequireFloat(op, InputOf(graph, op, 1), "target");
+  RequireShape(op, InputOf(graph, op, 1), "target", prediction.shape);
+  RequireFloat(op, InputOf(graph, op, 2), "mask");
+  RequireShape(op, InputOf(graph, op, 2), "mask", {prediction.shape.dim(0)});
+  return prediction;
+}
+
+std::vector<OutputSpec> InferMeanSquaredError(const Graph& graph, const Op& op) {
+  RequirePrediction(graph, op);
+  return {{Shape{}, DType::kF64}};
+}
+
+std::vector<OutputSpec> InferMeanSquaredErrorGrad(const Graph& graph, const Op& op) {
+  const Value& prediction = RequirePrediction(graph, op);
+  RequireStepBlock(graph, op, 3);
+  return {{prediction.shape, prediction.dtype}};
+}
+
+void MeanSquaredErrorGradient(GradientContext& context) {
+  const Op op = context.op();  // a copy: emitting moves the graph's ops
+  context.Accumulate(
+      0, context.Emit(OpKind::kMeanSquaredErrorGrad,
+                      {op.inputs[0], op.inputs[1], op.inputs[2], context.StepBlockValue()}, op.attributes, "/grad")[0]);
+}
+
+std::vector<OutputSpec> InferCountCorrect(const Graph& graph, const Op& op) {
+  RequireLogits(graph, op);
+  return {{Shape{}, DType::kI64}};
+}
+
+double FlopsPerInputElement(const Graph& graph, const Op& op) {
+  return static_cast<double>(InputOf(graph, op, 0).shape.size());
+}
+
+constexpr OpRow kRows[] = {
+    {OpKind::kSoftmaxCrossEntropy, "softmax_cross_entropy", "logits, label", "sum, lse",
+     "sum = the sum over rows of -target log(softmax(logits))", InferSoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
+     -1, FlopsPerInputElement},
+    {OpKind::kMeanSquaredError, "mean_squared_error", "prediction, target, mask", "sum",
+     "sum = the sum over rows of mask mean((prediction - target)^2)", InferMeanSquaredError, MeanSquaredErrorGradient,
+     -1, FlopsPerInputElement},
+    {OpKind::kCountCorrect, "count_correct", "logits, label", "count",
+     "count = rows whose first largest logit is the label's", InferCountCorrect, nullptr, -1, FlopsPerInputElement},
+    {OpKind::kSoftmaxCrossEntropyGrad, "softmax_cross_entropy_grad", "logits, label, lse, step_block", "dlogits",
+     "dlogits = (softmax(logits) - target) loss_scale", InferSoftmaxCrossEntropyGrad, nullptr, -1, FlopsPerElement},
+    {OpKind::kMeanSquaredErrorGrad, "mean_squared_error_grad", "prediction, target, mask, step_block", "dprediction",
+     "dprediction = 2 / k (prediction - target) mask loss_scale", InferMeanSquaredErrorGrad, nullptr, -1,
+     FlopsPerElement},
+};
+
+}  // namespace
+
+std::span<const OpRow> LossRows() { return kRows; }
+
+}  // namespace lockstep::graph

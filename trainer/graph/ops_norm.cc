@@ -1,0 +1,121 @@
+// Batch norm (over all but the last dimension) and layer norm (over the last dimension).
+#include "trainer/graph/op_rows.h"
+
+namespace lockstep::graph {
+namespace {
+
+/// Checks x and its vectors of channels, inputs 1 to `vectors`, and returns the number of channels.
+int64_t RequireChannels(const Graph& graph, const Op& op, const Value& x, int first,
+                        std::initializer_list<const char*> names) {
+  RequireFloat(op, x, "x");
+  if (x.shape.rank() < 2)
+    Reject(op, fmt::format("x has shape {}, but at least 2 dimensions are needed", x.shape.ToString()));
+  const int64_t channels = x.shape.dim(-1);
+  for (const char* name : names) RequireShape(op, InputOf(graph, op, first++), name, {channels});
+  return channels;
+}
+
+void RequireReluOrNone(const Op& op) {
+  const Activation activation = AttributesOf<NormAttributes>(op).activation;
+  CHECK(activation == Activation::kNone || activation == Activation::kRelu, "{} can't have {} fused", op.name,
+        Name(activation));
+}
+
+std::vector<OutputSpec> InferBatchNormTrain(const Graph& graph, const Op& op) {
+  const Value& x = InputOf(graph, op, 0);
+  const int64_t channels = RequireChannels(graph, op, x, 1, {"weight", "bias"});
+  RequireReluOrNone(op);
+  if (x.shape.size() / channels < 2) {
+    Reject(op, fmt::format("x {} has one value a channel, whose variance is unknown", x.shape.ToString()),
+           "give each lane at least 2 samples: a larger global_batch or fewer lanes");
+  }
+  const OutputSpec vector{{channels}, DType::kF32};
+  return {{x.shape, x.dtype}, vector, vector, vector};
+}
+
+std::vector<OutputSpec> InferBatchNormInfer(const Graph& graph, const Op& op) {
+  const Value& x = InputOf(graph, op, 0);
+  RequireChannels(graph, op, x, 1, {"weight", "bias", "running_mean", "running_var"});
+  RequireReluOrNone(op);
+  return {{x.shape, x.dtype}};
+}
+
+std::vector<OutputSpec> InferBatchNormGrad(const Graph& graph, const Op& op) {
+  const Value& dy = InputOf(graph, op, 0);
+  const Value& x = InputOf(graph, op, 1);
+  const int64_t channels = RequireChannels(graph, op, x, 2, {"weight", "mean", "inv_std"});
+  RequireReluOrNone(op);
+  RequireShape(op, dy, "dy", x.shape);
+  const bool fused = AttributesOf<NormAttributes>(op).activation != Activation::kNone;
+  CHECK(HasInput(op, 5) == fused, "{}: y is needed where an activation is fused, and only there", op.name);
+  if (fused) RequireShape(op, InputOf(graph, op, 5), "y", x.shape);
+  const OutputSpec vector{{channels}, DType::kF32};
+  return {{x.shape, dy.dtype}, vector, vector};
+}
+
+void AccumulateNorm(GradientContext& context, const std::vector<ValueId>& gradients) {
+  // Parameters first, in arena order (bias was created last): x's gradient sets off the layers before.
+  for (int input : {2, 1, 0}) {
+    if (context.Wanted(input)) context.Accumulate(input, gradients[static_cast<size_t>(input)]);
+  }
+}
+
+void BatchNormGradient(GradientContext& context) {
+  const Op op = context.op();  // a copy: emitting moves the graph's ops
+  const auto& attributes = AttributesOf<NormAttributes>(op);
+  const ValueId y = attributes.activation == Activation::kNone ? kNoValue : op.outputs[0];
+  AccumulateNorm(context,
+                 context.Emit(OpKind::kBatchNormGrad,
+                              {context.OutputGradient(0), op.inputs[0], op.inputs[1], op.outputs[1], op.outputs[3], y},
+                              attributes, "/grad"));
+}
+
+std::vector<OutputSpec> InferLayerNorm(const Graph& graph, const Op& op) {
+  const Value& x = InputOf(graph, op, 0);
+  RequireChannels(graph, op, x, 1, {"weight", "bias"});
+  CHECK(AttributesOf<NormAttributes>(op).activation == Activation::kNone, "{} can't have an activation fused", op.name);
+  const OutputSpec rows{Shape(x.shape.dims().first(static_cast<size_t>(x.shape.rank() - 1))), DType::kF32};
+  return {{x.shape, x.dtype}, rows, rows};
+}
+
+std::vector<OutputSpec> InferLayerNormGrad(const Graph& graph, const Op& op) {
+  const Value& dy = InputOf(graph, op, 0);
+  const Value& x = InputOf(graph, op, 1);
+  const int64_t channels = RequireChannels(graph, op, x, 2, {"weight"});
+  AttributesOf<NormAttributes>(op);
+  RequireShape(op, dy, "dy", x.shape);
+  const Shape rows(x.shape.dims().first(static_cast<size_t>(x.shape.rank() - 1)));
+  RequireShape(op, InputOf(graph, op, 3), "mean", rows);
+  RequireShape(op, InputOf(graph, op, 4), "inv_std", rows);
+  const OutputSpec vector{{channels}, DType::kF32};
+  return {{x.shape, dy.dtype}, vector, vector};
+}
+
+void LayerNormGradient(GradientContext& context) {
+  const Op op = context.op();  // a copy: emitting moves the graph's ops
+  CHECK(op.outputs[1] != kNoValue && op.outputs[2] != kNoValue, "{} has no mean or inv_std", op.name);
+  AccumulateNorm(context,
+                 context.Emit(OpKind::kLayerNormGrad,
+                              {context.OutputGradient(0), op.inputs[0], op.inputs[1], op.outputs[1], op.outputs[2]},
+                              AttributesOf<NormAttributes>(op), "/grad"));
+}
+
+constexpr OpRow kRows[] = {
+    {OpKind::kBatchNormTrain, "batch_norm_train", "x, weight, bias", "y, mean, variance, inv_std",
+     "y = act((x - mean) inv_std weight + bias)", InferBatchNormTrain, BatchNormGradient, -1, FlopsPerElement},
+    {OpKind::kBatchNormInfer, "batch_norm_infer", "x, weight, bias, running_mean, running_var", "y",
+     "y = act((x - running_mean) / sqrt(running_var + epsilon) weight + bias)", InferBatchNormInfer, nullptr, 0,
+     FlopsPerElement},
+    {OpKind::kLayerNorm, "layer_norm", "x, weight, bias", "y, mean?, inv_std?", "y = (x - mean) inv_std weight + bias",
+     InferLayerNorm, LayerNormGradient, -1, FlopsPerElement},
+    {OpKind::kBatchNormGrad, "batch_norm_grad", "dy, x, weight, mean, inv_std, y?", "dx, dweight, dbias",
+     "the gradients of batch_norm_train", InferBatchNormGrad, nullptr, 0, FlopsPerElement},
+    {OpKind::kLayerNormGrad, "layer_norm_grad", "dy, x, weight, mean, inv_std", "dx, dweight, dbias",
+     "the gradients of layer_norm", InferLayerNormGrad, nullptr, -1, FlopsPerElement},
+};
+
+}  // namespace
+
+std::span<const OpRow> NormRows() { return kRows; }
+
+}  // namespace lockstep::graph

@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""Checks who includes whom, in C++, CUDA and protobuf sources: check_includes.py ROOT, or --self-test.
+
+ARROWS is the drawing of the design: what stands left of an arrow may be included by what stands right of it, also through
+further arrows; what is not drawn is forbidden. Prints each offence as FILE:LINE and exits 1 when there is one.
+"""
+
+import pathlib
+import re
+import sys
+import tempfile
+import unittest
+
+ARROWS = """
+    base <- comm data metrics graph
+    graph <- passes models optim
+    passes <- engine
+    engine optim <- kernels
+    engine optim metrics data comm <- checkpoint
+    checkpoint <- infer
+    infer <- loop
+    loop kernels models <- launch
+"""
+
+# Backends lie behind an interface: besides themselves only launch, which chooses one by name, may know them.
+BACKENDS = ["comm/mpi", "comm/nccl", "comm/local", "trainer/kernels/reference", "trainer/kernels/onednn", "trainer/kernels/cuda"]
+
+# Libraries of which one folder makes use: (pattern of the header, folder).
+LIBRARIES = [
+    (r"mpi(cxx)?\.h", "comm/mpi"),
+    (r"nccl\w*\.h", "comm/nccl"),
+    (r"(oneapi/dnnl/.*|dnnl\w*\.hp?p?)", "trainer/kernels/onednn"),
+    (r"(cublas|cudnn)\w*\.h", "trainer/kernels/cuda"),
+]
+
+TOP_FOLDERS = ["base", "comm", "data", "trainer", "launch"]
+SUFFIXES = {".h", ".cc", ".cu", ".cuh", ".proto"}
+INCLUDE = re.compile(r'\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
+IMPORT = re.compile(r'\s*import\s+(?:public\s+|weak\s+)?"([^"]+)"\s*;')
+
+
+def allowed_includes():
+    """For each module the set of modules that it may include."""
+    may = {}
+    for line in ARROWS.split("\n"):
+        if not line.strip():
+            continue
+        included, includers = (side.split() for side in line.split("<-"))
+        for module in included + includers:
+            may.setdefault(module, {module})
+        for module in includers:
+            may[module].update(included)
+    for _ in may:  # as often as the longest path could be
+        for module in may:
+            may[module].update(*(may[other] for other in may[module]))
+    return may
+
+
+MAY_INCLUDE = allowed_includes()
+
+
+def module_of(path):
+    """comm/mpi/x.h -> comm, trainer/graph/x.h -> graph; None outside the folders that are checked."""
+    parts = path.split("/")
+    if len(parts) < 2 or parts[0] not in TOP_FOLDERS:
+        return None
+    return parts[1] if parts[0] == "trainer" else parts[0]
+
+
+def backend_of(path):
+    return next((folder for folder in BACKENDS if path.startswith(folder + "/")), None)
+
+
+def offence(path, included, quoted):
+    """What is wrong with `path` including `included`, or None."""
+    for pattern, folder in LIBRARIES:
+        if re.fullmatch(pattern, included) and not path.startswith(folder + "/"):
+            return f"<{included}> belongs to {folder} alone"
+    source, target = module_of(path), module_of(included)
+    if target is None:
+        if quoted and not included.startswith("google/protobuf/"):
+            return f'"{included}" is no path from the root of the repository (system headers go in <>)'
+        return None
+    for module, where in ((source, path), (target, included)):
+        if module not in MAY_INCLUDE:
+            return f"{where} lies in a folder that the drawing in check_includes.py does not show"
+    if target not in MAY_INCLUDE[source]:
+        return f'{source} may not include {target}: "{included}"'
+    backend = backend_of(included)
+    if backend and backend != backend_of(path) and source != "launch":
+        return f'only launch may include the backend {backend}: "{included}"'
+    return None
+
+
+def find_offences(root):
+    found = []
+    for top in TOP_FOLDERS:
+        for file in sorted((root / top).rglob("*")):
+            if file.suffix not in SUFFIXES or not file.is_file():
+                continue
+            path = file.relative_to(root).as_posix()
+            for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
+                match = IMPORT.match(line) if file.suffix == ".proto" else INCLUDE.match(line)
+                if not match:
+                    continue
+                quoted = match.group(1) is not None
+                what = offence(path, match.group(1) or match.group(2), quoted)
+                if what:
+                    found.append(f"{path}:{number}: {what}")
+    return found
+
+
+class BordersTest(unittest.TestCase):
+    def offences(self, files):
+        with tempfile.TemporaryDirectory() as folder:
+            for path, text in files.items():
+                file = pathlib.Path(folder, path)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8")
+            return find_offences(pathlib.Path(folder))
+
+    def assert_forbidden(self, path, line):
+        found = self.offences({path: "// A file.\n" + line + "\n"})
+        self.assertEqual(len(found), 1, f"{path}: {line} -> {found}")
+        self.assertTrue(found[0].startswith(path + ":2: "), found[0])
+
+    def assert_allowed(self, path, line):
+        self.assertEqual(self.offences({path: line + "\n"}), [])
+
+    def test_includes_against_the_arrows_are_reported(self):
+        self.assert_forbidden("base/hash.h", '#include "comm/communicator.h"')
+        self.assert_forbidden("comm/exchange.cc", '#include "trainer/graph/graph.h"')
+        self.assert_forbidden("trainer/engine/program.cc", '#include "trainer/optim/optimizer.h"')
+        self.assert_forbidden("trainer/loop/worker.cc", '#  include "trainer/models/models.h"')
+        self.assert_forbidden("trainer/metrics/metrics.cu", '#include "data/dataset.h"')
+        self.assert_forbidden("data/loader.cc", "#include <trainer/engine/program.h>")
+
+    def test_imports_against_the_arrows_are_reported(self):
+        self.assert_forbidden("data/data.proto", 'import "launch/recipe.proto";')
+        self.assert_forbidden("comm/messages.proto", 'import public "data/data.proto";')
+
+    def test_libraries_outside_their_folder_are_reported(self):
+        self.assert_forbidden("comm/exchange.cc", "#include <mpi.h>")
+        self.assert_forbidden("launch/main.cc", '#include "mpi.h"')
+        self.assert_forbidden("comm/mpi/mpi_communicator.cc", "#include <nccl.h>")
+        self.assert_forbidden("trainer/engine/program.cc", "#include <oneapi/dnnl/dnnl.hpp>")
+        self.assert_forbidden("launch/doctor.cc", "#include <dnnl.hpp>")
+        self.assert_forbidden("base/cuda.cc", "#include <cublasLt.h>")
+        self.assert_forbidden("trainer/models/models.cc", "#include <cudnn.h>")
+
+    def test_backends_are_known_to_launch_alone(self):
+        self.assert_forbidden("comm/exchange.cc", '#include "comm/local/local_communicator.h"')
+        self.assert_forbidden("trainer/kernels/onednn/conv.cc", '#include "trainer/kernels/reference/reference.h"')
+        self.assert_allowed("launch/train.cc", '#include "comm/mpi/mpi_communicator.h"')
+
+    def test_unknown_folders_and_relative_paths_are_reported(self):
+        self.assert_forbidden("trainer/newcomer/a.cc", '#include "base/hash.h"')
+        self.assert_forbidden("base/hash.cc", '#include "hash.h"')
+
+    def test_arrows_are_transitive(self):
+        self.assert_allowed("launch/main.cc", '#include "base/error.h"')
+        self.assert_allowed("trainer/loop/worker.cc", '#include "trainer/graph/graph.h"')
+        self.assert_allowed("trainer/checkpoint/checkpoint.proto", 'import "data/data.proto";')
+
+    def test_own_folder_system_and_own_library_are_allowed(self):
+        self.assert_allowed("base/hash.cc", '#include "base/hash.h"\n#include <vector>\n#include <xxhash.h>')
+        self.assert_allowed("comm/mpi/mpi_communicator.cc", "#include <mpi.h>")
+        self.assert_allowed("trainer/kernels/onednn/conv.cc", "#include <oneapi/dnnl/dnnl.hpp>")
+        self.assert_allowed("trainer/kernels/cuda/conv.cu", "#include <cudnn.h>\n#include <cublasLt.h>")
+        self.assert_allowed("data/data.proto", 'import "google/protobuf/descriptor.proto";')
+        self.assert_allowed("base/hash.cc", '// #include "launch/recipe.h"')
+
+
+def main(arguments):
+    if arguments == ["--self-test"]:
+        unittest.main(argv=[sys.argv[0]])
+    if len(arguments) != 1 or not (pathlib.Path(arguments[0]) / "base").is_dir():
+        print(__doc__, file=sys.stderr)
+        return 2
+    found = find_offences(pathlib.Path(arguments[0]))
+    print("\n".join(found + [f"{len(found)} forbidden includes"]))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,8 +1,8 @@
 // How Lockstep reports failure: `Error` for what the world does to us, `CHECK` for what we did wrong.
 //
-// An Error carries a kind, which decides the exit code (launch/main.cc alone turns it into one), a message (what was wrong),
-// a place (file and line of a recipe, a path, or a rank and host) and a hint (what to do about it). Layers add a place they
-// know; nobody prints an Error but launch.
+// An Error carries a kind, which decides the exit code (launch/main.cc alone turns it into one), a message (what was
+// wrong), a place (file and line of a recipe, a path, or a rank and host) and a hint (what to do about it). Layers add
+// a place they know; nobody prints an Error but launch.
 #pragma once
 
 #include <fmt/format.h>
@@ -50,8 +50,8 @@ class Error : public std::exception {
 }  // namespace lockstep
 
 /// Throws Error(kInternal) with file and line when `condition` does not hold: CHECK(a == b, "sizes {} and {}", a, b).
-#define CHECK(condition, ...)                                                                          \
-  do {                                                                                                 \
-    if (!(condition)) [[unlikely]]                                                                     \
+#define CHECK(condition, ...)                                                                 \
+  do {                                                                                        \
+    if (!(condition)) [[unlikely]]                                                            \
       ::lockstep::CheckFailed(__FILE__, __LINE__, #condition, ::fmt::format("" __VA_ARGS__)); \
   } while (false)

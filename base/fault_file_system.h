@@ -35,9 +35,9 @@ struct FaultPlan {
   FileOperation operation = FileOperation::kAny;  ///< of which kind operations are counted
   int at = 0;                                     ///< the operation that fails, from 1; 0: none
   Fault fault = Fault::kNone;
-  bool and_after = false;  ///< all later operations of the kind fail too: a disk that stays full
-  int error_number = EIO;  ///< errno of the Error
-  std::string path_part;   ///< counts only paths that contain it
+  bool and_after = false;      ///< all later operations of the kind fail too: a disk that stays full
+  int error_number = EIO;      ///< errno of the Error
+  std::string path_part = "";  ///< counts only paths that contain it
 };
 
 class FaultFileSystem : public FileSystem {

@@ -1,5 +1,6 @@
-// Marks functions that run on the CPU and on CUDA devices from one source. They are always inlined: the CPU backend compiles
-// its loops once per instruction set, and an out-of-line copy built for AVX-512 must never be linked into the AVX2 loops.
+// Marks functions that run on the CPU and on CUDA devices from one source. They are always inlined: the CPU backend
+// compiles its loops once per instruction set, and an out-of-line copy built for AVX-512 must never be linked into the
+// AVX2 loops.
 #pragma once
 
 #ifdef __CUDACC__

@@ -1,5 +1,5 @@
-// Elementwise loops are compiled once per instruction set and chosen when the program starts. Their bits don't depend on the
-// choice: contraction is off everywhere, and an elementwise loop has no order of summation.
+// Elementwise loops are compiled once per instruction set and chosen when the program starts. Their bits don't depend
+// on the choice: contraction is off everywhere, and an elementwise loop has no order of summation.
 #pragma once
 
 // Sanitizers instrument the resolver that GCC emits, which then runs before they are ready.

@@ -2,8 +2,8 @@
 //
 //   sum[a, b) = g_a if b - a = 1, else sum[a, m) + sum[m, b), with m = a + the largest power of two < b - a
 //
-// Whoever holds a contiguous run of lanes folds it into the maximal nodes of the tree that lie wholly in the run; a sum of
-// such nodes from any partition of the lanes has the same bits. All functions here are pure.
+// Whoever holds a contiguous run of lanes folds it into the maximal nodes of the tree that lie wholly in the run; a sum
+// of such nodes from any partition of the lanes has the same bits. All functions here are pure.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ struct LaneRange {
 /// Where the tree splits a node. REQUIRES: node.size() >= 2.
 int LaneTreeSplit(LaneRange node);
 
-/// The maximal nodes of the tree over [0, lanes) that lie wholly in `run`, in lane order: at most 2 log2(lanes) of them,
-/// one when the run is a node itself. REQUIRES: run lies in [0, lanes).
+/// The maximal nodes of the tree over [0, lanes) that lie wholly in `run`, in lane order: at most 2 log2(lanes) of
+/// them, one when the run is a node itself. REQUIRES: run lies in [0, lanes).
 std::vector<LaneRange> MaximalNodes(int lanes, LaneRange run);
 
 /// One step of a sum over nodes, for a stack machine: push node `piece`, or (piece == kAdd) replace the two topmost
@@ -42,8 +42,8 @@ std::vector<LaneSumStep> LaneSumOrder(int lanes, LaneRange target, std::span<con
 /// The depth of the stack that `order` needs.
 int LaneSumDepth(std::span<const LaneSumStep> order);
 
-/// Deals lanes [0, lanes) to `holders` in order: contiguous runs whose lengths differ by at most one, longer ones first.
-/// REQUIRES: 1 <= holders <= lanes.
+/// Deals lanes [0, lanes) to `holders` in order: contiguous runs whose lengths differ by at most one, longer ones
+/// first. REQUIRES: 1 <= holders <= lanes.
 std::vector<LaneRange> DealLanes(int lanes, int holders);
 
 }  // namespace lockstep

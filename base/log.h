@@ -1,5 +1,5 @@
-// Logging: spdlog behind three calls. Rank 0's notes and warnings go to standard error as well as to its log file; other
-// ranks write to their files alone. Nothing is logged to standard output: that belongs to results.
+// Logging: spdlog behind three calls. Rank 0's notes and warnings go to standard error as well as to its log file;
+// other ranks write to their files alone. Nothing is logged to standard output: that belongs to results.
 #pragma once
 
 #include <fmt/format.h>

@@ -1,4 +1,5 @@
-// Buffers whose alignment is the same for every lane, rank and arena: kernels pick code paths by alignment, and so bits.
+// Buffers whose alignment is the same for every lane, rank and arena: kernels pick code paths by alignment, and so
+// bits.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +15,8 @@ inline constexpr size_t kValueAlignment = 64;
 
 constexpr size_t AlignUp(size_t value, size_t alignment) { return (value + alignment - 1) / alignment * alignment; }
 
-/// Zeroed memory aligned to kBufferAlignment, in huge pages where the system gives them (madvise). Movable, not copyable.
+/// Zeroed memory aligned to kBufferAlignment, in huge pages where the system gives them (madvise). Movable, not
+/// copyable.
 class Buffer {
  public:
   Buffer() = default;

@@ -1,7 +1,8 @@
-// Counter-based random numbers: Philox4x32-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
+// Counter-based random numbers: Philox4x32-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC
+// 2011).
 //
-// A number is a pure function of (seed, step, layer key, global sample index, element), so it does not depend on which rank,
-// lane or thread asks for it, or on what was drawn before.
+// A number is a pure function of (seed, step, layer key, global sample index, element), so it does not depend on which
+// rank, lane or thread asks for it, or on what was drawn before.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +37,8 @@ LOCKSTEP_HD uint64_t Mix64(uint64_t z) {
 
 /// One stream of random numbers: all elements of one sample in one layer at one step.
 ///
-/// The key is (seed, layer); the counter is (element / 4, sample, step) with 32 + 48 + 48 bits, so streams never overlap.
+/// The key is (seed, layer); the counter is (element / 4, sample, step) with 32 + 48 + 48 bits, so streams never
+/// overlap.
 struct RandomStream {
   uint64_t seed;
   uint64_t step;

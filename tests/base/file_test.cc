@@ -1,0 +1,148 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <fstream>
+#include <sstream>
+
+#include "tests/base/temporary_folder.h"
+
+namespace lockstep {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::span<const std::byte> Bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
+
+/// The file by way of the standard library.
+std::string Contents(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+/// The Error that `action` throws.
+template <typename Action>
+Error ErrorOf(Action action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error;
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return Error(ErrorKind::kInternal, "");
+}
+
+class FileTest : public ::testing::Test {
+ protected:
+  FileSystem& files_ = FileSystem::Real();
+  TemporaryFolder folder_;
+};
+
+TEST_F(FileTest, WhatWasAppendedIsInTheFile) {
+  const std::string path = folder_ / "a";
+  const auto file = files_.Create(path);
+  file->Append(Bytes("lock"));
+  file->Append({});
+  file->Append(Bytes("step"));
+  file->Sync();
+  file->Close();
+  EXPECT_EQ(Contents(path), "lockstep");
+  files_.Create(path)->Close();
+  EXPECT_EQ(Contents(path), "") << "Create truncates";
+}
+
+TEST_F(FileTest, AClosedFileTakesNoMore) {
+  const auto file = files_.Create(folder_ / "a");
+  file->Close();
+  EXPECT_EQ(ErrorOf([&] { file->Append(Bytes("x")); }).kind(), ErrorKind::kInternal);
+  EXPECT_EQ(ErrorOf([&] { file->Close(); }).kind(), ErrorKind::kInternal);
+}
+
+TEST_F(FileTest, ReadsAnyPartAndRefusesToReadPastTheEnd) {
+  std::ofstream(folder_ / "a") << "0123456789";
+  const auto file = files_.Open(folder_ / "a");
+  EXPECT_EQ(file->size(), 10u);
+  std::string part(4, ' ');
+  file->ReadAt(3, std::as_writable_bytes(std::span(part)));
+  EXPECT_EQ(part, "3456");
+  const Error error = ErrorOf([&] { file->ReadAt(8, std::as_writable_bytes(std::span(part))); });
+  EXPECT_EQ(error.kind(), ErrorKind::kData);
+  EXPECT_EQ(error.where(), folder_ / "a");
+  EXPECT_THAT(error.message(), HasSubstr("ends at byte 10, 2 bytes too early"));
+}
+
+TEST_F(FileTest, ListIsSortedAndEmptyForAMissingFolder) {
+  for (const char* name : {"b", "a", "c"}) std::ofstream(folder_ / name) << name;
+  EXPECT_THAT(files_.List(folder_.path()), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(files_.List(folder_ / "missing"), IsEmpty());
+  EXPECT_THROW(files_.List(folder_ / "a"), Error) << "a file is no folder";
+}
+
+TEST_F(FileTest, CreatesNestedFoldersAndAcceptsThoseThatAreThere) {
+  files_.CreateFolders(folder_ / "x/y/z");
+  files_.CreateFolders(folder_ / "x/y/z/");
+  EXPECT_TRUE(std::filesystem::is_directory(folder_ / "x/y/z"));
+  std::ofstream(folder_ / "file") << "";
+  const Error error = ErrorOf([&] { files_.CreateFolders(folder_ / "file/below"); });
+  EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  EXPECT_THAT(error.where(), HasSubstr(folder_ / "file"));
+}
+
+TEST_F(FileTest, RemovesTreesAndMissingPathsAlike) {
+  files_.CreateFolders(folder_ / "x/y");
+  std::ofstream(folder_ / "x/y/file") << "text";
+  files_.RemoveAll(folder_ / "x");
+  EXPECT_FALSE(files_.Exists(folder_ / "x"));
+  EXPECT_NO_THROW(files_.RemoveAll(folder_ / "x"));
+}
+
+TEST_F(FileTest, RenameReplaces) {
+  std::ofstream(folder_ / "new") << "new";
+  std::ofstream(folder_ / "old") << "old";
+  files_.Rename(folder_ / "new", folder_ / "old");
+  files_.SyncFolder(folder_.path());
+  EXPECT_EQ(Contents(folder_ / "old"), "new");
+  EXPECT_FALSE(files_.Exists(folder_ / "new"));
+}
+
+TEST_F(FileTest, ErrorsSayWhereWhyAndWhatToDo) {
+  const Error missing = ErrorOf([&] { files_.Open(folder_ / "missing"); });
+  EXPECT_EQ(missing.kind(), ErrorKind::kUsage);
+  EXPECT_EQ(missing.where(), folder_ / "missing");
+  EXPECT_THAT(missing.message(), HasSubstr("No such file or directory"));
+  EXPECT_THROW(files_.Open(folder_.path()), Error) << "a folder is no file";
+  EXPECT_THROW(files_.Rename(folder_ / "missing", folder_ / "a"), Error);
+  EXPECT_THROW(files_.SyncFolder(folder_ / "missing"), Error);
+  EXPECT_THROW(files_.Create(folder_ / "missing/a"), Error);
+  for (int number : {ENOSPC, EDQUOT, EACCES, EROFS, EIO}) {
+    EXPECT_THAT(FileError(number, "can't write", "/p").hint(), ::testing::Not(IsEmpty())) << number;
+  }
+}
+
+TEST_F(FileTest, AFullDeviceIsReported) {
+  const auto file = files_.Create("/dev/full");
+  const Error error = ErrorOf([&] { file->Append(Bytes("x")); });
+  EXPECT_THAT(error.message(), HasSubstr("No space left on device"));
+  EXPECT_THAT(error.hint(), HasSubstr("free some space"));
+}
+
+TEST_F(FileTest, WholeFilesComeBackAsWritten) {
+  const std::string bytes("a\0b\n", 4);
+  WriteFileAtomically(files_, folder_ / "a", "before");
+  WriteFileAtomically(files_, folder_ / "a", bytes);
+  EXPECT_EQ(ReadWholeFile(files_, folder_ / "a"), bytes);
+  EXPECT_EQ(Contents(folder_ / "a"), bytes);
+  EXPECT_THAT(files_.List(folder_.path()), ElementsAre("a")) << "no temporary file stays";
+  WriteFileAtomically(files_, folder_ / "empty", "");
+  EXPECT_EQ(ReadWholeFile(files_, folder_ / "empty"), "");
+}
+
+}  // namespace
+}  // namespace lockstep

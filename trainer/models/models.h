@@ -12,10 +12,10 @@ namespace lockstep::models {
 
 /// What the data says about the model's ends.
 struct DataShape {
-  std::string input;   ///< name of the input field: "image" or "features"
-  Shape sample;        ///< of one sample: [height, width, channels] or [n]
-  int classes = 0;     ///< 0: no labels
-  int targets = 0;     ///< width of "target"; 0: none
+  std::string input;  ///< name of the input field: "image" or "features"
+  Shape sample;       ///< of one sample: [height, width, channels] or [n]
+  int classes = 0;    ///< 0: no labels
+  int targets = 0;    ///< width of "target"; 0: none
 };
 
 /// Throws Error(kUsage) naming the field ("model.resnet.depth: ..."), also for models that don't fit the data.

@@ -1,0 +1,117 @@
+#include "trainer/models/blocks.h"
+
+#include <cmath>
+
+#include "base/error.h"
+
+namespace lockstep::models {
+
+using graph::Builder;
+using graph::ValueId;
+
+void Fail(const std::string& field, const std::string& message, const std::string& hint) {
+  throw Error(ErrorKind::kUsage, fmt::format("{}: {}", field, message), "", hint);
+}
+
+void RequireRange(const std::string& field, uint64_t value, uint64_t least, uint64_t most) {
+  if (value < least || value > most) Fail(field, fmt::format("{} is not in [{}, {}]", value, least, most));
+}
+
+void RequireProbability(const std::string& field, double value) {
+  if (!(value >= 0 && value < 1)) Fail(field, fmt::format("{} is not in [0, 1)", value));
+}
+
+void RequireImages(const std::string& field, const Shape& x) {
+  if (x.rank() == 4) return;
+  Fail(field, fmt::format("needs images [height, width, channels]; what comes in is {}",
+                          Shape(x.dims().subspan(1)).ToString()));
+}
+
+graph::Activation ToGraph(Activation activation) {
+  switch (activation) {
+    case RELU:
+      return graph::Activation::kRelu;
+    case GELU:
+      return graph::Activation::kGelu;
+    case SILU:
+      return graph::Activation::kSilu;
+    case TANH:
+      return graph::Activation::kTanh;
+    case SIGMOID:
+      return graph::Activation::kSigmoid;
+    default:
+      return graph::Activation::kNone;
+  }
+}
+
+namespace {
+
+graph::Initializer HeNormal(int64_t fan_in) {
+  return {.value = 0, .deviation = static_cast<float>(std::sqrt(2.0 / static_cast<double>(fan_in)))};
+}
+
+void RequireWindow(const std::string& field, const Shape& x, uint64_t kernel, uint64_t padding) {
+  const auto height = static_cast<uint64_t>(x.dim(1)), width = static_cast<uint64_t>(x.dim(2));
+  if (kernel <= height + 2 * padding && kernel <= width + 2 * padding) return;
+  Fail(field, fmt::format("{} is larger than the image, {}x{} with padding {}", kernel, height, width, padding),
+       "make the window smaller, or shrink images less before it");
+}
+
+}  // namespace
+
+ValueId AddLinear(Builder& builder, ValueId x, const std::string& name, uint64_t out, bool bias,
+                  const std::string& field) {
+  RequireRange(field, out, 1, kMaxWidth);
+  return builder.Linear(x, name, static_cast<int64_t>(out), bias, HeNormal(builder.shape(x).dim(-1)));
+}
+
+ValueId AddConv(Builder& builder, ValueId x, const std::string& name, const ConvShape& conv, const std::string& field) {
+  const Shape& in = builder.shape(x);
+  RequireImages(field, in);
+  RequireRange(field + ".channels", conv.channels, 1, kMaxWidth);
+  RequireRange(field + ".kernel", conv.kernel, 1, kMaxWindow);
+  RequireRange(field + ".stride", conv.stride, 1, kMaxWindow);
+  RequireRange(field + ".padding", conv.padding, 0, kMaxWindow);
+  RequireRange(field + ".groups", conv.groups, 1, kMaxWidth);
+  RequireWindow(field + ".kernel", in, conv.kernel, conv.padding);
+  const auto channels = static_cast<uint64_t>(in.dim(3));
+  if (channels % conv.groups != 0 || conv.channels % conv.groups != 0) {
+    Fail(field + ".groups",
+         fmt::format("{} divides not both {} input and {} output channels", conv.groups, channels, conv.channels));
+  }
+  const auto fan_in = static_cast<int64_t>(channels / conv.groups * conv.kernel * conv.kernel);
+  return builder.Conv2d(x, name, static_cast<int64_t>(conv.channels), static_cast<int>(conv.kernel),
+                        static_cast<int>(conv.stride), static_cast<int>(conv.padding), static_cast<int>(conv.groups),
+                        conv.bias, HeNormal(fan_in));
+}
+
+ValueId AddPool(Builder& builder, ValueId x, PoolKind kind, uint64_t kernel, uint64_t stride, uint64_t padding,
+                const std::string& field) {
+  RequireImages(field, builder.shape(x));
+  // A byte numbers the cells of a max pooling window.
+  RequireRange(field, kernel, 1, kind == PoolKind::kMax ? 16 : kMaxWindow);
+  RequireRange(field, stride, 1, kMaxWindow);
+  if (padding >= kernel) Fail(field, fmt::format("padding {} is not less than the window, {}", padding, kernel));
+  RequireWindow(field, builder.shape(x), kernel, padding);
+  const int k = static_cast<int>(kernel), s = static_cast<int>(stride), p = static_cast<int>(padding);
+  return kind == PoolKind::kMax ? builder.MaxPool2d(x, k, s, p) : builder.AveragePool2d(x, k, s, p);
+}
+
+ValueId AddBatchNorm(Builder& builder, ValueId x, const std::string& name, const NormShape& norm,
+                     const std::string& field) {
+  const Shape& shape = builder.shape(x);
+  if (builder.mode() == graph::Mode::kTrain && shape.size() == shape.dim(-1)) {
+    Fail(field, "batch norm sees a single value of each channel: a lane of one sample, and no image left",
+         "use more samples a lane, layer norm, or less pooling");
+  }
+  if (!(norm.epsilon > 0 && std::isfinite(norm.epsilon))) {
+    Fail(field + ".epsilon", fmt::format("{} is not a number > 0", norm.epsilon));
+  }
+  if (!(norm.momentum > 0 && norm.momentum <= 1)) {
+    Fail(field + ".momentum", fmt::format("{} is not in (0, 1]", norm.momentum));
+  }
+  return builder.BatchNorm(x, name, static_cast<float>(norm.epsilon), static_cast<float>(norm.momentum),
+                           norm.weight_start);
+}
+
+}  // namespace lockstep::models

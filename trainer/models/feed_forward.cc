@@ -1,0 +1,71 @@
+// The families mlp and convnet.
+#include <fmt/format.h>
+
+#include "trainer/models/blocks.h"
+
+namespace lockstep::models {
+
+using graph::Builder;
+using graph::ValueId;
+
+namespace {
+
+/// Hidden layer number `index` (from 0), "fc1" and so on.
+ValueId HiddenLayer(Builder& builder, ValueId x, int index, uint64_t width, Activation activation,
+                    const std::string& family) {
+  x = AddLinear(builder, x, fmt::format("fc{}", index + 1), width, true, fmt::format("{}.hidden[{}]", family, index));
+  return builder.Activate(x, ToGraph(activation));
+}
+
+ValueId OutputLayer(Builder& builder, ValueId x, int hidden, int outputs, const std::string& family) {
+  return AddLinear(builder, x, fmt::format("fc{}", hidden + 1), static_cast<uint64_t>(outputs), true, family);
+}
+
+ValueId Stage(Builder& builder, ValueId x, int index, const ConvStage& stage, Activation activation) {
+  const std::string field = fmt::format("model.convnet.stages[{}]", index);
+  const uint64_t kernel = stage.kernel() == 0 ? 3 : stage.kernel();
+  const ConvShape conv = {.channels = stage.channels(),
+                          .kernel = kernel,
+                          .stride = stage.stride() == 0 ? 1 : stage.stride(),
+                          .padding = stage.has_padding() ? stage.padding() : kernel / 2,
+                          .bias = !stage.batch_norm()};
+  x = AddConv(builder, x, fmt::format("conv{}", index + 1), conv, field);
+  if (stage.batch_norm()) x = AddBatchNorm(builder, x, fmt::format("bn{}", index + 1), {}, field + ".batch_norm");
+  x = builder.Activate(x, ToGraph(activation));
+  if (stage.pool() == 0) return x;
+  return AddPool(builder, x, PoolKind::kMax, stage.pool(), stage.pool(), 0, field + ".pool");
+}
+
+}  // namespace
+
+ValueId BuildMlp(Builder& builder, ValueId x, const Mlp& config, int outputs) {
+  if (config.hidden_size() == 0) {
+    Fail("model.mlp.hidden", "is required",
+         "without hidden layers: layers { layer { flatten {} } layer { linear {} } }");
+  }
+  RequireProbability("model.mlp.dropout", config.dropout());
+  x = builder.Flatten(x);
+  for (int i = 0; i < config.hidden_size(); ++i) {
+    x = HiddenLayer(builder, x, i, config.hidden(i), config.activation(), "model.mlp");
+    if (config.dropout() > 0) x = builder.Dropout(x, static_cast<float>(config.dropout()));
+  }
+  return OutputLayer(builder, x, config.hidden_size(), outputs, "model.mlp");
+}
+
+ValueId BuildConvNet(Builder& builder, ValueId x, const ConvNet& config, int outputs) {
+  if (config.stages_size() == 0)
+    Fail("model.convnet.stages", "is required", "for fully connected layers alone use mlp");
+  RequireProbability("model.convnet.dropout", config.dropout());
+  if (config.dropout() > 0 && config.hidden_size() == 0) {
+    Fail("model.convnet.dropout", "comes after the last hidden layer, and there is none", "add hidden");
+  }
+  for (int i = 0; i < config.stages_size(); ++i) x = Stage(builder, x, i, config.stages(i), config.activation());
+  x = builder.Flatten(x);
+  for (int i = 0; i < config.hidden_size(); ++i) {
+    x = HiddenLayer(builder, x, i, config.hidden(i), config.activation(), "model.convnet");
+  }
+  if (config.dropout() > 0) x = builder.Dropout(x, static_cast<float>(config.dropout()));
+  return OutputLayer(builder, x, config.hidden_size(), outputs, "model.convnet");
+}
+
+}  // namespace lockstep::models

@@ -21,10 +21,11 @@ void RequireProbability(const std::string& field, double value) {
   if (!(value >= 0 && value < 1)) Fail(field, fmt::format("{} is not in [0, 1)", value));
 }
 
+std::string SampleText(const Shape& batched) { return Shape(batched.dims().subspan(1)).ToString(); }
+
 void RequireImages(const std::string& field, const Shape& x) {
   if (x.rank() == 4) return;
-  Fail(field, fmt::format("needs images [height, width, channels]; what comes in is {}",
-                          Shape(x.dims().subspan(1)).ToString()));
+  Fail(field, fmt::format("needs images [height, width, channels]; what comes in is {}", SampleText(x)));
 }
 
 graph::Activation ToGraph(Activation activation) {
@@ -77,7 +78,7 @@ ValueId AddConv(Builder& builder, ValueId x, const std::string& name, const Conv
   const auto channels = static_cast<uint64_t>(in.dim(3));
   if (channels % conv.groups != 0 || conv.channels % conv.groups != 0) {
     Fail(field + ".groups",
-         fmt::format("{} divides not both {} input and {} output channels", conv.groups, channels, conv.channels));
+         fmt::format("{} does not divide both {} input and {} output channels", conv.groups, channels, conv.channels));
   }
   const auto fan_in = static_cast<int64_t>(channels / conv.groups * conv.kernel * conv.kernel);
   return builder.Conv2d(x, name, static_cast<int64_t>(conv.channels), static_cast<int>(conv.kernel),

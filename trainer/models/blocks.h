@@ -13,6 +13,8 @@ namespace lockstep::models {
 void RequireRange(const std::string& field, uint64_t value, uint64_t least, uint64_t most);
 /// In [0, 1).
 void RequireProbability(const std::string& field, double value);
+/// "[8, 8, 3]": the shape of one sample of [batch, 8, 8, 3].
+std::string SampleText(const Shape& batched);
 /// That `x` is [batch, height, width, channels].
 void RequireImages(const std::string& field, const Shape& x);
 

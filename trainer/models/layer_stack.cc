@@ -70,14 +70,14 @@ class StackBuilder {
       case Layer::KIND_NOT_SET:
         break;
     }
-    Fail(field, "says not what the layer is", "add one of linear, conv, max_pool, batch_norm, activation, ...");
+    Fail(field, "does not say what the layer is", "add one of linear, conv, max_pool, batch_norm, activation, ...");
   }
 
   ValueId Residual(ValueId x, const Layer& layer, const std::string& field, const std::string& prefix) {
     const ValueId y = Stack(x, layer.residual(), field, layer.name().empty() ? prefix : prefix + layer.name() + ".");
     if (builder_.shape(y) != builder_.shape(x)) {
-      Fail(field, fmt::format("its layers make {} of {}, and can't be added to their input",
-                              builder_.shape(y).ToString(), builder_.shape(x).ToString()));
+      Fail(field, fmt::format("its layers make {} of {}, which can't be added to it", SampleText(builder_.shape(y)),
+                              SampleText(builder_.shape(x))));
     }
     return builder_.Add(y, x);
   }
@@ -124,8 +124,8 @@ ValueId BuildLayerStack(Builder& builder, ValueId x, const LayerStack& config, i
   const Shape expected{builder.batch(), outputs};
   if (builder.shape(x) != expected) {
     Fail("model.layers",
-         fmt::format("the last layer makes {} of a sample, the data asks for [{}]",
-                     Shape(builder.shape(x).dims().subspan(1)).ToString(), outputs),
+         fmt::format("the last layer makes {} of a sample, the data asks for [{}]", SampleText(builder.shape(x)),
+                     outputs),
          "end with layer { flatten {} } and layer { linear {} }");
   }
   return x;

@@ -102,17 +102,17 @@ ValueId Builder::Conv2d(ValueId x, const std::string& name, int64_t out, int ker
   const ValueId w = Parameter(name + ".weight", {out, channels / groups, kernel, kernel}, weight, true);
   const ValueId b = bias ? Parameter(name + ".bias", {out}, {}, false) : kNoValue;
   const Conv2dAttributes attributes{
-      .stride = stride, .padding = padding, .groups = groups, .activation = Activation::kNone, .result = {}};
+      .stride = stride, .padding = padding, .groups = groups, .activation = Activation::kNone};
   return Append(OpKind::kConv2d, {x, w, b}, attributes, name)[0];
 }
 
 ValueId Builder::MaxPool2d(ValueId x, int kernel, int stride, int padding) {
-  const Pool2dAttributes attributes{.kernel = kernel, .stride = stride, .padding = padding, .result = {}};
+  const Pool2dAttributes attributes{.kernel = kernel, .stride = stride, .padding = padding};
   return Append(OpKind::kMaxPool2d, {x}, attributes, "")[0];
 }
 
 ValueId Builder::AveragePool2d(ValueId x, int kernel, int stride, int padding) {
-  const Pool2dAttributes attributes{.kernel = kernel, .stride = stride, .padding = padding, .result = {}};
+  const Pool2dAttributes attributes{.kernel = kernel, .stride = stride, .padding = padding};
   return Append(OpKind::kAveragePool2d, {x}, attributes, "")[0];
 }
 
@@ -174,8 +174,7 @@ ValueId Builder::Flatten(ValueId x) {
 }
 
 ValueId Builder::PadChannels(ValueId x, int stride, int64_t channels) {
-  return Append(OpKind::kPadChannels, {x}, PadChannelsAttributes{.stride = stride, .channels = channels, .result = {}},
-                "")[0];
+  return Append(OpKind::kPadChannels, {x}, PadChannelsAttributes{.stride = stride, .channels = channels}, "")[0];
 }
 
 void Builder::SoftmaxCrossEntropy(ValueId logits, float label_smoothing) {

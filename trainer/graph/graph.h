@@ -1,10 +1,10 @@
-// The graph: values and ops in topological order. A model is built once as a forward graph (builder.h); passes turn it into
-// the graph of one lane's training step or of inference, and the engine compiles that into a program.
+// The graph: values and ops in topological order. A model is built once as a forward graph (builder.h); passes turn it
+// into the graph of one lane's training step or of inference, and the engine compiles that into a program.
 //
 // Layout conventions, the same for all backends:
 //   images       [batch, height, width, channels]      (NHWC)
 //   linear       weight [out, in], y = x weight^T + bias
-//   convolution  weight [out channels, in channels / groups, kernel height, kernel width], as PyTorch names and stores it
+//   convolution  weight [out channels, in channels / groups, kernel height, kernel width], as PyTorch stores it
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,8 @@ enum class Role : uint8_t {
   kInput,       ///< what the loader delivers: "image", "label", ...
   kStepBlock,   ///< the StepBlock (step_block.h) of this step and lane
   kParameter,   ///< trained; lies in the parameter arena
-  kStatistic,   ///< a running statistic (batch norm); lies in the parameter arena behind the parameters, read by evaluation
+  kStatistic,   ///< a running statistic (batch norm); lies in the parameter arena behind the parameters; evaluation
+                ///< reads it
   kActivation,  ///< everything computed; lies in the activation arena
 };
 
@@ -42,11 +43,14 @@ struct Value {
 enum class OpKind : uint8_t {
   // Forward.
   kLinear,             ///< x [.., in], weight [out, in], bias? [out] -> y [.., out] = act(x weight^T + bias)
-  kConv2d,             ///< x [n, h, w, c], weight [o, c / groups, kh, kw], bias? [o] -> y [n, h', w', o] = act(conv + bias)
-  kMaxPool2d,          ///< x [n, h, w, c] -> y [n, h', w', c], index? u8: y's place in its window, row-major, the first of equals
-  kAveragePool2d,      ///< x [n, h, w, c] -> y [n, h', w', c]: the mean over the cells of the window that lie in the image
+  kConv2d,             ///< x [n, h, w, c], weight [o, c / groups, kh, kw], bias? [o] -> y [n, h', w', o]
+                       ///< = act(conv + bias)
+  kMaxPool2d,          ///< x [n, h, w, c] -> y [n, h', w', c], index? u8: y's place in its window, row-major, the first
+                       ///< of equals
+  kAveragePool2d,      ///< x [n, h, w, c] -> y [n, h', w', c]: the mean over the window's cells that lie in the image
   kGlobalAveragePool,  ///< x [n, h, w, c] -> y [n, c]
-  kBatchNormTrain,     ///< x [.., c], weight [c], bias [c] -> y, mean [c], variance [c] (unbiased), inv_std [c] (of the biased one)
+  kBatchNormTrain,     ///< x [.., c], weight [c], bias [c] -> y, mean [c], variance [c] (unbiased), inv_std [c] (of the
+                       ///< biased one)
   kBatchNormInfer,     ///< x [.., c], weight [c], bias [c], running_mean [c], running_var [c] -> y
   kLayerNorm,          ///< x [.., c], weight [c], bias [c] -> y, mean? [..], inv_std? [..]
   kActivation,         ///< x -> y
@@ -55,27 +59,30 @@ enum class OpKind : uint8_t {
   kAdd,                ///< a, b -> y = act(a + b), same shapes
   kReshape,            ///< x -> y, the same bytes
   kFlatten,            ///< x [n, h, w, c] -> y [n, c * h * w], channels first
-  kPadChannels,        ///< x [n, h, w, c] -> y [n, ceil(h / stride), ceil(w / stride), channels]: every stride-th cell, new channels 0
-  kSoftmaxCrossEntropy,  ///< logits [n, c], label i32 [n] -> sum f64 [], lse [n] (log of the sum of exponentials); rows with
-                         ///< label -1 add nothing. The target is 1 - s on the label plus s / c everywhere.
+  kPadChannels,        ///< x [n, h, w, c] -> y [n, ceil(h / stride), ceil(w / stride), channels]: every stride-th cell,
+                       ///< new channels 0
+  kSoftmaxCrossEntropy,  ///< logits [n, c], label i32 [n] -> sum f64 [], lse [n] (log of the sum of exponentials); rows
+                         ///< of label -1 add nothing. The target is 1 - s on the label plus s / c everywhere.
   kMeanSquaredError,     ///< prediction [n, k], target [n, k], mask [n] -> sum f64 [] of mask * mean over k of squares
-  kCountCorrect,         ///< logits [n, c], label i32 [n] -> count i64 []: rows whose first largest logit is the label's
+  kCountCorrect,  ///< logits [n, c], label i32 [n] -> count i64 []: rows whose first largest logit is the label's
   // Gradients. dy has y's shape; results have the shape of what they are the gradient of.
-  kLinearInputGrad,        ///< dy, weight -> dx
-  kLinearWeightGrad,       ///< dy, x -> dweight, dbias?
-  kConv2dInputGrad,        ///< dy, weight -> dx
-  kConv2dWeightGrad,       ///< dy, x -> dweight, dbias?
-  kMaxPool2dGrad,          ///< dy, index -> dx
-  kAveragePool2dGrad,      ///< dy -> dx
-  kGlobalAveragePoolGrad,  ///< dy -> dx
-  kBatchNormGrad,          ///< dy, x, weight, mean, inv_std, y? (where an activation is fused) -> dx, dweight, dbias
-  kLayerNormGrad,          ///< dy, x, weight, mean, inv_std -> dx, dweight, dbias
-  kActivationGrad,         ///< dy, v -> dx; v is y for relu, tanh and sigmoid, x for gelu (the erf form) and silu
-  kDropoutGrad,            ///< dy, step_block -> dx
-  kFlattenGrad,            ///< dy -> dx
-  kPadChannelsGrad,        ///< dy -> dx
-  kSoftmaxCrossEntropyGrad,  ///< logits, label, lse, step_block -> dlogits = (softmax - target) * loss_scale[loss]; 0 for label -1
-  kMeanSquaredErrorGrad,     ///< prediction, target, mask, step_block -> dprediction = 2 / k (p - t) * mask * loss_scale[loss]
+  kLinearInputGrad,          ///< dy, weight -> dx
+  kLinearWeightGrad,         ///< dy, x -> dweight, dbias?
+  kConv2dInputGrad,          ///< dy, weight -> dx
+  kConv2dWeightGrad,         ///< dy, x -> dweight, dbias?
+  kMaxPool2dGrad,            ///< dy, index -> dx
+  kAveragePool2dGrad,        ///< dy -> dx
+  kGlobalAveragePoolGrad,    ///< dy -> dx
+  kBatchNormGrad,            ///< dy, x, weight, mean, inv_std, y? (where an activation is fused) -> dx, dweight, dbias
+  kLayerNormGrad,            ///< dy, x, weight, mean, inv_std -> dx, dweight, dbias
+  kActivationGrad,           ///< dy, v -> dx; v is y for relu, tanh and sigmoid, x for gelu (the erf form) and silu
+  kDropoutGrad,              ///< dy, step_block -> dx
+  kFlattenGrad,              ///< dy -> dx
+  kPadChannelsGrad,          ///< dy -> dx
+  kSoftmaxCrossEntropyGrad,  ///< logits, label, lse, step_block -> dlogits = (softmax - target) * loss_scale[loss];
+                             ///< 0 for label -1
+  kMeanSquaredErrorGrad,     ///< prediction, target, mask, step_block -> dprediction
+                             ///< = 2 / k (p - t) * mask * loss_scale[loss]
   kCount,
 };
 
@@ -83,27 +90,29 @@ enum class Activation : uint8_t { kNone, kRelu, kGelu, kSilu, kTanh, kSigmoid };
 
 // What an op needs to know beyond its operands' shapes.
 
-struct NoAttributes {};
-struct LinearAttributes {
+struct NoAttributes {};  // kGlobalAveragePool, kFlatten, kCountCorrect
+
+struct LinearAttributes {  // kLinear and its gradients, and so on: gradient ops carry the forward op's, with kNone
   Activation activation = Activation::kNone;  ///< fused: applied to the result
 };
 struct Conv2dAttributes {
   int stride = 1, padding = 0, groups = 1;
   Activation activation = Activation::kNone;  ///< fused: applied to the result
-  Shape result;                               ///< gradient ops: the shape of x, or of weight
+  Shape result = {};                          ///< gradient ops: the shape of x, or of weight
 };
 struct Pool2dAttributes {
   int kernel = 2, stride = 2, padding = 0;  ///< padded cells don't count in averages
-  Shape result;                             ///< gradient ops: the shape of x
+  Shape result = {};                        ///< gradient ops: the shape of x
 };
 struct PadChannelsAttributes {
   int stride = 1;
   int64_t channels = 0;
-  Shape result;  ///< the gradient op: the shape of x
+  Shape result = {};  ///< the gradient op: the shape of x
 };
 struct NormAttributes {
   float epsilon = 1e-5f;
-  Activation activation = Activation::kNone;  ///< fused: applied to the result (batch norm; kNone or kRelu)
+  /// Fused: applied to the result (batch norm; kNone or kRelu). kBatchNormGrad has it too, and undoes it.
+  Activation activation = Activation::kNone;
 };
 struct ActivationAttributes {  // kActivation, kActivationGrad, kAdd (kNone or kRelu)
   Activation activation = Activation::kRelu;
@@ -117,11 +126,11 @@ struct LossAttributes {
   int loss = 0;  ///< its index in Graph::losses, and so in StepBlock::loss_scale
 };
 struct ReshapeAttributes {  // kReshape, and gradients of global pooling and flatten
-  Shape shape;  ///< of the result, batch included
+  Shape shape;              ///< of the result, batch included
 };
-using Attributes = std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
-                                ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes,
-                                PadChannelsAttributes>;
+using Attributes =
+    std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
+                 ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes, PadChannelsAttributes>;
 
 struct Op {
   OpKind kind;

@@ -50,7 +50,8 @@ struct OpRow {
   std::vector<OutputSpec> (*infer)(const Graph& graph, const Op& op);
   /// Emits the gradient; nullptr where an op has none (gradient ops, counters).
   void (*gradient)(GradientContext& context);
-  /// Index of the input whose memory output 0 may take over; -1: none.
+  /// Index of the input whose memory output 0 may take over; -1: none. Kernels must be right where the two addresses
+  /// are the same.
   int in_place;
   /// Floating-point operations of one run.
   double (*flops)(const Graph& graph, const Op& op);

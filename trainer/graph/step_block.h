@@ -1,5 +1,5 @@
-// The few numbers that vary per step and lane, in memory that prepared kernels read: nothing else changes between runs of
-// a program. Plain data: copied to devices as it is.
+// The few numbers that vary per step and lane, in memory that prepared kernels read: nothing else changes between runs
+// of a program. Plain data: copied to devices as it is.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,86 @@
+#include "comm/communicator.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+#include "base/error.h"
+
+namespace lockstep::comm {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::microseconds;
+
+void SpinPause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// One turn of a wait that has lasted `elapsed`: spin, then yield, then sleep for a fraction of the time waited so far,
+// so that sleeping too long costs little in relation. A yielding thread still gets its share of a core from the
+// scheduler, so where cores are few it soon sleeps.
+void GiveWay(Clock::duration elapsed, bool crowded) {
+  const microseconds spin(crowded ? 2 : 50), yield(crowded ? 30 : 500), cap(100);
+  if (elapsed < spin) {
+    SpinPause();
+  } else if (elapsed < yield) {
+    sched_yield();
+  } else {
+    std::this_thread::sleep_for(
+        std::clamp(std::chrono::duration_cast<microseconds>(elapsed / 8), microseconds(5), cap));
+  }
+}
+
+}  // namespace
+
+PeerAborted::PeerAborted(int rank, int exit_code)
+    : rank_(rank), exit_code_(exit_code), text_(fmt::format("rank {} has ended with exit code {}", rank, exit_code)) {}
+
+void Communicator::WaitUntil(const std::function<bool()>& done, const std::string& what) {
+  const Clock::time_point start = Clock::now();
+  for (;;) {
+    Poll();
+    if (interrupt_) interrupt_();
+    if (done()) return;
+    const Clock::duration elapsed = Clock::now() - start;
+    if (elapsed > deadline_) {
+      const Topology& where = topology();
+      throw Error(ErrorKind::kPeer, fmt::format("waited {} s for {}", deadline_.count(), what),
+                  fmt::format("rank {} on {}", where.rank, where.host_of[static_cast<size_t>(where.rank)]),
+                  "another rank is stuck or gone: see the logs of the others");
+    }
+    GiveWay(elapsed, crowded_);
+  }
+}
+
+std::vector<std::string> GatherStrings(Communicator& comm, const std::string& mine, const std::string& what) {
+  const size_t world_size = static_cast<size_t>(comm.world_size());
+  const uint64_t length = mine.size();
+  std::vector<uint64_t> lengths(world_size);
+  comm.Wait(*comm.AllGather(std::as_bytes(std::span(&length, 1)), std::as_writable_bytes(std::span(lengths))), what);
+
+  const size_t longest = *std::max_element(lengths.begin(), lengths.end());
+  std::vector<std::string> all(world_size);
+  if (longest == 0) return all;
+  std::string padded = mine;
+  padded.resize(longest);
+  std::string joined(longest * world_size, '\0');
+  comm.Wait(*comm.AllGather(std::as_bytes(std::span(padded)), std::as_writable_bytes(std::span(joined))), what);
+  for (size_t rank = 0; rank < world_size; ++rank) all[rank] = joined.substr(rank * longest, lengths[rank]);
+  return all;
+}
+
+std::string BroadcastString(Communicator& comm, const std::string& bytes, int root, const std::string& what) {
+  uint64_t length = bytes.size();
+  comm.Wait(*comm.Broadcast(std::as_writable_bytes(std::span(&length, 1)), root), what);
+  std::string result = comm.rank() == root ? bytes : std::string(length, '\0');
+  if (length > 0) comm.Wait(*comm.Broadcast(std::as_writable_bytes(std::span(result)), root), what);
+  return result;
+}
+
+}  // namespace lockstep::comm

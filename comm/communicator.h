@@ -1,13 +1,13 @@
 // The only interface to other ranks: small collectives that return a Pending, memory shared by the ranks of a node, and
-// point-to-point messages for the exchange. One implementation per folder: mpi/ (real jobs), local/ (threads as ranks, for
-// tests, and the one-rank job).
+// point-to-point messages for the exchange. One implementation per folder: mpi/ (real jobs), local/ (threads as ranks,
+// for tests, and the one-rank job).
 //
-// Threading: one thread per rank makes all calls (so MPI_THREAD_FUNNELED is enough). No call blocks inside the transport:
-// every wait is `Wait(pending)`, a test loop with backoff, deadline and abort flag. Every rank makes the same collective
-// calls in the same order.
+// Threading: one thread per rank makes all calls (so MPI_THREAD_FUNNELED is enough). No call blocks inside the
+// transport: every wait is `Wait(pending)`, a test loop with backoff, deadline and abort flag. Every rank makes the
+// same collective calls in the same order.
 //
-// Failure: Abort tells all ranks, on a channel of its own, that this one ends and with which exit code. The others learn of
-// it inside any Wait (or Poll), which then throws PeerAborted. A wait past the deadline throws Error(kPeer).
+// Failure: Abort tells all ranks, on a channel of its own, that this one ends and with which exit code. The others
+// learn of it inside any Wait (or Poll), which then throws PeerAborted. A wait past the deadline throws Error(kPeer).
 #pragma once
 
 #include <chrono>
@@ -47,9 +47,9 @@ class PeerAborted : public std::exception {
 struct Topology {
   int rank = 0;
   int world_size = 1;
-  std::vector<int> node_of;              ///< [world_size], nodes numbered in rank order
-  std::vector<std::vector<int>> nodes;   ///< ranks of each node, ascending
-  std::vector<std::string> host_of;      ///< [world_size], host names
+  std::vector<int> node_of;             ///< [world_size], nodes numbered in rank order
+  std::vector<std::vector<int>> nodes;  ///< ranks of each node, ascending
+  std::vector<std::string> host_of;     ///< [world_size], host names
 
   int node() const { return node_of[static_cast<size_t>(rank)]; }
   int local_rank() const { return rank - nodes[static_cast<size_t>(node())].front(); }
@@ -84,15 +84,20 @@ class Communicator {
   virtual std::unique_ptr<Pending> Send(std::span<const std::byte> bytes, int to, int tag) = 0;
   virtual std::unique_ptr<Pending> Receive(std::span<std::byte> bytes, int from, int tag) = 0;
 
-  /// Collective over the ranks of a node: each asks for `bytes` (may be 0, may differ), zeroed; returns the segments of all
-  /// local ranks, by local rank, mapped at kBufferAlignment. Blocks (with deadline). Throws Error(kUsage) where /dev/shm is too small.
+  /// Collective over the ranks of a node: each asks for `bytes` (may be 0, may differ), zeroed; returns the segments of
+  /// all local ranks, by local rank, mapped at kBufferAlignment. Blocks (with deadline). Throws Error(kUsage) where
+  /// /dev/shm is too small.
   virtual std::vector<std::unique_ptr<SharedMemory>> ShareWithinNode(size_t bytes) = 0;
 
-  /// Tells the others that this rank ends with `exit_code`. Best effort, does not block for longer than a moment, may be
-  /// called from the communicating thread only, and must be followed by ending the process (Exit).
+  /// Tells the others that this rank ends with `exit_code`. Best effort, does not block for longer than a moment, may
+  /// be called from the communicating thread only, and must be followed by ending the process (Exit).
   virtual void Abort(int exit_code) = 0;
-  /// Throws PeerAborted when another rank has aborted. Cheap; called inside every wait, and wherever a rank computes long
-  /// without one.
+  /// Ends this rank's part in the job so that its launcher returns `exit_code`, after Abort or after PeerAborted was
+  /// caught (then with its code). Under MPI it does not return; elsewhere it does, and the caller returns the code
+  /// itself.
+  virtual void Exit(int exit_code) = 0;
+  /// Throws PeerAborted when another rank has aborted. Cheap; called inside every wait, and wherever a rank computes
+  /// long without one.
   virtual void Poll() = 0;
 
   /// Waits until `done()` (or the Pending is done), giving way to computing threads where cores are few.
@@ -103,11 +108,15 @@ class Communicator {
   }
   /// The longest that any wait lasts. Default: 10 minutes.
   void SetDeadline(std::chrono::seconds deadline) { deadline_ = deadline; }
+  /// Whether threads that compute need the cores that a waiting thread would use (default: more ranks than cores on
+  /// this node): then waits don't spin. The exchange knows the executors and says it.
+  void SetCrowded(bool crowded) { crowded_ = crowded; }
   /// Polled inside every wait too: throws to end it (stop signals, the watchdog).
   void SetInterrupt(std::function<void()> interrupt) { interrupt_ = std::move(interrupt); }
 
  private:
   std::chrono::seconds deadline_{600};
+  bool crowded_ = false;
   std::function<void()> interrupt_;
 };
 

@@ -1,0 +1,342 @@
+#include "comm/exchange.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/threads.h"
+#include "comm/exchange_layout.h"
+#include "comm/exchange_memory.h"
+
+namespace lockstep::comm {
+namespace {
+
+using PendingList = std::vector<std::unique_ptr<Pending>>;
+
+// Drops what is done from the end of the list on; true when nothing is left.
+bool AllDone(PendingList& list) {
+  while (!list.empty() && list.back()->Done()) list.pop_back();
+  return list.empty();
+}
+
+int64_t Elements(const std::vector<ElementRange>& buckets) { return buckets.empty() ? 0 : buckets.back().end; }
+
+size_t Bytes(ElementRange range) { return AlignUp(static_cast<size_t>(range.size()) * sizeof(float), kValueAlignment); }
+
+}  // namespace
+
+class Exchange::State {
+ public:
+  State(Communicator& comm, const Options& options, const SliceMap& slices);
+
+  const std::vector<float*>& pieces(int executor) const { return pieces_.at(static_cast<size_t>(executor)); }
+  const std::vector<LaneRange>& piece_nodes(int executor) const { return nodes_.at(static_cast<size_t>(executor)); }
+  std::span<float> weights() const { return memory_.weights(); }
+
+  void Begin(int64_t step);
+  void PieceReady(int executor, int bucket);
+  void Reduce(const OnSlice& on_slice, bool share_at_once);
+  void Share();
+  void ShareNow();
+
+ private:
+  // A sum over lanes that another node sends for a slice of ours.
+  struct Incoming {
+    int from, tag;
+    std::span<float> buffer;
+  };
+  // A sum over lanes of this node that we relay to an owner elsewhere: one local piece where it lies, or several
+  // folded.
+  struct Outgoing {
+    int to, tag;
+    ElementRange range;
+    std::optional<SliceSum> fold;
+    std::span<float> buffer;
+  };
+  struct Relayed {
+    int owner;
+    ElementRange range;
+  };
+  struct Bucket {
+    ElementRange slice;           ///< ours
+    std::optional<SliceSum> sum;  ///< of our slice
+    std::vector<Incoming> incoming;
+    std::vector<Outgoing> outgoing;
+    std::vector<int> relays;       ///< who takes the new weights of our slice, one rank on each other node
+    std::vector<Relayed> relayed;  ///< slices of owners elsewhere whose new weights we take
+    Buffer received, folded;
+    PendingList sums_under_way, weights_under_way;  ///< receives
+  };
+  // A step goes through these in turn; ShareNow is allowed in kIdle alone.
+  enum class Phase { kIdle, kBegun, kReduced };
+
+  void PlanOwned(int bucket);
+  void PlanRelayed(int bucket);
+  int LocalIndex(int executor) const { return layout_.FirstExecutor(topology_.local_rank()) + executor; }
+
+  bool ReadyOnNode(int bucket);
+  bool Advance(const OnSlice& on_slice);
+  void RelaySums(Bucket& bucket);
+  void ReceiveWeights(int bucket);
+  void SendWeights(int bucket);
+
+  // `what` is put together in a string that keeps its memory: a step within a node allocates nothing.
+  template <typename Done, typename... Args>
+  void WaitUntil(const Done& done, fmt::format_string<Args...> what, Args&&... args) {
+    what_.clear();
+    fmt::format_to(std::back_inserter(what_), what, std::forward<Args>(args)...);
+    comm_.WaitUntil(std::cref(done), what_);
+  }
+
+  Communicator& comm_;
+  const Topology& topology_;
+  const SliceMap& slices_;
+  const int lanes_;
+  ExchangeLayout layout_;
+  ExchangeMemory memory_;
+  std::vector<std::vector<float*>> pieces_;    ///< by executor of this rank
+  std::vector<std::vector<LaneRange>> nodes_;  ///< by executor of this rank
+  std::vector<Bucket> buckets_;
+  PendingList sends_;
+  std::string what_;
+
+  Phase phase_ = Phase::kIdle;
+  int64_t step_ = 0;    ///< the caller's, for messages
+  int64_t number_ = 0;  ///< steps begun: what flags are raised to, so that a step can be done again
+  bool share_at_once_ = false;
+  int relayed_ = 0;  ///< buckets that are ready on this node, and whose sums are on their way to owners elsewhere
+  int reduced_ = 0;  ///< buckets whose slice has been through on_slice
+  int ready_executors_ = 0;  ///< executors of this node that have been seen ready for bucket `relayed_`
+};
+
+Exchange::State::State(Communicator& comm, const Options& options, const SliceMap& slices)
+    : comm_(comm),
+      topology_(comm.topology()),
+      slices_(slices),
+      lanes_(options.lanes),
+      layout_(options, topology_),
+      memory_(comm, layout_, Elements(options.buckets), slices.buckets()),
+      buckets_(options.buckets.size()) {
+  const size_t executors = options.plan[static_cast<size_t>(topology_.rank)].size();
+  pieces_.resize(executors);
+  nodes_.resize(executors);
+  for (size_t i = 0; i < layout_.local_pieces().size(); ++i) {
+    const LocalPiece& piece = layout_.local_pieces()[i];
+    if (piece.local_rank != topology_.local_rank()) continue;
+    pieces_[static_cast<size_t>(piece.executor)].push_back(memory_.piece(i));
+    nodes_[static_cast<size_t>(piece.executor)].push_back(piece.node);
+  }
+  for (int bucket = 0; bucket < slices_.buckets(); ++bucket) {
+    PlanOwned(bucket);
+    PlanRelayed(bucket);
+  }
+  const CoreBudget cores = QueryCores();
+  comm_.SetCrowded(static_cast<int>(executors) + 1 > cores.usable ||
+                   layout_.local_executors() + topology_.local_size() > cores.machine);
+}
+
+void Exchange::State::PlanOwned(int index) {
+  Bucket& bucket = buckets_[static_cast<size_t>(index)];
+  bucket.slice = slices_.slice(index, topology_.rank);
+  if (bucket.slice.size() == 0) return;
+  std::vector<LaneRange> nodes;
+  std::vector<const float*> addresses;
+  for (size_t i = 0; i < layout_.local_pieces().size(); ++i) {
+    nodes.push_back(layout_.local_pieces()[i].node);
+    addresses.push_back(memory_.piece(i) + bucket.slice.begin);
+  }
+  for (int node = 0; node < static_cast<int>(topology_.nodes.size()); ++node) {
+    if (node == topology_.node()) continue;
+    const int relay = layout_.Relay(node, topology_.rank);
+    bucket.relays.push_back(relay);
+    for (size_t i = 0; i < layout_.node_pieces(node).size(); ++i) {
+      nodes.push_back(layout_.node_pieces(node)[i]);
+      bucket.incoming.push_back({relay, layout_.SumTag(index, i), {}});
+    }
+  }
+  bucket.received = Buffer(bucket.incoming.size() * Bytes(bucket.slice));
+  float* next = bucket.received.As<float>().data();
+  for (Incoming& incoming : bucket.incoming) {
+    incoming.buffer = {next, static_cast<size_t>(bucket.slice.size())};
+    addresses.push_back(next);
+    next += Bytes(bucket.slice) / sizeof(float);
+  }
+  bucket.sum.emplace(addresses, LaneSumOrder(lanes_, {0, lanes_}, nodes));
+}
+
+void Exchange::State::PlanRelayed(int index) {
+  Bucket& bucket = buckets_[static_cast<size_t>(index)];
+  const std::vector<LaneRange>& node_pieces = layout_.node_pieces(topology_.node());
+  size_t folded_bytes = 0;
+  for (int owner = 0; owner < topology_.world_size; ++owner) {
+    const ElementRange range = slices_.slice(index, owner);
+    if (topology_.node_of[static_cast<size_t>(owner)] == topology_.node() || range.size() == 0) continue;
+    if (layout_.Relay(topology_.node(), owner) != topology_.rank) continue;
+    bucket.relayed.push_back({owner, range});
+    for (size_t i = 0; i < node_pieces.size(); ++i) {
+      Outgoing out = {owner, layout_.SumTag(index, i), range, std::nullopt, {}};
+      std::vector<LaneRange> nodes;
+      std::vector<const float*> addresses;
+      for (size_t j = 0; j < layout_.local_pieces().size(); ++j) {
+        const LaneRange node = layout_.local_pieces()[j].node;
+        if (node.begin < node_pieces[i].begin || node.end > node_pieces[i].end) continue;
+        nodes.push_back(node);
+        addresses.push_back(memory_.piece(j) + range.begin);
+        out.buffer = {memory_.piece(j) + range.begin, static_cast<size_t>(range.size())};
+      }
+      if (nodes.size() > 1) {
+        out.fold.emplace(addresses, LaneSumOrder(lanes_, node_pieces[i], nodes));
+        folded_bytes += Bytes(range);
+      }
+      bucket.outgoing.push_back(std::move(out));
+    }
+  }
+  bucket.folded = Buffer(folded_bytes);
+  float* next = bucket.folded.As<float>().data();
+  for (Outgoing& out : bucket.outgoing) {
+    if (!out.fold) continue;
+    out.buffer = {next, static_cast<size_t>(out.range.size())};
+    next += Bytes(out.range) / sizeof(float);
+  }
+}
+
+void Exchange::State::Begin(int64_t step) {
+  CHECK(phase_ == Phase::kIdle, "step {} begins before step {} was shared", step, step_);
+  phase_ = Phase::kBegun;
+  step_ = step;
+  ++number_;
+  relayed_ = reduced_ = ready_executors_ = 0;
+  for (Bucket& bucket : buckets_) {
+    for (const Incoming& in : bucket.incoming) {
+      bucket.sums_under_way.push_back(comm_.Receive(std::as_writable_bytes(in.buffer), in.from, in.tag));
+    }
+  }
+}
+
+void Exchange::State::PieceReady(int executor, int bucket) {
+  CHECK(0 <= executor && static_cast<size_t>(executor) < pieces_.size() && 0 <= bucket && bucket < slices_.buckets(),
+        "executor {}, bucket {}", executor, bucket);
+  memory_.RaiseReady(LocalIndex(executor), bucket, number_);
+}
+
+void Exchange::State::Reduce(const OnSlice& on_slice, bool share_at_once) {
+  CHECK(phase_ == Phase::kBegun, "Reduce without Begin");
+  share_at_once_ = share_at_once;
+  while (reduced_ < slices_.buckets()) {
+    WaitUntil([&] { return Advance(on_slice); }, "the exchange of bucket {} of step {}", reduced_, step_);
+  }
+  phase_ = Phase::kReduced;
+}
+
+bool Exchange::State::ReadyOnNode(int bucket) {
+  while (ready_executors_ < layout_.local_executors() && memory_.Ready(ready_executors_, bucket, number_)) {
+    ++ready_executors_;
+  }
+  return ready_executors_ == layout_.local_executors();
+}
+
+// Does what can be done at once for the next buckets in line; false where that is nothing. Relaying comes first: others
+// wait for it.
+bool Exchange::State::Advance(const OnSlice& on_slice) {
+  bool moved = false;
+  if (relayed_ < slices_.buckets() && ReadyOnNode(relayed_)) {
+    RelaySums(buckets_[static_cast<size_t>(relayed_)]);
+    if (share_at_once_) ReceiveWeights(relayed_);
+    ++relayed_;
+    ready_executors_ = 0;
+    moved = true;
+  }
+  if (reduced_ < relayed_) {
+    Bucket& bucket = buckets_[static_cast<size_t>(reduced_)];
+    if (AllDone(bucket.sums_under_way)) {
+      if (bucket.sum) on_slice(reduced_, bucket.slice, *bucket.sum);
+      if (share_at_once_) SendWeights(reduced_);
+      ++reduced_;
+      moved = true;
+    }
+  }
+  return moved;
+}
+
+void Exchange::State::RelaySums(Bucket& bucket) {
+  for (const Outgoing& out : bucket.outgoing) {
+    if (out.fold) out.fold->Evaluate(0, out.buffer);
+    sends_.push_back(comm_.Send(std::as_bytes(out.buffer), out.to, out.tag));
+  }
+}
+
+// REQUIRES: no executor of this node reads the bucket's weights any more.
+void Exchange::State::ReceiveWeights(int index) {
+  Bucket& bucket = buckets_[static_cast<size_t>(index)];
+  for (const Relayed& relayed : bucket.relayed) {
+    const auto slice =
+        weights().subspan(static_cast<size_t>(relayed.range.begin), static_cast<size_t>(relayed.range.size()));
+    bucket.weights_under_way.push_back(
+        comm_.Receive(std::as_writable_bytes(slice), relayed.owner, layout_.WeightsTag(index)));
+  }
+}
+
+void Exchange::State::SendWeights(int index) {
+  const Bucket& bucket = buckets_[static_cast<size_t>(index)];
+  const auto slice =
+      weights().subspan(static_cast<size_t>(bucket.slice.begin), static_cast<size_t>(bucket.slice.size()));
+  for (int relay : bucket.relays) {
+    sends_.push_back(comm_.Send(std::as_bytes(slice), relay, layout_.WeightsTag(index)));
+  }
+}
+
+void Exchange::State::Share() {
+  CHECK(phase_ == Phase::kReduced, "Share without Reduce");
+  for (int bucket = 0; bucket < slices_.buckets() && !share_at_once_; ++bucket) {
+    ReceiveWeights(bucket);
+    SendWeights(bucket);
+  }
+  for (int bucket = 0; bucket < slices_.buckets(); ++bucket) {
+    PendingList& receives = buckets_[static_cast<size_t>(bucket)].weights_under_way;
+    if (receives.empty()) continue;
+    WaitUntil([&] { return AllDone(receives); }, "the new weights of bucket {} of step {}", bucket, step_);
+  }
+  // A send reads a piece or a slice where it lies: only when it is done may they be written again.
+  if (!sends_.empty()) WaitUntil([&] { return AllDone(sends_); }, "the sends of step {} to other nodes", step_);
+  memory_.RaiseFinished(topology_.local_rank(), number_);
+  for (int local_rank = 0; local_rank < topology_.local_size(); ++local_rank) {
+    WaitUntil([&] { return memory_.Finished(local_rank, number_); }, "rank {} to finish the exchange of step {}",
+              topology_.rank - topology_.local_rank() + local_rank, step_);
+  }
+  phase_ = Phase::kIdle;
+}
+
+void Exchange::State::ShareNow() {
+  CHECK(phase_ == Phase::kIdle, "ShareNow inside step {}", step_);
+  const char* what = "sharing weights between nodes";
+  comm_.Wait(*comm_.Barrier(), what);  // no node may still read weights that another one sends anew
+  for (int bucket = 0; bucket < slices_.buckets(); ++bucket) {
+    ReceiveWeights(bucket);
+    SendWeights(bucket);
+  }
+  for (Bucket& bucket : buckets_) {
+    WaitUntil([&] { return AllDone(bucket.weights_under_way) && AllDone(sends_); }, "{}", what);
+  }
+  comm_.Wait(*comm_.Barrier(), what);
+}
+
+Exchange::Exchange(Communicator& comm, Options options)
+    : slices_(options.buckets, comm.world_size()), state_(std::make_unique<State>(comm, options, slices_)) {}
+
+Exchange::~Exchange() = default;
+
+std::span<float* const> Exchange::pieces(int executor) const { return state_->pieces(executor); }
+std::span<const LaneRange> Exchange::piece_nodes(int executor) const { return state_->piece_nodes(executor); }
+std::span<float> Exchange::weights() const { return state_->weights(); }
+void Exchange::Begin(int64_t step) { state_->Begin(step); }
+void Exchange::PieceReady(int executor, int bucket) { state_->PieceReady(executor, bucket); }
+void Exchange::Reduce(const OnSlice& on_slice, bool share_at_once) { state_->Reduce(on_slice, share_at_once); }
+void Exchange::Share() { state_->Share(); }
+void Exchange::ShareNow() { state_->ShareNow(); }
+
+}  // namespace lockstep::comm

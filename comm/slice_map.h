@@ -1,5 +1,5 @@
-// Who owns what: buckets are contiguous runs of an arena, each cut into one slice per rank, in whole chunks. Pure functions,
-// the same on every rank.
+// Who owns what: buckets are contiguous runs of an arena, each cut into one slice per rank, in whole chunks. Pure
+// functions, the same on every rank.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,8 @@
 
 namespace lockstep::comm {
 
-/// Elements of an arena that are summed, hashed and owned together. Global norms add chunk sums in index order; slice and
-/// bucket edges are chunk edges (or the arena's end).
+/// Elements of an arena that are summed, hashed and owned together. Global norms add chunk sums in index order; slice
+/// and bucket edges are chunk edges (or the arena's end).
 inline constexpr int64_t kChunkElements = 4096;
 
 /// Elements [begin, end) of the arena.
@@ -29,8 +29,8 @@ class SliceMap {
   int buckets() const { return static_cast<int>(buckets_.size()); }
   int world_size() const { return world_size_; }
   const ElementRange& bucket(int bucket) const { return buckets_[static_cast<size_t>(bucket)]; }
-  /// The part of `bucket` that `rank` owns; may be empty. Whole chunks, dealt in rank order, lengths differ by at most one
-  /// chunk; which ranks get the longer slices rotates with the bucket, so that small buckets don't all fall to rank 0.
+  /// The part of `bucket` that `rank` owns; may be empty. Whole chunks, dealt in rank order, lengths differ by at most
+  /// one chunk, also of what they own over all buckets: the longer slices of a bucket go on where the last one's ended.
   ElementRange slice(int bucket, int rank) const;
   /// Owned elements of `rank` over all buckets.
   int64_t owned(int rank) const;
@@ -38,6 +38,7 @@ class SliceMap {
  private:
   std::vector<ElementRange> buckets_;
   int world_size_;
+  std::vector<int> first_longer_;  ///< by bucket: its first rank with a longer slice, after the last one's last
 };
 
 /// Cuts an arena of `elements` into buckets of about `target` elements (a multiple of kChunkElements).

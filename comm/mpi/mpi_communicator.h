@@ -8,9 +8,14 @@
 
 namespace lockstep::comm {
 
+struct MpiOptions {
+  /// At most so many ranks make a node (0: all that share memory): tests several nodes on one machine.
+  int ranks_per_node = 0;
+};
+
 /// Starts MPI (THREAD_FUNNELED) and orders ranks by (host, local rank). REQUIRES: called once, on the thread that will
-/// communicate. MPI_Finalize runs in the destructor, unless an Abort went before.
-std::unique_ptr<Communicator> StartMpi();
+/// communicate. MPI_Finalize runs in the destructor, unless an Abort went before or an exception is under way.
+std::unique_ptr<Communicator> StartMpi(const MpiOptions& options = {});
 
 /// "Open MPI 4.1.4": without starting MPI.
 std::string MpiDescription();

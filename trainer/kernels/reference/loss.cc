@@ -1,0 +1,106 @@
+// Losses and counters. K is the number of terms of the sum over rows and columns, or the row length for softmax.
+//
+// lse = m + log(sum exp(l - m)) with m the largest logit: |m| + |log|, and each exponential with its own rounding and
+// that of its argument, (1 + |l - m|) exp(l - m), over their sum. The gradient takes lse as an exact operand: exp(l -
+// lse) has magnitude (1 + |l - lse|) exp(l - lse).
+#include <algorithm>
+
+#include "trainer/kernels/reference/ops.h"
+
+namespace lockstep::reference {
+namespace {
+
+using graph::LossAttributes;
+
+Sum LogSumExp(const double* logits, size_t classes) {
+  const double largest = *std::max_element(logits, logits + classes);
+  Sum sum;
+  for (size_t j = 0; j < classes; ++j) {
+    const double exponential = std::exp(logits[j] - largest);
+    sum.value += exponential;
+    sum.magnitude += (1 + largest - logits[j]) * exponential;
+  }
+  const double log = std::log(sum.value);
+  return {largest + log, std::abs(largest) + std::abs(log) + sum.magnitude / sum.value};
+}
+
+double Target(const LossAttributes& attributes, size_t classes, size_t column, double label) {
+  const double smoothing = attributes.label_smoothing;
+  return (static_cast<double>(column) == label ? 1 - smoothing : 0) + smoothing / static_cast<double>(classes);
+}
+
+double LossScale(const Call& call) { return call.step_block.loss_scale[call.op.as<LossAttributes>().loss]; }
+
+}  // namespace
+
+std::vector<Tensor> SoftmaxCrossEntropy(const Call& call) {
+  const Tensor &logits = call.in(0), &label = call.in(1);
+  const auto& attributes = call.op.as<LossAttributes>();
+  const auto classes = static_cast<size_t>(logits.shape[1]);
+  Tensor lse = Zeros(Shape{logits.shape[0]}, logits.shape[1]);
+  Sum sum;
+  for (size_t r = 0; r < label.data.size(); ++r) {
+    const double* row = &logits.data[r * classes];
+    const Sum row_lse = LogSumExp(row, classes);
+    Store(lse, r, row_lse);
+    if (label.data[r] < 0) continue;
+    for (size_t j = 0; j < classes; ++j) {
+      const double target = Target(attributes, classes, j, label.data[r]);
+      sum.value += target * (row_lse.value - row[j]);
+      sum.magnitude += target * (row_lse.magnitude + std::abs(row[j]));
+    }
+  }
+  return {Scalar(sum, logits.shape.size()), lse};
+}
+
+std::vector<Tensor> SoftmaxCrossEntropyGrad(const Call& call) {
+  const Tensor &logits = call.in(0), &label = call.in(1), &lse = call.in(2);
+  const auto& attributes = call.op.as<LossAttributes>();
+  const auto classes = static_cast<size_t>(logits.shape[1]);
+  Tensor dlogits = Zeros(logits.shape, logits.shape[1]);
+  for (size_t i = 0; i < logits.data.size(); ++i) {
+    const size_t r = i / classes;
+    if (label.data[r] < 0) continue;
+    const double exponent = logits.data[i] - lse.data[r];
+    const double softmax = std::exp(exponent), target = Target(attributes, classes, i % classes, label.data[r]);
+    const Sum sum{softmax - target, softmax * (1 + std::abs(exponent)) + target};
+    Store(dlogits, i, sum * LossScale(call));
+  }
+  return {dlogits};
+}
+
+std::vector<Tensor> MeanSquaredError(const Call& call) {
+  const Tensor &prediction = call.in(0), &target = call.in(1), &mask = call.in(2);
+  const auto columns = static_cast<size_t>(prediction.shape[1]);
+  Sum sum;
+  for (size_t i = 0; i < prediction.data.size(); ++i) {
+    const double error = prediction.data[i] - target.data[i];
+    sum.Add(mask.data[i / columns] * error * error / static_cast<double>(columns));
+  }
+  return {Scalar(sum, prediction.shape.size())};
+}
+
+std::vector<Tensor> MeanSquaredErrorGrad(const Call& call) {
+  const Tensor &prediction = call.in(0), &target = call.in(1), &mask = call.in(2);
+  const auto columns = static_cast<size_t>(prediction.shape[1]);
+  Tensor dprediction = Zeros(prediction.shape, 2);
+  for (size_t i = 0; i < prediction.data.size(); ++i) {
+    const double error = prediction.data[i] - target.data[i];
+    Add(dprediction, i, 2 / static_cast<double>(columns) * error * mask.data[i / columns] * LossScale(call));
+  }
+  return {dprediction};
+}
+
+std::vector<Tensor> CountCorrect(const Call& call) {
+  const Tensor &logits = call.in(0), &label = call.in(1);
+  const auto classes = static_cast<size_t>(logits.shape[1]);
+  Sum count;
+  for (size_t r = 0; r < label.data.size(); ++r) {
+    const auto row = logits.data.begin() + static_cast<std::ptrdiff_t>(r * classes);
+    const auto first_largest = std::max_element(row, row + static_cast<std::ptrdiff_t>(classes)) - row;
+    if (static_cast<double>(first_largest) == label.data[r]) count.value += 1;
+  }
+  return {Scalar(count, 1)};
+}
+
+}  // namespace lockstep::reference

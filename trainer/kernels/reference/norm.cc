@@ -1,0 +1,163 @@
+// Normalisations. K is the number of elements that the statistics are taken over.
+//
+// Forward, the mean is the op's own and carries its rounding: y = (x - mean) inv_std w + b has magnitude
+// (|x| + mean |x|) inv_std |w| + |b|. The variance is a sum of squared deviations from the mean, whose error enters
+// squared, so its magnitude is itself: sums of x and x^2 would lose it where the mean is large. Backward, the mean is
+// an exact operand, and x_hat = (x - mean) inv_std is as good as its own rounding.
+#include "trainer/kernels/reference/ops.h"
+
+namespace lockstep::reference {
+namespace {
+
+using graph::NormAttributes;
+
+/// A set of `count` elements that are normalised together: first, first + stride, ...
+struct Group {
+  size_t first, count, stride;
+
+  size_t at(size_t i) const { return first + i * stride; }
+};
+
+struct Moments {
+  Sum mean;
+  double variance = 0;  // biased
+};
+
+Moments MomentsOf(const Tensor& x, const Group& group) {
+  Moments moments;
+  const auto count = static_cast<double>(group.count);
+  for (size_t i = 0; i < group.count; ++i) moments.mean.Add(x.data[group.at(i)] / count);
+  for (size_t i = 0; i < group.count; ++i) {
+    const double deviation = x.data[group.at(i)] - moments.mean.value;
+    moments.variance += deviation * deviation / count;
+  }
+  return moments;
+}
+
+Sum Normalised(double x, const Sum& mean, double inv_std, double weight, double bias) {
+  return {(x - mean.value) * inv_std * weight + bias,
+          (std::abs(x) + mean.magnitude) * inv_std * std::abs(weight) + std::abs(bias)};
+}
+
+/// dx of one group: inv_std (g - mean(g) - x_hat mean(g x_hat)) with g = dy weight.
+/// g(i) and x_hat(i) are called with 0 <= i < group.count.
+template <typename G, typename XHat>
+void StoreInputGradient(const Group& group, double inv_std, G g, XHat x_hat, Tensor& dx) {
+  Sum g_mean, product_mean;
+  const auto count = static_cast<double>(group.count);
+  for (size_t i = 0; i < group.count; ++i) {
+    g_mean.Add(g(i) / count);
+    product_mean.Add(g(i) * x_hat(i) / count);
+  }
+  for (size_t i = 0; i < group.count; ++i) {
+    const double value = g(i) - g_mean.value - x_hat(i) * product_mean.value;
+    const double magnitude = std::abs(g(i)) + g_mean.magnitude + std::abs(x_hat(i)) * product_mean.magnitude;
+    Store(dx, group.at(i), Sum{value, magnitude} * inv_std);
+  }
+}
+
+Shape WithoutLast(const Shape& shape) { return Shape(shape.dims().first(static_cast<size_t>(shape.rank() - 1))); }
+
+}  // namespace
+
+std::vector<Tensor> BatchNormTrain(const Call& call) {
+  const Tensor& x = call.in(0);
+  const auto& attributes = call.op.as<NormAttributes>();
+  const auto channels = static_cast<size_t>(x.shape[-1]);
+  const size_t rows = x.data.size() / channels;
+  const auto terms = static_cast<int64_t>(rows);
+  Tensor y = Zeros(x.shape, terms), mean = Zeros(Shape{x.shape[-1]}, terms), variance = mean, inv_std = mean;
+  for (size_t c = 0; c < channels; ++c) {
+    const Group group{c, rows, channels};
+    const Moments moments = MomentsOf(x, group);
+    const double factor = 1 / std::sqrt(moments.variance + double{attributes.epsilon});
+    Store(mean, c, moments.mean);
+    // One row has no unbiased variance; 0 keeps running statistics finite.
+    const double unbiased = rows > 1 ? moments.variance * static_cast<double>(rows) / static_cast<double>(rows - 1) : 0;
+    Store(variance, c, {unbiased, unbiased});
+    Store(inv_std, c, {factor, factor});
+    for (size_t i = 0; i < rows; ++i) {
+      const Sum z = Normalised(x.data[group.at(i)], moments.mean, factor, call.in(1).data[c], call.in(2).data[c]);
+      Store(y, group.at(i), Activate(attributes.activation, z));
+    }
+  }
+  return {y, mean, variance, inv_std};
+}
+
+std::vector<Tensor> BatchNormInfer(const Call& call) {
+  const Tensor& x = call.in(0);
+  const auto& attributes = call.op.as<NormAttributes>();
+  const auto channels = static_cast<size_t>(x.shape[-1]);
+  Tensor y = Zeros(x.shape, 3);  // x s w - mean s w + b
+  for (size_t i = 0; i < x.data.size(); ++i) {
+    const size_t c = i % channels;
+    const double running_mean = call.in(3).data[c];
+    const double inv_std = 1 / std::sqrt(call.in(4).data[c] + double{attributes.epsilon});
+    const Sum z =
+        Normalised(x.data[i], {running_mean, std::abs(running_mean)}, inv_std, call.in(1).data[c], call.in(2).data[c]);
+    Store(y, i, Activate(attributes.activation, z));
+  }
+  return {y};
+}
+
+std::vector<Tensor> BatchNormGrad(const Call& call) {
+  const Tensor &x = call.in(1), &weight = call.in(2), &mean = call.in(3), &inv_std = call.in(4);
+  const auto channels = static_cast<size_t>(x.shape[-1]);
+  const size_t rows = x.data.size() / channels;
+  Tensor dy = call.in(0);
+  if (call.op.as<NormAttributes>().activation == graph::Activation::kRelu) {
+    for (size_t i = 0; i < dy.data.size(); ++i) dy.data[i] = call.in(5).data[i] > 0 ? dy.data[i] : 0;
+  }
+  const auto terms = static_cast<int64_t>(rows);
+  Tensor dx = Zeros(x.shape, terms), dweight = Zeros(weight.shape, terms), dbias = dweight;
+  for (size_t c = 0; c < channels; ++c) {
+    const Group group{c, rows, channels};
+    const auto x_hat = [&](size_t i) { return (x.data[group.at(i)] - mean.data[c]) * inv_std.data[c]; };
+    const auto g = [&](size_t i) { return dy.data[group.at(i)] * weight.data[c]; };
+    StoreInputGradient(group, inv_std.data[c], g, x_hat, dx);
+    for (size_t i = 0; i < rows; ++i) {
+      Add(dweight, c, dy.data[group.at(i)] * x_hat(i));
+      Add(dbias, c, dy.data[group.at(i)]);
+    }
+  }
+  return {dx, dweight, dbias};
+}
+
+std::vector<Tensor> LayerNorm(const Call& call) {
+  const Tensor& x = call.in(0);
+  const auto channels = static_cast<size_t>(x.shape[-1]);
+  Tensor y = Zeros(x.shape, x.shape[-1]);
+  Tensor mean = Zeros(WithoutLast(x.shape), x.shape[-1]), inv_std = mean;
+  for (size_t r = 0; r < mean.data.size(); ++r) {
+    const Group group{r * channels, channels, 1};
+    const Moments moments = MomentsOf(x, group);
+    const double factor = 1 / std::sqrt(moments.variance + double{call.op.as<NormAttributes>().epsilon});
+    Store(mean, r, moments.mean);
+    Store(inv_std, r, {factor, factor});
+    for (size_t c = 0; c < channels; ++c) {
+      const double value = x.data[group.at(c)];
+      Store(y, group.at(c), Normalised(value, moments.mean, factor, call.in(1).data[c], call.in(2).data[c]));
+    }
+  }
+  return {y, mean, inv_std};
+}
+
+std::vector<Tensor> LayerNormGrad(const Call& call) {
+  const Tensor &dy = call.in(0), &x = call.in(1), &weight = call.in(2), &mean = call.in(3), &inv_std = call.in(4);
+  const auto channels = static_cast<size_t>(x.shape[-1]);
+  const size_t rows = x.data.size() / channels;
+  Tensor dx = Zeros(x.shape, x.shape[-1]), dweight = Zeros(weight.shape, static_cast<int64_t>(rows)), dbias = dweight;
+  for (size_t r = 0; r < rows; ++r) {
+    const Group group{r * channels, channels, 1};
+    const auto x_hat = [&](size_t i) { return (x.data[group.at(i)] - mean.data[r]) * inv_std.data[r]; };
+    const auto g = [&](size_t i) { return dy.data[group.at(i)] * weight.data[i]; };
+    StoreInputGradient(group, inv_std.data[r], g, x_hat, dx);
+    for (size_t c = 0; c < channels; ++c) {
+      Add(dweight, c, dy.data[group.at(c)] * x_hat(c));
+      Add(dbias, c, dy.data[group.at(c)]);
+    }
+  }
+  return {dx, dweight, dbias};
+}
+
+}  // namespace lockstep::reference

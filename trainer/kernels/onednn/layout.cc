@@ -1,0 +1,113 @@
+// Ops that move elements and compute nothing.
+#include <algorithm>
+#include <cstring>
+
+#include "base/isa_clones.h"
+#include "trainer/kernels/onednn/kernel_context.h"
+
+namespace lockstep::onednn {
+namespace {
+
+using engine::Kernel;
+using graph::OpKind;
+
+std::unique_ptr<Kernel> PrepareReshape(const KernelContext& context) {
+  const auto* from = context.Input<std::byte>(0);
+  auto* to = context.Output<std::byte>(0);
+  const size_t bytes =
+      static_cast<size_t>(context.OutputShape(0).size() * SizeOf(context.graph.value(context.op.inputs[0]).dtype));
+  return MakeKernel([=] {
+    if (to != from) std::memcpy(to, from, bytes);
+  });
+}
+
+/// to [columns, rows] = the transpose of from [rows, columns], in squares that stay in cache.
+LOCKSTEP_ISA_CLONES
+void Transpose(const float* __restrict from, float* __restrict to, int64_t rows, int64_t columns) {
+  constexpr int64_t kSquare = 32;
+  for (int64_t c0 = 0; c0 < columns; c0 += kSquare) {
+    const int64_t c1 = std::min(c0 + kSquare, columns);
+    for (int64_t r0 = 0; r0 < rows; r0 += kSquare) {
+      const int64_t r1 = std::min(r0 + kSquare, rows);
+      for (int64_t c = c0; c < c1; ++c) {
+        for (int64_t r = r0; r < r1; ++r) to[c * rows + r] = from[r * columns + c];
+      }
+    }
+  }
+}
+
+std::unique_ptr<Kernel> PrepareTransposes(const KernelContext& context, int64_t batch, int64_t rows, int64_t columns) {
+  return MakeKernel([=, from = context.Input(0), to = context.Output(0), threads = context.threads] {
+    ForEachPiece(threads, batch, 1, [=](int, int64_t begin, int64_t end) {
+      for (int64_t n = begin; n < end; ++n) {
+        Transpose(from + n * rows * columns, to + n * rows * columns, rows, columns);
+      }
+    });
+  });
+}
+
+std::unique_ptr<Kernel> PrepareFlatten(const KernelContext& context) {
+  const Shape& x = context.InputShape(0);
+  return PrepareTransposes(context, x.dim(0), x.dim(1) * x.dim(2), x.dim(3));
+}
+
+std::unique_ptr<Kernel> PrepareFlattenGrad(const KernelContext& context) {
+  const Shape& dx = context.OutputShape(0);
+  return PrepareTransposes(context, dx.dim(0), dx.dim(3), dx.dim(1) * dx.dim(2));
+}
+
+std::unique_ptr<Kernel> PreparePadChannels(const KernelContext& context) {
+  const Shape x = context.InputShape(0), y = context.OutputShape(0);
+  const int64_t stride = context.Attributes<graph::PadChannelsAttributes>().stride;
+  return MakeKernel([=, from = context.Input(0), to = context.Output(0)] {
+    const int64_t kept = std::min(x.dim(3), y.dim(3)), added = y.dim(3) - kept;
+    float* out = to;
+    for (int64_t n = 0; n < y.dim(0); ++n) {
+      for (int64_t h = 0; h < y.dim(1); ++h) {
+        for (int64_t w = 0; w < y.dim(2); ++w, out += y.dim(3)) {
+          const float* in = from + ((n * x.dim(1) + h * stride) * x.dim(2) + w * stride) * x.dim(3);
+          std::copy(in, in + kept, out);
+          std::fill(out + kept, out + kept + added, 0.0f);
+        }
+      }
+    }
+  });
+}
+
+std::unique_ptr<Kernel> PreparePadChannelsGrad(const KernelContext& context) {
+  const Shape y = context.InputShape(0), x = context.OutputShape(0);
+  const int64_t stride = context.Attributes<graph::PadChannelsAttributes>().stride;
+  return MakeKernel([=, dy = context.Input(0), dx = context.Output(0)] {
+    const int64_t kept = std::min(x.dim(3), y.dim(3));
+    std::fill(dx, dx + x.size(), 0.0f);
+    const float* in = dy;
+    for (int64_t n = 0; n < y.dim(0); ++n) {
+      for (int64_t h = 0; h < y.dim(1); ++h) {
+        for (int64_t w = 0; w < y.dim(2); ++w, in += y.dim(3)) {
+          std::copy(in, in + kept, dx + ((n * x.dim(1) + h * stride) * x.dim(2) + w * stride) * x.dim(3));
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+
+KernelRow LayoutRow(OpKind kind) {
+  switch (kind) {
+    case OpKind::kReshape:
+      return {.prepare = PrepareReshape};
+    case OpKind::kFlatten:
+      return {.prepare = PrepareFlatten};
+    case OpKind::kFlattenGrad:
+      return {.prepare = PrepareFlattenGrad};
+    case OpKind::kPadChannels:
+      return {.prepare = PreparePadChannels};
+    case OpKind::kPadChannelsGrad:
+      return {.prepare = PreparePadChannelsGrad};
+    default:
+      return {};
+  }
+}
+
+}  // namespace lockstep::onednn

@@ -1,0 +1,176 @@
+// Losses and counters, row by row. A loss is summed in double, in row order.
+#include <cmath>
+
+#include "base/isa_clones.h"
+#include "trainer/graph/step_block.h"
+#include "trainer/kernels/elementwise.h"
+#include "trainer/kernels/onednn/kernel_context.h"
+#include "trainer/kernels/onednn/simd.h"
+
+namespace lockstep::onednn {
+namespace {
+
+using engine::Kernel;
+using graph::LossAttributes;
+using graph::OpKind;
+
+LOCKSTEP_HD float RowMaximum(const float* row, int64_t size) {
+  float lanes[16];
+  for (int j = 0; j < 16; ++j) lanes[j] = row[0];
+  int64_t i = 0;
+  for (; i + 16 <= size; i += 16) {
+    for (int j = 0; j < 16; ++j) lanes[j] = row[i + j] > lanes[j] ? row[i + j] : lanes[j];
+  }
+  float maximum = lanes[0];
+  for (int j = 1; j < 16; ++j) maximum = lanes[j] > maximum ? lanes[j] : maximum;
+  for (; i < size; ++i) maximum = row[i] > maximum ? row[i] : maximum;
+  return maximum;
+}
+
+/// The logarithm of the sum of exponentials of a row.
+LOCKSTEP_ISA_CLONES
+double LogSumExp(const float* row, int64_t size) {
+  const float maximum = RowMaximum(row, size);
+  float lanes[16] = {};
+  int64_t i = 0;
+  for (; i + 16 <= size; i += 16) {
+    for (int j = 0; j < 16; ++j) lanes[j] += kernels::Exp(row[i + j] - maximum);
+  }
+  float sum = 0;
+  for (int j = 0; j < 8; ++j) sum += lanes[j] + lanes[j + 8];
+  for (; i < size; ++i) sum += kernels::Exp(row[i] - maximum);
+  return static_cast<double>(maximum) + kernels::Log(static_cast<double>(sum));
+}
+
+LOCKSTEP_ISA_CLONES
+double RowSum(const float* row, int64_t size) {
+  double sum = 0;
+  for (int64_t i = 0; i < size; ++i) sum += static_cast<double>(row[i]);
+  return sum;
+}
+
+LOCKSTEP_ISA_CLONES
+void CrossEntropyGradientRow(const float* logits, float* dlogits, int64_t size, float lse, float target, float scale) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < size; ++i) dlogits[i] = kernels::CrossEntropyGradient(logits[i], lse, target, scale);
+}
+
+std::unique_ptr<Kernel> PrepareCrossEntropy(const KernelContext& context) {
+  const int64_t rows = context.InputShape(0).dim(0), classes = context.InputShape(0).dim(1);
+  const double smoothing = static_cast<double>(context.Attributes<LossAttributes>().label_smoothing);
+  return MakeKernel([=, logits = context.Input(0), labels = context.Input<int32_t>(1), sum = context.Output<double>(0),
+                     lse = context.Output(1)] {
+    double total = 0;
+    for (int64_t r = 0; r < rows; ++r) {
+      const float* row = logits + r * classes;
+      const double row_lse = LogSumExp(row, classes);
+      if (lse != nullptr) lse[r] = static_cast<float>(row_lse);
+      const int32_t label = labels[r];
+      if (label < 0) continue;
+      CHECK(label < classes, "label {} of {} classes", label, classes);
+      double expected = (1.0 - smoothing) * static_cast<double>(row[label]);
+      if (smoothing > 0) expected += smoothing / static_cast<double>(classes) * RowSum(row, classes);
+      total += row_lse - expected;
+    }
+    if (sum != nullptr) *sum = total;
+  });
+}
+
+std::unique_ptr<Kernel> PrepareCrossEntropyGrad(const KernelContext& context) {
+  const int64_t rows = context.InputShape(0).dim(0), classes = context.InputShape(0).dim(1);
+  const auto& attributes = context.Attributes<LossAttributes>();
+  const float elsewhere = attributes.label_smoothing / static_cast<float>(classes);
+  const float on_label = 1.0f - attributes.label_smoothing + elsewhere;
+  return MakeKernel([=, loss = attributes.loss, logits = context.Input(0), labels = context.Input<int32_t>(1),
+                     lse = context.Input(2), step_block = context.Input<graph::StepBlock>(3),
+                     dlogits = context.Output(0)] {
+    const float scale = step_block->loss_scale[loss];
+    for (int64_t r = 0; r < rows; ++r) {
+      const float* row = logits + r * classes;
+      float* gradient = dlogits + r * classes;
+      const int32_t label = labels[r];
+      if (label < 0) {
+        for (int64_t i = 0; i < classes; ++i) gradient[i] = 0.0f;
+        continue;
+      }
+      const float logit = row[label];  // dlogits may lie over logits
+      CrossEntropyGradientRow(row, gradient, classes, lse[r], elsewhere, scale);
+      gradient[label] = kernels::CrossEntropyGradient(logit, lse[r], on_label, scale);
+    }
+  });
+}
+
+std::unique_ptr<Kernel> PrepareCountCorrect(const KernelContext& context) {
+  const int64_t rows = context.InputShape(0).dim(0), classes = context.InputShape(0).dim(1);
+  return MakeKernel(
+      [=, logits = context.Input(0), labels = context.Input<int32_t>(1), count = context.Output<int64_t>(0)] {
+        int64_t correct = 0;
+        for (int64_t r = 0; r < rows; ++r) {
+          const float* row = logits + r * classes;
+          int64_t largest = 0;
+          for (int64_t i = 1; i < classes; ++i) {
+            if (row[i] > row[largest]) largest = i;
+          }
+          correct += largest == labels[r];
+        }
+        *count = correct;
+      });
+}
+
+std::unique_ptr<Kernel> PrepareSquaredError(const KernelContext& context) {
+  const int64_t rows = context.InputShape(0).dim(0), columns = context.InputShape(0).dim(1);
+  return MakeKernel([=, predictions = context.Input(0), targets = context.Input(1), mask = context.Input(2),
+                     sum = context.Output<double>(0)] {
+    double total = 0;
+    for (int64_t r = 0; r < rows; ++r) {
+      double row = 0;
+      for (int64_t i = r * columns; i < (r + 1) * columns; ++i) {
+        const double difference = static_cast<double>(predictions[i]) - static_cast<double>(targets[i]);
+        row += difference * difference;
+      }
+      total += static_cast<double>(mask[r]) * (row / static_cast<double>(columns));
+    }
+    *sum = total;
+  });
+}
+
+LOCKSTEP_ISA_CLONES
+void SquaredErrorGradientRow(const float* predictions, const float* targets, float* gradient, int64_t size,
+                             float scale) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < size; ++i) gradient[i] = kernels::SquaredErrorGradient(predictions[i], targets[i], scale);
+}
+
+std::unique_ptr<Kernel> PrepareSquaredErrorGrad(const KernelContext& context) {
+  const int64_t rows = context.InputShape(0).dim(0), columns = context.InputShape(0).dim(1);
+  const int loss = context.Attributes<LossAttributes>().loss;
+  return MakeKernel([=, predictions = context.Input(0), targets = context.Input(1), mask = context.Input(2),
+                     step_block = context.Input<graph::StepBlock>(3), gradient = context.Output(0)] {
+    const float per_column = 2.0f / static_cast<float>(columns) * step_block->loss_scale[loss];
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t at = r * columns;
+      SquaredErrorGradientRow(predictions + at, targets + at, gradient + at, columns, per_column * mask[r]);
+    }
+  });
+}
+
+}  // namespace
+
+KernelRow LossRow(OpKind kind) {
+  switch (kind) {
+    case OpKind::kSoftmaxCrossEntropy:
+      return {.prepare = PrepareCrossEntropy};
+    case OpKind::kSoftmaxCrossEntropyGrad:
+      return {.prepare = PrepareCrossEntropyGrad};
+    case OpKind::kCountCorrect:
+      return {.prepare = PrepareCountCorrect};
+    case OpKind::kMeanSquaredError:
+      return {.prepare = PrepareSquaredError};
+    case OpKind::kMeanSquaredErrorGrad:
+      return {.prepare = PrepareSquaredErrorGrad};
+    default:
+      return {};
+  }
+}
+
+}  // namespace lockstep::onednn

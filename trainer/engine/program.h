@@ -30,9 +30,9 @@ struct BucketRange {
 
 struct CompileOptions {
   graph::Mode mode = graph::Mode::kTrain;
-  std::set<std::string> frozen;      ///< parameters without gradient
-  std::vector<BucketRange> buckets;  ///< of the gradient arena (kTrain)
-  std::string dump_folder;           ///< where not empty: a .dot file after each pass
+  std::set<std::string> frozen = {};      ///< parameters without gradient
+  std::vector<BucketRange> buckets = {};  ///< of the gradient arena (kTrain)
+  std::string dump_folder = {};           ///< where not empty: a .dot file after each pass
 };
 
 class ProgramPlan {

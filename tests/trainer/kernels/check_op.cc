@@ -1,0 +1,95 @@
+#include "tests/trainer/kernels/check_op.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "tests/trainer/kernels/op_runner.h"
+#include "trainer/graph/op_table.h"
+
+namespace lockstep::conformance {
+namespace {
+
+using Results = std::vector<std::vector<std::byte>>;
+using Lines = std::vector<std::string>;
+
+void CompareAll(const Instance& instance, const std::vector<reference::Tensor>& expected, const Results& results,
+                double unit_roundoff, const std::string& when, Lines& lines) {
+  const graph::Op& op = instance.op();
+  for (size_t i = 0; i < op.outputs.size(); ++i) {
+    if (op.outputs[i] == graph::kNoValue) continue;
+    const graph::Value& value = instance.graph.value(op.outputs[i]);
+    if (value.shape != expected[i].shape) {
+      lines.push_back(fmt::format("output {} is {}, but the reference's {}", i, value.shape.ToString(),
+                                  expected[i].shape.ToString()));
+      continue;
+    }
+    const std::string difference = Compare(expected[i], value.dtype, Decode(value.dtype, results[i]), unit_roundoff);
+    if (!difference.empty()) lines.push_back(fmt::format("{}: output {}: {}", when, i, difference));
+  }
+}
+
+/// Whether output 0 may lie where the input of the op table's row lies: never over a parameter or an input of the
+/// program.
+bool CanRunInPlace(const Instance& instance) {
+  const int input = graph::Row(instance.op().kind).in_place;
+  return input >= 0 && instance.op().outputs[0] != graph::kNoValue &&
+         instance.graph.value(instance.op().inputs[static_cast<size_t>(input)]).role == graph::Role::kActivation;
+}
+
+}  // namespace
+
+Lines CheckOp(engine::Backend& backend, graph::OpKind kind, const OpCase& op_case, double unit_roundoff) {
+  const Instance instance = MakeInstance(kind, op_case);
+  const std::vector<reference::Tensor> expected = Expected(instance);
+  Lines lines;
+  const auto add_problems = [&](const OpRunner& runner) {
+    lines.insert(lines.end(), runner.problems().begin(), runner.problems().end());
+  };
+  // Alive to the end, so that the others can't get its memory.
+  OpRunner first(backend, instance, {});
+  const Results results = first.Run();
+  CompareAll(instance, expected, results, unit_roundoff, "first run", lines);
+  if (first.Run() != results) lines.push_back("a second run gives other bits");
+  add_problems(first);
+
+  OpRunner elsewhere(backend, instance, {.offset = kBufferAlignment});
+  if (elsewhere.Run() != results) lines.push_back("other addresses give other bits");
+  add_problems(elsewhere);
+
+  OpRunner in_arena(backend, instance, {.offset = kValueAlignment});
+  CompareAll(instance, expected, in_arena.Run(), unit_roundoff, "aligned to a cache line", lines);
+  add_problems(in_arena);
+
+  if (CanRunInPlace(instance)) {
+    OpRunner in_place(backend, instance, {.in_place = true});
+    if (in_place.Run() != results) lines.push_back("running in place gives other bits");
+    add_problems(in_place);
+  }
+  return lines;
+}
+
+Lines UnnoticedDisturbances(engine::Backend& backend, graph::OpKind kind, const OpCase& op_case, double unit_roundoff) {
+  const Instance instance = MakeInstance(kind, op_case);
+  const std::vector<reference::Tensor> expected = Expected(instance);
+  const Results results = OpRunner(backend, instance, {}).Run();
+  Lines lines;
+  for (size_t i = 0; i < results.size(); ++i) {
+    const graph::ValueId id = instance.op().outputs[i];
+    if (id == graph::kNoValue) continue;
+    const DType dtype = instance.graph.value(id).dtype;
+    std::vector<double> actual = Decode(dtype, results[i]);
+    const size_t element = actual.size() * 2 / 3;
+    const double tolerance = Tolerance(expected[i], element, dtype, unit_roundoff);
+    const double before = actual[element];
+    actual[element] += tolerance == 0 ? 1 : 100 * tolerance;
+    // Where no rounding is allowed, the tolerance is too small to move anything: one unit in the last place instead.
+    if (actual[element] == before) actual[element] = std::nextafter(static_cast<float>(before), HUGE_VALF);
+    if (Compare(expected[i], dtype, actual, unit_roundoff).empty()) {
+      lines.push_back(
+          fmt::format("output {}: element {} moved from {} to {} passes", i, element, before, actual[element]));
+    }
+  }
+  return lines;
+}
+
+}  // namespace lockstep::conformance

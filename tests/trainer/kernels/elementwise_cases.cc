@@ -1,0 +1,81 @@
+// Cases of elementwise ops and movements.
+#include <fmt/format.h>
+
+#include "tests/trainer/kernels/families.h"
+#include "tests/trainer/kernels/operands.h"
+
+namespace lockstep::conformance {
+namespace {
+
+using graph::Activation;
+using graph::OpKind;
+
+const std::vector<Activation> kActivations = {Activation::kRelu, Activation::kGelu, Activation::kSilu,
+                                              Activation::kTanh, Activation::kSigmoid};
+const std::vector<Shape> kImages = {{2, 4, 4, 8}, {1, 1, 1, 1}, {3, 5, 7, 17}, {1, 7, 7, 64}};
+const std::vector<OpCase> kDropouts = {
+    {"half", {F({5, 37}), Step()}, graph::DropoutAttributes{0.5f, 3}},
+    {"a tenth", {F({3, 4, 5, 6}), Step()}, graph::DropoutAttributes{0.1f, 1}},
+    {"most, batch 1", {F({1, 1000}), Step()}, graph::DropoutAttributes{0.9f, 0xFFFFFFFFu}},
+    {"none", {F({2, 9}), Step()}, graph::DropoutAttributes{0.0f, 2}},
+    {"one element a row", {F({33, 1}), Step()}, graph::DropoutAttributes{0.3f, 7}},
+};
+
+// Movements.
+OpCase FlattenCase(const Shape& x) { return {x.ToString(), {F(x)}, graph::NoAttributes{}}; }
+OpCase FlattenGradCase(const Shape& x) {
+  return {x.ToString(), {F({x[0], x[1] * x[2] * x[3]})}, graph::ReshapeAttributes{x}};
+}
+struct PadGeometry {
+  std::string name;
+  Shape x;
+  int stride;
+  int64_t channels;
+
+  Shape Y() const { return {x[0], (x[1] + stride - 1) / stride, (x[2] + stride - 1) / stride, channels}; }
+};
+const std::vector<PadGeometry> kPads = {{"resnet", {2, 8, 8, 16}, 2, 32},
+                                        {"odd", {1, 7, 5, 3}, 2, 4},
+                                        {"channels alone", {2, 3, 3, 5}, 1, 11},
+                                        {"stride alone", {2, 9, 9, 6}, 3, 6}};
+OpCase PadCase(const PadGeometry& g) {
+  return {g.name, {F(g.x)}, graph::PadChannelsAttributes{g.stride, g.channels, {}}};
+}
+OpCase PadGradCase(const PadGeometry& g) {
+  return {g.name, {F(g.Y())}, graph::PadChannelsAttributes{g.stride, g.channels, g.x}};
+}
+
+}  // namespace
+
+std::vector<OpCase> ActivationCases() {
+  std::vector<OpCase> cases;
+  for (const Activation a : kActivations) {
+    cases.push_back({Name(a), {F({17, 33}).Scaled(2)}, graph::ActivationAttributes{a}});
+    cases.push_back({std::string(Name(a)) + ", near zero", {F({257}).Scaled(1e-4)}, graph::ActivationAttributes{a}});
+    cases.push_back({std::string(Name(a)) + ", large", {F({2, 3, 5, 7}).Scaled(40)}, graph::ActivationAttributes{a}});
+    cases.push_back({std::string(Name(a)) + ", many", {F({3, 12001})}, graph::ActivationAttributes{a}});
+    cases.push_back({std::string(Name(a)) + ", one", {F({1, 1})}, graph::ActivationAttributes{a}});
+  }
+  return cases;
+}
+std::vector<OpCase> ActivationGradCases() {
+  std::vector<OpCase> cases;
+  for (const Activation a : kActivations) {
+    const bool takes_input = a == Activation::kGelu || a == Activation::kSilu;
+    for (const double scale : {1e-4, 2.0, 40.0}) {
+      const Operand x = F({9, 37}).Scaled(scale);
+      const Operand v = takes_input ? x : ResultOf(OpKind::kActivation, {2}, 0);
+      cases.push_back(
+          {fmt::format("{}, scale {}", Name(a), scale), {F({9, 37}), v, Hidden(x)}, graph::ActivationAttributes{a}});
+    }
+  }
+  return cases;
+}
+
+std::vector<OpCase> DropoutCases() { return kDropouts; }
+std::vector<OpCase> FlattenCases() { return Map(kImages, FlattenCase); }
+std::vector<OpCase> FlattenGradCases() { return Map(kImages, FlattenGradCase); }
+std::vector<OpCase> PadCases() { return Map(kPads, PadCase); }
+std::vector<OpCase> PadGradCases() { return Map(kPads, PadGradCase); }
+
+}  // namespace lockstep::conformance

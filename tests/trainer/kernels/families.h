@@ -1,0 +1,47 @@
+// The lists of cases of each family of ops, which the table (table.cc) puts together.
+#pragma once
+
+#include <vector>
+
+#include "tests/trainer/kernels/op_cases.h"
+
+namespace lockstep::conformance {
+
+// dense_cases.cc
+std::vector<OpCase> LinearCases();
+std::vector<OpCase> LinearInputGradCases();
+std::vector<OpCase> LinearWeightGradCases();
+std::vector<OpCase> ConvCases();
+std::vector<OpCase> ConvInputGradCases();
+std::vector<OpCase> ConvWeightGradCases();
+std::vector<OpCase> MaxPoolCases();
+std::vector<OpCase> MaxPoolGradCases();
+std::vector<OpCase> AveragePoolCases();
+std::vector<OpCase> AveragePoolGradCases();
+std::vector<OpCase> GlobalPoolCases();
+std::vector<OpCase> GlobalPoolGradCases();
+
+// norm_cases.cc
+std::vector<OpCase> BatchNormTrainCases();
+std::vector<OpCase> BatchNormInferCases();
+std::vector<OpCase> BatchNormGradCases();
+std::vector<OpCase> LayerNormCases();
+std::vector<OpCase> LayerNormGradCases();
+
+// elementwise_cases.cc
+std::vector<OpCase> ActivationCases();
+std::vector<OpCase> ActivationGradCases();
+std::vector<OpCase> DropoutCases();
+std::vector<OpCase> FlattenCases();
+std::vector<OpCase> FlattenGradCases();
+std::vector<OpCase> PadCases();
+std::vector<OpCase> PadGradCases();
+
+// loss_cases.cc
+std::vector<OpCase> CrossEntropyCases();
+std::vector<OpCase> CrossEntropyGradCases();
+std::vector<OpCase> SquaredErrorCases();
+std::vector<OpCase> SquaredErrorGradCases();
+std::vector<OpCase> CountCases();
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,248 @@
+// Autodiff against central differences in double precision: every op that has a gradient, and small whole models with
+// and without fused activations. Losses are scaled as the step block says, and a parameter's gradient is of their sum.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <set>
+
+#include "base/error.h"
+#include "base/philox.h"
+#include "trainer/graph/builder.h"
+#include "trainer/graph/op_table.h"
+#include "trainer/kernels/reference/reference.h"
+#include "trainer/passes/passes.h"
+
+namespace lockstep {
+namespace {
+
+using graph::Activation;
+using graph::Builder;
+using graph::Graph;
+using graph::Initializer;
+using graph::OpKind;
+using graph::Role;
+using graph::ValueId;
+using reference::Tensor;
+using Values = std::map<std::string, Tensor>;
+
+constexpr graph::StepBlock kStepBlock{.seed = 5, .step = 11, .first_sample = 100, .loss_scale = {0.25f, 2, 3, 1}};
+
+double Normal(const RandomStream& stream, uint32_t i) {
+  return NormalFromBits(stream.Bits(2 * i), stream.Bits(2 * i + 1));
+}
+
+/// Random values for everything that a graph takes: labels in [-1, 3), masks of 0 and 1, variances above 0.
+Values RandomValues(const Graph& graph) {
+  Values values;
+  for (size_t id = 0; id < graph.values.size(); ++id) {
+    const graph::Value& value = graph.values[id];
+    if (value.role == Role::kActivation || value.role == Role::kStepBlock) continue;
+    const RandomStream stream{7, 0, static_cast<uint32_t>(id), 0};
+    Tensor tensor{value.shape, {}, {}, 1};
+    for (uint32_t i = 0; i < static_cast<uint32_t>(value.shape.size()); ++i) {
+      const bool integer = value.dtype == DType::kI32;
+      if (integer)
+        tensor.data.push_back(i == 1 ? -1 : std::floor(3 * stream.Uniform(i)));
+      else if (value.name == "mask")
+        tensor.data.push_back(i == 2 ? 0 : 1);
+      else
+        tensor.data.push_back(Normal(stream, i));
+    }
+    values[value.name] = tensor;
+  }
+  return values;
+}
+
+double ScaledLoss(const Graph& graph, const Values& values) {
+  const std::vector<Tensor> all = reference::RunGraph(graph, values, kStepBlock);
+  double loss = 0;
+  for (size_t i = 0; i < graph.losses.size(); ++i) {
+    loss += all[static_cast<size_t>(graph.losses[i].sum)].data[0] * kStepBlock.loss_scale[i];
+  }
+  return loss;
+}
+
+/// Compares the gradient of each parameter with central differences of `forward`, at about 5 elements of each.
+/// `backward` is the graph with gradients of `forward` or of one that computes the same.
+void ExpectGradientsOf(const Graph& forward, const Graph& backward, const std::set<std::string>& frozen = {}) {
+  Values values = RandomValues(forward);
+  const std::vector<Tensor> all = reference::RunGraph(backward, values, kStepBlock);
+  constexpr double kStep = 1e-5;
+  for (const ValueId parameter : forward.parameters) {
+    const std::string& name = forward.value(parameter).name;
+    const auto found = backward.gradients.find(backward.Find(name));
+    EXPECT_EQ(found == backward.gradients.end(), frozen.contains(name)) << name;
+    if (found == backward.gradients.end()) continue;
+    const Tensor& gradient = all[static_cast<size_t>(found->second)];
+    ASSERT_EQ(gradient.shape, forward.value(parameter).shape) << name;
+    std::vector<double>& data = values.at(name).data;
+    const size_t stride = std::max<size_t>(1, data.size() / 5);
+    for (size_t i = 0; i < data.size(); i += stride) {
+      const double before = data[i];
+      data[i] = before + kStep;
+      const double above = ScaledLoss(forward, values);
+      data[i] = before - kStep;
+      const double below = ScaledLoss(forward, values);
+      data[i] = before;
+      const double difference = (above - below) / (2 * kStep);
+      EXPECT_NEAR(gradient.data[i], difference, 1e-6 * (1 + std::abs(difference))) << name << " element " << i;
+    }
+  }
+}
+
+std::set<OpKind> Kinds(const Graph& graph) {
+  std::set<OpKind> kinds;
+  for (const graph::Op& op : graph.ops) kinds.insert(op.kind);
+  return kinds;
+}
+
+/// A model over an image [4, 6, 6, 4]. A convolution stands before what is tried, so that its input has a gradient too.
+struct ModelCase {
+  std::string name;
+  OpKind kind;  ///< that it tries
+  std::function<ValueId(Builder&, ValueId)> layers;
+};
+
+ValueId Close(Builder& builder, ValueId x) { return builder.Linear(builder.Flatten(x), "fc", 3, true, {0, 1}); }
+
+const std::vector<ModelCase>& ModelCases() {
+  static const std::vector<ModelCase> cases = {
+      {"linear", OpKind::kLinear, [](Builder& b, ValueId x) { return b.Linear(b.Flatten(x), "linear", 5, true, {}); }},
+      {"linear_without_bias", OpKind::kLinear,
+       [](Builder& b, ValueId x) { return b.Linear(b.Flatten(x), "linear", 5, false, {}); }},
+      {"convolution", OpKind::kConv2d,
+       [](Builder& b, ValueId x) { return b.Conv2d(x, "tried", 3, 3, 1, 1, 1, true, {}); }},
+      {"strided_convolution", OpKind::kConv2d,
+       [](Builder& b, ValueId x) { return b.Conv2d(x, "tried", 2, 3, 2, 1, 1, false, {}); }},
+      {"grouped_convolution", OpKind::kConv2d,
+       [](Builder& b, ValueId x) { return b.Conv2d(x, "tried", 6, 2, 2, 0, 2, true, {}); }},
+      {"depthwise_convolution", OpKind::kConv2d,
+       [](Builder& b, ValueId x) { return b.Conv2d(x, "tried", 4, 3, 1, 1, 4, true, {}); }},
+      {"max_pool", OpKind::kMaxPool2d, [](Builder& b, ValueId x) { return b.MaxPool2d(x, 2, 2, 0); }},
+      {"overlapping_max_pool", OpKind::kMaxPool2d, [](Builder& b, ValueId x) { return b.MaxPool2d(x, 3, 2, 1); }},
+      {"average_pool", OpKind::kAveragePool2d, [](Builder& b, ValueId x) { return b.AveragePool2d(x, 2, 2, 0); }},
+      {"overlapping_average_pool", OpKind::kAveragePool2d,
+       [](Builder& b, ValueId x) { return b.AveragePool2d(x, 3, 2, 1); }},
+      {"global_average_pool", OpKind::kGlobalAveragePool, [](Builder& b, ValueId x) { return b.GlobalAveragePool(x); }},
+      {"batch_norm", OpKind::kBatchNormTrain,
+       [](Builder& b, ValueId x) { return b.BatchNorm(x, "norm", 1e-3f, 0.1f, 1); }},
+      {"layer_norm", OpKind::kLayerNorm, [](Builder& b, ValueId x) { return b.LayerNorm(x, "norm", 1e-3f); }},
+      {"relu", OpKind::kActivation, [](Builder& b, ValueId x) { return b.Activate(x, Activation::kRelu); }},
+      {"gelu", OpKind::kActivation, [](Builder& b, ValueId x) { return b.Activate(x, Activation::kGelu); }},
+      {"silu", OpKind::kActivation, [](Builder& b, ValueId x) { return b.Activate(x, Activation::kSilu); }},
+      {"tanh", OpKind::kActivation, [](Builder& b, ValueId x) { return b.Activate(x, Activation::kTanh); }},
+      {"sigmoid", OpKind::kActivation, [](Builder& b, ValueId x) { return b.Activate(x, Activation::kSigmoid); }},
+      {"dropout", OpKind::kDropout, [](Builder& b, ValueId x) { return b.Dropout(x, 0.4f); }},
+      {"residual_sum", OpKind::kAdd,
+       [](Builder& b, ValueId x) { return b.Add(x, b.Conv2d(x, "tried", 4, 3, 1, 1, 1, true, {})); }},
+      {"sum_with_itself", OpKind::kAdd, [](Builder& b, ValueId x) { return b.Add(x, x); }},
+      {"reshape", OpKind::kReshape,
+       [](Builder& b, ValueId x) {
+         return b.Reshape(x, {4, 144});
+       }},
+      {"flatten", OpKind::kFlatten, [](Builder& b, ValueId x) { return b.Flatten(x); }},
+      {"pad_channels", OpKind::kPadChannels, [](Builder& b, ValueId x) { return b.PadChannels(x, 2, 7); }},
+  };
+  return cases;
+}
+
+/// Nothing that differentiates by central differences may stand at a kink: random parameters don't.
+Graph SmallModel(const ModelCase& model, bool cross_entropy) {
+  Builder builder(graph::Mode::kTrain, 4);
+  const ValueId image = builder.Input("image", {6, 6, 2}, DType::kF32);
+  const ValueId x = builder.Conv2d(image, "first", 4, 3, 1, 1, 1, true, {0, 1});
+  const ValueId y = Close(builder, model.layers(builder, x));
+  if (cross_entropy)
+    builder.SoftmaxCrossEntropy(y, 0.1f);
+  else
+    builder.MeanSquaredError(y);
+  return builder.Finish();
+}
+
+class OpGradientTest : public testing::TestWithParam<ModelCase> {};
+
+TEST_P(OpGradientTest, FollowsFromDifferences) {
+  for (const bool cross_entropy : {true, false}) {
+    const Graph forward = SmallModel(GetParam(), cross_entropy);
+    ASSERT_TRUE(Kinds(forward).contains(GetParam().kind));
+    ExpectGradientsOf(forward, passes::AddGradients(forward, {}));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, OpGradientTest, testing::ValuesIn(ModelCases()),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(GradientTest, EveryOpWithAGradientIsTried) {
+  std::set<OpKind> tried = {OpKind::kSoftmaxCrossEntropy, OpKind::kMeanSquaredError};
+  for (const ModelCase& model : ModelCases()) tried.insert(model.kind);
+  for (int i = 0; i < static_cast<int>(OpKind::kCount); ++i) {
+    const auto kind = static_cast<OpKind>(i);
+    if (graph::Row(kind).gradient == nullptr) continue;
+    EXPECT_TRUE(tried.contains(kind)) << graph::Name(kind);
+  }
+}
+
+/// A residual network with everything that usual ones have, and one block that is used by two branches.
+Graph ResidualModel(Activation activation) {
+  Builder builder(graph::Mode::kTrain, 4);
+  ValueId x = builder.Input("image", {8, 8, 3}, DType::kF32);
+  x = builder.Conv2d(x, "conv1", 4, 3, 1, 1, 1, false, {0, 1});
+  x = builder.Activate(builder.BatchNorm(x, "bn1", 1e-3f, 0.1f, 1), activation);
+  ValueId branch = builder.Activate(builder.Conv2d(x, "conv2", 8, 3, 2, 1, 1, true, {0, 1}), activation);
+  branch = builder.BatchNorm(builder.Conv2d(branch, "conv3", 8, 3, 1, 1, 2, false, {0, 1}), "bn3", 1e-3f, 0.1f, 1);
+  x = builder.Activate(builder.Add(branch, builder.PadChannels(x, 2, 8)), activation);
+  x = builder.Flatten(builder.AveragePool2d(builder.MaxPool2d(x, 2, 1, 0), 2, 2, 1));
+  x = builder.Dropout(builder.Activate(builder.Linear(x, "fc1", 10, true, {0, 1}), activation), 0.3f);
+  x = builder.Linear(builder.LayerNorm(x, "ln", 1e-3f), "fc2", 3, true, {0, 1});
+  builder.SoftmaxCrossEntropy(x, 0.05f);
+  return builder.Finish();
+}
+
+class ModelGradientTest : public testing::TestWithParam<Activation> {};
+
+TEST_P(ModelGradientTest, FollowsFromDifferences) {
+  const Graph forward = ResidualModel(GetParam());
+  ExpectGradientsOf(forward, passes::AddGradients(forward, {}));
+}
+
+TEST_P(ModelGradientTest, FollowsFromDifferencesWithFusedActivations) {
+  const Graph forward = ResidualModel(GetParam());
+  const Graph fused = passes::FuseActivations(forward, /*training=*/true);
+  const bool fusible = graph::GradientFollowsFromResult(GetParam());
+  EXPECT_EQ(fused.ops.size() < forward.ops.size(), fusible);
+  ExpectGradientsOf(forward, passes::RemoveDeadOps(passes::AddGradients(fused, {})));
+}
+
+TEST_P(ModelGradientTest, FusionLeavesResultsAlone) {
+  const Graph forward = ResidualModel(GetParam());
+  const Graph fused = passes::FuseActivations(forward, /*training=*/false);
+  EXPECT_LT(fused.ops.size(), forward.ops.size());
+  const Values values = RandomValues(forward);
+  EXPECT_DOUBLE_EQ(ScaledLoss(fused, values), ScaledLoss(forward, values));
+}
+
+TEST_P(ModelGradientTest, FrozenParametersHaveNone) {
+  const Graph forward = ResidualModel(GetParam());
+  const std::set<std::string> frozen = {"conv1.weight", "bn1.weight", "bn1.bias", "conv3.weight", "fc1.bias"};
+  ExpectGradientsOf(forward, passes::AddGradients(forward, frozen), frozen);
+}
+
+INSTANTIATE_TEST_SUITE_P(Activations, ModelGradientTest,
+                         testing::Values(Activation::kRelu, Activation::kGelu, Activation::kSilu, Activation::kTanh,
+                                         Activation::kSigmoid),
+                         [](const auto& info) { return graph::Name(info.param); });
+
+TEST(GradientTest, SeveralLossesAddUpWithTheirOwnScales) {
+  Builder builder(graph::Mode::kTrain, 5);
+  const ValueId x = builder.Linear(builder.Input("features", {6}, DType::kF32), "body", 8, true, {0, 1});
+  const ValueId body = builder.Activate(x, Activation::kTanh);
+  builder.SoftmaxCrossEntropy(builder.Linear(body, "classes", 3, true, {0, 1}), 0);
+  builder.MeanSquaredError(builder.Linear(body, "values", 2, true, {0, 1}));
+  const Graph forward = builder.Finish();
+  ASSERT_EQ(forward.losses.size(), 2u);
+  ExpectGradientsOf(forward, passes::AddGradients(forward, {}));
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,63 @@
+// Cases of losses and counters.
+#include "tests/trainer/kernels/families.h"
+#include "tests/trainer/kernels/operands.h"
+
+namespace lockstep::conformance {
+namespace {
+
+using graph::Activation;
+using graph::OpKind;
+
+// Losses.
+struct LossGeometry {
+  std::string name;
+  int64_t n;
+  int columns;
+  float smoothing = 0;
+  double scale = 2, offset = 0;
+  int loss = 0;
+};
+const std::vector<LossGeometry> kCrossEntropies = {
+    {"digits", 16, 10},
+    {"batch 1", 1, 7},
+    {"one class", 5, 1},
+    {"many rows", 130, 5},
+    {"smoothed", 33, 10, 0.1f},
+    {"smoothed, odd", 3, 17, 0.3f, 2, 0, 2},
+    {"many classes", 4, 1000, 0, 3},
+    {"big logits", 6, 10, 0, 300},
+    {"big logits, smoothed", 6, 10, 0.1f, 300},
+    {"logits far from zero", 6, 10, 0, 1, 5000},
+    {"logits far below zero", 6, 10, 0, 1, -5000},
+};
+Operand Logits(const LossGeometry& g) { return F({g.n, g.columns}).Scaled(g.scale, g.offset); }
+OpCase CrossEntropyCase(const LossGeometry& g) {
+  return {g.name, {Logits(g), Labels(g.n, g.columns)}, graph::LossAttributes{g.smoothing, g.loss}};
+}
+OpCase CrossEntropyGradCase(const LossGeometry& g) {
+  return {g.name,
+          {Logits(g), Labels(g.n, g.columns), ResultOf(OpKind::kSoftmaxCrossEntropy, {0, 1}, 1), Step()},
+          graph::LossAttributes{g.smoothing, g.loss}};
+}
+OpCase CountCase(const LossGeometry& g) { return {g.name, {Logits(g), Labels(g.n, g.columns)}, graph::NoAttributes{}}; }
+OpCase CountTiesCase(const LossGeometry& g) {
+  return {g.name + ", ties", {Steps({g.n, g.columns}), Labels(g.n, g.columns)}, graph::NoAttributes{}};
+}
+const std::vector<LossGeometry> kSquaredErrors = {
+    {"one target", 16, 1}, {"batch 1", 1, 3}, {"odd", 13, 7}, {"second loss", 5, 4, 0, 2, 0, 1}, {"long", 2, 513}};
+OpCase SquaredErrorCase(const LossGeometry& g) {
+  return {g.name, {Logits(g), F({g.n, g.columns}), Mask({g.n})}, graph::LossAttributes{0, g.loss}};
+}
+OpCase SquaredErrorGradCase(const LossGeometry& g) {
+  return {g.name, {Logits(g), F({g.n, g.columns}), Mask({g.n}), Step()}, graph::LossAttributes{0, g.loss}};
+}
+
+}  // namespace
+
+std::vector<OpCase> CrossEntropyCases() { return Map(kCrossEntropies, CrossEntropyCase); }
+std::vector<OpCase> CrossEntropyGradCases() { return Map(kCrossEntropies, CrossEntropyGradCase); }
+std::vector<OpCase> SquaredErrorCases() { return Map(kSquaredErrors, SquaredErrorCase); }
+std::vector<OpCase> SquaredErrorGradCases() { return Map(kSquaredErrors, SquaredErrorGradCase); }
+std::vector<OpCase> CountCases() { return Map(kCrossEntropies, CountCase) + Map(kCrossEntropies, CountTiesCase); }
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,78 @@
+// Cases of norms.
+#include "tests/trainer/kernels/families.h"
+#include "tests/trainer/kernels/operands.h"
+
+namespace lockstep::conformance {
+namespace {
+
+using graph::Activation;
+using graph::OpKind;
+
+// Norms. Batches of one image are fine as long as it has several cells.
+struct NormGeometry {
+  std::string name;
+  Shape x;
+  double offset = 0;
+  float epsilon = 1e-5f;
+  Activation activation = Activation::kNone;
+
+  Shape C() const { return {x[-1]}; }
+  graph::NormAttributes Attributes() const { return {epsilon, activation}; }
+};
+const std::vector<NormGeometry> kBatchNorms = {
+    {"images", {4, 5, 5, 16}},
+    {"features", {32, 10}},
+    {"odd", {3, 3, 5, 7}},
+    {"two rows", {2, 9}},
+    {"one image, one channel", {1, 6, 6, 1}},
+    {"many rows", {8, 16, 16, 3}},
+    {"mean far from zero", {4, 8, 8, 8}, 30},
+    {"wide", {16, 3, 3, 100}},
+    {"large epsilon", {4, 4, 4, 8}, 0, 1e-3f},
+    {"relu", {4, 5, 5, 16}, 0, 1e-5f, Activation::kRelu},
+    {"relu, odd", {3, 3, 5, 7}, 1, 1e-5f, Activation::kRelu},
+};
+OpCase BatchNormTrainCase(const NormGeometry& g) {
+  return {g.name, {F(g.x).Scaled(1.5, g.offset), Weight(g.C()), Weight(g.C())}, g.Attributes()};
+}
+OpCase BatchNormInferCase(const NormGeometry& g) {
+  return {g.name,
+          {F(g.x).Scaled(1.5, g.offset), Weight(g.C()), Weight(g.C()), F(g.C()).Scaled(1, g.offset), Positive(g.C())},
+          g.Attributes()};
+}
+OpCase BatchNormGradCase(const NormGeometry& g) {
+  const auto forward = [](int output) { return ResultOf(OpKind::kBatchNormTrain, {1, 2, 6}, output); };
+  return {g.name,
+          {F(g.x), F(g.x).Scaled(1.5, g.offset), Weight(g.C()), forward(1), forward(3),
+           g.activation == Activation::kNone ? Absent() : forward(0), Hidden(Weight(g.C()))},
+          g.Attributes()};
+}
+const std::vector<NormGeometry> kLayerNorms = {
+    {"batch 1", {1, 16}},
+    {"odd", {5, 13}},
+    {"three dimensions", {2, 3, 64}},
+    {"long rows", {3, 769}},
+    {"two columns", {7, 2}},
+    {"images", {2, 3, 3, 8}},
+    {"mean far from zero", {4, 96}, 30},
+    {"large epsilon", {6, 20}, 0, 1e-2f},
+    {"many rows", {70, 19}},
+};
+OpCase LayerNormCase(const NormGeometry& g) { return BatchNormTrainCase(g); }
+OpCase LayerNormAloneCase(const NormGeometry& g) {
+  return {g.name + ", y alone", {F(g.x), Weight(g.C()), Weight(g.C())}, g.Attributes(), {1, 2}};
+}
+OpCase LayerNormGradCase(const NormGeometry& g) {
+  const auto forward = [](int output) { return ResultOf(OpKind::kLayerNorm, {1, 2, 2}, output); };
+  return {g.name, {F(g.x), F(g.x).Scaled(1.5, g.offset), Weight(g.C()), forward(1), forward(2)}, g.Attributes()};
+}
+
+}  // namespace
+
+std::vector<OpCase> BatchNormTrainCases() { return Map(kBatchNorms, BatchNormTrainCase); }
+std::vector<OpCase> BatchNormInferCases() { return Map(kBatchNorms, BatchNormInferCase); }
+std::vector<OpCase> BatchNormGradCases() { return Map(kBatchNorms, BatchNormGradCase); }
+std::vector<OpCase> LayerNormCases() { return Map(kLayerNorms, LayerNormCase) + Map(kLayerNorms, LayerNormAloneCase); }
+std::vector<OpCase> LayerNormGradCases() { return Map(kLayerNorms, LayerNormGradCase); }
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,105 @@
+#include "tests/trainer/kernels/op_cases.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/philox.h"
+#include "trainer/graph/op_table.h"
+
+namespace lockstep::conformance {
+namespace {
+
+using reference::Tensor;
+
+double Fresh(const Operand& operand, const RandomStream& stream, uint32_t i) {
+  switch (operand.fill) {
+    case Fill::kNormal:
+      return operand.offset + operand.scale * NormalFromBits(stream.Bits(2 * i), stream.Bits(2 * i + 1));
+    case Fill::kPositive:
+      return 0.1 + 1.9 * stream.Uniform(i);
+    case Fill::kMask:
+      return stream.Uniform(i) < 0.7 ? 1 : 0;
+    case Fill::kLabels:
+      return i == 1 ? -1 : std::floor(stream.Uniform(i) * operand.limit);
+    case Fill::kSteps:
+      return std::floor(stream.Uniform(i) * 5) / 2 - 1;
+    case Fill::kAbsent:
+    case Fill::kStepBlock:
+    case Fill::kResult:
+      break;
+  }
+  CHECK(false);
+  return 0;
+}
+
+bool IsRandom(Fill fill) { return fill != Fill::kAbsent && fill != Fill::kStepBlock && fill != Fill::kResult; }
+
+Tensor Random(const Operand& operand, const RandomStream& stream) {
+  Tensor tensor{operand.shape, {}, {}, 1};
+  for (uint32_t i = 0; i < static_cast<uint32_t>(operand.shape.size()); ++i) {
+    tensor.data.push_back(static_cast<float>(Fresh(operand, stream, i)));
+  }
+  return tensor;
+}
+
+/// What `operand.source` makes of the case's other operands, rounded to what a float backend holds.
+Tensor Result(const OpCase& op_case, const Operand& operand, const std::vector<Tensor>& tensors) {
+  graph::Op op{operand.source, {}, {}, op_case.attributes, op_case.name};
+  std::vector<const Tensor*> inputs;
+  for (const int i : operand.source_operands) inputs.push_back(&tensors[static_cast<size_t>(i)]);
+  Tensor result = reference::RunOp({}, op, inputs, {})[static_cast<size_t>(operand.source_output)];
+  for (double& value : result.data) value = static_cast<float>(value);
+  return result;
+}
+
+DType TypeOf(const Operand& operand) {
+  if (operand.fill == Fill::kLabels) return DType::kI32;
+  if (operand.fill == Fill::kResult && operand.source == graph::OpKind::kMaxPool2d && operand.source_output == 1) {
+    return DType::kU8;
+  }
+  return DType::kF32;
+}
+
+}  // namespace
+
+Instance MakeInstance(graph::OpKind kind, const OpCase& op_case) {
+  std::vector<Tensor> tensors(op_case.operands.size());
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (!IsRandom(op_case.operands[i].fill)) continue;
+    const RandomStream stream{Hash64(op_case.name), static_cast<uint64_t>(kind), static_cast<uint32_t>(i), 0};
+    tensors[i] = Random(op_case.operands[i], stream);
+  }
+  Instance instance;
+  instance.step_block = {.seed = 0x123456789ABCDEFu,
+                         .step = 70000,
+                         .first_sample = (1ull << 40) - 2,
+                         .loss_scale = {0.01f, 3.0f, 1 / 7.0f, 1.0f}};
+  std::vector<graph::ValueId> ids;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const Operand& operand = op_case.operands[i];
+    if (operand.fill == Fill::kResult) tensors[i] = Result(op_case, operand, tensors);
+    if (operand.hidden) continue;
+    graph::ValueId id = graph::kNoValue;
+    if (operand.fill == Fill::kStepBlock) {
+      id = EnsureStepBlock(instance.graph);
+    } else if (operand.fill != Fill::kAbsent) {
+      id = static_cast<graph::ValueId>(instance.graph.values.size());
+      instance.graph.values.push_back({fmt::format("operand{}", i), tensors[i].shape, TypeOf(operand), operand.role});
+    }
+    ids.push_back(id);
+    instance.inputs.push_back(tensors[i]);
+  }
+  AppendOp(instance.graph, kind, ids, op_case.attributes, op_case.name);
+  for (const int i : op_case.unwanted) instance.graph.ops[0].outputs[static_cast<size_t>(i)] = graph::kNoValue;
+  return instance;
+}
+
+std::vector<Tensor> Expected(const Instance& instance) {
+  std::vector<const Tensor*> inputs;
+  for (const Tensor& tensor : instance.inputs) inputs.push_back(&tensor);
+  return reference::RunOp(instance.graph, instance.op(), inputs, instance.step_block);
+}
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,113 @@
+// The reference against numbers worked out by hand, where gradients can't tell: layouts, ties, borders, conventions.
+#include "trainer/kernels/reference/reference.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/philox.h"
+
+namespace lockstep::reference {
+namespace {
+
+using graph::OpKind;
+using testing::DoubleNear;
+using testing::ElementsAre;
+using testing::Pointwise;
+
+Tensor T(Shape shape, std::vector<double> data) { return {shape, std::move(data), {}, 1}; }
+
+std::vector<Tensor> Compute(OpKind kind, const std::vector<Tensor>& inputs, graph::Attributes attributes,
+                            const graph::StepBlock& step_block = {}) {
+  std::vector<const Tensor*> pointers;
+  for (const Tensor& input : inputs) pointers.push_back(&input);
+  return RunOp({}, {kind, {}, {}, attributes, "op"}, pointers, step_block);
+}
+
+TEST(ReferenceTest, LinearMultipliesByTheTransposedWeight) {
+  const Tensor y = Compute(OpKind::kLinear, {T({1, 2}, {2, -3}), T({3, 2}, {1, 0, 0, 1, 5, 7}), T({3}, {10, 20, 30})},
+                           graph::LinearAttributes{})[0];
+  EXPECT_THAT(y.data, ElementsAre(12, 17, 19));
+  EXPECT_THAT(y.magnitude, ElementsAre(12, 23, 61));
+  EXPECT_EQ(y.terms, 3);
+}
+
+TEST(ReferenceTest, ConvolutionCorrelatesWithZeroPadding) {
+  // One channel, a 3x3 image of 1..9, a kernel that sees right (weight 1) and below (weight 10), as PyTorch's conv2d
+  // does.
+  const Tensor image = T({1, 3, 3, 1}, {1, 2, 3, 4, 5, 6, 7, 8, 9});
+  const Tensor weight = T({1, 1, 3, 3}, {0, 0, 0, 0, 0, 1, 0, 10, 0});
+  const Tensor y = Compute(OpKind::kConv2d, {image, weight, {}}, graph::Conv2dAttributes{1, 1, 1, {}, {}})[0];
+  EXPECT_THAT(y.data, ElementsAre(42, 53, 60, 75, 86, 90, 8, 9, 0));
+}
+
+TEST(ReferenceTest, GroupsSeeTheirOwnChannels) {
+  const Tensor x = T({1, 1, 1, 4}, {1, 2, 3, 4});
+  const Tensor weight = T({2, 2, 1, 1}, {1, 10, 100, 1000});
+  const Tensor y = Compute(OpKind::kConv2d, {x, weight, {}}, graph::Conv2dAttributes{1, 0, 2, {}, {}})[0];
+  EXPECT_THAT(y.data, ElementsAre(21, 4300));
+}
+
+TEST(ReferenceTest, MaxPoolTakesTheFirstOfEquals) {
+  const auto out = Compute(OpKind::kMaxPool2d, {T({1, 2, 4, 1}, {-1, -1, 3, 4, -1, -1, 5, 5})},
+                           graph::Pool2dAttributes{2, 2, 0, {}});
+  EXPECT_THAT(out[0].data, ElementsAre(-1, 5));
+  EXPECT_THAT(out[1].data, ElementsAre(0, 2));
+}
+
+TEST(ReferenceTest, AveragesLeavePaddingOut) {
+  const Tensor y =
+      Compute(OpKind::kAveragePool2d, {T({1, 2, 2, 1}, {1, 2, 3, 6})}, graph::Pool2dAttributes{2, 2, 1, {}})[0];
+  EXPECT_THAT(y.data, ElementsAre(1, 2, 3, 6));
+}
+
+TEST(ReferenceTest, FlattenPutsChannelsFirst) {
+  const Tensor y = Compute(OpKind::kFlatten, {T({1, 1, 3, 2}, {1, 10, 2, 20, 3, 30})}, graph::NoAttributes{})[0];
+  EXPECT_THAT(y.data, ElementsAre(1, 2, 3, 10, 20, 30));
+}
+
+TEST(ReferenceTest, BatchNormGivesTheUnbiasedVarianceBesides) {
+  const auto out = Compute(OpKind::kBatchNormTrain, {T({4, 1}, {1, 3, 5, 7}), T({1}, {2}), T({1}, {-0.25})},
+                           graph::NormAttributes{0, graph::Activation::kRelu});
+  EXPECT_THAT(out[1].data, ElementsAre(4));
+  EXPECT_THAT(out[2].data, ElementsAre(DoubleNear(20.0 / 3, 1e-14)));
+  const double s = 1 / std::sqrt(5.0);
+  EXPECT_THAT(out[3].data, ElementsAre(DoubleNear(s, 1e-15)));
+  EXPECT_THAT(out[0].data, Pointwise(DoubleNear(1e-14), {0.0, 0.0, 2 * s - 0.25, 6 * s - 0.25}));
+}
+
+TEST(ReferenceTest, CrossEntropyOfEqualLogitsIsTheLogarithmOfTheirNumber) {
+  const auto out = Compute(OpKind::kSoftmaxCrossEntropy, {T({3, 4}, std::vector<double>(12, 7)), T({3}, {0, -1, 3})},
+                           graph::LossAttributes{0.1f, 0});
+  EXPECT_NEAR(out[0].data[0], 2 * std::log(4), 1e-12);
+  EXPECT_THAT(out[1].data, Pointwise(DoubleNear(1e-14), std::vector<double>(3, 7 + std::log(4))));
+}
+
+TEST(ReferenceTest, CountsRowsWhoseFirstLargestLogitIsTheLabels) {
+  const auto out = Compute(OpKind::kCountCorrect, {T({4, 2}, {1, 1, 1, 1, 0, 2, 5, 3}), T({4}, {0, 1, 1, -1})},
+                           graph::NoAttributes{});
+  EXPECT_THAT(out[0].data, ElementsAre(2));
+}
+
+TEST(ReferenceTest, DropoutFollowsTheSampleNotTheRow) {
+  const graph::DropoutAttributes attributes{0.5f, 9};
+  const Tensor ones = T({2, 100}, std::vector<double>(200, 1));
+  const Tensor at_7 = Compute(OpKind::kDropout, {ones, {}}, attributes, {.seed = 1, .step = 2, .first_sample = 7})[0];
+  const Tensor at_8 = Compute(OpKind::kDropout, {ones, {}}, attributes, {.seed = 1, .step = 2, .first_sample = 8})[0];
+  const auto row = [](const Tensor& y, int r) {
+    return std::vector<double>(y.data.begin() + 100 * r, y.data.begin() + 100 * (r + 1));
+  };
+  EXPECT_EQ(row(at_7, 1), row(at_8, 0));
+  EXPECT_NE(row(at_7, 0), row(at_8, 0));
+  const RandomStream stream{1, 2, 9, 8};
+  for (uint32_t e = 0; e < 100; ++e) EXPECT_EQ(at_8.data[e], stream.Uniform(e) >= 0.5f ? 2 : 0);
+}
+
+// Values from the tables of Abramowitz and Stegun: erf(1 / sqrt 2) = 0.682689492137.
+TEST(ReferenceTest, GeluIsTheErfForm) {
+  const Tensor y =
+      Compute(OpKind::kActivation, {T({2}, {1, -1})}, graph::ActivationAttributes{graph::Activation::kGelu})[0];
+  EXPECT_THAT(y.data, Pointwise(DoubleNear(1e-11), {0.841344746068543, -0.158655253931457}));
+}
+
+}  // namespace
+}  // namespace lockstep::reference

@@ -1,1 +1,31 @@
-int main() {}
+// lockstep: one binary, one subcommand per file.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+
+#include "base/build_info.h"
+#include "launch/errors.h"
+#include "launch/train_command.h"
+
+int main(int argc, char** argv) {
+  using namespace lockstep;
+  CLI::App app("Lockstep trains neural networks on MPI clusters. The trained weights are a function of the recipe alone, bit for bit,\n"
+               "whatever the number of ranks, however often the job was killed and resumed.", "lockstep");
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "Help for all commands");
+  int exit_code = 0;
+  launch::AddTrainCommand(app, &exit_code);
+  launch::AddEvalCommand(app, &exit_code);
+  CLI::App* version = app.add_subcommand("version", "Print the version and the hash of sources, compiler and flags");
+  version->callback([] {
+    std::printf("lockstep %s\nbuild %s\n%s\n", std::string(Version()).c_str(), std::string(BuildHash()).c_str(),
+                std::string(BuildDescription()).c_str());
+  });
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : static_cast<int>(ErrorKind::kUsage);
+  }
+  return exit_code;
+}

@@ -1,0 +1,300 @@
+#include "launch/recipe.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
+#include <google/protobuf/util/message_differencer.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "trainer/optim/optimizer.h"
+#include "trainer/optim/schedule.h"
+
+namespace lockstep::launch {
+namespace {
+
+namespace pb = google::protobuf;
+
+/// Keeps the first complaint of the text parser.
+class FirstError : public pb::io::ErrorCollector {
+ public:
+  void AddError(int line, int column, const std::string& message) override {
+    if (text.empty()) {
+      text = message;
+      at_line = line + 1;
+      at_column = column + 1;
+    }
+  }
+  void AddWarning(int, int, const std::string&) override {}
+
+  std::string text;
+  int at_line = 0, at_column = 0;
+};
+
+/// Fields that hold paths of files, whichever message they are in.
+bool IsPath(const pb::FieldDescriptor& field) {
+  static const std::set<std::string> kPaths = {
+      "lockstep.data.Idx.images",  "lockstep.data.Idx.labels",           "lockstep.data.Cifar.files",
+      "lockstep.data.Csv.file",    "lockstep.loop.TrainConfig.init_from"};
+  return kPaths.count(field.full_name()) > 0;
+}
+
+std::string ResolvePath(const std::string& path, const std::string& folder, const std::string& field) {
+  constexpr std::string_view kVariable = "$LOCKSTEP_DATA";
+  if (path.rfind(kVariable, 0) == 0) {
+    const char* data = std::getenv("LOCKSTEP_DATA");
+    if (data == nullptr || *data == '\0')
+      throw Error(ErrorKind::kUsage, fmt::format("{} needs the environment variable LOCKSTEP_DATA, which is not set", path), field,
+                  "export LOCKSTEP_DATA=FOLDER, the folder that holds the data sets (mpirun: -x LOCKSTEP_DATA)");
+    return std::filesystem::absolute(data).lexically_normal().string() + path.substr(kVariable.size());
+  }
+  if (path.empty() || path.front() == '/') return path;
+  return (std::filesystem::absolute(folder) / path).lexically_normal().string();
+}
+
+/// Calls `visit(message, field, path)` for every field that is set, depth first.
+template <typename Visit>
+void VisitFields(pb::Message& message, const std::string& prefix, const Visit& visit) {
+  std::vector<const pb::FieldDescriptor*> fields;
+  message.GetReflection()->ListFields(message, &fields);
+  for (const pb::FieldDescriptor* field : fields) {
+    const std::string path = prefix.empty() ? field->name() : prefix + "." + field->name();
+    visit(message, *field, path);
+    if (field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (!field->is_repeated()) {
+      VisitFields(*message.GetReflection()->MutableMessage(&message, field), path, visit);
+      continue;
+    }
+    for (int i = 0; i < message.GetReflection()->FieldSize(message, field); ++i)
+      VisitFields(*message.GetReflection()->MutableRepeatedMessage(&message, field, i), fmt::format("{}[{}]", path, i), visit);
+  }
+}
+
+void ResolvePaths(Recipe& recipe, const std::string& folder) {
+  VisitFields(recipe, "", [&](pb::Message& message, const pb::FieldDescriptor& field, const std::string& path) {
+    if (!IsPath(field)) return;
+    const pb::Reflection& reflection = *message.GetReflection();
+    if (!field.is_repeated())
+      return reflection.SetString(&message, &field, ResolvePath(reflection.GetString(message, &field), folder, path));
+    for (int i = 0; i < reflection.FieldSize(message, &field); ++i)
+      reflection.SetRepeatedString(&message, &field, i, ResolvePath(reflection.GetRepeatedString(message, &field, i), folder, path));
+  });
+}
+
+/// The text that sets `field` to `value`: strings need no quotes on the command line, lists are separated by commas.
+std::string FieldText(const pb::FieldDescriptor& field, const std::string& value) {
+  const auto quoted = [&](const std::string& item) {
+    if (field.cpp_type() != pb::FieldDescriptor::CPPTYPE_STRING) return item;
+    std::string text = "\"";
+    for (char c : item) {
+      if (c == '"' || c == '\\') text += '\\';
+      text += c;
+    }
+    return text + '"';
+  };
+  if (field.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE) return fmt::format("{} {{ {} }}", field.name(), value);
+  if (!field.is_repeated()) return fmt::format("{}: {}", field.name(), quoted(value));
+  std::string text;
+  std::istringstream items(value);
+  for (std::string item; std::getline(items, item, ',');) text += fmt::format("{}: {} ", field.name(), quoted(item));
+  return text;
+}
+
+[[noreturn]] void BadSetting(const std::string& setting, const std::string& message, const std::string& hint) {
+  throw Error(ErrorKind::kUsage, message, "--set " + setting, hint);
+}
+
+void ApplySetting(Recipe& recipe, const std::string& setting) {
+  const size_t equals = setting.find('=');
+  if (equals == std::string::npos || equals == 0) BadSetting(setting, "is not PATH=VALUE", "for example --set train.seed=2");
+  const std::string value = setting.substr(equals + 1);
+  pb::Message* message = &recipe;
+  const pb::FieldDescriptor* field = nullptr;
+  std::istringstream path(setting.substr(0, equals));
+  for (std::string name; std::getline(path, name, '.');) {
+    if (field != nullptr) {
+      if (field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE || field->is_repeated())
+        BadSetting(setting, fmt::format("{} has no fields", field->name()), "see lockstep help recipe");
+      message = message->GetReflection()->MutableMessage(message, field);
+    }
+    field = message->GetDescriptor()->FindFieldByName(name);
+    if (field == nullptr) {
+      std::vector<std::string> known;
+      for (int i = 0; i < message->GetDescriptor()->field_count(); ++i) known.push_back(message->GetDescriptor()->field(i)->name());
+      BadSetting(setting, fmt::format("there is no field \"{}\"", name), fmt::format("known here: {}", fmt::join(known, ", ")));
+    }
+  }
+  if (field->is_repeated()) message->GetReflection()->ClearField(message, field);
+  FirstError error;
+  pb::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  if (!parser.MergeFromString(FieldText(*field, value), message))
+    BadSetting(setting, fmt::format("{} can't be \"{}\": {}", field->name(), value, error.text), "see lockstep help recipe");
+  // Relative paths on the command line start at the working directory; the recipe's own are resolved later.
+  if (IsPath(*field)) ResolvePaths(recipe, ".");
+}
+
+void Require(bool condition, const std::string& field, const std::string& message, const std::string& hint) {
+  if (!condition) throw Error(ErrorKind::kUsage, message, field, hint);
+}
+
+uint32_t DefaultLanes(uint64_t global_batch) {
+  for (uint32_t lanes = 8; lanes > 1; --lanes)
+    if (global_batch % lanes == 0) return lanes;
+  return 1;
+}
+
+loop::InstructionSet::Value ResolvedIsa(loop::InstructionSet::Value wanted) {
+  const Isa here = DetectIsa();
+  const auto of = [](Isa isa) {
+    switch (isa) {
+      case Isa::kAmx:
+        return loop::InstructionSet::AMX;
+      case Isa::kAvx512:
+        return loop::InstructionSet::AVX512;
+      case Isa::kAvx2:
+        return loop::InstructionSet::AVX2;
+      case Isa::kGeneric:
+        break;
+    }
+    return loop::InstructionSet::GENERIC;
+  };
+  if (wanted == loop::InstructionSet::AUTO) return of(here);
+  Require(wanted <= of(here), "train.isa", fmt::format("{} is not among this machine's instruction sets (best: {})", loop::InstructionSet::Value_Name(wanted), Name(here)),
+          "run on hosts that have it, or start a run of its own with another train.isa");
+  return wanted;
+}
+
+void ResolveTrain(Recipe& recipe) {
+  loop::TrainConfig& train = *recipe.mutable_train();
+  Require((train.epochs() > 0) != (train.steps() > 0), "train", "needs either epochs or steps", "for example epochs: 5");
+  Require(train.epochs() >= 0, "train.epochs", fmt::format("{} is negative", train.epochs()), "for example epochs: 5");
+  Require(train.global_batch() > 0, "train.global_batch", "is missing", "for example global_batch: 128");
+  if (train.lanes() == 0) train.set_lanes(DefaultLanes(train.global_batch()));
+  Require(train.global_batch() % train.lanes() == 0, "train.global_batch",
+          fmt::format("{} is not divisible by lanes ({})", train.global_batch(), train.lanes()),
+          fmt::format("use a multiple of {}, or another train.lanes", train.lanes()));
+  if (train.lane_threads() == 0) train.set_lane_threads(1);
+  if (train.precision() == loop::Precision::AUTO) train.set_precision(loop::Precision::F32);
+  Require(train.precision() == loop::Precision::F32, "train.precision",
+          fmt::format("{} is not available on this device", loop::Precision::Value_Name(train.precision())), "use precision: F32");
+  if (train.device() == loop::Device::AUTO) train.set_device(loop::Device::CPU);
+  Require(train.device() == loop::Device::CPU, "train.device", "this build of lockstep has no GPU backend", "use device: CPU");
+  train.set_isa(ResolvedIsa(train.isa()));
+  if (train.evaluation_block() == 0) train.set_evaluation_block(500);
+  if (train.log_every_steps() == 0) train.set_log_every_steps(10);
+  if (train.has_early_stopping())
+    Require(train.early_stopping().patience() > 0, "train.early_stopping.patience", "is missing", "for example patience: 3");
+}
+
+}  // namespace
+
+Recipe ParseRecipe(const std::string& text, const std::string& name, const std::string& folder,
+                   const std::vector<std::string>& settings) {
+  Recipe recipe;
+  FirstError error;
+  pb::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  if (!parser.ParseFromString(text, &recipe))
+    throw Error(ErrorKind::kUsage, error.text, fmt::format("{}:{}:{}", name, error.at_line, error.at_column), "see lockstep help recipe");
+  for (const std::string& setting : settings) ApplySetting(recipe, setting);
+  ResolvePaths(recipe, folder);
+  if (recipe.name().empty()) recipe.set_name(std::filesystem::path(name).stem().string());
+  return recipe;
+}
+
+Recipe ReadRecipe(const std::string& path, const std::vector<std::string>& settings) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  if (!file || std::filesystem::is_directory(path) || !(text << file.rdbuf()))
+    throw Error(ErrorKind::kUsage, fmt::format("the recipe can't be read: {}", errno == 0 ? "it is empty or a folder" : std::strerror(errno)), path,
+                "lockstep train takes the path of a recipe, for example examples/digits.textproto");
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  return ParseRecipe(text.str(), path, folder.empty() ? "." : folder.string(), settings);
+}
+
+void ResolveRecipe(Recipe& recipe) {
+  Require(recipe.name().find('/') == std::string::npos, "name", fmt::format("\"{}\" has a slash", recipe.name()), "it names a folder in runs/");
+  Require(recipe.has_model(), "model", "is missing", "for example model { mlp { hidden: 64 } }");
+  Require(recipe.data().has_train(), "data.train", "is missing", "say where the training data lie: see lockstep help recipe");
+  ResolveTrain(recipe);
+  optim::Validate(recipe.optimizer());
+}
+
+std::string ToText(const Recipe& recipe) {
+  std::string text;
+  pb::TextFormat::PrintToString(recipe, &text);
+  return text;
+}
+
+Recipe IdentityOf(const Recipe& recipe) {
+  Recipe identity = recipe;
+  identity.clear_name();
+  identity.clear_checkpoint();
+  identity.mutable_data()->clear_threads();
+  identity.mutable_data()->clear_verify();
+  loop::TrainConfig& train = *identity.mutable_train();
+  train.clear_init_from();
+  train.clear_log_every_steps();
+  train.clear_on_other_hardware();
+  VisitFields(identity, "", [](pb::Message& message, const pb::FieldDescriptor& field, const std::string&) {
+    if (IsPath(field)) message.GetReflection()->ClearField(&message, &field);
+  });
+  return identity;
+}
+
+std::vector<std::string> DifferingFields(const Recipe& a, const Recipe& b) {
+  struct Collector : pb::util::MessageDifferencer::Reporter {
+    void Note(const std::vector<pb::util::MessageDifferencer::SpecificField>& path) {
+      std::string text;
+      for (const auto& part : path)
+        if (part.field != nullptr) text += (text.empty() ? "" : ".") + part.field->name();
+      if (std::find(fields.begin(), fields.end(), text) == fields.end()) fields.push_back(text);
+    }
+    void ReportAdded(const pb::Message&, const pb::Message&,
+                     const std::vector<pb::util::MessageDifferencer::SpecificField>& path) override {
+      Note(path);
+    }
+    void ReportDeleted(const pb::Message&, const pb::Message&,
+                       const std::vector<pb::util::MessageDifferencer::SpecificField>& path) override {
+      Note(path);
+    }
+    void ReportModified(const pb::Message&, const pb::Message&,
+                        const std::vector<pb::util::MessageDifferencer::SpecificField>& path) override {
+      Note(path);
+    }
+    std::vector<std::string> fields;
+  } collector;
+  pb::util::MessageDifferencer differencer;
+  differencer.ReportDifferencesTo(&collector);
+  differencer.Compare(a, b);
+  return collector.fields;
+}
+
+void CheckContinues(const Recipe& before, const Recipe& now) {
+  Recipe old_identity = IdentityOf(before), new_identity = IdentityOf(now);
+  const loop::TrainConfig &was = before.train(), &is = now.train();
+  const bool longer = (is.steps() > 0) == (was.steps() > 0) && (is.epochs() > was.epochs() || is.steps() > was.steps());
+  if (longer && optim::IsExtendable(now.optimizer().schedule())) {
+    old_identity.mutable_train()->set_epochs(is.epochs());
+    old_identity.mutable_train()->set_steps(is.steps());
+  }
+  const std::vector<std::string> fields = DifferingFields(old_identity, new_identity);
+  if (fields.empty()) return;
+  const bool schedule = longer && !optim::IsExtendable(now.optimizer().schedule());
+  throw Error(ErrorKind::kUsage, fmt::format("this run began with another recipe: they differ in {}", fmt::join(fields, ", ")), "--out",
+              schedule ? "this learning-rate schedule is drawn over the whole run, so it can't be made longer; use another --out, or --fresh"
+                       : "use another --out, or --fresh to move the old run aside");
+}
+
+}  // namespace lockstep::launch

@@ -1,0 +1,21 @@
+// `lockstep diff A B`: whether two checkpoints hold the same state, bit by bit, whoever wrote them on how many ranks.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace lockstep::launch {
+
+struct DiffOptions {
+  std::string a, b;  ///< run folders or checkpoint folders
+};
+
+/// Compares all arrays (weights with statistics, optimizer state, averages) and the loop's state: step, updates,
+/// ledger, best score, evaluations. Not the attempt, the number of ranks, or the recipe. Prints the first tensor and
+/// element that differ and how many do; returns 0 where nothing differs, else 1. Throws Error(kCheckpoint).
+int DiffCommand(const DiffOptions& options);
+
+/// Registers the subcommand; its callback leaves the exit code in `exit_code`.
+void AddDiffCommand(CLI::App& app, int* exit_code);
+
+}  // namespace lockstep::launch

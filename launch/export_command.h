@@ -1,0 +1,24 @@
+// `lockstep export PATH FILE.safetensors`: the parameters and running statistics of a checkpoint, for other programs.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace lockstep::launch {
+
+struct ExportOptions {
+  std::string path;  ///< a run folder or a checkpoint folder
+  std::string file;
+  /// "raw" (the weights as trained), "ema", or any array's name; empty: what evaluation uses, "ema" where the run has
+  /// one.
+  std::string weights;
+};
+
+/// Writes the file, or leaves an older one as it was; prints a line and returns 0. Throws Error(kCheckpoint), or
+/// Error(kUsage) where the checkpoint has no such weights.
+int ExportCommand(const ExportOptions& options);
+
+/// Registers the subcommand; its callback leaves the exit code in `exit_code`.
+void AddExportCommand(CLI::App& app, int* exit_code);
+
+}  // namespace lockstep::launch

@@ -1,0 +1,14 @@
+// train.init_from: a run that begins with another's weights.
+#pragma once
+
+#include "launch/recipe.h"
+#include "trainer/loop/job.h"
+
+namespace lockstep::launch {
+
+/// Reads the weights that the recipe's train.init_from names (a checkpoint, a run's folder or a .safetensors file) and writes their
+/// hash into the recipe; null where the recipe names none. Parameters are matched by name; those of other shapes or names are
+/// an error that lists them. Throws Error(kUsage, kCheckpoint).
+loop::InitialWeights ResolveInitFrom(Recipe& recipe);
+
+}  // namespace lockstep::launch

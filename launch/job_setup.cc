@@ -1,0 +1,96 @@
+#include "launch/job_setup.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "data/open_dataset.h"
+#include "data/transform.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/checkpoint/safetensors.h"
+#include "trainer/kernels/onednn/onednn_backend.h"
+
+namespace lockstep::launch {
+namespace {
+
+Isa IsaOf(loop::InstructionSet::Value isa) {
+  switch (isa) {
+    case loop::InstructionSet::AMX:
+      return Isa::kAmx;
+    case loop::InstructionSet::AVX512:
+      return Isa::kAvx512;
+    case loop::InstructionSet::AVX2:
+      return Isa::kAvx2;
+    default:
+      return Isa::kGeneric;
+  }
+}
+
+}  // namespace
+
+models::DataShape DataShapeOf(const loop::Splits& splits) {
+  models::DataShape shape;
+  for (const data::Field& field : splits.transform->fields()) {
+    if (field.name == "label") {
+      shape.classes = splits.train->classes();
+    } else if (field.name == "target") {
+      shape.targets = static_cast<int>(field.shape.dim(0));
+    } else {
+      shape.input = field.name;
+      shape.sample = field.shape;
+    }
+  }
+  return shape;
+}
+
+loop::Splits OpenSplits(const Recipe& recipe) {
+  const data::DataConfig& config = recipe.data();
+  const uint64_t seed = recipe.train().seed();
+  loop::Splits splits;
+  splits.train = data::OpenDataset(config.train(), "data.train", seed, config.verify());
+  const auto open_other = [&](const data::Source& source, const std::string& path) {
+    std::shared_ptr<const data::Dataset> split = data::OpenDataset(source, path, seed, config.verify());
+    data::CheckCompatible(*splits.train, *split, path);
+    return split;
+  };
+  if (config.has_validation()) splits.validation = open_other(config.validation(), "data.validation");
+  if (config.has_test()) splits.test = open_other(config.test(), "data.test");
+  splits.transform = data::MakeTransform(splits.train->fields(), config, seed);
+  if (recipe.train().global_batch() > splits.train->size())
+    throw Error(ErrorKind::kUsage,
+                fmt::format("{} is more than the {} training samples", recipe.train().global_batch(), splits.train->size()),
+                "train.global_batch", "lower it, or give more data");
+  return splits;
+}
+
+loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm) {
+  loop::Job job;
+  job.name = recipe.name();
+  job.train = recipe.train();
+  job.data = recipe.data();
+  job.optimizer = recipe.optimizer();
+  job.checkpoint = recipe.checkpoint();
+  job.comm = &comm;
+  job.splits = OpenSplits(recipe);
+
+  const models::DataShape shape = DataShapeOf(job.splits);
+  models::Validate(recipe.model(), shape);
+  job.build_model = [model = recipe.model(), shape](graph::Mode mode, int64_t batch) {
+    return models::Build(model, shape, mode, batch);
+  };
+  job.backend = MakeOneDnnBackend({static_cast<int>(recipe.train().lane_threads()), IsaOf(recipe.train().isa())});
+  job.backend_version = "oneDNN " + OneDnnVersion();
+
+  job.recipe.resolved = ToText(recipe);
+  job.recipe.identity = ToText(IdentityOf(recipe));
+  job.recipe.describe_difference = [](const std::string& a, const std::string& b) {
+    return fmt::format("{}", fmt::join(DifferingFields(ParseRecipe(a, "recipe", ".", {}), ParseRecipe(b, "recipe", ".", {})), ", "));
+  };
+  job.recipe.check_continues = [recipe](const std::string& before) {
+    CheckContinues(ParseRecipe(before, "recipe.textproto", ".", {}), recipe);
+  };
+  return job;
+}
+
+}  // namespace lockstep::launch

@@ -1,0 +1,22 @@
+// From a recipe to a Job: opens the data, fits the model to them, starts the backend.
+#pragma once
+
+#include <string>
+
+#include "comm/communicator.h"
+#include "launch/recipe.h"
+#include "trainer/loop/job.h"
+#include "trainer/models/models.h"
+
+namespace lockstep::launch {
+
+/// What the model's ends must look like, from the training data's transformed fields.
+models::DataShape DataShapeOf(const loop::Splits& splits);
+
+/// Opens the splits that the recipe names, and checks that they fit each other. Throws Error(kData).
+loop::Splits OpenSplits(const Recipe& recipe);
+
+/// The job of a resolved recipe. Throws Error for everything that can be wrong before ranks meet.
+loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm);
+
+}  // namespace lockstep::launch

@@ -1,0 +1,62 @@
+#include "launch/ranks.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "base/error.h"
+#include "comm/local/local_communicator.h"
+#include "comm/mpi/mpi_communicator.h"
+
+namespace lockstep::launch {
+namespace {
+
+int EnvironmentInteger(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? 0 : std::atoi(value);
+}
+
+/// What started this process, and how many tasks it says there are.
+struct Launcher {
+  const char* name = nullptr;
+  int tasks = 1;
+};
+
+Launcher DetectLauncher() {
+  if (std::getenv("OMPI_COMM_WORLD_SIZE")) return {"mpirun", EnvironmentInteger("OMPI_COMM_WORLD_SIZE")};
+  if (std::getenv("SLURM_STEP_ID") && std::getenv("SLURM_PROCID")) return {"srun", EnvironmentInteger("SLURM_STEP_NUM_TASKS")};
+  if (std::getenv("PMI_SIZE")) return {"mpiexec", EnvironmentInteger("PMI_SIZE")};
+  if (std::getenv("PMIX_RANK")) return {"a PMIx launcher", 1};
+  return {};
+}
+
+}  // namespace
+
+std::unique_ptr<comm::Communicator> JoinRanks() {
+  const Launcher launcher = DetectLauncher();
+  if (launcher.name == nullptr) return std::move(comm::MakeLocalWorld({}).front());
+  std::unique_ptr<comm::Communicator> comm = comm::StartMpi();
+  if (comm->world_size() == 1 && launcher.tasks > 1) {
+    const bool srun = std::string(launcher.name) == "srun";
+    throw Error(ErrorKind::kUsage,
+                fmt::format("{} started {} tasks, but {} sees one: each would train a run of its own", launcher.name, launcher.tasks,
+                            comm::MpiDescription()),
+                "", srun ? fmt::format("start with srun --mpi=pmix -n {} lockstep train ...", launcher.tasks)
+                         : fmt::format("use the mpirun of {}", comm::MpiDescription()));
+  }
+  return comm;
+}
+
+bool OnTerminal() {
+  if (!isatty(STDERR_FILENO)) return false;
+  if (std::getenv("OMPI_COMM_WORLD_SIZE") == nullptr) return true;
+  char target[256];
+  const ssize_t length = readlink(fmt::format("/proc/{}/fd/2", getppid()).c_str(), target, sizeof(target) - 1);
+  if (length <= 0) return false;
+  const std::string name(target, static_cast<size_t>(length));
+  return name.rfind("/dev/pts/", 0) == 0 || name.rfind("/dev/tty", 0) == 0;
+}
+
+}  // namespace lockstep::launch

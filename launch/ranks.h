@@ -1,0 +1,18 @@
+// Starting as one of several ranks: which communicator, and what the launcher's environment says.
+#pragma once
+
+#include <memory>
+
+#include "comm/communicator.h"
+
+namespace lockstep::launch {
+
+/// The communicator of this process: MPI's where mpirun or srun started it, else one rank by itself without MPI.
+/// Throws Error(kUsage) where the launcher's environment says several tasks and MPI says one: they would all be rank 0.
+std::unique_ptr<comm::Communicator> JoinRanks();
+
+/// Whether progress can be redrawn: standard error is a terminal, and so is mpirun's own where mpirun started this rank (a
+/// rank's own always looks like one).
+bool OnTerminal();
+
+}  // namespace lockstep::launch

@@ -1,0 +1,11 @@
+// lockstep train and lockstep eval: the commands that run ranks.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace lockstep::launch {
+
+void AddTrainCommand(CLI::App& app, int* exit_code);
+void AddEvalCommand(CLI::App& app, int* exit_code);
+
+}  // namespace lockstep::launch

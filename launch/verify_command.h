@@ -1,0 +1,20 @@
+// `lockstep verify PATH`: reads every byte of a checkpoint, or of each of a run's checkpoints.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace lockstep::launch {
+
+struct VerifyOptions {
+  std::string path;  ///< a run folder or a checkpoint folder
+};
+
+/// Prints a line for each checkpoint; returns 0 where all are whole, else 4. Throws Error(kCheckpoint) where there is
+/// none.
+int VerifyCommand(const VerifyOptions& options);
+
+/// Registers the subcommand; its callback leaves the exit code in `exit_code`.
+void AddVerifyCommand(CLI::App& app, int* exit_code);
+
+}  // namespace lockstep::launch

@@ -1,0 +1,21 @@
+// Errors that ranks must agree on: where one fails, all end, and its message appears once.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "comm/communicator.h"
+#include "trainer/loop/messages.pb.h"
+
+namespace lockstep::loop {
+
+ErrorText ToText(const Error& error);
+Error FromText(const ErrorText& text);
+
+/// Collective: runs `body` on every rank, then compares notes. Where any failed, throws on every rank: on the lowest rank that
+/// failed its Error (naming rank and host where others did not fail alike), elsewhere comm::PeerAborted, which is not printed.
+void Together(comm::Communicator& comm, const std::string& what, const std::function<void()>& body);
+
+}  // namespace lockstep::loop

@@ -1,0 +1,42 @@
+// The control record: what every rank tells every other once per step. All agreement travels in it, so that ranks decide alike.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "comm/exchange.h"
+#include "data/ledger.h"
+#include "trainer/graph/step_block.h"
+
+namespace lockstep::loop {
+
+/// What one lane's program computed and what its loader delivered. Plain data: travels as bytes.
+struct LaneRecord {
+  double losses[graph::StepBlock::kMaxLosses] = {};
+  int64_t counters[graph::StepBlock::kMaxLosses] = {};
+  data::LaneDelivery delivery;
+};
+
+/// What one rank says. Plain data.
+struct RankRecord {
+  int32_t stop = 0;          ///< a stop was requested of this rank
+  int32_t reserved = 0;
+  double compute_seconds = 0;  ///< until its executors were done
+};
+
+struct ControlRecord {
+  std::vector<RankRecord> ranks;
+  std::vector<LaneRecord> lanes;  ///< by lane
+
+  /// Sums over lanes, in lane order.
+  double loss(int index) const;
+  int64_t counter(int index) const;
+  bool stop() const;
+};
+
+/// Collective: `mine_lanes` are the records of this rank's lanes, in lane order. Lanes are dealt as `plan` says.
+ControlRecord ExchangeControlRecords(comm::Communicator& comm, const comm::LanePlan& plan, const RankRecord& mine,
+                                     const std::vector<LaneRecord>& mine_lanes, uint64_t step);
+
+}  // namespace lockstep::loop

@@ -1,0 +1,191 @@
+#include "trainer/loop/coordinator.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "trainer/loop/agreement.h"
+#include "trainer/loop/lane_plan.h"
+
+namespace lockstep::loop {
+namespace {
+
+std::string RankName(const std::vector<Hello>& hellos, size_t rank) {
+  return fmt::format("rank {} on {}", rank, hellos[rank].host());
+}
+
+/// "cpu model (AMD EPYC on h1, Intel Xeon on h2)".
+std::string DescribeNumerics(const Hello& a, const Hello& b) {
+  std::string text;
+  std::set<std::string> names;
+  for (const auto& [name, value] : a.numerics()) names.insert(name);
+  for (const auto& [name, value] : b.numerics()) names.insert(name);
+  for (const std::string& name : names) {
+    const auto in_a = a.numerics().find(name), in_b = b.numerics().find(name);
+    const std::string value_a = in_a == a.numerics().end() ? "unset" : in_a->second;
+    const std::string value_b = in_b == b.numerics().end() ? "unset" : in_b->second;
+    if (value_a != value_b)
+      text += fmt::format("{}{} ({} on {}, {} on {})", text.empty() ? "" : ", ", name, value_a, a.host(), value_b, b.host());
+  }
+  return text;
+}
+
+}  // namespace
+
+Coordinator::Coordinator(const Job& job, FileSystem& files, uint64_t total_steps)
+    : job_(job), files_(files), folder_(files, job.folder), total_steps_(total_steps) {}
+
+Verdict Coordinator::Decide(const std::vector<Hello>& hellos) {
+  Verdict verdict;
+  try {
+    CompareRanks(hellos);
+    const comm::Topology& topology = job_.comm->topology();
+    std::vector<RankCores> cores;
+    for (size_t r = 0; r < hellos.size(); ++r)
+      cores.push_back({topology.node_of[r],
+                       {hellos[r].cores().begin(), hellos[r].cores().end()},
+                       hellos[r].usable_cores(),
+                       hellos[r].executors()});
+    for (int executors : PlanExecutors(cores, static_cast<int>(job_.train.lanes()), static_cast<int>(job_.train.lane_threads())))
+      verdict.add_executors(executors);
+    OpenFolder(verdict, hellos);
+    Report(hellos, verdict);
+  } catch (const Error& error) {
+    *verdict.mutable_error() = ToText(error);
+  }
+  return verdict;
+}
+
+void Coordinator::CompareRanks(const std::vector<Hello>& hellos) const {
+  const Hello& first = hellos.front();
+  for (size_t r = 1; r < hellos.size(); ++r) {
+    const Hello& other = hellos[r];
+    if (other.build_hash() != first.build_hash())
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("it runs another build of lockstep ({}) than rank 0 on {} ({})", other.build_hash(), first.host(),
+                              first.build_hash()),
+                  RankName(hellos, r), "install the same build on every host");
+    if (other.recipe() != first.recipe())
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("its recipe differs from rank 0's on {} in {}", first.host(),
+                              job_.recipe.describe_difference(first.recipe(), other.recipe())),
+                  RankName(hellos, r), "start all ranks with the same recipe and the same --set options");
+    for (const auto& [split, fingerprint] : first.data()) {
+      const auto found = other.data().find(split);
+      if (found == other.data().end() || found->second != fingerprint)
+        throw Error(ErrorKind::kData,
+                    fmt::format("its {} data ({}) differ from rank 0's on {} ({})", split,
+                                found == other.data().end() ? "none" : HashText(found->second), first.host(),
+                                HashText(fingerprint)),
+                    RankName(hellos, r), "copy the same data files to every host");
+    }
+    const std::string numerics = DescribeNumerics(first, other);
+    if (numerics.empty()) continue;
+    const std::string text = fmt::format("its numerics differ from rank 0's in {}", numerics);
+    if (job_.train.on_other_hardware() == OnOtherHardware::WARN)
+      LogWarning("{}: {}; the bits may depend on which rank runs which lane", RankName(hellos, r), text);
+    else
+      throw Error(ErrorKind::kUsage, text, RankName(hellos, r),
+                  "use hosts of one kind, or set train.on_other_hardware: WARN and give up equal bits");
+  }
+  if (hellos.size() > job_.train.lanes())
+    throw Error(ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", hellos.size(), job_.train.lanes()), "train.lanes",
+                fmt::format("start at most {} ranks, or raise train.lanes (a divisor of global_batch; it changes the bits)",
+                            job_.train.lanes()));
+}
+
+void Coordinator::OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos) {
+  if (job_.fresh) {
+    const std::string aside = folder_.MoveAside();
+    if (!aside.empty()) LogNote("moved the old run to {}", aside);
+  }
+  folder_.Create();
+  const std::string identity_hash = HashText(Hash64(job_.recipe.identity));
+  std::unique_ptr<checkpoint::Reader> newest;
+  if (folder_.HasRun()) {
+    job_.recipe.check_continues(ReadWholeFile(files_, folder_.recipe()));
+    std::vector<std::string> passed_over;
+    newest = checkpoint::FindNewest(files_, folder_.checkpoints(), total_steps_, &passed_over);
+    for (const std::string& text : passed_over) LogWarning("{}; passed over", text);
+  }
+  if (newest) {
+    verdict.set_has_checkpoint(true);
+    verdict.set_resume_step(newest->manifest().step());
+    const std::optional<RunFolder::Done> done = folder_.ReadDone();
+    if (done && done->step == newest->manifest().step() && done->identity_hash == identity_hash) {
+      verdict.set_done_line(done->line);
+      return;
+    }
+  }
+  folder_.RemoveDone();
+  WriteFileAtomically(files_, folder_.recipe(), job_.recipe.resolved);
+  folder_.DiscardMetricsAfter(verdict.resume_step());
+  verdict.set_attempt(folder_.BeginAttempt(hellos.front().host(), static_cast<int>(hellos.size()), verdict.resume_step()));
+  verdict.set_witness(fmt::format(".witness-{}", verdict.attempt()));
+  WriteFileAtomically(files_, job_.folder + "/" + verdict.witness(), hellos.front().host() + "\n");
+}
+
+void Coordinator::Report(const std::vector<Hello>& hellos, const Verdict& verdict) const {
+  const comm::Topology& topology = job_.comm->topology();
+  int all_executors = 0;
+  bool shared = false;
+  int idle = 0;
+  for (const std::vector<int>& ranks : topology.nodes) {
+    std::set<int> cores;
+    int executors = 0, least = 1 << 20, most = 0, usable = 0;
+    for (int rank : ranks) {
+      const Hello& hello = hellos[static_cast<size_t>(rank)];
+      cores.insert(hello.cores().begin(), hello.cores().end());
+      const int count = verdict.executors(rank);
+      executors += count;
+      least = std::min(least, count);
+      most = std::max(most, count);
+      usable = std::max(usable, hello.usable_cores());
+    }
+    const int allowed = std::min(static_cast<int>(cores.size()), std::max(usable, static_cast<int>(ranks.size())));
+    all_executors += executors;
+    shared |= executors * static_cast<int>(job_.train.lane_threads()) > static_cast<int>(cores.size());
+    const Hello& hello = hellos[static_cast<size_t>(ranks.front())];
+    idle += std::max(0, allowed - executors * static_cast<int>(job_.train.lane_threads()));
+    LogNote("{}: {} rank{}, {} of {} cores allowed, {} executor{} a rank", hello.host(), ranks.size(), ranks.size() == 1 ? "" : "s",
+            allowed, hello.machine_cores(), least == most ? std::to_string(least) : fmt::format("{}-{}", least, most),
+            most == 1 ? "" : "s");
+    if (ranks.size() == 1 && cores.size() == 1 && hello.machine_cores() > 1 && topology.world_size == 1 && std::getenv("OMPI_COMM_WORLD_SIZE"))
+      LogWarning("mpirun binds a single rank to one core; add --bind-to none to use all {} cores of {}", hello.machine_cores(),
+                 hello.host());
+  }
+  if (shared) LogWarning("ranks share cores: start at most one rank (or executor) a core, or lower --executors");
+  const int lanes = static_cast<int>(job_.train.lanes());
+  if (idle > 0 && all_executors == lanes) {
+    const int batch = static_cast<int>(job_.train.global_batch());
+    int better = all_executors + idle;
+    while (better > lanes && batch % better != 0) --better;
+    LogWarning("{} lanes leave {} core{} idle{}", lanes, idle, idle == 1 ? "" : "s",
+               better > lanes ? fmt::format("; train.lanes: {} would use more (it changes the bits)", better) : "");
+  }
+}
+
+void Coordinator::Commit(checkpoint::Manifest manifest, const std::vector<checkpoint::Receipt>& receipts,
+                         const std::string& folder) {
+  for (const checkpoint::Receipt& receipt : receipts) {
+    if (!receipt.error().empty()) throw Error(ErrorKind::kCheckpoint, receipt.error());
+    if (receipt.file().chunks_size() > 0) *manifest.add_files() = receipt.file();
+  }
+  checkpoint::CommitManifest(files_, folder, std::move(manifest));
+}
+
+void DescribeTensors(const engine::ParameterLayout& layout, checkpoint::Manifest& manifest) {
+  manifest.set_arena_elements(layout.elements());
+  for (const engine::ArenaEntry& entry : layout.entries()) {
+    checkpoint::Tensor* tensor = manifest.add_tensors();
+    tensor->set_name(entry.name);
+    for (int64_t dim : entry.shape.dims()) tensor->add_shape(dim);
+    tensor->set_offset(entry.offset);
+    tensor->set_statistic(entry.statistic);
+  }
+}
+
+}  // namespace lockstep::loop

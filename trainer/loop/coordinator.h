@@ -1,0 +1,45 @@
+// The coordinator: a role of rank 0. Before step one it hears what every rank has (Hello), makes sure that they are about to
+// do the same thing, finds out where the run stands, and answers with one Verdict. During the run it turns receipts into a
+// committed checkpoint.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/engine/parameter_layout.h"
+#include "trainer/loop/job.h"
+#include "trainer/loop/messages.pb.h"
+#include "trainer/loop/run_folder.h"
+
+namespace lockstep::loop {
+
+class Coordinator {
+ public:
+  Coordinator(const Job& job, FileSystem& files, uint64_t total_steps);
+
+  /// Compares the ranks, opens the run folder, finds the checkpoint to resume from, deals executors. Errors are part of the
+  /// verdict: all ranks learn of them.
+  Verdict Decide(const std::vector<Hello>& hellos);
+
+  /// Commits the checkpoint of `step` from the ranks' receipts. Throws Error(kCheckpoint) where a rank could not write.
+  void Commit(checkpoint::Manifest manifest, const std::vector<checkpoint::Receipt>& receipts, const std::string& folder);
+
+ private:
+  void CompareRanks(const std::vector<Hello>& hellos) const;
+  void OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos);
+  void Report(const std::vector<Hello>& hellos, const Verdict& verdict) const;
+
+  const Job& job_;
+  FileSystem& files_;
+  RunFolder folder_;
+  uint64_t total_steps_;
+};
+
+/// What a checkpoint's manifest says of the arena: its tensors.
+void DescribeTensors(const engine::ParameterLayout& layout, checkpoint::Manifest& manifest);
+
+}  // namespace lockstep::loop

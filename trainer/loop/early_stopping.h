@@ -1,0 +1,24 @@
+// Early stopping: decides from evaluations alone, which are bit-equal on all ranks, so all ranks decide alike.
+#pragma once
+
+#include <cstdint>
+
+#include "trainer/checkpoint/checkpoint.pb.h"
+#include "trainer/loop/train.pb.h"
+
+namespace lockstep::loop {
+
+class EarlyStoppingRule {
+ public:
+  EarlyStoppingRule(const EarlyStopping& config, checkpoint::LoopState& state) : config_(config), state_(state) {}
+
+  /// Notes the evaluation after `step` finished steps. Returns whether it is the best so far: its weights are to be kept.
+  bool Observe(const checkpoint::Evaluation& evaluation);
+  bool ShouldStop() const { return state_.evaluations_without_gain() >= config_.patience(); }
+
+ private:
+  const EarlyStopping& config_;
+  checkpoint::LoopState& state_;
+};
+
+}  // namespace lockstep::loop

@@ -1,0 +1,61 @@
+#include "trainer/loop/evaluator.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+#include "trainer/metrics/metrics.h"
+
+namespace lockstep::loop {
+
+Evaluator::Evaluator(Options options) : options_(std::move(options)) {
+  const auto size = static_cast<int64_t>(options_.dataset->size());
+  blocks_ = (size + options_.rows - 1) / options_.rows;
+}
+
+checkpoint::Evaluation Evaluator::Evaluate(uint64_t step, comm::Communicator& comm, ExecutorPool& pool,
+                                           const std::vector<std::unique_ptr<LaneRunner>>& runners) {
+  while (readers_.size() < runners.size())
+    readers_.push_back(std::make_unique<data::BlockReader>(options_.dataset, options_.transform, options_.rows));
+
+  // Block b goes to executor b mod all executors, counted over ranks; each rank sends its blocks in ascending order.
+  int first = 0, all = 0;
+  for (int rank = 0; rank < comm.world_size(); ++rank) {
+    if (rank == comm.rank()) first = all;
+    all += options_.executors[static_cast<size_t>(rank)];
+  }
+  const int64_t rounds = (blocks_ + all - 1) / all;
+  const int most = *std::max_element(options_.executors.begin(), options_.executors.end());
+  std::vector<LaneRecord> mine(static_cast<size_t>(rounds * most));
+  pool.Start([&](int e) {
+    for (int64_t round = 0; round < rounds; ++round) {
+      const int64_t block = round * all + first + e;
+      if (block >= blocks_) break;
+      const auto index = static_cast<size_t>(e);
+      mine[static_cast<size_t>(round * most + e)] = runners[index]->Evaluate(readers_[index]->Read(block));
+    }
+  });
+  comm.WaitUntil([&] { return pool.Finished(); }, fmt::format("the evaluation at step {}", step));
+  std::vector<LaneRecord> gathered(mine.size() * static_cast<size_t>(comm.world_size()));
+  comm.Wait(*comm.AllGather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(gathered))),
+            fmt::format("the evaluation at step {}", step));
+
+  metrics::EvaluationSum sum(options_.counters);
+  for (int64_t block = 0; block < blocks_; ++block) {
+    int executor = static_cast<int>(block % all), rank = 0;
+    while (executor >= options_.executors[static_cast<size_t>(rank)]) executor -= options_.executors[static_cast<size_t>(rank++)];
+    const LaneRecord& record = gathered[mine.size() * static_cast<size_t>(rank) + static_cast<size_t>(block / all * most + executor)];
+    sum.Add(record.losses[0], {record.counters, options_.counters.size()});
+  }
+  checkpoint::Evaluation evaluation;
+  evaluation.set_split(options_.split);
+  evaluation.set_step(step);
+  for (const metrics::Metric& metric : sum.Result(static_cast<int64_t>(options_.dataset->size())))
+    if (metric.name == "loss")
+      evaluation.set_loss(metric.value);
+    else
+      (*evaluation.mutable_metrics())[metric.name] = metric.value;
+  return evaluation;
+}
+
+}  // namespace lockstep::loop

@@ -1,0 +1,39 @@
+// Evaluation: a split is cut into fixed blocks, dealt to all executors of all ranks, and block results are added in block order.
+// So metrics are bit-equal at any number of ranks, and may steer the run.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "data/loader.h"
+#include "trainer/checkpoint/checkpoint.pb.h"
+#include "trainer/loop/executor_pool.h"
+#include "trainer/loop/lane_runner.h"
+
+namespace lockstep::loop {
+
+class Evaluator {
+ public:
+  struct Options {
+    std::string split;  ///< "test"
+    std::shared_ptr<const data::Dataset> dataset;
+    std::shared_ptr<const data::Transform> transform;
+    int64_t rows = 1;                  ///< of a block: the batch of the evaluation program
+    std::vector<int> executors;        ///< of each rank
+    std::vector<std::string> counters;  ///< of the evaluation program, in order
+  };
+  explicit Evaluator(Options options);
+
+  /// Collective, on the communicating thread; the packed weights of evaluation are current.
+  checkpoint::Evaluation Evaluate(uint64_t step, comm::Communicator& comm, ExecutorPool& pool,
+                                  const std::vector<std::unique_ptr<LaneRunner>>& runners);
+
+ private:
+  Options options_;
+  int64_t blocks_ = 0;
+  std::vector<std::unique_ptr<data::BlockReader>> readers_;  ///< by executor of this rank
+};
+
+}  // namespace lockstep::loop

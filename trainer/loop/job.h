@@ -1,0 +1,70 @@
+// A Job: everything that a rank needs to train, put together by launch: configurations, data, model, backend, communicator.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "comm/communicator.h"
+#include "data/data.pb.h"
+#include "data/dataset.h"
+#include "data/loader.h"
+#include "trainer/checkpoint/checkpoint_config.pb.h"
+#include "trainer/engine/backend.h"
+#include "trainer/engine/parameter_layout.h"
+#include "trainer/graph/builder.h"
+#include "trainer/loop/train.pb.h"
+#include "trainer/optim/optimizer.pb.h"
+
+namespace lockstep::loop {
+
+/// What launch knows of recipes and the loop does not.
+struct RecipeText {
+  std::string resolved;  ///< the resolved recipe, as text: goes into the run folder
+  std::string identity;  ///< the part of it that decides the weights, as text: compared between ranks and at resume
+  /// Throws Error(kUsage) naming the fields in which the run folder's recipe forbids this one to continue it.
+  std::function<void(const std::string& recipe_in_folder)> check_continues;
+  /// The names of the fields in which two identities differ.
+  std::function<std::string(const std::string& a, const std::string& b)> describe_difference;
+};
+
+struct Splits {
+  std::shared_ptr<const data::Dataset> train, validation, test;  ///< the latter two may be null
+  std::shared_ptr<const data::Transform> transform;
+
+  /// The split that the last line reports on, and its name.
+  const std::shared_ptr<const data::Dataset>& reported() const { return test ? test : train; }
+  const char* reported_name() const { return test ? "test" : "train"; }
+};
+
+/// Weights that a run begins with instead of random ones: reads elements of the parameter arena.
+using InitialWeights = std::function<void(const engine::ParameterLayout&, float* arena)>;
+
+struct Job {
+  std::string name;
+  std::string folder;  ///< of the run
+  RecipeText recipe;
+  TrainConfig train;
+  data::DataConfig data;
+  optim::OptimizerConfig optimizer;
+  checkpoint::CheckpointConfig checkpoint;
+
+  Splits splits;
+  std::function<graph::Model(graph::Mode mode, int64_t batch)> build_model;
+  std::shared_ptr<engine::Backend> backend;
+  comm::Communicator* comm = nullptr;
+  std::string backend_version;  ///< of the library behind it: part of the numerics fingerprint
+  InitialWeights initial_weights;  ///< null: random
+
+  int executors = 0;   ///< as given on the command line; 0: by cores
+  bool fresh = false;         ///< move an old run aside
+  bool accept_build = false;  ///< continue a run that another build of lockstep began
+  bool quiet = false;         ///< no progress
+  bool terminal = false;  ///< draw a progress bar
+};
+
+/// Steps of the whole run: `steps`, or floor(epochs * samples / global_batch). Throws Error(kUsage) where there are none.
+uint64_t TotalSteps(const TrainConfig& config, uint64_t samples);
+
+}  // namespace lockstep::loop

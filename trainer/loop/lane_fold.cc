@@ -1,0 +1,83 @@
+#include "trainer/loop/lane_fold.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/isa_clones.h"
+
+namespace lockstep::loop {
+namespace {
+
+// Elements that are folded through the whole stack before the next ones: they stay in the first-level cache.
+constexpr int64_t kBlock = 2048;
+
+LOCKSTEP_ISA_CLONES void AddTo(const float* a, const float* b, float* sum, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) sum[i] = a[i] + b[i];
+}
+
+}  // namespace
+
+LaneFold::LaneFold(int lanes, std::span<const LaneRange> nodes, std::span<float* const> pieces, int64_t elements) {
+  CHECK(!nodes.empty() && nodes.size() == pieces.size());
+  first_lane_ = nodes.front().begin;
+  int deepest = 0;
+  for (size_t n = 0; n < nodes.size(); ++n) {
+    std::vector<LaneRange> lanes_of_node;
+    for (int lane = nodes[n].begin; lane < nodes[n].end; ++lane) lanes_of_node.push_back({lane, lane + 1});
+    int depth = 0;
+    for (const LaneSumStep& step : LaneSumOrder(lanes, nodes[n], lanes_of_node)) {
+      if (step.piece == LaneSumStep::kAdd) {
+        ++leaves_.back().additions;
+        --depth;
+      } else {
+        CHECK(lanes_of_node[static_cast<size_t>(step.piece)].begin == first_lane_ + static_cast<int>(leaves_.size()));
+        leaves_.push_back({depth, 0, pieces[n]});
+        ++depth;
+      }
+    }
+  }
+  // A lane's own entry is never stored while additions wait for it.
+  for (const Leaf& leaf : leaves_) deepest = std::max(deepest, leaf.depth - leaf.additions);
+  for (int entry = 0; entry < deepest; ++entry) stack_.emplace_back(static_cast<size_t>(elements) * sizeof(float));
+}
+
+float* LaneFold::Entry(const Leaf& leaf, int depth) const {
+  return depth == 0 ? leaf.piece : reinterpret_cast<float*>(stack_[static_cast<size_t>(depth - 1)].data());
+}
+
+float* LaneFold::DirectTarget(int lane) const {
+  const size_t index = static_cast<size_t>(lane - first_lane_);
+  const Leaf& leaf = leaves_[index];
+  const bool alone = leaf.depth == 0 && leaf.additions == 0 &&
+                     (index + 1 == leaves_.size() || leaves_[index + 1].piece != leaf.piece);
+  return alone ? leaf.piece : nullptr;
+}
+
+void LaneFold::Add(int lane, int64_t begin, int64_t end, const float* gradient) {
+  const Leaf& leaf = leaves_[static_cast<size_t>(lane - first_lane_)];
+  float* target = Entry(leaf, leaf.depth - leaf.additions);
+  if (target == gradient) return;
+  for (int64_t at = begin; at < end; at += kBlock) {
+    const int64_t n = std::min(kBlock, end - at);
+    if (leaf.additions == 0) {
+      std::copy_n(gradient + at, n, target + at);
+      continue;
+    }
+    // The last addition reads the entry that it overwrites, so the ones before it go to a block of their own.
+    alignas(64) float partial[kBlock];
+    const float* sum = gradient + at;
+    for (int k = 1; k <= leaf.additions; ++k) {
+      float* result = k == leaf.additions ? target + at : partial;
+      AddTo(Entry(leaf, leaf.depth - k) + at, sum, result, n);
+      sum = result;
+    }
+  }
+}
+
+size_t LaneFold::bytes() const {
+  size_t bytes = 0;
+  for (const Buffer& entry : stack_) bytes += entry.size();
+  return bytes;
+}
+
+}  // namespace lockstep::loop

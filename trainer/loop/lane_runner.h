@@ -1,0 +1,50 @@
+// What one executor does: its programs, its arenas, its lanes one after the other, folded into its pieces as they come.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "comm/exchange.h"
+#include "data/loader.h"
+#include "trainer/engine/program.h"
+#include "trainer/loop/control_record.h"
+#include "trainer/loop/lane_fold.h"
+
+namespace lockstep::loop {
+
+/// The programs of a rank, compiled: shared by its executors.
+struct CompiledModel {
+  std::shared_ptr<const engine::ProgramPlan> train, evaluate;
+  std::unique_ptr<engine::PackedWeights> packed_train, packed_evaluate;
+};
+
+class LaneRunner {
+ public:
+  /// `lanes`: those of this executor. Called on the executor's thread: kernels are prepared where they run.
+  LaneRunner(const CompiledModel& model, const engine::ParameterLayout& layout, engine::Backend& backend,
+             comm::Exchange& exchange, int executor, LaneRange lanes, int all_lanes);
+
+  /// Forward and backward of all lanes of this executor. `records` has one entry per lane, filled in.
+  void RunStep(uint64_t seed, uint64_t step, std::span<const float> loss_scales, data::Loader& loader,
+               std::span<LaneRecord> records);
+
+  /// Forward of one block of an evaluation.
+  LaneRecord Evaluate(const data::LaneBatch& block);
+
+  size_t bytes() const;
+
+ private:
+  void Fill(engine::Program& program, const data::LaneBatch& batch);
+
+  comm::Exchange& exchange_;
+  int executor_;
+  LaneRange lanes_;
+  std::vector<comm::ElementRange> buckets_;
+  Buffer arena_, workspace_, gradients_;
+  LaneFold fold_;
+  std::unique_ptr<engine::Program> train_, evaluate_;
+  float* target_ = nullptr;  ///< where the train program writes gradients
+};
+
+}  // namespace lockstep::loop

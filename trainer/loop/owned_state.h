@@ -1,0 +1,41 @@
+// What this rank owns: its slices of the weights' companions (optimizer state, EMA, best weights), bucket after bucket, packed
+// without gaps, and how they go into and out of checkpoints. The weights themselves lie in the exchange's arena.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/memory.h"
+#include "comm/exchange.h"
+#include "trainer/checkpoint/checkpoint.h"
+
+namespace lockstep::loop {
+
+class OwnedState {
+ public:
+  /// `arrays` names the companions; the array "weights" comes before them in checkpoints.
+  OwnedState(const comm::SliceMap& slices, int rank, std::vector<std::string> arrays);
+
+  int buckets() const { return slices_.buckets(); }
+  comm::ElementRange slice(int bucket) const { return slices_.slice(bucket, rank_); }
+  int64_t owned() const { return owned_; }
+  const std::vector<std::string>& arrays() const { return arrays_; }
+  /// The part of array `array` for the owned slice of `bucket`.
+  std::span<float> data(int array, int bucket) const;
+
+  /// All that this rank owns, for a checkpoint; array 0 is `weights`.
+  std::vector<checkpoint::OwnedRange> Ranges(std::span<const float> weights) const;
+  /// Fills the owned slices of all arrays, and of `weights`. Throws Error(kCheckpoint) where an array is missing.
+  void Load(const checkpoint::Reader& reader, std::span<float> weights);
+
+ private:
+  const comm::SliceMap& slices_;
+  int rank_;
+  std::vector<std::string> arrays_;
+  int64_t owned_ = 0;
+  std::vector<int64_t> offset_;  ///< by bucket, in the packed arrays
+  std::vector<Buffer> memory_;   ///< by array
+};
+
+}  // namespace lockstep::loop

@@ -1,0 +1,77 @@
+#include "trainer/loop/run_folder.h"
+
+#include <ctime>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/error.h"
+#include "trainer/checkpoint/checkpoint.h"
+
+namespace lockstep::loop {
+
+using nlohmann::json;
+
+std::string RunFolder::checkpoint(uint64_t step) const { return checkpoints() + "/" + checkpoint::FolderName(step); }
+
+void RunFolder::Create() {
+  files_.CreateFolders(checkpoints());
+  files_.CreateFolders(path_ + "/logs");
+  const std::string probe = path_ + "/.probe";
+  WriteFileAtomically(files_, probe, "lockstep\n");
+  files_.RemoveAll(probe);
+}
+
+std::string RunFolder::MoveAside() {
+  if (!files_.Exists(path_)) return "";
+  std::string to = path_ + ".old";
+  for (int n = 2; files_.Exists(to); ++n) to = path_ + ".old-" + std::to_string(n);
+  files_.Rename(path_, to);
+  return to;
+}
+
+uint32_t RunFolder::BeginAttempt(const std::string& host, int world_size, uint64_t from_step) {
+  const std::string path = path_ + "/attempts.jsonl";
+  std::string text = files_.Exists(path) ? ReadWholeFile(files_, path) : "";
+  uint32_t attempt = 1;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const json row = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (row.is_object()) attempt = std::max(attempt, row.value("attempt", 0u) + 1);
+  }
+  const json row = {{"attempt", attempt}, {"host", host},       {"ranks", world_size},
+                    {"from_step", from_step}, {"time", std::time(nullptr)}};
+  WriteFileAtomically(files_, path, text + row.dump() + "\n");
+  return attempt;
+}
+
+void RunFolder::DiscardMetricsAfter(uint64_t step) {
+  if (!files_.Exists(metrics())) return;
+  std::string kept, discarded;
+  std::istringstream lines(ReadWholeFile(files_, metrics()));
+  for (std::string line; std::getline(lines, line);) {
+    const json row = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const bool keep = row.is_object() && row.value("step", uint64_t{0}) <= step;
+    (keep ? kept : discarded) += line + "\n";
+  }
+  if (discarded.empty()) return;
+  const std::string aside = path_ + "/metrics.discarded.jsonl";
+  const std::string before = files_.Exists(aside) ? ReadWholeFile(files_, aside) : "";
+  WriteFileAtomically(files_, aside, before + discarded);
+  WriteFileAtomically(files_, metrics(), kept);
+}
+
+void RunFolder::WriteDone(const Done& done) {
+  const json object = {{"line", done.line}, {"identity_hash", done.identity_hash}, {"step", done.step}};
+  WriteFileAtomically(files_, path_ + "/done.json", object.dump(2) + "\n");
+}
+
+std::optional<RunFolder::Done> RunFolder::ReadDone() {
+  const std::string path = path_ + "/done.json";
+  if (!files_.Exists(path)) return std::nullopt;
+  const json object = json::parse(ReadWholeFile(files_, path), nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return std::nullopt;
+  return Done{object.value("line", ""), object.value("identity_hash", ""), object.value("step", uint64_t{0})};
+}
+
+}  // namespace lockstep::loop

@@ -1,0 +1,57 @@
+// The folder of a run: what lies where, and the files that only rank 0 writes.
+//
+//   recipe.textproto            the resolved recipe
+//   metrics.jsonl               a row per logged step and per evaluation
+//   metrics.discarded.jsonl     rows past the checkpoint that a resume went back to
+//   attempts.jsonl              a row per start
+//   done.json                   the last line of a finished run
+//   checkpoints/step-00001200/  checkpoints
+//   logs/rank-N.log             each rank's log
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/file.h"
+
+namespace lockstep::loop {
+
+class RunFolder {
+ public:
+  RunFolder(FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
+
+  const std::string& path() const { return path_; }
+  std::string checkpoints() const { return path_ + "/checkpoints"; }
+  std::string checkpoint(uint64_t step) const;
+  std::string recipe() const { return path_ + "/recipe.textproto"; }
+  std::string metrics() const { return path_ + "/metrics.jsonl"; }
+  std::string log(int rank) const { return path_ + "/logs/rank-" + std::to_string(rank) + ".log"; }
+
+  /// Makes the folder and its subfolders, and tries that a file can be written there. Throws Error(kUsage).
+  void Create();
+  /// Moves an existing run aside, to path.old, path.old-2, ...; returns where to, empty where there was none.
+  std::string MoveAside();
+  bool HasRun() { return files_.Exists(recipe()); }
+
+  /// The number of the next attempt, from 1; notes it with `start` (a JSON object's fields).
+  uint32_t BeginAttempt(const std::string& host, int world_size, uint64_t from_step);
+
+  /// Moves rows of metrics.jsonl past `step` to metrics.discarded.jsonl, and a torn last row.
+  void DiscardMetricsAfter(uint64_t step);
+
+  struct Done {
+    std::string line;
+    std::string identity_hash;
+    uint64_t step = 0;
+  };
+  void WriteDone(const Done& done);
+  std::optional<Done> ReadDone();
+  void RemoveDone() { files_.RemoveAll(path_ + "/done.json"); }
+
+ private:
+  FileSystem& files_;
+  std::string path_;
+};
+
+}  // namespace lockstep::loop

@@ -52,6 +52,9 @@ double MiB(size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 }  // namespace
 
 std::unique_ptr<SharedSegment> SharedSegment::Create(size_t bytes) {
+  // Pages are made one by one until there are no more: better not to begin where that is certain.
+  struct statvfs disk {};
+  if (statvfs("/dev/shm", &disk) == 0 && bytes / disk.f_frsize > disk.f_bavail) ThrowNoRoom(bytes, ENOSPC);
   const std::string name = NewName();
   const File file(shm_open(name.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600));
   if (file.get() < 0) ThrowNoRoom(bytes, errno);

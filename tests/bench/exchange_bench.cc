@@ -1,0 +1,88 @@
+// Under mpirun: the time of one exchange of float gradients (one executor and one piece per rank, the sum written to
+// the weights) and of MPI_Allreduce of the same bytes, taken in turn in the same run. Prints medians of the slowest
+// rank.
+//
+//   mpirun -n 2 --bind-to none exchange_bench [RANKS_PER_NODE] [BUCKET_KIB]
+#include <mpi.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "base/memory.h"
+#include "base/threads.h"
+#include "comm/exchange.h"
+#include "comm/mpi/mpi_communicator.h"
+
+namespace {
+
+using namespace lockstep;
+using namespace lockstep::comm;
+
+template <typename Work>
+double SlowestSeconds(const Work& work) {
+  MPI_Barrier(MPI_COMM_WORLD);
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  MPI_Allreduce(MPI_IN_PLACE, &seconds, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+  return seconds;
+}
+
+double Median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
+void MeasureSize(Communicator& comm, size_t bytes, int64_t bucket_elements) {
+  const int64_t elements = static_cast<int64_t>(bytes / sizeof(float));
+  LanePlan plan;
+  for (int rank = 0; rank < comm.world_size(); ++rank) plan.push_back({{rank, rank + 1}});
+  Exchange exchange(comm, {comm.world_size(), plan, CutBuckets(elements, bucket_elements)});
+  Buffer input(bytes), output(bytes);
+  for (int64_t i = 0; i < elements; ++i) {
+    exchange.pieces(0)[0][i] = input.As<float>()[static_cast<size_t>(i)] = static_cast<float>(i % 1000 + comm.rank());
+  }
+
+  const std::span<float> weights = exchange.weights();
+  const auto sum_into_weights = [&](int, ElementRange range, const SliceSum& sum) {
+    sum.Evaluate(0, weights.subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.size())));
+  };
+  const int repeats = static_cast<int>(std::clamp<size_t>((size_t{1} << 30) / bytes, 9, 201));
+  std::vector<double> ours, theirs;
+  for (int i = 0; i < repeats + 2; ++i) {
+    const double exchange_seconds = SlowestSeconds([&] {
+      exchange.Begin(i);
+      for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket) exchange.PieceReady(0, bucket);
+      exchange.Reduce(sum_into_weights, true);
+      exchange.Share();
+    });
+    const double allreduce_seconds = SlowestSeconds([&] {
+      MPI_Allreduce(input.data(), output.data(), static_cast<int>(elements), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+    });
+    if (i < 2) continue;  // first touches
+    ours.push_back(exchange_seconds);
+    theirs.push_back(allreduce_seconds);
+  }
+  if (comm.rank() != 0) return;
+  const auto rate = [&](double seconds) { return static_cast<double>(bytes) / seconds * 1e-9; };
+  std::printf("%10.2f  %12.3f %8.2f  %12.3f %8.2f  %6.2f\n", static_cast<double>(bytes) / (1 << 20), Median(ours) * 1e3,
+              rate(Median(ours)), Median(theirs) * 1e3, rate(Median(theirs)), Median(theirs) / Median(ours));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto comm = StartMpi({.ranks_per_node = argc > 1 ? std::atoi(argv[1]) : 0});
+  const int64_t bucket_elements = (argc > 2 ? std::atoll(argv[2]) : 4096) * 1024 / static_cast<int64_t>(sizeof(float));
+  PrepareComputeThread(1, "exchange_bench");
+  if (comm->rank() == 0) {
+    std::printf("%d ranks on %zu nodes, %s, buckets of %lld KiB\n", comm->world_size(), comm->topology().nodes.size(),
+                MpiDescription().c_str(), static_cast<long long>(bucket_elements / 256));
+    std::printf("%10s  %12s %8s  %12s %8s  %6s\n", "MiB", "exchange ms", "GB/s", "Allreduce ms", "GB/s", "faster");
+  }
+  for (size_t kib : {256, 1024, 4096, 16384, 65536, 131072}) MeasureSize(*comm, kib * 1024, bucket_elements);
+  return 0;
+}

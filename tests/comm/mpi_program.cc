@@ -1,0 +1,104 @@
+// A job for mpirun, started by mpi_test.sh:
+//   mpi_program exchange RANKS_PER_NODE   runs scenarios, exits 0 when every rank has the reference's bytes
+//   mpi_program abort RANK CODE FOLDER    writes FOLDER/PID for each rank; RANK fails inside the exchange with CODE
+//   mpi_program full BYTES                asks for so much shared memory: says the error and exits with its code
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "base/error.h"
+#include "comm/mpi/mpi_communicator.h"
+#include "exchange_scenario.h"
+
+namespace lockstep::comm {
+namespace {
+
+bool RunsAlike(Communicator& comm, const Scenario& scenario) {
+  uint64_t expected = comm.rank() == 0 ? HashOf(ReferenceWeights(scenario)) : 0;
+  comm.Wait(*comm.Broadcast(std::as_writable_bytes(std::span(&expected, 1)), 0), "the reference's hash");
+  const uint64_t hash = HashOf(RunScenario(comm, scenario));
+  if (hash != expected) std::printf("rank %d differs: %s\n", comm.rank(), scenario.ToString().c_str());
+  return hash == expected;
+}
+
+int RunExchange(int ranks_per_node) {
+  auto comm = StartMpi({.ranks_per_node = ranks_per_node});
+  const int world_size = comm->world_size();
+  const Topology& topology = comm->topology();
+  if (ranks_per_node > 0 && topology.local_size() > ranks_per_node) return 1;
+
+  bool alike = true;
+  for (bool share_at_once : {true, false}) {
+    for (int lanes : {world_size, 8, 13}) {
+      Scenario scenario{.lanes = lanes, .steps = 4, .share_at_once = share_at_once};
+      scenario.executors.assign(static_cast<size_t>(world_size), 1);
+      scenario.executors.back() = 3;
+      if (lanes == world_size) {
+        scenario.elements = 100 * kChunkElements + 1;  // messages past the eager limit
+        scenario.bucket = 64 * kChunkElements;
+      }
+      alike &= RunsAlike(*comm, scenario);
+    }
+  }
+  const std::string mine = "rank " + std::to_string(comm->rank()) + std::string(static_cast<size_t>(comm->rank()), '!');
+  const auto all = GatherStrings(*comm, mine, "strings");
+  alike &= all[static_cast<size_t>(comm->rank())] == mine && all[0] == "rank 0";
+  alike &= BroadcastString(*comm, mine, world_size - 1, "a string") == all.back();
+
+  comm->Wait(*comm->Barrier(), "the verdicts");
+  return alike ? 0 : 1;
+}
+
+int RunAbort(int culprit, int code, const std::string& folder) {
+  auto comm = StartMpi();
+  std::ofstream(folder + "/" + std::to_string(getpid())) << comm->rank();
+  Scenario scenario{.lanes = 8, .steps = 1'000'000};
+  scenario.executors.assign(static_cast<size_t>(comm->world_size()), 1);
+  if (comm->rank() == culprit) {
+    comm->SetInterrupt([polls = 0]() mutable {
+      if (++polls == 200) throw Error(ErrorKind::kData, "the culprit's message");
+    });
+  }
+  try {
+    RunScenario(*comm, scenario);
+  } catch (const PeerAborted& aborted) {
+    if (aborted.rank() != culprit || aborted.exit_code() != code)
+      std::fprintf(stderr, "wrong news: %s\n", aborted.what());
+    std::fprintf(stderr, "rank %d was told\n", comm->rank());
+    comm->Exit(aborted.exit_code());
+  } catch (const Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    comm->Abort(code);
+    comm->Exit(code);
+  }
+  return 1;
+}
+
+int RunFull(size_t bytes) {
+  auto comm = StartMpi();
+  try {
+    comm->ShareWithinNode(bytes);
+  } catch (const PeerAborted& aborted) {
+    comm->Exit(aborted.exit_code());
+  } catch (const Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    comm->Abort(error.exit_code());
+    comm->Exit(error.exit_code());
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace lockstep::comm
+
+int main(int argc, char** argv) {
+  using namespace lockstep::comm;
+  const std::string mode = argc > 1 ? argv[1] : "";
+  if (mode == "exchange" && argc == 3) return RunExchange(std::atoi(argv[2]));
+  if (mode == "abort" && argc == 5) return RunAbort(std::atoi(argv[2]), std::atoi(argv[3]), argv[4]);
+  if (mode == "full" && argc == 3) return RunFull(std::strtoull(argv[2], nullptr, 10));
+  return 2;
+}

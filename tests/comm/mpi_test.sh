@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# mpi_test.sh PROGRAM exchange RANKS RANKS_PER_NODE | abort RANKS | full RANKS: one real job of mpi_program.cc.
+set -u
+program=$1 mode=$2 ranks=$3
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+run() {
+  mpirun -n "$ranks" --oversubscribe --bind-to none --mca pml ob1 --mca btl self,vader "$program" "$@" 2>"$folder/stderr"
+}
+fail() {
+  echo "FAILED: $*"
+  cat "$folder/stderr"
+  exit 1
+}
+# Whether a process lives: one that has ended stays as a zombie until its parent looks.
+alive() {
+  local state
+  state=$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
+  [ -n "$state" ] && [ "$state" != Z ]
+}
+
+case $mode in
+exchange)
+  run exchange "$4" || fail "the job ended with $?"
+  ;;
+abort)
+  mkdir "$folder/pids"
+  run abort 2 3 "$folder/pids"
+  code=$?
+  ended=$(date +%s%N)
+  [ $code -eq 3 ] || fail "mpirun returned $code, not 3"
+  [ "$(ls "$folder/pids" | wc -l)" -eq "$ranks" ] || fail "not every rank started"
+  [ "$(grep -c "the culprit's message" "$folder/stderr")" -eq 1 ] || fail "the message is not there once"
+  ! grep -q "wrong news" "$folder/stderr" || fail "a rank was told something else"
+  for pid in $(ls "$folder/pids"); do
+    while alive "$pid"; do
+      [ $(($(date +%s%N) - ended)) -lt 2000000000 ] || fail "process $pid still lives two seconds later"
+    done
+  done
+  ;;
+full)
+  run full "$((1 << 50))"
+  code=$?
+  [ $code -eq 2 ] || fail "mpirun returned $code, not 2"
+  [ "$(grep -c "shared memory for gradients" "$folder/stderr")" -eq 1 ] || fail "the message is not there once"
+  grep -q "/dev/shm has" "$folder/stderr" || fail "the message does not say what there is"
+  ;;
+*)
+  echo "unknown mode $mode"
+  exit 2
+  ;;
+esac
+! ls /dev/shm/lockstep-"$(id -u)"-* >/dev/null 2>&1 || fail "segments are left in /dev/shm"

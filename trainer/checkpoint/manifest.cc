@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 #include <vector>
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/shape.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/shard_format.h"
 
@@ -151,10 +151,16 @@ void CheckManifest(const Manifest& manifest, const std::string& where) {
   }
 }
 
-int64_t ElementsOf(const Tensor& tensor) {
-  int64_t size = 1;
-  for (const int64_t dim : tensor.shape()) size *= dim;
-  return size;
+Shape ShapeOf(const Tensor& tensor) {
+  return Shape(std::span<const int64_t>(tensor.shape().data(), static_cast<size_t>(tensor.shape_size())));
+}
+
+int64_t ElementsOf(const Tensor& tensor) { return ShapeOf(tensor).size(); }
+
+std::string ArrayNames(const Manifest& manifest) {
+  std::string names;
+  for (const std::string& name : manifest.arrays()) names += (names.empty() ? "" : ", ") + name;
+  return names;
 }
 
 std::vector<std::vector<ChunkPlace>> IndexChunks(const Manifest& manifest, const std::string& where) {

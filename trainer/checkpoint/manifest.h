@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/shape.h"
 #include "trainer/checkpoint/checkpoint.pb.h"
 
 namespace lockstep::checkpoint {
@@ -21,8 +22,11 @@ Manifest DecodeManifest(std::string_view bytes, const std::string& where);
 /// each file's chunks lie inside an array, back to back in the file, and add up to its size.
 void CheckManifest(const Manifest& manifest, const std::string& where);
 
-/// The product of the tensor's shape. REQUIRES: CheckManifest.
+/// REQUIRES of these: CheckManifest.
+Shape ShapeOf(const Tensor& tensor);
 int64_t ElementsOf(const Tensor& tensor);
+/// "weights, adam.m, adam.v".
+std::string ArrayNames(const Manifest& manifest);
 
 /// Where elements from `begin` of an array lie.
 struct ChunkPlace {

@@ -87,7 +87,7 @@ TEST(Checkpoint, HasTheSameBytesWheneverItIsWritten) {
 }
 
 TEST(Checkpoint, WorksInARealFolder) {
-  const std::string root = testing::TempDir() + "/lockstep-checkpoint-real";
+  const std::string root = ScratchFolder("checkpoint-real");
   std::filesystem::remove_all(root);
   const SmallRun run(2, 10'000, 2);
   const std::string folder = run.Write(FileSystem::Real(), root + "/checkpoints", 42, 1, 3);

@@ -143,7 +143,7 @@ TEST(Removal, KilledAnywhereLeavesOnlyWholeCheckpoints) {
 
 /// The same with real files and a real SIGKILL, half of an append written.
 TEST(Kill, AtEveryOperationOfARealFolderLeavesTheOldOrTheNewCheckpoint) {
-  const std::string root = testing::TempDir() + "/lockstep-checkpoint-kill";
+  const std::string root = ScratchFolder("checkpoint-kill");
   bool killed = true;
   for (int k = 1; killed; ++k) {
     SCOPED_TRACE(k);

@@ -153,7 +153,7 @@ TEST(WriteSafetensors, IsReadByThePythonPackage) {
   if (std::system((Python() + " -c 'import safetensors.numpy' 2>/dev/null").c_str()) != 0)
     GTEST_SKIP() << "SKIPPED: " << Python()
                  << " has no module safetensors.numpy; install safetensors and numpy, or set LOCKSTEP_PYTHON";
-  const std::string root = testing::TempDir() + "/lockstep-safetensors";
+  const std::string root = ScratchFolder("safetensors");
   std::filesystem::create_directories(root);
   const std::vector<float> bias = {1.5f, -2.0f}, weight = {1, 2, 3, 4, 5, 0.1f};
   const NamedTensor tensors[] = {{"fc.weight", Shape{2, 3}, weight}, {"fc.bias", Shape{2}, bias}};

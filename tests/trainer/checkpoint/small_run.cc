@@ -1,6 +1,9 @@
 #include "tests/trainer/checkpoint/small_run.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <filesystem>
 #include <random>
 #include <set>
 
@@ -75,6 +78,10 @@ std::string SmallRun::Write(FileSystem& files, const std::string& checkpoints, u
                                        "host" + std::to_string(rank), owned[static_cast<size_t>(rank)]);
   CommitManifest(files, folder, manifest);
   return folder;
+}
+
+std::string ScratchFolder(const std::string& name) {
+  return (std::filesystem::temp_directory_path() / ("lockstep-" + name + "-" + std::to_string(getpid()))).string();
 }
 
 std::vector<float> ReadArray(const Reader& reader, int array) {

@@ -28,6 +28,9 @@ struct SmallRun {
                     int64_t grain = 4096) const;
 };
 
+/// A path for a real folder that no other process uses.
+std::string ScratchFolder(const std::string& name);
+
 /// All of `array` as it is in the checkpoint.
 std::vector<float> ReadArray(const Reader& reader, int array);
 

@@ -17,40 +17,50 @@ LOCKSTEP_ISA_CLONES void AddTo(const float* a, const float* b, float* sum, int64
 
 }  // namespace
 
-LaneFold::LaneFold(int lanes, std::span<const LaneRange> nodes, std::span<float* const> pieces, int64_t elements) {
-  CHECK(!nodes.empty() && nodes.size() == pieces.size());
-  first_lane_ = nodes.front().begin;
-  int deepest = 0;
+std::vector<LaneFold::Leaf> LaneFold::Leaves(int lanes, std::span<const LaneRange> nodes) {
+  std::vector<Leaf> leaves;
   for (size_t n = 0; n < nodes.size(); ++n) {
     std::vector<LaneRange> lanes_of_node;
     for (int lane = nodes[n].begin; lane < nodes[n].end; ++lane) lanes_of_node.push_back({lane, lane + 1});
     int depth = 0;
     for (const LaneSumStep& step : LaneSumOrder(lanes, nodes[n], lanes_of_node)) {
       if (step.piece == LaneSumStep::kAdd) {
-        ++leaves_.back().additions;
+        ++leaves.back().additions;
         --depth;
       } else {
-        CHECK(lanes_of_node[static_cast<size_t>(step.piece)].begin == first_lane_ + static_cast<int>(leaves_.size()));
-        leaves_.push_back({depth, 0, pieces[n]});
-        ++depth;
+        CHECK(nodes.front().begin + static_cast<int>(leaves.size()) == lanes_of_node[static_cast<size_t>(step.piece)].begin);
+        leaves.push_back({depth++, 0, n});
       }
     }
   }
+  return leaves;
+}
+
+int LaneFold::StackEntries(int lanes, std::span<const LaneRange> nodes) {
   // A lane's own entry is never stored while additions wait for it.
-  for (const Leaf& leaf : leaves_) deepest = std::max(deepest, leaf.depth - leaf.additions);
-  for (int entry = 0; entry < deepest; ++entry) stack_.emplace_back(static_cast<size_t>(elements) * sizeof(float));
+  int entries = 0;
+  for (const Leaf& leaf : Leaves(lanes, nodes)) entries = std::max(entries, leaf.depth - leaf.additions);
+  return entries;
+}
+
+LaneFold::LaneFold(int lanes, std::span<const LaneRange> nodes, std::span<float* const> pieces, int64_t elements)
+    : leaves_(Leaves(lanes, nodes)), pieces_(pieces.begin(), pieces.end()) {
+  CHECK(!nodes.empty() && nodes.size() == pieces.size());
+  first_lane_ = nodes.front().begin;
+  for (int entry = StackEntries(lanes, nodes); entry > 0; --entry)
+    stack_.emplace_back(static_cast<size_t>(elements) * sizeof(float));
 }
 
 float* LaneFold::Entry(const Leaf& leaf, int depth) const {
-  return depth == 0 ? leaf.piece : reinterpret_cast<float*>(stack_[static_cast<size_t>(depth - 1)].data());
+  return depth == 0 ? pieces_[leaf.node] : reinterpret_cast<float*>(stack_[static_cast<size_t>(depth - 1)].data());
 }
 
 float* LaneFold::DirectTarget(int lane) const {
   const size_t index = static_cast<size_t>(lane - first_lane_);
   const Leaf& leaf = leaves_[index];
   const bool alone = leaf.depth == 0 && leaf.additions == 0 &&
-                     (index + 1 == leaves_.size() || leaves_[index + 1].piece != leaf.piece);
-  return alone ? leaf.piece : nullptr;
+                     (index + 1 == leaves_.size() || leaves_[index + 1].node != leaf.node);
+  return alone ? pieces_[leaf.node] : nullptr;
 }
 
 void LaneFold::Add(int lane, int64_t begin, int64_t end, const float* gradient) {
@@ -72,12 +82,6 @@ void LaneFold::Add(int lane, int64_t begin, int64_t end, const float* gradient) 
       sum = result;
     }
   }
-}
-
-size_t LaneFold::bytes() const {
-  size_t bytes = 0;
-  for (const Buffer& entry : stack_) bytes += entry.size();
-  return bytes;
 }
 
 }  // namespace lockstep::loop

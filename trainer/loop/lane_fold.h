@@ -26,19 +26,21 @@ class LaneFold {
   /// Adds elements [begin, end) of `gradient`, the arena of lane `lane`. Lanes of a node come in ascending order.
   void Add(int lane, int64_t begin, int64_t end, const float* gradient);
 
-  /// Bytes of the stacks.
-  size_t bytes() const;
+  /// Arenas above the pieces that folding `nodes` needs.
+  static int StackEntries(int lanes, std::span<const LaneRange> nodes);
 
  private:
   struct Leaf {
     int depth = 0;      ///< entries below it when it comes
     int additions = 0;  ///< stack entries that it completes
-    float* piece = nullptr;
+    size_t node = 0;    ///< whose sum it is part of
   };
+  static std::vector<Leaf> Leaves(int lanes, std::span<const LaneRange> nodes);
   float* Entry(const Leaf& leaf, int depth) const;
 
   int first_lane_ = 0;
   std::vector<Leaf> leaves_;    ///< by lane - first_lane_
+  std::vector<float*> pieces_;  ///< by node
   std::vector<Buffer> stack_;   ///< entries 1, 2, ... above the piece
 };
 

@@ -19,7 +19,7 @@ LaneRecord ResultsOf(const engine::Program& program) {
 
 }  // namespace
 
-LaneRunner::LaneRunner(const CompiledModel& model, const engine::ParameterLayout& layout, engine::Backend& backend,
+LaneRunner::LaneRunner(const LanePrograms& model, const engine::ParameterLayout& layout, engine::Backend& backend,
                        comm::Exchange& exchange, int executor, LaneRange lanes, int all_lanes)
     : exchange_(exchange),
       executor_(executor),
@@ -38,10 +38,10 @@ LaneRunner::LaneRunner(const CompiledModel& model, const engine::ParameterLayout
   const float* weights = exchange.weights().data();
   train_ = std::make_unique<engine::Program>(
       model.train, layout, backend,
-      engine::Program::Bindings{weights, target_, model.packed_train.get(), arena, workspace});
+      engine::Program::Bindings{weights, target_, model.packed_train, arena, workspace});
   evaluate_ = std::make_unique<engine::Program>(
       model.evaluate, layout, backend,
-      engine::Program::Bindings{weights, nullptr, model.packed_evaluate.get(), arena, workspace});
+      engine::Program::Bindings{weights, nullptr, model.packed_evaluate, arena, workspace});
 }
 
 void LaneRunner::Fill(engine::Program& program, const data::LaneBatch& batch) {
@@ -83,7 +83,5 @@ LaneRecord LaneRunner::Evaluate(const data::LaneBatch& block) {
   evaluate_->Run(nullptr);
   return ResultsOf(*evaluate_);
 }
-
-size_t LaneRunner::bytes() const { return arena_.size() + workspace_.size() + gradients_.size() + fold_.bytes(); }
 
 }  // namespace lockstep::loop

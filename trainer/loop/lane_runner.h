@@ -13,16 +13,17 @@
 
 namespace lockstep::loop {
 
-/// The programs of a rank, compiled: shared by its executors.
-struct CompiledModel {
+/// The programs of a rank: shared by its executors.
+struct LanePrograms {
   std::shared_ptr<const engine::ProgramPlan> train, evaluate;
-  std::unique_ptr<engine::PackedWeights> packed_train, packed_evaluate;
+  const engine::PackedWeights* packed_train = nullptr;
+  const engine::PackedWeights* packed_evaluate = nullptr;
 };
 
 class LaneRunner {
  public:
   /// `lanes`: those of this executor. Called on the executor's thread: kernels are prepared where they run.
-  LaneRunner(const CompiledModel& model, const engine::ParameterLayout& layout, engine::Backend& backend,
+  LaneRunner(const LanePrograms& model, const engine::ParameterLayout& layout, engine::Backend& backend,
              comm::Exchange& exchange, int executor, LaneRange lanes, int all_lanes);
 
   /// Forward and backward of all lanes of this executor. `records` has one entry per lane, filled in.
@@ -31,8 +32,6 @@ class LaneRunner {
 
   /// Forward of one block of an evaluation.
   LaneRecord Evaluate(const data::LaneBatch& block);
-
-  size_t bytes() const;
 
  private:
   void Fill(engine::Program& program, const data::LaneBatch& batch);

@@ -140,7 +140,7 @@ StepResult Stepper::Run(uint64_t step, uint64_t updates, bool want_norm, int sto
   result.record = ExchangeControlRecords(session_.comm(), session_.plan(), mine, records_, step);
   const auto batch = static_cast<double>(job_.train.global_batch());
   result.loss = result.record.loss(0) / batch;
-  if (!session_.model().graph.counters.empty()) result.accuracy = static_cast<double>(result.record.counter(0)) / batch;
+  if (!session_.plans().model.graph.counters.empty()) result.accuracy = static_cast<double>(result.record.counter(0)) / batch;
   const bool finite = std::isfinite(result.loss) && std::isfinite(result.grad_norm);
   // All ranks see the same numbers; rank 0 says so.
   if (!finite && session_.comm().rank() != 0) throw comm::PeerAborted(0, static_cast<int>(ErrorKind::kDiverged));

@@ -29,8 +29,6 @@ class Stepper {
   /// Throws Error(kDiverged) on all ranks where the loss or a gradient is not finite.
   StepResult Run(uint64_t step, uint64_t updates, bool want_norm, int stop_requested, data::Loader& loader);
 
-  size_t bytes() const { return sums_.size(); }
-
  private:
   optim::Optimizer::Slice SliceAt(int bucket, int64_t begin, std::span<const float> gradient);
   void UpdateFromSums(uint64_t step, uint64_t updates, float scale);

@@ -3,17 +3,21 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 #include "base/build_info.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/threads.h"
 #include "data/ledger.h"
 #include "trainer/loop/agreement.h"
 #include "trainer/loop/coordinator.h"
 #include "trainer/loop/early_stopping.h"
 #include "trainer/loop/handshake.h"
+#include "trainer/loop/job_plans.h"
+#include "trainer/loop/lane_plan.h"
 #include "trainer/loop/reporter.h"
 #include "trainer/loop/session.h"
 #include "trainer/loop/stepper.h"
@@ -27,21 +31,9 @@ double SecondsSince(steady_clock::time_point start) {
   return std::chrono::duration<double>(steady_clock::now() - start).count();
 }
 
-optim::RunLength LengthOf(const Job& job) {
-  return {TotalSteps(job.train, job.splits.train->size()),
-          static_cast<double>(job.splits.train->size()) / static_cast<double>(job.train.global_batch())};
-}
-
-/// The optimizer's arrays, and what early stopping keeps.
-std::vector<std::string> StateArrays(const optim::Optimizer& optimizer, const TrainConfig& config) {
-  std::vector<std::string> arrays = optimizer.state_names();
-  if (config.has_early_stopping()) arrays.push_back("best");
-  return arrays;
-}
-
 class Worker {
  public:
-  Worker(const Job& job, const Verdict& verdict);
+  Worker(const Job& job, JobPlans plans, const Verdict& verdict);
   std::string Run();
 
  private:
@@ -85,13 +77,13 @@ class Worker {
   steady_clock::time_point start_;
 };
 
-Worker::Worker(const Job& job, const Verdict& verdict)
+Worker::Worker(const Job& job, JobPlans plans, const Verdict& verdict)
     : job_(job),
       folder_(files_, job.folder),
       verdict_(verdict),
       length_(LengthOf(job)),
-      session_(job, {verdict.executors().begin(), verdict.executors().end()}),
-      optimizer_(job.optimizer, MakeSegments(session_.model(), session_.layout(), job.optimizer), length_,
+      session_(job, std::move(plans), {verdict.executors().begin(), verdict.executors().end()}),
+      optimizer_(job.optimizer, MakeSegments(session_.plans(), job.optimizer), length_,
                  static_cast<int>(job.train.lanes())),
       state_(session_.exchange().slices(), job.comm->rank(), StateArrays(optimizer_, job.train)),
       stepper_(job, session_, optimizer_, state_),
@@ -326,26 +318,25 @@ std::string Worker::Finish() {
 
 }  // namespace
 
-uint64_t TotalSteps(const TrainConfig& config, uint64_t samples) {
-  const uint64_t steps = config.steps() > 0
-                             ? config.steps()
-                             : static_cast<uint64_t>(config.epochs() * static_cast<double>(samples) / static_cast<double>(config.global_batch()));
-  if (steps == 0)
-    throw Error(ErrorKind::kUsage, fmt::format("the run has no steps: {} epochs of {} samples, {} a step", config.epochs(), samples, config.global_batch()),
-                "train", "set train.epochs or train.steps");
-  return steps;
-}
-
 std::string Train(const Job& job) {
-  const Verdict verdict = Handshake(job, FileSystem::Real(), TotalSteps(job.train, job.splits.train->size()));
-  if (!verdict.done_line().empty()) return job.comm->rank() == 0 ? verdict.done_line() : "";
-  Worker worker(job, verdict);
+  comm::Communicator& comm = *job.comm;
+  const Verdict verdict = Handshake(job, FileSystem::Real(), LengthOf(job).total_steps);
+  if (!verdict.done_line().empty()) return comm.rank() == 0 ? verdict.done_line() : "";
+  StartLog(RunFolder(FileSystem::Real(), job.folder).log(comm.rank()), comm.rank() == 0, comm.rank());
+  std::optional<JobPlans> plans;
+  Together(comm, "the compilation of the model", [&] {
+    plans = CompileJob(job);
+    const comm::Topology& topology = comm.topology();
+    CheckMemory(job, *plans, PlanLanes(static_cast<int>(job.train.lanes()), {verdict.executors().begin(), verdict.executors().end()}),
+                topology.nodes[static_cast<size_t>(topology.node())], MemoryLimit());
+  });
+  Worker worker(job, std::move(*plans), verdict);
   return worker.Run();
 }
 
 std::string EvaluateCheckpoint(const Job& job, const std::string& folder) {
   FileSystem& files = FileSystem::Real();
-  Session session(job, std::vector<int>(static_cast<size_t>(job.comm->world_size()), std::max(1, job.executors)));
+  Session session(job, CompileJob(job), std::vector<int>(static_cast<size_t>(job.comm->world_size()), std::max(1, job.executors)));
   const auto reader = checkpoint::OpenPath(files, folder);
   const std::span<float> weights = session.exchange().weights();
   if (reader->manifest().arena_elements() != session.layout().elements())

@@ -1,0 +1,44 @@
+// A job compiled: what follows from recipe and data alone, before ranks and memory come in. `plan` prints it, Session runs it.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "comm/exchange.h"
+#include "comm/slice_map.h"
+#include "trainer/engine/parameter_layout.h"
+#include "trainer/engine/program.h"
+#include "trainer/loop/job.h"
+#include "trainer/optim/optimizer.h"
+
+namespace lockstep::loop {
+
+struct JobPlans {
+  graph::Model model;  ///< of one lane of training
+  engine::ParameterLayout layout;
+  std::vector<comm::ElementRange> buckets;
+  std::shared_ptr<const engine::ProgramPlan> train, evaluate;
+  int64_t evaluation_rows = 1;  ///< samples of one block of an evaluation
+};
+
+JobPlans CompileJob(const Job& job);
+
+/// Names of the parameters that `config` freezes.
+std::set<std::string> FrozenParameters(const graph::Model& model, const optim::OptimizerConfig& config);
+
+/// Optimizer segments of the arena: decay, groups, frozen parameters, statistics.
+std::vector<optim::Segment> MakeSegments(const JobPlans& plans, const optim::OptimizerConfig& config);
+
+/// The arrays of owned state: the optimizer's, then "best" where early stopping keeps the best weights.
+std::vector<std::string> StateArrays(const optim::Optimizer& optimizer, const TrainConfig& config);
+
+/// Steps and steps per epoch of the run.
+optim::RunLength LengthOf(const Job& job);
+
+/// Throws Error(kUsage), with the plan by kind, where the ranks of a host (`plan` and `local_ranks` of it) need more memory than
+/// `limit` bytes.
+void CheckMemory(const Job& job, const JobPlans& plans, const comm::LanePlan& plan, const std::vector<int>& local_ranks, size_t limit);
+
+}  // namespace lockstep::loop

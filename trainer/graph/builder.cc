@@ -177,6 +177,8 @@ ValueId Builder::PadChannels(ValueId x, int stride, int64_t channels) {
   return Append(OpKind::kPadChannels, {x}, PadChannelsAttributes{.stride = stride, .channels = channels}, "")[0];
 }
 
+ValueId Builder::Concat(ValueId a, ValueId b) { return Append(OpKind::kConcat, {a, b}, NoAttributes{}, "")[0]; }
+
 void Builder::SoftmaxCrossEntropy(ValueId logits, float label_smoothing) {
   if (mode_ == Mode::kInfer) return;
   CHECK(graph_.losses.size() < StepBlock::kMaxLosses, "a model has at most {} losses", +StepBlock::kMaxLosses);

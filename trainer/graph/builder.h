@@ -67,6 +67,9 @@ class Builder {
   /// Keeps every `stride`-th row and column and appends zero channels: ResNet's option A shortcut.
   ValueId PadChannels(ValueId x, int stride, int64_t channels);
 
+  /// a [.., p], b [.., q] -> [.., p + q].
+  ValueId Concat(ValueId a, ValueId b);
+
   /// Adds the loss "loss" = sum over rows of cross entropy of logits [batch, classes] with input "label" i32 [batch];
   /// rows of label -1 don't count. Adds the counter "correct".
   void SoftmaxCrossEntropy(ValueId logits, float label_smoothing);

@@ -61,6 +61,7 @@ enum class OpKind : uint8_t {
   kFlatten,            ///< x [n, h, w, c] -> y [n, c * h * w], channels first
   kPadChannels,        ///< x [n, h, w, c] -> y [n, ceil(h / stride), ceil(w / stride), channels]: every stride-th cell,
                        ///< new channels 0
+  kConcat,             ///< a [.., p], b [.., q] -> y [.., p + q]: along the last dimension, a first
   kSoftmaxCrossEntropy,  ///< logits [n, c], label i32 [n] -> sum f64 [], lse [n] (log of the sum of exponentials); rows
                          ///< of label -1 add nothing. The target is 1 - s on the label plus s / c everywhere.
   kMeanSquaredError,     ///< prediction [n, k], target [n, k], mask [n] -> sum f64 [] of mask * mean over k of squares
@@ -79,6 +80,7 @@ enum class OpKind : uint8_t {
   kDropoutGrad,              ///< dy, step_block -> dx
   kFlattenGrad,              ///< dy -> dx
   kPadChannelsGrad,          ///< dy -> dx
+  kSlice,                    ///< x [.., c] -> y [.., end - begin]: elements [begin, end) of the last dimension
   kSoftmaxCrossEntropyGrad,  ///< logits, label, lse, step_block -> dlogits = (softmax - target) * loss_scale[loss];
                              ///< 0 for label -1
   kMeanSquaredErrorGrad,     ///< prediction, target, mask, step_block -> dprediction
@@ -90,7 +92,7 @@ enum class Activation : uint8_t { kNone, kRelu, kGelu, kSilu, kTanh, kSigmoid };
 
 // What an op needs to know beyond its operands' shapes.
 
-struct NoAttributes {};  // kGlobalAveragePool, kFlatten, kCountCorrect
+struct NoAttributes {};  // kGlobalAveragePool, kFlatten, kConcat, kCountCorrect
 
 struct LinearAttributes {  // kLinear and its gradients, and so on: gradient ops carry the forward op's, with kNone
   Activation activation = Activation::kNone;  ///< fused: applied to the result
@@ -108,6 +110,9 @@ struct PadChannelsAttributes {
   int stride = 1;
   int64_t channels = 0;
   Shape result = {};  ///< the gradient op: the shape of x
+};
+struct SliceAttributes {
+  int64_t begin = 0, end = 0;  ///< along the last dimension
 };
 struct NormAttributes {
   float epsilon = 1e-5f;
@@ -128,9 +133,9 @@ struct LossAttributes {
 struct ReshapeAttributes {  // kReshape, and gradients of global pooling and flatten
   Shape shape;              ///< of the result, batch included
 };
-using Attributes =
-    std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
-                 ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes, PadChannelsAttributes>;
+using Attributes = std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
+                                ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes,
+                                PadChannelsAttributes, SliceAttributes>;
 
 struct Op {
   OpKind kind;

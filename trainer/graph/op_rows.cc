@@ -70,6 +70,12 @@ const Shape& InputShape(const GradientContext& context, int index) {
   return InputOf(context.graph(), context.op(), index).shape;
 }
 
+Shape WithLast(const Shape& shape, int64_t last) {
+  std::vector<int64_t> dims(shape.dims().begin(), shape.dims().end());
+  dims.back() = last;
+  return Shape(std::span<const int64_t>(dims));
+}
+
 double FlopsPerElement(const Graph& graph, const Op& op) {
   return op.outputs.empty() || op.outputs[0] == kNoValue ? 0
                                                          : static_cast<double>(graph.value(op.outputs[0]).shape.size());

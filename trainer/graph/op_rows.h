@@ -52,6 +52,9 @@ ValueId GradientBeforeActivation(GradientContext& context, Activation activation
 /// The shape of forward input `index`.
 const Shape& InputShape(const GradientContext& context, int index);
 
+/// `shape` with its last dimension replaced. REQUIRES: it has one.
+Shape WithLast(const Shape& shape, int64_t last);
+
 /// One operation per element of output 0.
 double FlopsPerElement(const Graph& graph, const Op& op);
 /// None: the op moves bytes.

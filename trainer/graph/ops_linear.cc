@@ -4,13 +4,6 @@
 namespace lockstep::graph {
 namespace {
 
-/// `shape` with its last dimension replaced.
-Shape WithLast(const Shape& shape, int64_t last) {
-  std::vector<int64_t> dims(shape.dims().begin(), shape.dims().end());
-  dims.back() = last;
-  return Shape(std::span<const int64_t>(dims));
-}
-
 std::vector<OutputSpec> InferLinear(const Graph& graph, const Op& op) {
   const Value& x = InputOf(graph, op, 0);
   const Value& weight = InputOf(graph, op, 1);

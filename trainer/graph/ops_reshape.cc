@@ -70,6 +70,39 @@ void PadChannelsGradient(GradientContext& context) {
   context.Accumulate(0, context.Emit(OpKind::kPadChannelsGrad, {context.OutputGradient(0)}, attributes, "/grad")[0]);
 }
 
+std::vector<OutputSpec> InferConcat(const Graph& graph, const Op& op) {
+  const Value& a = InputOf(graph, op, 0);
+  const Value& b = InputOf(graph, op, 1);
+  RequireFloat(op, a, "a");
+  RequireDType(op, b, "b", a.dtype);
+  if (a.shape.rank() < 1 || b.shape.rank() < 1 || WithLast(a.shape, 1) != WithLast(b.shape, 1)) {
+    Reject(op, fmt::format("a {} and b {} don't fit together", a.shape.ToString(), b.shape.ToString()),
+           "they may differ in their last dimension alone");
+  }
+  return {{WithLast(a.shape, a.shape.dim(-1) + b.shape.dim(-1)), a.dtype}};
+}
+
+void ConcatGradient(GradientContext& context) {
+  const ValueId dy = context.OutputGradient(0);
+  const int64_t p = InputShape(context, 0).dim(-1), q = InputShape(context, 1).dim(-1);
+  if (context.Wanted(0)) {
+    context.Accumulate(0, context.Emit(OpKind::kSlice, {dy}, SliceAttributes{0, p}, "/a_grad")[0]);
+  }
+  if (context.Wanted(1)) {
+    context.Accumulate(1, context.Emit(OpKind::kSlice, {dy}, SliceAttributes{p, p + q}, "/b_grad")[0]);
+  }
+}
+
+std::vector<OutputSpec> InferSlice(const Graph& graph, const Op& op) {
+  const Value& x = InputOf(graph, op, 0);
+  const auto& [begin, end] = AttributesOf<SliceAttributes>(op);
+  RequireFloat(op, x, "x");
+  if (x.shape.rank() < 1 || begin < 0 || end <= begin || end > x.shape.dim(-1)) {
+    Reject(op, fmt::format("elements [{}, {}) can't be cut from {}", begin, end, x.shape.ToString()));
+  }
+  return {{WithLast(x.shape, end - begin), x.dtype}};
+}
+
 // Reshape is not marked in place: its result shares its input's memory always (passes/memory_plan.cc).
 constexpr OpRow kRows[] = {
     {OpKind::kReshape, "reshape", "x", "y", "y = x's bytes in another shape", InferReshape, ReshapeGradient, -1,
@@ -78,6 +111,8 @@ constexpr OpRow kRows[] = {
      NoFlops},
     {OpKind::kPadChannels, "pad_channels", "x", "y", "y = every stride-th cell of x, with new channels 0",
      InferPadChannels, PadChannelsGradient, -1, NoFlops},
+    {OpKind::kConcat, "concat", "a, b", "y", "y = a and b side by side", InferConcat, ConcatGradient, -1, NoFlops},
+    {OpKind::kSlice, "slice", "x", "y", "y = x's elements from begin to end", InferSlice, nullptr, -1, NoFlops},
     {OpKind::kFlattenGrad, "flatten_grad", "dy", "dx", "dx = dy, channels last", InferFlattenGrad, nullptr, -1,
      NoFlops},
     {OpKind::kPadChannelsGrad, "pad_channels_grad", "dy", "dx", "dx = dy's old channels where a cell was kept, else 0",

@@ -78,4 +78,18 @@ std::vector<OpCase> FlattenGradCases() { return Map(kImages, FlattenGradCase); }
 std::vector<OpCase> PadCases() { return Map(kPads, PadCase); }
 std::vector<OpCase> PadGradCases() { return Map(kPads, PadGradCase); }
 
+std::vector<OpCase> ConcatCases() {
+  return {{"odd", {F({3, 5}), F({3, 2})}, graph::NoAttributes{}},
+          {"batch 1", {F({1, 1}), F({1, 17})}, graph::NoAttributes{}},
+          {"images", {F({2, 3, 4, 16}), F({2, 3, 4, 8})}, graph::NoAttributes{}},
+          {"vectors", {F({7}), F({9})}, graph::NoAttributes{}}};
+}
+
+std::vector<OpCase> SliceCases() {
+  return {{"front", {F({3, 7})}, graph::SliceAttributes{0, 5}},
+          {"back", {F({3, 7})}, graph::SliceAttributes{5, 7}},
+          {"middle", {F({2, 3, 4, 24})}, graph::SliceAttributes{3, 20}},
+          {"all", {F({1, 9})}, graph::SliceAttributes{0, 9}}};
+}
+
 }  // namespace lockstep::conformance

@@ -36,6 +36,8 @@ std::vector<OpCase> FlattenCases();
 std::vector<OpCase> FlattenGradCases();
 std::vector<OpCase> PadCases();
 std::vector<OpCase> PadGradCases();
+std::vector<OpCase> ConcatCases();
+std::vector<OpCase> SliceCases();
 
 // loss_cases.cc
 std::vector<OpCase> CrossEntropyCases();

@@ -137,6 +137,9 @@ const std::vector<ModelCase>& ModelCases() {
       {"residual_sum", OpKind::kAdd,
        [](Builder& b, ValueId x) { return b.Add(x, b.Conv2d(x, "tried", 4, 3, 1, 1, 1, true, {})); }},
       {"sum_with_itself", OpKind::kAdd, [](Builder& b, ValueId x) { return b.Add(x, x); }},
+      {"concat", OpKind::kConcat,
+       [](Builder& b, ValueId x) { return b.Concat(x, b.Conv2d(x, "tried", 3, 3, 1, 1, 1, true, {})); }},
+      {"concat_with_itself", OpKind::kConcat, [](Builder& b, ValueId x) { return b.Concat(x, x); }},
       {"reshape", OpKind::kReshape,
        [](Builder& b, ValueId x) {
          return b.Reshape(x, {4, 144});

@@ -68,7 +68,7 @@ Instance MakeInstance(graph::OpKind kind, const OpCase& op_case) {
   std::vector<Tensor> tensors(op_case.operands.size());
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (!IsRandom(op_case.operands[i].fill)) continue;
-    const RandomStream stream{Hash64(op_case.name), static_cast<uint64_t>(kind), static_cast<uint32_t>(i), 0};
+    const RandomStream stream{Hash64(graph::Name(kind) + op_case.name), 0, static_cast<uint32_t>(i), 0};
     tensors[i] = Random(op_case.operands[i], stream);
   }
   Instance instance;

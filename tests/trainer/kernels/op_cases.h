@@ -10,7 +10,7 @@
 
 namespace lockstep::conformance {
 
-/// How an operand is filled. All random fills are pure functions of the case's name and the operand's place.
+/// How an operand is filled. Random fills are functions of the op's and the case's names and the operand's place.
 enum class Fill {
   kAbsent,
   kNormal,     ///< offset + scale * standard normal

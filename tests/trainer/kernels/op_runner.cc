@@ -12,8 +12,9 @@ namespace lockstep::conformance {
 namespace {
 
 constexpr std::byte kGuard{0xFF};
-/// Results below it may be flushed to zero.
-constexpr double kFloor = 1e-37;
+/// Numbers below 2^-126 may be flushed to zero, also before they are multiplied: by x = -88 in x sigmoid(x), and then
+/// by dy.
+constexpr double kFloor = 1e-35;
 
 size_t BytesOf(const graph::Value& value) { return static_cast<size_t>(value.shape.size() * SizeOf(value.dtype)); }
 

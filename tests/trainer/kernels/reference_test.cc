@@ -65,6 +65,12 @@ TEST(ReferenceTest, FlattenPutsChannelsFirst) {
   EXPECT_THAT(y.data, ElementsAre(1, 2, 3, 10, 20, 30));
 }
 
+TEST(ReferenceTest, ConcatPutsRowsSideBySide) {
+  const Tensor y = Compute(OpKind::kConcat, {T({2, 1}, {1, 2}), T({2, 2}, {10, 11, 20, 21})}, graph::NoAttributes{})[0];
+  EXPECT_THAT(y.data, ElementsAre(1, 10, 11, 2, 20, 21));
+  EXPECT_THAT(Compute(OpKind::kSlice, {y}, graph::SliceAttributes{1, 3})[0].data, ElementsAre(10, 11, 20, 21));
+}
+
 TEST(ReferenceTest, BatchNormGivesTheUnbiasedVarianceBesides) {
   const auto out = Compute(OpKind::kBatchNormTrain, {T({4, 1}, {1, 3, 5, 7}), T({1}, {2}), T({1}, {-0.25})},
                            graph::NormAttributes{0, graph::Activation::kRelu});

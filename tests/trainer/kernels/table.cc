@@ -40,6 +40,8 @@ const std::vector<OpCases>& Table() {
       {OpKind::kFlattenGrad, FlattenGradCases()},
       {OpKind::kPadChannels, PadCases()},
       {OpKind::kPadChannelsGrad, PadGradCases()},
+      {OpKind::kConcat, ConcatCases()},
+      {OpKind::kSlice, SliceCases()},
       {OpKind::kSoftmaxCrossEntropy, CrossEntropyCases()},
       {OpKind::kSoftmaxCrossEntropyGrad, CrossEntropyGradCases()},
       {OpKind::kMeanSquaredError, SquaredErrorCases()},

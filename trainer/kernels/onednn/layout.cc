@@ -91,6 +91,30 @@ std::unique_ptr<Kernel> PreparePadChannelsGrad(const KernelContext& context) {
   });
 }
 
+/// Copies `columns` elements of each row from `from`, whose rows are `from_stride` apart, to `to`.
+void CopyColumns(const float* from, int64_t from_stride, float* to, int64_t to_stride, int64_t rows, int64_t columns) {
+  for (int64_t r = 0; r < rows; ++r) {
+    std::memcpy(to + r * to_stride, from + r * from_stride, static_cast<size_t>(columns) * sizeof(float));
+  }
+}
+
+std::unique_ptr<Kernel> PrepareConcat(const KernelContext& context) {
+  const int64_t p = context.InputShape(0).dim(-1), q = context.InputShape(1).dim(-1);
+  return MakeKernel([=, rows = Rows(context.OutputShape(0)), a = context.Input(0), b = context.Input(1),
+                     y = context.Output(0)] {
+    CopyColumns(a, p, y, p + q, rows, p);
+    CopyColumns(b, q, y + p, p + q, rows, q);
+  });
+}
+
+std::unique_ptr<Kernel> PrepareSlice(const KernelContext& context) {
+  const int64_t from_stride = context.InputShape(0).dim(-1), columns = context.OutputShape(0).dim(-1);
+  const int64_t begin = context.Attributes<graph::SliceAttributes>().begin;
+  return MakeKernel([=, rows = Rows(context.OutputShape(0)), x = context.Input(0), y = context.Output(0)] {
+    CopyColumns(x + begin, from_stride, y, columns, rows, columns);
+  });
+}
+
 }  // namespace
 
 KernelRow LayoutRow(OpKind kind) {
@@ -101,6 +125,10 @@ KernelRow LayoutRow(OpKind kind) {
       return {.prepare = PrepareFlatten};
     case OpKind::kFlattenGrad:
       return {.prepare = PrepareFlattenGrad};
+    case OpKind::kConcat:
+      return {.prepare = PrepareConcat};
+    case OpKind::kSlice:
+      return {.prepare = PrepareSlice};
     case OpKind::kPadChannels:
       return {.prepare = PreparePadChannels};
     case OpKind::kPadChannelsGrad:

@@ -2,17 +2,6 @@
 #include "trainer/kernels/reference/ops.h"
 
 namespace lockstep::reference {
-namespace {
-
-/// `shape` with another last dimension.
-Shape WithLast(const Shape& shape, int64_t last) {
-  std::vector<int64_t> dims(shape.dims().begin(), shape.dims().end());
-  dims.back() = last;
-  return Shape(dims);
-}
-
-}  // namespace
-
 std::vector<Tensor> Linear(const Call& call) {
   const Tensor& x = call.in(0);
   const Tensor& weight = call.in(1);

@@ -46,6 +46,13 @@ struct Call {
 
 using Function = std::vector<Tensor> (*)(const Call&);
 
+/// `shape` with another last dimension.
+inline Shape WithLast(const Shape& shape, int64_t last) {
+  std::vector<int64_t> dims(shape.dims().begin(), shape.dims().end());
+  dims.back() = last;
+  return Shape(dims);
+}
+
 /// A tensor of zeros whose elements are sums of `terms` terms.
 inline Tensor Zeros(const Shape& shape, int64_t terms) {
   const auto size = static_cast<size_t>(shape.size());
@@ -96,6 +103,8 @@ std::vector<Tensor> Flatten(const Call& call);
 std::vector<Tensor> FlattenGrad(const Call& call);
 std::vector<Tensor> PadChannels(const Call& call);
 std::vector<Tensor> PadChannelsGrad(const Call& call);
+std::vector<Tensor> Concat(const Call& call);
+std::vector<Tensor> Slice(const Call& call);
 // loss.cc
 std::vector<Tensor> SoftmaxCrossEntropy(const Call& call);
 std::vector<Tensor> SoftmaxCrossEntropyGrad(const Call& call);

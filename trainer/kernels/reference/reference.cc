@@ -39,6 +39,8 @@ constexpr std::pair<OpKind, Function> kFunctions[] = {
     {OpKind::kFlattenGrad, FlattenGrad},
     {OpKind::kPadChannels, PadChannels},
     {OpKind::kPadChannelsGrad, PadChannelsGrad},
+    {OpKind::kConcat, Concat},
+    {OpKind::kSlice, Slice},
     {OpKind::kSoftmaxCrossEntropy, SoftmaxCrossEntropy},
     {OpKind::kSoftmaxCrossEntropyGrad, SoftmaxCrossEntropyGrad},
     {OpKind::kMeanSquaredError, MeanSquaredError},

@@ -72,4 +72,27 @@ std::vector<Tensor> PadChannelsGrad(const Call& call) {
   return {dx};
 }
 
+std::vector<Tensor> Concat(const Call& call) {
+  const Tensor &a = call.in(0), &b = call.in(1);
+  const int64_t p = a.shape[-1], q = b.shape[-1];
+  Tensor y = Zeros(WithLast(a.shape, p + q), 1);
+  for (size_t i = 0; i < y.data.size(); ++i) {
+    const auto row = static_cast<int64_t>(i) / (p + q), column = static_cast<int64_t>(i) % (p + q);
+    y.data[i] =
+        column < p ? a.data[static_cast<size_t>(row * p + column)] : b.data[static_cast<size_t>(row * q + column - p)];
+  }
+  return {y};
+}
+
+std::vector<Tensor> Slice(const Call& call) {
+  const Tensor& x = call.in(0);
+  const auto& [begin, end] = call.op.as<graph::SliceAttributes>();
+  Tensor y = Zeros(WithLast(x.shape, end - begin), 1);
+  for (size_t i = 0; i < y.data.size(); ++i) {
+    const auto row = static_cast<int64_t>(i) / (end - begin), column = static_cast<int64_t>(i) % (end - begin);
+    y.data[i] = x.data[static_cast<size_t>(row * x.shape[-1] + begin + column)];
+  }
+  return {y};
+}
+
 }  // namespace lockstep::reference

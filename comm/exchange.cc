@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -17,6 +19,10 @@ namespace lockstep::comm {
 namespace {
 
 using PendingList = std::vector<std::unique_ptr<Pending>>;
+
+// Buckets whose sums are between nodes at a time. Their memory is used in turn: it stays in the cache, and is a
+// fraction of an arena.
+constexpr int kWindow = 4;
 
 // Drops what is done from the end of the list on; true when nothing is left.
 bool AllDone(PendingList& list) {
@@ -54,7 +60,6 @@ class Exchange::State {
   // folded.
   struct Outgoing {
     int to, tag;
-    ElementRange range;
     std::optional<SliceSum> fold;
     std::span<float> buffer;
   };
@@ -69,19 +74,28 @@ class Exchange::State {
     std::vector<Outgoing> outgoing;
     std::vector<int> relays;       ///< who takes the new weights of our slice, one rank on each other node
     std::vector<Relayed> relayed;  ///< slices of owners elsewhere whose new weights we take
+    PendingList sums_sent, sums_received, weights_received;  ///< under way
+  };
+  struct Slot {
     Buffer received, folded;
-    PendingList sums_under_way, weights_under_way;  ///< receives
   };
   // A step goes through these in turn; ShareNow is allowed in kIdle alone.
   enum class Phase { kIdle, kBegun, kReduced };
 
+  void AllocateSlots();
+  std::vector<size_t> PiecesIn(LaneRange node) const;
+  bool Relays(int owner, ElementRange range) const;
   void PlanOwned(int bucket);
   void PlanRelayed(int bucket);
   int LocalIndex(int executor) const { return layout_.FirstExecutor(topology_.local_rank()) + executor; }
 
+  Slot& SlotOf(int bucket) { return slots_[static_cast<size_t>(bucket % kWindow)]; }
+  Bucket& BucketAt(int bucket) { return buckets_[static_cast<size_t>(bucket)]; }
+
   bool ReadyOnNode(int bucket);
   bool Advance(const OnSlice& on_slice);
-  void RelaySums(Bucket& bucket);
+  void ReceiveSums(int bucket);
+  void RelaySums(int bucket);
   void ReceiveWeights(int bucket);
   void SendWeights(int bucket);
 
@@ -101,8 +115,9 @@ class Exchange::State {
   ExchangeMemory memory_;
   std::vector<std::vector<float*>> pieces_;    ///< by executor of this rank
   std::vector<std::vector<LaneRange>> nodes_;  ///< by executor of this rank
+  std::array<Slot, kWindow> slots_;
   std::vector<Bucket> buckets_;
-  PendingList sends_;
+  PendingList weights_sent_;
   std::string what_;
 
   Phase phase_ = Phase::kIdle;
@@ -131,6 +146,7 @@ Exchange::State::State(Communicator& comm, const Options& options, const SliceMa
     pieces_[static_cast<size_t>(piece.executor)].push_back(memory_.piece(i));
     nodes_[static_cast<size_t>(piece.executor)].push_back(piece.node);
   }
+  AllocateSlots();
   for (int bucket = 0; bucket < slices_.buckets(); ++bucket) {
     PlanOwned(bucket);
     PlanRelayed(bucket);
@@ -140,8 +156,42 @@ Exchange::State::State(Communicator& comm, const Options& options, const SliceMa
                    layout_.local_executors() + topology_.local_size() > cores.machine);
 }
 
+// The local pieces of which `node`, a node of this node's lanes, is made.
+std::vector<size_t> Exchange::State::PiecesIn(LaneRange node) const {
+  std::vector<size_t> pieces;
+  for (size_t i = 0; i < layout_.local_pieces().size(); ++i) {
+    const LaneRange piece = layout_.local_pieces()[i].node;
+    if (node.begin <= piece.begin && piece.end <= node.end) pieces.push_back(i);
+  }
+  return pieces;
+}
+
+// Whether this rank handles `range`, the slice of an owner elsewhere, for this node.
+bool Exchange::State::Relays(int owner, ElementRange range) const {
+  return range.size() > 0 && topology_.node_of[static_cast<size_t>(owner)] != topology_.node() &&
+         layout_.Relay(topology_.node(), owner) == topology_.rank;
+}
+
+void Exchange::State::AllocateSlots() {
+  size_t incoming = 0, folds = 0, receive_bytes = 0, fold_bytes = 0;
+  for (int node = 0; node < static_cast<int>(topology_.nodes.size()); ++node) {
+    if (node != topology_.node()) incoming += layout_.node_pieces(node).size();
+  }
+  for (LaneRange node : layout_.node_pieces(topology_.node())) folds += PiecesIn(node).size() > 1;
+  for (int bucket = 0; bucket < slices_.buckets(); ++bucket) {
+    receive_bytes = std::max(receive_bytes, incoming * Bytes(slices_.slice(bucket, topology_.rank)));
+    size_t relayed = 0;
+    for (int owner = 0; owner < topology_.world_size; ++owner) {
+      const ElementRange range = slices_.slice(bucket, owner);
+      if (Relays(owner, range)) relayed += folds * Bytes(range);
+    }
+    fold_bytes = std::max(fold_bytes, relayed);
+  }
+  for (Slot& slot : slots_) slot = {Buffer(receive_bytes), Buffer(fold_bytes)};
+}
+
 void Exchange::State::PlanOwned(int index) {
-  Bucket& bucket = buckets_[static_cast<size_t>(index)];
+  Bucket& bucket = BucketAt(index);
   bucket.slice = slices_.slice(index, topology_.rank);
   if (bucket.slice.size() == 0) return;
   std::vector<LaneRange> nodes;
@@ -150,58 +200,46 @@ void Exchange::State::PlanOwned(int index) {
     nodes.push_back(layout_.local_pieces()[i].node);
     addresses.push_back(memory_.piece(i) + bucket.slice.begin);
   }
+  float* next = SlotOf(index).received.As<float>().data();
   for (int node = 0; node < static_cast<int>(topology_.nodes.size()); ++node) {
     if (node == topology_.node()) continue;
     const int relay = layout_.Relay(node, topology_.rank);
     bucket.relays.push_back(relay);
     for (size_t i = 0; i < layout_.node_pieces(node).size(); ++i) {
       nodes.push_back(layout_.node_pieces(node)[i]);
-      bucket.incoming.push_back({relay, layout_.SumTag(index, i), {}});
+      addresses.push_back(next);
+      bucket.incoming.push_back({relay, layout_.SumTag(index, i), {next, static_cast<size_t>(bucket.slice.size())}});
+      next += Bytes(bucket.slice) / sizeof(float);
     }
-  }
-  bucket.received = Buffer(bucket.incoming.size() * Bytes(bucket.slice));
-  float* next = bucket.received.As<float>().data();
-  for (Incoming& incoming : bucket.incoming) {
-    incoming.buffer = {next, static_cast<size_t>(bucket.slice.size())};
-    addresses.push_back(next);
-    next += Bytes(bucket.slice) / sizeof(float);
   }
   bucket.sum.emplace(addresses, LaneSumOrder(lanes_, {0, lanes_}, nodes));
 }
 
 void Exchange::State::PlanRelayed(int index) {
-  Bucket& bucket = buckets_[static_cast<size_t>(index)];
+  Bucket& bucket = BucketAt(index);
   const std::vector<LaneRange>& node_pieces = layout_.node_pieces(topology_.node());
-  size_t folded_bytes = 0;
+  float* next = SlotOf(index).folded.As<float>().data();
   for (int owner = 0; owner < topology_.world_size; ++owner) {
     const ElementRange range = slices_.slice(index, owner);
-    if (topology_.node_of[static_cast<size_t>(owner)] == topology_.node() || range.size() == 0) continue;
-    if (layout_.Relay(topology_.node(), owner) != topology_.rank) continue;
+    if (!Relays(owner, range)) continue;
     bucket.relayed.push_back({owner, range});
+    const size_t size = static_cast<size_t>(range.size());
     for (size_t i = 0; i < node_pieces.size(); ++i) {
-      Outgoing out = {owner, layout_.SumTag(index, i), range, std::nullopt, {}};
+      Outgoing out = {owner, layout_.SumTag(index, i), std::nullopt, {}};
       std::vector<LaneRange> nodes;
       std::vector<const float*> addresses;
-      for (size_t j = 0; j < layout_.local_pieces().size(); ++j) {
-        const LaneRange node = layout_.local_pieces()[j].node;
-        if (node.begin < node_pieces[i].begin || node.end > node_pieces[i].end) continue;
-        nodes.push_back(node);
-        addresses.push_back(memory_.piece(j) + range.begin);
-        out.buffer = {memory_.piece(j) + range.begin, static_cast<size_t>(range.size())};
+      for (size_t piece : PiecesIn(node_pieces[i])) {
+        nodes.push_back(layout_.local_pieces()[piece].node);
+        addresses.push_back(memory_.piece(piece) + range.begin);
+        out.buffer = {memory_.piece(piece) + range.begin, size};
       }
       if (nodes.size() > 1) {
         out.fold.emplace(addresses, LaneSumOrder(lanes_, node_pieces[i], nodes));
-        folded_bytes += Bytes(range);
+        out.buffer = {next, size};
+        next += Bytes(range) / sizeof(float);
       }
       bucket.outgoing.push_back(std::move(out));
     }
-  }
-  bucket.folded = Buffer(folded_bytes);
-  float* next = bucket.folded.As<float>().data();
-  for (Outgoing& out : bucket.outgoing) {
-    if (!out.fold) continue;
-    out.buffer = {next, static_cast<size_t>(out.range.size())};
-    next += Bytes(out.range) / sizeof(float);
   }
 }
 
@@ -211,11 +249,7 @@ void Exchange::State::Begin(int64_t step) {
   step_ = step;
   ++number_;
   relayed_ = reduced_ = ready_executors_ = 0;
-  for (Bucket& bucket : buckets_) {
-    for (const Incoming& in : bucket.incoming) {
-      bucket.sums_under_way.push_back(comm_.Receive(std::as_writable_bytes(in.buffer), in.from, in.tag));
-    }
-  }
+  for (int bucket = 0; bucket < std::min(kWindow, slices_.buckets()); ++bucket) ReceiveSums(bucket);
 }
 
 void Exchange::State::PieceReady(int executor, int bucket) {
@@ -244,49 +278,59 @@ bool Exchange::State::ReadyOnNode(int bucket) {
 // wait for it.
 bool Exchange::State::Advance(const OnSlice& on_slice) {
   bool moved = false;
-  if (relayed_ < slices_.buckets() && ReadyOnNode(relayed_)) {
-    RelaySums(buckets_[static_cast<size_t>(relayed_)]);
+  const bool slot_is_free = relayed_ < kWindow || AllDone(BucketAt(relayed_ - kWindow).sums_sent);
+  if (relayed_ < slices_.buckets() && slot_is_free && ReadyOnNode(relayed_)) {
+    RelaySums(relayed_);
     if (share_at_once_) ReceiveWeights(relayed_);
     ++relayed_;
     ready_executors_ = 0;
     moved = true;
   }
-  if (reduced_ < relayed_) {
-    Bucket& bucket = buckets_[static_cast<size_t>(reduced_)];
-    if (AllDone(bucket.sums_under_way)) {
-      if (bucket.sum) on_slice(reduced_, bucket.slice, *bucket.sum);
-      if (share_at_once_) SendWeights(reduced_);
-      ++reduced_;
-      moved = true;
-    }
+  if (reduced_ < relayed_ && AllDone(BucketAt(reduced_).sums_received)) {
+    const Bucket& bucket = BucketAt(reduced_);
+    if (bucket.sum) on_slice(reduced_, bucket.slice, *bucket.sum);
+    if (share_at_once_) SendWeights(reduced_);
+    if (reduced_ + kWindow < slices_.buckets()) ReceiveSums(reduced_ + kWindow);
+    ++reduced_;
+    moved = true;
   }
   return moved;
 }
 
-void Exchange::State::RelaySums(Bucket& bucket) {
+// REQUIRES: the bucket kWindow before has been reduced.
+void Exchange::State::ReceiveSums(int index) {
+  Bucket& bucket = BucketAt(index);
+  for (const Incoming& in : bucket.incoming) {
+    bucket.sums_received.push_back(comm_.Receive(std::as_writable_bytes(in.buffer), in.from, in.tag));
+  }
+}
+
+// REQUIRES: the bucket is ready on this node, and the sends of the bucket kWindow before are done.
+void Exchange::State::RelaySums(int index) {
+  Bucket& bucket = BucketAt(index);
   for (const Outgoing& out : bucket.outgoing) {
     if (out.fold) out.fold->Evaluate(0, out.buffer);
-    sends_.push_back(comm_.Send(std::as_bytes(out.buffer), out.to, out.tag));
+    bucket.sums_sent.push_back(comm_.Send(std::as_bytes(out.buffer), out.to, out.tag));
   }
 }
 
 // REQUIRES: no executor of this node reads the bucket's weights any more.
 void Exchange::State::ReceiveWeights(int index) {
-  Bucket& bucket = buckets_[static_cast<size_t>(index)];
+  Bucket& bucket = BucketAt(index);
   for (const Relayed& relayed : bucket.relayed) {
     const auto slice =
         weights().subspan(static_cast<size_t>(relayed.range.begin), static_cast<size_t>(relayed.range.size()));
-    bucket.weights_under_way.push_back(
+    bucket.weights_received.push_back(
         comm_.Receive(std::as_writable_bytes(slice), relayed.owner, layout_.WeightsTag(index)));
   }
 }
 
 void Exchange::State::SendWeights(int index) {
-  const Bucket& bucket = buckets_[static_cast<size_t>(index)];
+  const Bucket& bucket = BucketAt(index);
   const auto slice =
       weights().subspan(static_cast<size_t>(bucket.slice.begin), static_cast<size_t>(bucket.slice.size()));
   for (int relay : bucket.relays) {
-    sends_.push_back(comm_.Send(std::as_bytes(slice), relay, layout_.WeightsTag(index)));
+    weights_sent_.push_back(comm_.Send(std::as_bytes(slice), relay, layout_.WeightsTag(index)));
   }
 }
 
@@ -296,13 +340,16 @@ void Exchange::State::Share() {
     ReceiveWeights(bucket);
     SendWeights(bucket);
   }
-  for (int bucket = 0; bucket < slices_.buckets(); ++bucket) {
-    PendingList& receives = buckets_[static_cast<size_t>(bucket)].weights_under_way;
-    if (receives.empty()) continue;
-    WaitUntil([&] { return AllDone(receives); }, "the new weights of bucket {} of step {}", bucket, step_);
-  }
   // A send reads a piece or a slice where it lies: only when it is done may they be written again.
-  if (!sends_.empty()) WaitUntil([&] { return AllDone(sends_); }, "the sends of step {} to other nodes", step_);
+  for (int index = 0; index < slices_.buckets(); ++index) {
+    Bucket& bucket = BucketAt(index);
+    if (bucket.sums_sent.empty() && bucket.weights_received.empty()) continue;
+    WaitUntil([&] { return AllDone(bucket.sums_sent) && AllDone(bucket.weights_received); },
+              "the new weights of bucket {} of step {}", index, step_);
+  }
+  if (!weights_sent_.empty()) {
+    WaitUntil([&] { return AllDone(weights_sent_); }, "other nodes to take the new weights of step {}", step_);
+  }
   memory_.RaiseFinished(topology_.local_rank(), number_);
   for (int local_rank = 0; local_rank < topology_.local_size(); ++local_rank) {
     WaitUntil([&] { return memory_.Finished(local_rank, number_); }, "rank {} to finish the exchange of step {}",
@@ -320,7 +367,7 @@ void Exchange::State::ShareNow() {
     SendWeights(bucket);
   }
   for (Bucket& bucket : buckets_) {
-    WaitUntil([&] { return AllDone(bucket.weights_under_way) && AllDone(sends_); }, "{}", what);
+    WaitUntil([&] { return AllDone(bucket.weights_received) && AllDone(weights_sent_); }, "{}", what);
   }
   comm_.Wait(*comm_.Barrier(), what);
 }

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/threads.h"
 #include "comm/mpi/shared_segment.h"
 
@@ -60,6 +61,16 @@ class MpiPending : public Pending {
 struct AbortMessage {
   int rank;
   int exit_code;
+};
+
+// The memory of a rank that shares its node with no other: huge pages, which /dev/shm rarely has.
+class PrivateMemory : public SharedMemory {
+ public:
+  explicit PrivateMemory(size_t bytes) : buffer_(bytes) {}
+  std::span<std::byte> data() const override { return buffer_.As<std::byte>(); }
+
+ private:
+  Buffer buffer_;
 };
 
 // Where a rank is, as all ranks learn it at start.
@@ -243,6 +254,11 @@ std::vector<std::unique_ptr<SharedMemory>> MpiCommunicator::ShareWithinNode(size
     char name[108] = "";
   };
   const size_t local_size = static_cast<size_t>(topology_.local_size());
+  if (local_size == 1) {
+    std::vector<std::unique_ptr<SharedMemory>> alone;
+    alone.push_back(std::make_unique<PrivateMemory>(bytes));
+    return alone;
+  }
   const char* what = "the shared memory of this node's ranks";
   std::unique_ptr<SharedSegment> own;
   std::optional<Error> error;
@@ -277,7 +293,7 @@ std::vector<std::unique_ptr<SharedMemory>> MpiCommunicator::ShareWithinNode(size
   if (own) own->Unlink();
   segments[static_cast<size_t>(topology_.local_rank())] = std::move(own);
   for (auto& segment : segments) {
-    if (!segment) segment = SharedSegment::Empty();
+    if (!segment) segment = std::make_unique<PrivateMemory>(0);
   }
   return segments;
 }

@@ -87,10 +87,6 @@ std::unique_ptr<SharedSegment> SharedSegment::Open(const std::string& name, size
   return segment;
 }
 
-std::unique_ptr<SharedSegment> SharedSegment::Empty() {
-  return std::unique_ptr<SharedSegment>(new SharedSegment("", false));
-}
-
 void SharedSegment::Map(int file, size_t bytes) {
   void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   if (mapped == MAP_FAILED) ThrowNoRoom(bytes, errno);

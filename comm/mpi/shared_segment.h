@@ -17,8 +17,6 @@ class SharedSegment : public SharedMemory {
   static std::unique_ptr<SharedSegment> Create(size_t bytes);
   /// Maps another process's segment of that name and size.
   static std::unique_ptr<SharedSegment> Open(const std::string& name, size_t bytes);
-  /// One of no bytes.
-  static std::unique_ptr<SharedSegment> Empty();
   ~SharedSegment() override;
 
   std::span<std::byte> data() const override { return data_; }

@@ -15,7 +15,7 @@ namespace lockstep::comm {
 struct Scenario {
   int lanes = 8;
   std::vector<int> executors = {1};  ///< of each rank
-  int64_t elements = 5 * kChunkElements + 123;
+  int64_t elements = 11 * kChunkElements + 123;
   int64_t bucket = 2 * kChunkElements;
   int steps = 3;
   bool share_at_once = true;

@@ -136,13 +136,16 @@ TEST(Shard, HasTheBytesOfTheFormatDocument) {
   EXPECT_EQ(integer(4120, 8), 8u);
   EXPECT_EQ(integer(4128, 8), 3u);
   EXPECT_EQ(integer(4136, 8), Hash64(bytes.substr(4096, 12)));
+  EXPECT_EQ(HashText(integer(4136, 8)), "a26289f6e5f709a4");
   EXPECT_EQ(integer(4144, 8), 1u);  // chunk 1
   EXPECT_EQ(integer(4152, 8), 8u);
   EXPECT_EQ(integer(4160, 8), 1u);
   EXPECT_EQ(integer(4168, 8), Hash64(bytes.substr(4108, 4)));
+  EXPECT_EQ(HashText(integer(4168, 8)), "48b2c92616fc193d");
   EXPECT_EQ(integer(4176, 8), 2u);     // chunks
   EXPECT_EQ(integer(4184, 8), 4112u);  // where the index begins
   EXPECT_EQ(integer(4192, 8), Hash64(bytes.substr(0, 4096) + bytes.substr(4112, 80)));
+  EXPECT_EQ(HashText(integer(4192, 8)), "86ba0db20bd15aab");
   EXPECT_EQ(bytes.substr(4200), "LKSTTAIL");
 }
 

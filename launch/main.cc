@@ -4,8 +4,15 @@
 #include <string>
 
 #include "base/build_info.h"
+#include "launch/diff_command.h"
+#include "launch/doctor_command.h"
 #include "launch/errors.h"
+#include "launch/export_command.h"
+#include "launch/help_command.h"
+#include "launch/inspect_command.h"
+#include "launch/plan_command.h"
 #include "launch/train_command.h"
+#include "launch/verify_command.h"
 
 int main(int argc, char** argv) {
   using namespace lockstep;
@@ -16,16 +23,25 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   launch::AddTrainCommand(app, &exit_code);
   launch::AddEvalCommand(app, &exit_code);
+  launch::AddPlanCommand(app, &exit_code);
+  launch::AddInspectCommand(app, &exit_code);
+  launch::AddVerifyCommand(app, &exit_code);
+  launch::AddDiffCommand(app, &exit_code);
+  launch::AddExportCommand(app, &exit_code);
+  launch::AddDoctorCommand(app, &exit_code);
+  launch::AddHelpCommand(app, &exit_code);
   CLI::App* version = app.add_subcommand("version", "Print the version and the hash of sources, compiler and flags");
   version->callback([] {
     std::printf("lockstep %s\nbuild %s\n%s\n", std::string(Version()).c_str(), std::string(BuildHash()).c_str(),
                 std::string(BuildDescription()).c_str());
   });
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? 0 : static_cast<int>(ErrorKind::kUsage);
-  }
-  return exit_code;
+  const int failed = launch::RunAlone([&] {
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::kUsage);
+    }
+    return 0;
+  });
+  return failed != 0 ? failed : exit_code;
 }

@@ -1,0 +1,10 @@
+// lockstep doctor: what this machine has, and what to do about it. Runs without MPI.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace lockstep::launch {
+
+void AddDoctorCommand(CLI::App& app, int* exit_code);
+
+}  // namespace lockstep::launch

@@ -1,0 +1,10 @@
+// lockstep help [recipe [MESSAGE]]: the recipe's fields with their comments, from the schema that is compiled in.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace lockstep::launch {
+
+void AddHelpCommand(CLI::App& app, int* exit_code);
+
+}  // namespace lockstep::launch

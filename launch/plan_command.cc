@@ -1,0 +1,122 @@
+#include "launch/plan_command.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "comm/local/local_communicator.h"
+#include "launch/job_setup.h"
+#include "launch/recipe.h"
+#include "trainer/loop/job_plans.h"
+#include "trainer/loop/lane_plan.h"
+#include "trainer/loop/memory_estimate.h"
+
+namespace lockstep::launch {
+namespace {
+
+struct PlanOptions {
+  std::string recipe;
+  std::vector<std::string> settings;
+  int ranks = 1;
+  int executors = 1;
+};
+
+std::string Bytes(int64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  if (bytes >= int64_t{1} << 30) return fmt::format("{:.2f} GiB", value / (1 << 30));
+  if (bytes >= int64_t{1} << 20) return fmt::format("{:.1f} MiB", value / (1 << 20));
+  return fmt::format("{:.1f} KiB", value / (1 << 10));
+}
+
+void PrintParameters(const loop::JobPlans& plans, const loop::Job& job) {
+  const std::set<std::string> frozen = loop::FrozenParameters(plans.model, job.optimizer);
+  std::printf("parameters\n");
+  for (auto entry = plans.layout.entries().rbegin(); entry != plans.layout.entries().rend(); ++entry)
+    if (!entry->statistic)
+      std::printf("  %-36s %-20s %lld%s\n", entry->name.c_str(), entry->shape.ToString().c_str(), static_cast<long long>(entry->size()),
+                  frozen.count(entry->name) ? "  frozen" : "");
+  std::printf("  %-36s %-20s %lld\n", "all", "", static_cast<long long>(plans.layout.parameter_count()));
+}
+
+void PrintActivations(const graph::Graph& graph) {
+  std::printf("layers (one lane)\n");
+  for (const graph::Op& op : graph.ops)
+    if (op.outputs.front() != graph::kNoValue)
+      std::printf("  %-36s %-20s %s\n", op.name.c_str(), graph.value(op.outputs.front()).shape.ToString().c_str(), graph::Name(op.kind));
+}
+
+void PrintRanks(const loop::Job& job, const comm::LanePlan& plan) {
+  std::printf("ranks (%u lanes of %llu samples)\n", job.train.lanes(),
+              static_cast<unsigned long long>(job.train.global_batch() / job.train.lanes()));
+  for (size_t rank = 0; rank < plan.size(); ++rank) {
+    std::string text;
+    for (const LaneRange& run : plan[rank]) text += fmt::format(" {}-{}", run.begin, run.end - 1);
+    std::printf("  rank %zu: %d lanes; by executor:%s\n", rank, plan[rank].back().end - plan[rank].front().begin, text.c_str());
+  }
+}
+
+void PrintMemory(const loop::Job& job, const loop::JobPlans& plans, const comm::LanePlan& plan) {
+  const optim::Optimizer optimizer(job.optimizer, loop::MakeSegments(plans, job.optimizer), loop::LengthOf(job),
+                                   static_cast<int>(job.train.lanes()));
+  const int arrays = static_cast<int>(loop::StateArrays(optimizer, job.train).size()) + (optimizer.clips() ? 1 : 0);
+  loop::MemoryEstimate rank = loop::EstimateMemory(plans.layout, *plans.train, *plans.evaluate, static_cast<int>(job.train.lanes()), plan, 0, arrays);
+  for (const auto& split : {job.splits.train, job.splits.validation, job.splits.test})
+    if (split) rank.data += loop::BytesOf(*split);
+  std::printf("memory of rank 0\n");
+  std::printf("  gradients       %s\n  optimizer       %s\n  activations     %s\n  packed weights  %s\n  data            %s\n",
+              Bytes(rank.gradients).c_str(), Bytes(rank.optimizer).c_str(), Bytes(rank.activations).c_str(), Bytes(rank.packed).c_str(),
+              Bytes(rank.data).c_str());
+  std::printf("  weights         %s, shared by the ranks of a host\n", Bytes(rank.weights).c_str());
+  std::printf("  all             %s of %s\n", Bytes(rank.rank() + rank.weights).c_str(), Bytes(static_cast<int64_t>(MemoryLimit())).c_str());
+}
+
+int Plan(const PlanOptions& options) {
+  Recipe recipe = ReadRecipe(options.recipe, options.settings);
+  ResolveRecipe(recipe);
+  if (options.ranks > static_cast<int>(recipe.train().lanes()))
+    throw Error(ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", options.ranks, recipe.train().lanes()), "-n",
+                fmt::format("plan at most {} ranks, or raise train.lanes", recipe.train().lanes()));
+  const auto world = comm::MakeLocalWorld({});
+  const loop::Job job = MakeJob(recipe, *world.front());
+  const loop::JobPlans plans = loop::CompileJob(job);
+  std::vector<int> executors;
+  for (const LaneRange& run : DealLanes(static_cast<int>(recipe.train().lanes()), options.ranks))
+    executors.push_back(std::min(options.executors, run.size()));
+  const comm::LanePlan plan = loop::PlanLanes(static_cast<int>(recipe.train().lanes()), executors);
+  const optim::RunLength length = loop::LengthOf(job);
+
+  std::printf("run %s\n", recipe.name().c_str());
+  PrintActivations(plans.model.graph);
+  PrintParameters(plans, job);
+  const double rows = static_cast<double>(recipe.train().global_batch()) / recipe.train().lanes();
+  std::printf("work\n  %.3g FLOP a sample (forward and backward)\n", plans.train->flops / rows);
+  std::printf("  %llu steps of %llu samples; %.2f steps an epoch of %llu samples, %.2f epochs\n", static_cast<unsigned long long>(length.total_steps),
+              static_cast<unsigned long long>(recipe.train().global_batch()), length.steps_per_epoch,
+              static_cast<unsigned long long>(job.splits.train->size()), static_cast<double>(length.total_steps) / length.steps_per_epoch);
+  for (const auto& [name, split] : {std::pair{"validation", job.splits.validation}, {"test", job.splits.test}})
+    if (split)
+      std::printf("  %s: %llu samples in blocks of %lld\n", name, static_cast<unsigned long long>(split->size()), static_cast<long long>(plans.evaluation_rows));
+  PrintRanks(job, plan);
+  PrintMemory(job, plans, plan);
+  return 0;
+}
+
+}  // namespace
+
+void AddPlanCommand(CLI::App& app, int* exit_code) {
+  auto options = std::make_shared<PlanOptions>();
+  CLI::App* command = app.add_subcommand("plan", "Check a recipe and print shapes, parameters, work, lanes and memory; without MPI");
+  command->add_option("RECIPE", options->recipe, "The recipe")->required();
+  command->add_option("-n", options->ranks, "Ranks (default: 1)")->check(CLI::PositiveNumber);
+  command->add_option("--executors", options->executors, "Executors on each rank (default: 1)")->check(CLI::PositiveNumber);
+  command->add_option("--set", options->settings, "PATH=VALUE: sets a field of the recipe")->allow_extra_args(false);
+  command->footer("Example:\n  lockstep plan examples/mnist.textproto -n 4");
+  command->callback([options, exit_code] { *exit_code = Plan(*options); });
+}
+
+}  // namespace lockstep::launch

@@ -1,0 +1,10 @@
+// lockstep plan: checks a recipe without MPI and prints what it will do.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace lockstep::launch {
+
+void AddPlanCommand(CLI::App& app, int* exit_code);
+
+}  // namespace lockstep::launch

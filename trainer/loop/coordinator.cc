@@ -17,18 +17,19 @@ std::string RankName(const std::vector<Hello>& hellos, size_t rank) {
   return fmt::format("rank {} on {}", rank, hellos[rank].host());
 }
 
-/// "cpu model (AMD EPYC on h1, Intel Xeon on h2)".
-std::string DescribeNumerics(const Hello& a, const Hello& b) {
+using Numerics = std::map<std::string, std::string>;
+
+Numerics NumericsOf(const Hello& hello) { return {hello.numerics().begin(), hello.numerics().end()}; }
+
+/// "cpu (AMD EPYC on h1, Intel Xeon on h2)"; empty where the two agree.
+std::string DescribeNumerics(const Numerics& a, const std::string& where_a, const Numerics& b, const std::string& where_b) {
   std::string text;
-  std::set<std::string> names;
-  for (const auto& [name, value] : a.numerics()) names.insert(name);
-  for (const auto& [name, value] : b.numerics()) names.insert(name);
-  for (const std::string& name : names) {
-    const auto in_a = a.numerics().find(name), in_b = b.numerics().find(name);
-    const std::string value_a = in_a == a.numerics().end() ? "unset" : in_a->second;
-    const std::string value_b = in_b == b.numerics().end() ? "unset" : in_b->second;
+  Numerics both = a;
+  both.insert(b.begin(), b.end());
+  for (const auto& [name, value] : both) {
+    const std::string value_a = a.count(name) ? a.at(name) : "unset", value_b = b.count(name) ? b.at(name) : "unset";
     if (value_a != value_b)
-      text += fmt::format("{}{} ({} on {}, {} on {})", text.empty() ? "" : ", ", name, value_a, a.host(), value_b, b.host());
+      text += fmt::format("{}{} ({} {}, {} {})", text.empty() ? "" : ", ", name, value_a, where_a, value_b, where_b);
   }
   return text;
 }
@@ -82,7 +83,7 @@ void Coordinator::CompareRanks(const std::vector<Hello>& hellos) const {
                                 HashText(fingerprint)),
                     RankName(hellos, r), "copy the same data files to every host");
     }
-    const std::string numerics = DescribeNumerics(first, other);
+    const std::string numerics = DescribeNumerics(NumericsOf(first), "on " + first.host(), NumericsOf(other), "on " + other.host());
     if (numerics.empty()) continue;
     const std::string text = fmt::format("its numerics differ from rank 0's in {}", numerics);
     if (job_.train.on_other_hardware() == OnOtherHardware::WARN)
@@ -120,12 +121,31 @@ void Coordinator::OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos)
       return;
     }
   }
+  if (newest) CompareWithLastAttempt(hellos.front(), newest->manifest().build_hash());
   folder_.RemoveDone();
   WriteFileAtomically(files_, folder_.recipe(), job_.recipe.resolved);
   folder_.DiscardMetricsAfter(verdict.resume_step());
-  verdict.set_attempt(folder_.BeginAttempt(hellos.front().host(), static_cast<int>(hellos.size()), verdict.resume_step()));
+  verdict.set_attempt(folder_.BeginAttempt({0, hellos.front().host(), static_cast<int>(hellos.size()), verdict.resume_step(),
+                                            hellos.front().build_hash(), NumericsOf(hellos.front())}));
   verdict.set_witness(fmt::format(".witness-{}", verdict.attempt()));
   WriteFileAtomically(files_, job_.folder + "/" + verdict.witness(), hellos.front().host() + "\n");
+}
+
+void Coordinator::CompareWithLastAttempt(const Hello& now, const std::string& build_hash) {
+  if (build_hash != now.build_hash()) {
+    if (!job_.accept_build)
+      throw Error(ErrorKind::kUsage, fmt::format("this run was trained by another build of lockstep ({}; this one is {})", build_hash, now.build_hash()),
+                  job_.folder, "continue with --accept-build (recorded; the bits may differ from here on), or start anew with --fresh");
+    LogWarning("continuing with another build of lockstep ({} instead of {}); the bits may differ from here on", now.build_hash(), build_hash);
+  }
+  const std::optional<RunFolder::Attempt> last = folder_.LastAttempt();
+  if (!last) return;
+  const std::string numerics = DescribeNumerics(last->numerics, "before", NumericsOf(now), "on " + now.host());
+  if (numerics.empty()) return;
+  if (job_.train.on_other_hardware() == OnOtherHardware::STOP)
+    throw Error(ErrorKind::kUsage, fmt::format("the run began on other hardware: it differs in {}", numerics), job_.folder,
+                "go on where it began, or set train.on_other_hardware: WARN and give up equal bits");
+  LogWarning("the run began on other hardware: it differs in {}; the bits may differ from here on", numerics);
 }
 
 void Coordinator::Report(const std::vector<Hello>& hellos, const Verdict& verdict) const {

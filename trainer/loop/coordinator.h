@@ -31,6 +31,7 @@ class Coordinator {
  private:
   void CompareRanks(const std::vector<Hello>& hellos) const;
   void OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos);
+  void CompareWithLastAttempt(const Hello& now, const std::string& build_hash);
   void Report(const std::vector<Hello>& hellos, const Verdict& verdict) const;
 
   const Job& job_;

@@ -30,19 +30,30 @@ std::string RunFolder::MoveAside() {
   return to;
 }
 
-uint32_t RunFolder::BeginAttempt(const std::string& host, int world_size, uint64_t from_step) {
+std::optional<RunFolder::Attempt> RunFolder::LastAttempt() {
   const std::string path = path_ + "/attempts.jsonl";
-  std::string text = files_.Exists(path) ? ReadWholeFile(files_, path) : "";
-  uint32_t attempt = 1;
-  std::istringstream lines(text);
+  if (!files_.Exists(path)) return std::nullopt;
+  std::optional<Attempt> last;
+  std::istringstream lines(ReadWholeFile(files_, path));
   for (std::string line; std::getline(lines, line);) {
     const json row = json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (row.is_object()) attempt = std::max(attempt, row.value("attempt", 0u) + 1);
+    if (!row.is_object()) continue;
+    last = Attempt{row.value("attempt", 0u),      row.value("host", ""),       row.value("ranks", 0),
+                   row.value("from_step", uint64_t{0}), row.value("build_hash", ""), row.value("numerics", std::map<std::string, std::string>())};
   }
-  const json row = {{"attempt", attempt}, {"host", host},       {"ranks", world_size},
-                    {"from_step", from_step}, {"time", std::time(nullptr)}};
-  WriteFileAtomically(files_, path, text + row.dump() + "\n");
-  return attempt;
+  return last;
+}
+
+uint32_t RunFolder::BeginAttempt(Attempt attempt) {
+  const std::string path = path_ + "/attempts.jsonl";
+  const std::optional<Attempt> last = LastAttempt();
+  attempt.number = last ? last->number + 1 : 1;
+  const json row = {{"attempt", attempt.number},       {"host", attempt.host},             {"ranks", attempt.ranks},
+                    {"from_step", attempt.from_step}, {"build_hash", attempt.build_hash}, {"numerics", attempt.numerics},
+                    {"time", std::time(nullptr)}};
+  const std::string before = files_.Exists(path) ? ReadWholeFile(files_, path) : "";
+  WriteFileAtomically(files_, path, before + row.dump() + "\n");
+  return attempt.number;
 }
 
 void RunFolder::DiscardMetricsAfter(uint64_t step) {

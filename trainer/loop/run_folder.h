@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -34,8 +35,18 @@ class RunFolder {
   std::string MoveAside();
   bool HasRun() { return files_.Exists(recipe()); }
 
-  /// The number of the next attempt, from 1; notes it with `start` (a JSON object's fields).
-  uint32_t BeginAttempt(const std::string& host, int world_size, uint64_t from_step);
+  /// What a start of the run notes: a row of attempts.jsonl.
+  struct Attempt {
+    uint32_t number = 0;
+    std::string host;  ///< of rank 0
+    int ranks = 0;
+    uint64_t from_step = 0;
+    std::string build_hash;
+    std::map<std::string, std::string> numerics;  ///< the numerics fingerprint
+  };
+  std::optional<Attempt> LastAttempt();
+  /// Gives `attempt` the next number, from 1, and notes it.
+  uint32_t BeginAttempt(Attempt attempt);
 
   /// Moves rows of metrics.jsonl past `step` to metrics.discarded.jsonl, and a torn last row.
   void DiscardMetricsAfter(uint64_t step);

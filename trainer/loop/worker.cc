@@ -138,6 +138,10 @@ void Worker::StartLoader() {
 }
 
 std::string Worker::Run() {
+  const comm::Topology& topology = session_.comm().topology();
+  LogInfo("attempt {}: rank {} of {} on {}, lanes {} to {}, {} executors, from step {} of {}", verdict_.attempt(), topology.rank,
+          topology.world_size, topology.host_of[static_cast<size_t>(topology.rank)], session_.lanes().begin,
+          session_.lanes().end - 1, session_.pool().size(), verdict_.resume_step(), length_.total_steps);
   LoadOrInitialize();
   StartLoader();
   start_ = steady_clock::now();
@@ -275,6 +279,7 @@ void Worker::SaveCheckpoint() {
   failure = comm::BroadcastString(session_.comm(), failure, 0, what);
   if (failure.empty()) {
     saved_step_ = step_;
+    LogInfo("checkpoint of step {} committed", step_);
   } else if (job_.checkpoint.on_write_error() == checkpoint::STOP) {
     if (!leads()) throw comm::PeerAborted(0, static_cast<int>(ErrorKind::kCheckpoint));
     throw Error(ErrorKind::kCheckpoint, fmt::format("the checkpoint of step {} could not be written: {}", step_, failure), "",

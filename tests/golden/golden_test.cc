@@ -1,0 +1,259 @@
+// Three training steps of whole models against PyTorch's, from the same weights and over the same batches, on every
+// backend of this machine: make_golden.py wrote what PyTorch computed, and says what is in the files.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/threads.h"
+#include "tests/trainer/kernels/backends.h"
+#include "tests/trainer/models/model_world.h"
+#include "trainer/checkpoint/safetensors.h"
+#include "trainer/engine/program.h"
+#include "trainer/loop/job_plans.h"
+#include "trainer/models/models.h"
+#include "trainer/optim/optimizer.h"
+
+namespace lockstep {
+namespace {
+
+using conformance::BackendCase;
+using engine::ArenaEntry;
+
+constexpr int kSteps = 3;
+constexpr int64_t kBatch = 16;
+
+/// The same models as in make_golden.py, as recipes.
+struct GoldenCase {
+  std::string name;
+  models::DataShape data;
+  std::string model, optimizer;
+};
+
+std::vector<GoldenCase> Cases() {
+  return {
+      {"convnet", models::Images(28, 28, 1),
+       "convnet { stages { channels: 8 kernel: 5 padding: 0 pool: 2 }"
+       "          stages { channels: 12 kernel: 5 padding: 0 pool: 2 } hidden: 24 }",
+       "sgd {} learning_rate: 0.1"},
+      {"resnet8", models::Images(16, 16, 3),
+       "resnet { depth: 8 widths: [8, 12, 16] stem: POOL zero_init_residual: false }"
+       "loss { softmax_cross_entropy { label_smoothing: 0.1 } }",
+       "sgd { momentum: 0.9 nesterov: true } learning_rate: 0.1 weight_decay: 5e-4"},
+      {"layer_norm_mlp", models::Features(30, 7),
+       "layers { layer { linear { features: 48 } } layer { layer_norm {} } layer { activation: GELU }"
+       "         layer { residual { layer { linear { features: 48 } } layer { activation: GELU } } }"
+       "         layer { layer_norm {} } layer { linear {} } }",
+       "sgd { momentum: 0.9 } learning_rate: 0.1 weight_decay: 1e-2"},
+      {"regression", models::Features(13, 0, 3),
+       "mlp { hidden: [32, 16] activation: TANH } loss { mean_squared_error {} }", "sgd {} learning_rate: 0.05"},
+  };
+}
+
+class GoldenFile {
+ public:
+  explicit GoldenFile(const std::string& name)
+      : file_(FileSystem::Real(), LOCKSTEP_GOLDEN_FOLDER "/" + name + ".safetensors") {}
+
+  std::vector<float> Read(const std::string& name, const Shape& shape) const {
+    const auto* entry = file_.Find(name);
+    CHECK(entry != nullptr, "the golden file lacks {}", name);
+    CHECK(entry->shape == shape, "{} is {}, not {}", name, entry->shape.ToString(), shape.ToString());
+    std::vector<float> data(static_cast<size_t>(shape.size()));
+    file_.Read(*entry, data);
+    return data;
+  }
+
+  int CountWithPrefix(const std::string& prefix) const {
+    int count = 0;
+    for (const auto& entry : file_.entries()) count += entry.name.starts_with(prefix) ? 1 : 0;
+    return count;
+  }
+
+ private:
+  checkpoint::SafetensorsFile file_;
+};
+
+/// L2 norms summed over tensors, in double.
+struct Norms {
+  double difference = 0, whole = 0;
+
+  double relative() const { return std::sqrt(difference / whole); }
+  void Add(double ours, double theirs, double before = 0) {
+    difference += (ours - theirs) * (ours - theirs);
+    whole += (theirs - before) * (theirs - before);
+  }
+};
+
+/// One model in training on one backend: one lane, one program, the optimizer over the whole arena at once.
+class Training {
+ public:
+  Training(const GoldenCase& golden, engine::Backend& backend)
+      : config_(ParseOptimizer(golden.optimizer)), data_(golden.data), plans_(MakePlans(golden, backend)) {
+    const size_t bytes = static_cast<size_t>(layout().elements()) * sizeof(float);
+    weights_ = Buffer(bytes);
+    gradients_ = Buffer(bytes);
+    arena_ = Buffer(static_cast<size_t>(plans_.train->memory.bytes));
+    workspace_ = Buffer(plans_.train->workspace_bytes);
+    packed_ = std::make_unique<engine::PackedWeights>(*plans_.train, layout(), backend, weights_.As<float>().data());
+    program_ = std::make_unique<engine::Program>(
+        plans_.train, layout(), backend,
+        engine::Program::Bindings{weights_.As<float>().data(), gradients_.As<float>().data(), packed_.get(),
+                                  arena_.As<std::byte>(), workspace_.As<std::byte>()});
+    optimizer_ = std::make_unique<optim::Optimizer>(config_, loop::MakeSegments(plans_, config_),
+                                                    optim::RunLength{kSteps, kSteps}, /*lanes=*/1);
+    for (size_t i = 0; i < optimizer_->state_names().size(); ++i) state_.emplace_back(bytes);
+  }
+
+  const engine::ParameterLayout& layout() const { return plans_.layout; }
+  std::span<float> Weights(const ArenaEntry& entry) { return Part(weights_, entry); }
+  std::span<float> Gradient(const ArenaEntry& entry) { return Part(gradients_, entry); }
+
+  void SetInput(const std::vector<float>& input) { Copy(input, data_.input); }
+  void SetTarget(const std::vector<float>& target) {
+    Copy(target, "target");
+    Copy(std::vector<float>(kBatch, 1.0f), "mask");
+  }
+  void SetLabels(const std::vector<float>& labels) {
+    const std::span<std::byte> memory = program_->input("label");
+    CHECK(memory.size() == labels.size() * sizeof(int32_t));
+    auto* to = reinterpret_cast<int32_t*>(memory.data());
+    for (size_t i = 0; i < labels.size(); ++i) to[i] = static_cast<int32_t>(labels[i]);
+  }
+
+  /// The mean loss of the batch; gradients of it are there afterwards.
+  double ForwardAndBackward() {
+    for (int i = 0; i < packed_->count(); ++i) packed_->Pack(i);
+    program_->step_block().loss_scale[0] = 1.0f / static_cast<float>(kBatch);
+    program_->Run(nullptr);
+    return program_->loss(0) / static_cast<double>(kBatch);
+  }
+
+  void Update(uint64_t step) {
+    optim::Optimizer::Slice slice;
+    slice.gradient = gradients_.As<float>();
+    slice.weights = weights_.As<float>().data();
+    for (const Buffer& buffer : state_) slice.state.push_back(buffer.As<float>().data());
+    optimizer_->Update(step, step, 1.0f, slice);
+  }
+
+ private:
+  static optim::OptimizerConfig ParseOptimizer(const std::string& text) {
+    optim::OptimizerConfig config;
+    CHECK(google::protobuf::TextFormat::ParseFromString(text, &config), "{}", text);
+    return config;
+  }
+
+  static loop::JobPlans MakePlans(const GoldenCase& golden, engine::Backend& backend) {
+    graph::Model model = models::Build(models::Parse(golden.model), golden.data, graph::Mode::kTrain, kBatch);
+    const engine::ParameterLayout layout(model.graph);
+    auto train = std::make_shared<engine::ProgramPlan>(engine::Compile(model.graph, layout, backend, {}));
+    return {std::move(model), layout, {}, std::move(train), nullptr};
+  }
+
+  static std::span<float> Part(const Buffer& buffer, const ArenaEntry& entry) {
+    return buffer.As<float>().subspan(static_cast<size_t>(entry.offset), static_cast<size_t>(entry.size()));
+  }
+
+  void Copy(const std::vector<float>& from, const std::string& input) {
+    const std::span<std::byte> memory = program_->input(input);
+    CHECK(memory.size() == from.size() * sizeof(float), "{} has {} bytes", input, memory.size());
+    std::copy(from.begin(), from.end(), reinterpret_cast<float*>(memory.data()));
+  }
+
+  optim::OptimizerConfig config_;
+  models::DataShape data_;
+  loop::JobPlans plans_;
+  Buffer weights_, gradients_, arena_, workspace_;
+  std::vector<Buffer> state_;
+  std::unique_ptr<engine::PackedWeights> packed_;
+  std::unique_ptr<engine::Program> program_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+};
+
+class Golden : public ::testing::TestWithParam<std::tuple<GoldenCase, BackendCase>> {
+ protected:
+  Golden() : golden_(std::get<0>(GetParam())), file_(golden_.name) {
+    PrepareComputeThread(std::get<1>(GetParam()).threads, "golden");
+    backend_ = std::get<1>(GetParam()).make();
+    training_ = std::make_unique<Training>(golden_, *backend_);
+    for (const ArenaEntry& entry : entries()) {
+      const std::vector<float> before = file_.Read("before." + entry.name, entry.shape);
+      std::copy(before.begin(), before.end(), training_->Weights(entry).begin());
+    }
+  }
+
+  const std::vector<ArenaEntry>& entries() const { return training_->layout().entries(); }
+
+  void LoadBatch(const std::string& step) {
+    training_->SetInput(file_.Read(step + "input", golden_.data.sample.Batched(kBatch)));
+    if (golden_.data.classes > 0)
+      training_->SetLabels(file_.Read(step + "label", {kBatch}));
+    else
+      training_->SetTarget(file_.Read(step + "target", {kBatch, golden_.data.targets}));
+  }
+
+  Norms CompareGradients(const std::string& step) {
+    Norms norms;
+    for (const ArenaEntry& entry : entries()) {
+      if (entry.statistic) continue;
+      const std::vector<float> theirs = file_.Read(step + "gradient." + entry.name, entry.shape);
+      for (size_t i = 0; i < theirs.size(); ++i) norms.Add(training_->Gradient(entry)[i], theirs[i]);
+    }
+    return norms;
+  }
+
+  /// Where the steps have led, relative to the length of the way.
+  Norms CompareState(bool statistics) {
+    Norms norms;
+    for (const ArenaEntry& entry : entries()) {
+      if (entry.statistic != statistics) continue;
+      const std::vector<float> before = file_.Read("before." + entry.name, entry.shape);
+      const std::vector<float> after = file_.Read("after." + entry.name, entry.shape);
+      for (size_t i = 0; i < after.size(); ++i) norms.Add(training_->Weights(entry)[i], after[i], before[i]);
+    }
+    return norms;
+  }
+
+  const GoldenCase golden_;
+  const GoldenFile file_;
+  std::unique_ptr<engine::Backend> backend_;
+  std::unique_ptr<Training> training_;
+};
+
+TEST_P(Golden, ThreeStepsAgreeWithPyTorch) {
+  ASSERT_EQ(file_.CountWithPrefix("before."), static_cast<int>(entries().size())) << "both have the same parameters";
+  bool statistics = false;
+  for (const ArenaEntry& entry : entries()) statistics = statistics || entry.statistic;
+  for (int step = 1; step <= kSteps; ++step) {
+    const std::string prefix = fmt::format("step{}.", step);
+    LoadBatch(prefix);
+    const double loss = training_->ForwardAndBackward();
+    const double expected = file_.Read(prefix + "loss", {1})[0];
+    EXPECT_NEAR(loss, expected, 1e-5 * expected) << "step " << step;
+    const double gradient_error = CompareGradients(prefix).relative();
+    EXPECT_LE(gradient_error, 1e-4) << "step " << step;
+    RecordProperty(fmt::format("loss_error_{}", step), fmt::format("{:.1e}", std::abs(loss / expected - 1)));
+    RecordProperty(fmt::format("gradient_error_{}", step), fmt::format("{:.1e}", gradient_error));
+    training_->Update(static_cast<uint64_t>(step - 1));
+  }
+  EXPECT_LE(CompareState(false).relative(), 1e-4) << "weights";
+  if (statistics) {
+    EXPECT_LE(CompareState(true).relative(), 1e-4) << "running statistics";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, Golden,
+                         ::testing::Combine(::testing::ValuesIn(Cases()), ::testing::ValuesIn(conformance::Backends())),
+                         [](const auto& info) {
+                           return std::get<0>(info.param).name + "_" + std::get<1>(info.param).name;
+                         });
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+"""Writes the golden files of golden_test.cc: three training steps of small models as PyTorch takes them.
+
+The files are committed, so that tests need no PyTorch. To make them again, or a new one, in a scratch virtualenv:
+
+    python3 -m venv /tmp/golden && /tmp/golden/bin/pip install torch safetensors numpy
+    /tmp/golden/bin/python tests/golden/make_golden.py          # or: make_golden.py NAME...
+
+NAME.safetensors holds, all in float32:
+
+    before.PARAMETER           weights and running statistics before the first step, under the names of both sides
+    step1.input                images as [batch, height, width, channels], or features
+    step1.label, step1.target  one of the two; labels as floats
+    step1.loss                 [1]: the mean over the batch
+    step1.gradient.PARAMETER   of that mean
+    step2.*, step3.*           the same, each with a batch of its own
+    after.PARAMETER            weights and running statistics after the third step
+
+The models are written twice, here as PyTorch modules and in golden_test.cc as recipes; their parameters have the same names.
+What is printed says how far PyTorch's own float32 is from its float64, over the same weights and batches: the test's
+tolerances must lie well above that.
+"""
+
+import copy
+import pathlib
+import sys
+
+import numpy
+import safetensors.numpy
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+STEPS = 3
+
+
+class ConvNet(nn.Module):
+    """The network of examples/mnist.textproto with fewer channels, without dropout."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 8, 5)
+        self.conv2 = nn.Conv2d(8, 12, 5)
+        self.fc1 = nn.Linear(12 * 4 * 4, 24)
+        self.fc2 = nn.Linear(24, 10)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        return self.fc2(F.relu(self.fc1(x.flatten(1))))
+
+
+class BasicBlock(nn.Module):
+    def __init__(self, channels_in, channels, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        if stride != 1 or channels_in != channels:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+            )
+        else:
+            self.downsample = nn.Identity()
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(y)) + self.downsample(x))
+
+
+class ResNet8(nn.Module):
+    """The network of examples/cifar10.textproto, narrower."""
+
+    def __init__(self, widths=(8, 12, 16)):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, widths[0], 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        self.layer1 = nn.Sequential(BasicBlock(widths[0], widths[0], 1))
+        self.layer2 = nn.Sequential(BasicBlock(widths[0], widths[1], 2))
+        self.layer3 = nn.Sequential(BasicBlock(widths[1], widths[2], 2))
+        self.fc = nn.Linear(widths[2], 10)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 2)
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.fc(x.mean(dim=(2, 3)))
+
+
+class LayerNormMlp(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear1 = nn.Linear(30, 48)
+        self.layer_norm1 = nn.LayerNorm(48)
+        self.linear2 = nn.Linear(48, 48)
+        self.layer_norm2 = nn.LayerNorm(48)
+        self.linear3 = nn.Linear(48, 7)
+
+    def forward(self, x):
+        x = F.gelu(self.layer_norm1(self.linear1(x)))
+        x = x + F.gelu(self.linear2(x))
+        return self.linear3(self.layer_norm2(x))
+
+
+class Regression(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(13, 32)
+        self.fc2 = nn.Linear(32, 16)
+        self.fc3 = nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.fc3(torch.tanh(self.fc2(torch.tanh(self.fc1(x)))))
+
+
+def cross_entropy(label_smoothing=0.0):
+    return lambda y, batch: F.cross_entropy(y, batch["label"].long(), label_smoothing=label_smoothing)
+
+
+def mean_squared_error(y, batch):
+    return F.mse_loss(y, batch["target"])
+
+
+# The same numbers as in golden_test.cc. `input`: of one sample, [height, width, channels] or [features].
+CASES = {
+    "convnet": dict(model=ConvNet, input=[28, 28, 1], batch=16, classes=10, loss=cross_entropy(), optimizer=dict(lr=0.1)),
+    "resnet8": dict(
+        model=ResNet8, input=[16, 16, 3], batch=16, classes=10, loss=cross_entropy(0.1),
+        optimizer=dict(lr=0.1, momentum=0.9, nesterov=True), weight_decay=5e-4,
+    ),
+    "layer_norm_mlp": dict(
+        model=LayerNormMlp, input=[30], batch=16, classes=7, loss=cross_entropy(),
+        optimizer=dict(lr=0.1, momentum=0.9), weight_decay=1e-2,
+    ),
+    "regression": dict(model=Regression, input=[13], batch=16, targets=3, loss=mean_squared_error, optimizer=dict(lr=0.05)),
+}  # fmt: skip
+
+
+def make_model(case):
+    """PyTorch's initial weights, but norms and biases away from ones and zeros, where mistakes would hide."""
+    model = case["model"]()
+    for name, parameter in model.named_parameters():
+        if parameter.dim() == 1:
+            low, high = (0.5, 1.5) if name.endswith("weight") else (-0.5, 0.5)
+            nn.init.uniform_(parameter, low, high)
+    return model.train()
+
+
+def make_batch(case):
+    """Random, as the optimizer would see it; kept as it goes into the file."""
+    batch = {"input": torch.randn(case["batch"], *case["input"])}
+    if "classes" in case:
+        batch["label"] = torch.randint(0, case["classes"], (case["batch"],)).float()
+    else:
+        batch["target"] = torch.randn(case["batch"], case["targets"])
+    return batch
+
+
+def make_optimizer(model, case):
+    """Decay leaves out biases and norms."""
+    matrices = [p for p in model.parameters() if p.dim() > 1]
+    vectors = [p for p in model.parameters() if p.dim() == 1]
+    decay = case.get("weight_decay", 0.0)
+    return torch.optim.SGD([dict(params=matrices, weight_decay=decay), dict(params=vectors)], **case["optimizer"])
+
+
+def loss_and_gradients(model, case, batch):
+    batch = {name: value.to(next(model.parameters()).dtype) for name, value in batch.items()}
+    x = batch["input"]
+    if x.dim() == 4:
+        x = x.permute(0, 3, 1, 2).contiguous()
+    model.zero_grad(set_to_none=True)
+    loss = case["loss"](model(x), batch)
+    loss.backward()
+    return loss.item(), {name: p.grad for name, p in model.named_parameters()}
+
+
+def distance(gradients, exact):
+    """The largest error of an element, relative to the whole gradient's L2 norm."""
+    norm = torch.sqrt(sum((g**2).sum() for g in exact.values()))
+    return (max((gradients[name].double() - g).abs().max() for name, g in exact.items()) / norm).item()
+
+
+def state(model):
+    return {name: value for name, value in model.state_dict().items() if value.dtype == torch.float32}
+
+
+def run(name, case, seed):
+    torch.manual_seed(seed)
+    model = make_model(case)
+    optimizer = make_optimizer(model, case)
+    tensors = {f"before.{key}": value.clone() for key, value in state(model).items()}
+    for step in range(1, STEPS + 1):
+        batch = make_batch(case)
+        exact_loss, exact = loss_and_gradients(copy.deepcopy(model).double(), case, batch)
+        loss, gradients = loss_and_gradients(model, case, batch)
+        print(
+            f"{name} step {step}: loss {loss:.6f}, float32 is off by {abs(loss / exact_loss - 1):.1e} of it,"
+            f" gradients by {distance(gradients, exact):.1e} of their norm"
+        )
+        tensors[f"step{step}.loss"] = torch.tensor([loss])
+        tensors.update({f"step{step}.{key}": value for key, value in batch.items()})
+        tensors.update({f"step{step}.gradient.{key}": value.clone() for key, value in gradients.items()})
+        optimizer.step()
+    tensors.update({f"after.{key}": value.clone() for key, value in state(model).items()})
+    path = pathlib.Path(__file__).parent / f"{name}.safetensors"
+    arrays = {key: numpy.ascontiguousarray(value.detach().numpy()) for key, value in tensors.items()}
+    safetensors.numpy.save_file(arrays, path, metadata={"made_by": f"make_golden.py, PyTorch {torch.__version__}"})
+    print(f"{path}: {path.stat().st_size / 1024:.0f} KiB")
+
+
+def main(names):
+    unknown = set(names) - set(CASES)
+    if unknown:
+        print(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}", file=sys.stderr)
+        return 2
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    for seed, (name, case) in enumerate(CASES.items(), 1):
+        if not names or name in names:
+            run(name, case, seed)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -36,7 +36,8 @@ std::string Describe(const Attributes& attributes) {
           text = fmt::format("stride {} channels {}", a.stride, a.channels);
         }
         if constexpr (requires { a.activation; }) {
-          if (a.activation != Activation::kNone) text = fmt::format("{}{}{}", text, text.empty() ? "" : " ", Name(a.activation));
+          if (a.activation != Activation::kNone)
+            text = fmt::format("{}{}{}", text, text.empty() ? "" : " ", Name(a.activation));
         }
         return text;
       },

@@ -199,6 +199,16 @@ TEST(PlanMemory, AValueThatIsReadLaterIsNotTakenOver) {
   EXPECT_EQ(plan.offset[static_cast<size_t>(x)], plan.offset[static_cast<size_t>(g.outputs.at("x"))]);
 }
 
+TEST(PlanMemory, AnOpThatReadsAValueTwiceDoesNotWriteOverIt) {
+  Builder b(Mode::kEvaluate, 4);
+  const ValueId x = b.Linear(b.Input("features", {16}, DType::kF32), "fc", 16, true, {});
+  const ValueId y = b.Add(x, x);
+  b.Output("y", y);
+  const Graph g = b.Finish();
+  const MemoryPlan plan = PlanMemory(g, Liveness(g), {});
+  EXPECT_NE(plan.offset[static_cast<size_t>(x)], plan.offset[static_cast<size_t>(y)]);
+}
+
 TEST(PlanMemory, AReshapedInputHasNoPlaceInTheArena) {
   Builder b(Mode::kEvaluate, 4);
   const ValueId x = b.Flatten(b.Input("image", {4, 4, 1}, DType::kF32));

@@ -2,10 +2,12 @@
 // backend of this machine: make_golden.py wrote what PyTorch computed, and says what is in the files.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
-#include <map>
 #include <memory>
+#include <ostream>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/error.h"
@@ -36,6 +38,8 @@ struct GoldenCase {
   std::string model, optimizer;
 };
 
+void PrintTo(const GoldenCase& golden, std::ostream* out) { *out << golden.name; }
+
 std::vector<GoldenCase> Cases() {
   return {
       {"convnet", models::Images(28, 28, 1),
@@ -47,7 +51,7 @@ std::vector<GoldenCase> Cases() {
        "loss { softmax_cross_entropy { label_smoothing: 0.1 } }",
        "sgd { momentum: 0.9 nesterov: true } learning_rate: 0.1 weight_decay: 5e-4"},
       {"layer_norm_mlp", models::Features(30, 7),
-       "layers { layer { linear { features: 48 } } layer { layer_norm {} } layer { activation: GELU }"
+       "layers { layer { linear { features: 48 } } layer { layer_norm { epsilon: 0.01 } } layer { activation: GELU }"
        "         layer { residual { layer { linear { features: 48 } } layer { activation: GELU } } }"
        "         layer { layer_norm {} } layer { linear {} } }",
        "sgd { momentum: 0.9 } learning_rate: 0.1 weight_decay: 1e-2"},

@@ -91,7 +91,7 @@ class LayerNormMlp(nn.Module):
     def __init__(self):
         super().__init__()
         self.linear1 = nn.Linear(30, 48)
-        self.layer_norm1 = nn.LayerNorm(48)
+        self.layer_norm1 = nn.LayerNorm(48, eps=0.01)  # large enough to show
         self.linear2 = nn.Linear(48, 48)
         self.layer_norm2 = nn.LayerNorm(48)
         self.linear3 = nn.Linear(48, 7)

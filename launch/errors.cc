@@ -1,7 +1,12 @@
 #include "launch/errors.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <chrono>
 #include <cstdio>
 #include <new>
+#include <thread>
 
 #include "base/log.h"
 #include "launch/ranks.h"
@@ -9,11 +14,25 @@
 namespace lockstep::launch {
 namespace {
 
-/// The exit code of what is being thrown; prints it unless another rank did.
+/// How long a rank leaves the ending of the job to the rank that says why.
+constexpr auto kCulpritsTime = std::chrono::milliseconds(1500);
+constexpr auto kDrainLimit = std::chrono::milliseconds(500);
+
+/// Waits until mpirun has read from its pipe what this rank has said: the end of a job loses what is still in there.
+void DrainStandardError() {
+  const auto limit = std::chrono::steady_clock::now() + kDrainLimit;
+  int unread = 0;
+  while (ioctl(STDERR_FILENO, FIONREAD, &unread) == 0 && unread > 0 && std::chrono::steady_clock::now() < limit)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+/// The exit code of what is being thrown; prints it unless another rank does. That one ends the job, when it has said why:
+/// a rank that ended at once could take the message with it.
 int Report() {
   try {
     throw;
   } catch (const comm::PeerAborted& aborted) {
+    std::this_thread::sleep_for(kCulpritsTime);
     return aborted.exit_code();
   } catch (const Error& error) {
     PrintError(error);
@@ -46,6 +65,7 @@ int RunRanks(const std::function<int(comm::Communicator&)>& body) {
   FlushLog();
   // Others may wait for this rank: they are told, and the launcher learns the exit code.
   if (comm && comm->world_size() > 1) {
+    DrainStandardError();
     comm->Abort(code);
     comm->Exit(code);
   }

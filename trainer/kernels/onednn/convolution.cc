@@ -4,8 +4,8 @@
 //
 // Always the direct algorithm: Winograd trades precision for speed.
 #include <memory>
-#include <optional>
 
+#include "trainer/kernels/onednn/column_weight_grad.h"
 #include "trainer/kernels/onednn/elementwise_loops.h"
 #include "trainer/kernels/onednn/kernel_context.h"
 #include "trainer/kernels/onednn/primitives.h"
@@ -199,11 +199,13 @@ struct WeightGrad {
 };
 
 size_t WeightGradWorkspace(const OpContext& context) {
+  if (UsesColumnWeightGrad(context)) return ColumnWeightGradWorkspace(context);
   const WeightGrad grad(context);
   return grad.scratchpad_bytes + grad.packed_bytes;
 }
 
 std::unique_ptr<Kernel> PrepareWeightGrad(const KernelContext& context) {
+  if (UsesColumnWeightGrad(context)) return PrepareColumnWeightGrad(context);
   const WeightGrad grad(context);
   std::byte* scratchpad = context.operands.workspace;
   std::byte* scratch_weights = scratchpad + grad.scratchpad_bytes;

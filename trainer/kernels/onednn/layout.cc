@@ -100,11 +100,11 @@ void CopyColumns(const float* from, int64_t from_stride, float* to, int64_t to_s
 
 std::unique_ptr<Kernel> PrepareConcat(const KernelContext& context) {
   const int64_t p = context.InputShape(0).dim(-1), q = context.InputShape(1).dim(-1);
-  return MakeKernel([=, rows = Rows(context.OutputShape(0)), a = context.Input(0), b = context.Input(1),
-                     y = context.Output(0)] {
-    CopyColumns(a, p, y, p + q, rows, p);
-    CopyColumns(b, q, y + p, p + q, rows, q);
-  });
+  return MakeKernel(
+      [=, rows = Rows(context.OutputShape(0)), a = context.Input(0), b = context.Input(1), y = context.Output(0)] {
+        CopyColumns(a, p, y, p + q, rows, p);
+        CopyColumns(b, q, y + p, p + q, rows, q);
+      });
 }
 
 std::unique_ptr<Kernel> PrepareSlice(const KernelContext& context) {

@@ -5,53 +5,14 @@
 #include "trainer/kernels/onednn/column_sums.h"
 #include "trainer/kernels/onednn/elementwise_loops.h"
 #include "trainer/kernels/onednn/kernel_context.h"
-#include "trainer/kernels/onednn/primitives.h"
+#include "trainer/kernels/onednn/product.h"
 
 namespace lockstep::onednn {
 namespace {
 
-using dnnl::memory;
 using engine::Kernel;
 using graph::Activation;
 using graph::OpKind;
-
-/// A matrix in memory, row-major or, where `transposed`, the transpose of a row-major one.
-memory::desc Matrix(int64_t rows, int64_t columns, bool transposed) {
-  const memory::dims strides = transposed ? memory::dims{1, rows} : memory::dims{columns, 1};
-  return {{rows, columns}, memory::data_type::f32, strides};
-}
-
-/// a [m, k] b [k, n] -> c [m, n], with an optional bias [n] and relu.
-struct Product {
-  memory::desc a, b, bias, c;
-  dnnl::matmul::primitive_desc description;
-
-  Product(int64_t m, int64_t k, int64_t n, bool a_transposed, bool b_transposed, bool with_bias, bool with_relu)
-      : a(Matrix(m, k, a_transposed)), b(Matrix(k, n, b_transposed)), c(Matrix(m, n, false)) {
-    dnnl::primitive_attr attributes = UserScratchpad();
-    if (with_relu) {
-      dnnl::post_ops after;
-      after.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
-      attributes.set_post_ops(after);
-    }
-    if (with_bias) bias = Matrix(1, n, false);
-    const auto product = with_bias ? dnnl::matmul::desc(a, b, bias, c) : dnnl::matmul::desc(a, b, c);
-    description = dnnl::matmul::primitive_desc(product, attributes, CpuEngine());
-  }
-
-  size_t ScratchpadBytes() const { return description.scratchpad_desc().get_size(); }
-
-  PreparedPrimitive Prepare(const void* a_data, const void* b_data, const void* bias_data, void* c_data,
-                            std::byte* scratchpad) const {
-    std::vector<std::pair<int, memory>> arguments = {
-        {DNNL_ARG_SRC, MemoryAt(a, a_data)},
-        {DNNL_ARG_WEIGHTS, MemoryAt(b, b_data)},
-        {DNNL_ARG_DST, MemoryAt(c, c_data)},
-        {DNNL_ARG_SCRATCHPAD, MemoryAt(description.scratchpad_desc(), scratchpad)}};
-    if (bias_data != nullptr) arguments.emplace_back(DNNL_ARG_BIAS, MemoryAt(bias, bias_data));
-    return PreparedPrimitive(dnnl::matmul(description), std::move(arguments));
-  }
-};
 
 // Forward: y [rows, out] = x [rows, in] weight^T.
 
@@ -59,7 +20,12 @@ Product ForwardProduct(const OpContext& context) {
   const Shape& x = context.InputShape(0);
   const Shape& weight = context.InputShape(1);
   const bool relu = context.Attributes<graph::LinearAttributes>().activation == Activation::kRelu;
-  return Product(Rows(x), weight.dim(1), weight.dim(0), false, true, context.HasInput(2), relu);
+  return Product({.m = Rows(x),
+                  .k = weight.dim(1),
+                  .n = weight.dim(0),
+                  .b_transposed = true,
+                  .bias = context.HasInput(2),
+                  .relu = relu});
 }
 
 size_t ForwardWorkspace(const OpContext& context) { return ForwardProduct(context).ScratchpadBytes(); }
@@ -82,7 +48,7 @@ std::unique_ptr<Kernel> PrepareForward(const KernelContext& context) {
 Product InputGradProduct(const OpContext& context) {
   const Shape& dy = context.InputShape(0);
   const Shape& weight = context.InputShape(1);
-  return Product(Rows(dy), weight.dim(0), weight.dim(1), false, false, false, false);
+  return Product({.m = Rows(dy), .k = weight.dim(0), .n = weight.dim(1)});
 }
 
 size_t InputGradWorkspace(const OpContext& context) { return InputGradProduct(context).ScratchpadBytes(); }
@@ -98,7 +64,7 @@ std::unique_ptr<Kernel> PrepareInputGrad(const KernelContext& context) {
 Product WeightGradProduct(const OpContext& context) {
   const Shape& dy = context.InputShape(0);
   const Shape& x = context.InputShape(1);
-  return Product(dy.dim(-1), Rows(dy), x.dim(-1), true, false, false, false);
+  return Product({.m = dy.dim(-1), .k = Rows(dy), .n = x.dim(-1), .a_transposed = true});
 }
 
 size_t WeightGradWorkspace(const OpContext& context) {

@@ -13,6 +13,9 @@ namespace lockstep::onednn {
 /// The CPU engine of the process.
 const dnnl::engine& CpuEngine();
 
+/// Whether oneDNN may use AVX-512 here.
+bool HasAvx512();
+
 /// Attributes of every primitive: the scratchpad is ours.
 dnnl::primitive_attr UserScratchpad();
 

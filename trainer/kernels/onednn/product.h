@@ -1,0 +1,34 @@
+// Matrix products of plain row-major matrices as oneDNN primitives.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "trainer/kernels/onednn/primitives.h"
+
+namespace lockstep::onednn {
+
+/// c [m, n] = a [m, k] b [k, n]
+struct ProductShape {
+  int64_t m = 0, k = 0, n = 0;
+  bool a_transposed = false, b_transposed = false;  ///< the matrix lies in memory as the transpose: [k, m], [n, k]
+  bool bias = false;                                ///< + bias [n]
+  bool relu = false;
+  bool accumulate = false;  ///< c += instead of c =
+};
+
+class Product {
+ public:
+  explicit Product(const ProductShape& shape);
+
+  size_t ScratchpadBytes() const;
+  /// `bias_data` is nullptr where there is none.
+  PreparedPrimitive Prepare(const void* a_data, const void* b_data, const void* bias_data, void* c_data,
+                            std::byte* scratchpad) const;
+
+ private:
+  dnnl::memory::desc a_, b_, bias_, c_;
+  dnnl::matmul::primitive_desc description_;
+};
+
+}  // namespace lockstep::onednn

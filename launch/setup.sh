@@ -4,7 +4,8 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 packages=(build-essential cmake ninja-build ccache libopenmpi-dev openmpi-bin libprotobuf-dev protobuf-compiler libdnnl-dev
-  libspdlog-dev libfmt-dev libxxhash-dev zlib1g-dev libcli11-dev nlohmann-json3-dev)
+  libspdlog-dev libfmt-dev libxxhash-dev zlib1g-dev libcli11-dev nlohmann-json3-dev
+  libgtest-dev libgmock-dev python3)  # the last three: configuring looks for what tests need
 
 # Installs those of the named Debian packages that are missing. Without root, sudo or apt it says what to install by hand.
 install_packages() {
@@ -14,9 +15,7 @@ install_packages() {
   done
   [ ${#missing[@]} -eq 0 ] && return 0
   local sudo=()
-  if [ "$(id -u)" -ne 0 ]; then
-    if command -v sudo >/dev/null && sudo -n true 2>/dev/null || [ -t 0 ]; then sudo=(sudo); fi
-  fi
+  if [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then sudo=(sudo); fi
   if ! command -v apt-get >/dev/null || { [ "$(id -u)" -ne 0 ] && [ ${#sudo[@]} -eq 0 ]; }; then
     echo "note: can't install Debian packages here; needed, from anywhere on CMAKE_PREFIX_PATH: ${missing[*]}" >&2
     return 0

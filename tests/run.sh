@@ -3,7 +3,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../launch/setup.sh"
 
-install_packages "${packages[@]}" libgtest-dev libgmock-dev python3 clang libclang-rt-14-dev
+install_packages "${packages[@]}" clang libclang-rt-14-dev
 build release
 export LOCKSTEP_DATA=${LOCKSTEP_DATA:-$root/../shared/data}
 [ -d "$LOCKSTEP_DATA" ] || echo "note: $LOCKSTEP_DATA is missing: tests on MNIST and CIFAR are skipped" >&2

@@ -1,12 +1,17 @@
 #include "trainer/loop/early_stopping.h"
 
+#include <cmath>
+#include <limits>
+
 namespace lockstep::loop {
 
 bool EarlyStoppingRule::Observe(const checkpoint::Evaluation& evaluation) {
   // Scores ascend: a smaller loss is a larger score.
   const auto accuracy = evaluation.metrics().find("accuracy");
   const bool by_accuracy = config_.metric() == Metric::ACCURACY && accuracy != evaluation.metrics().end();
-  const double score = by_accuracy ? accuracy->second : -evaluation.loss();
+  double score = by_accuracy ? accuracy->second : -evaluation.loss();
+  // Nothing compares with NaN: as a best score it would stay the best.
+  if (std::isnan(score)) score = -std::numeric_limits<double>::infinity();
   const bool better = !state_.has_best() || score > state_.best_score() + config_.min_delta();
   if (better) {
     state_.set_has_best(true);

@@ -67,7 +67,9 @@ std::vector<std::string> StateArrays(const optim::Optimizer& optimizer, const Tr
 }
 
 uint64_t TotalSteps(const TrainConfig& config, uint64_t samples) {
-  const double by_epochs = config.epochs() * static_cast<double>(samples) / static_cast<double>(config.global_batch());
+  // 2.3 epochs of 100 samples are 230, though 2.3 * 100 is a little less.
+  constexpr double kRounding = 1 + 1e-12;
+  const double by_epochs = config.epochs() * static_cast<double>(samples) / static_cast<double>(config.global_batch()) * kRounding;
   const uint64_t steps = config.steps() > 0 ? config.steps() : static_cast<uint64_t>(by_epochs);
   if (steps == 0)
     throw Error(ErrorKind::kUsage,

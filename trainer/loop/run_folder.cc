@@ -15,11 +15,16 @@ using nlohmann::json;
 std::string RunFolder::checkpoint(uint64_t step) const { return checkpoints() + "/" + checkpoint::FolderName(step); }
 
 void RunFolder::Create() {
-  files_.CreateFolders(checkpoints());
-  files_.CreateFolders(path_ + "/logs");
-  const std::string probe = path_ + "/.probe";
-  WriteFileAtomically(files_, probe, "lockstep\n");
-  files_.RemoveAll(probe);
+  try {
+    files_.CreateFolders(checkpoints());
+    files_.CreateFolders(path_ + "/logs");
+    const std::string probe = path_ + "/.probe";
+    WriteFileAtomically(files_, probe, "lockstep\n");
+    files_.RemoveAll(probe);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kUsage, fmt::format("this run's folder can't be written: {}", error.what()), "--out " + path_,
+                "give another folder with --out");
+  }
 }
 
 std::string RunFolder::MoveAside() {
@@ -59,17 +64,19 @@ uint32_t RunFolder::BeginAttempt(Attempt attempt) {
 void RunFolder::DiscardMetricsAfter(uint64_t step) {
   if (!files_.Exists(metrics())) return;
   std::string kept, discarded;
-  std::istringstream lines(ReadWholeFile(files_, metrics()));
+  const std::string all = ReadWholeFile(files_, metrics());
+  std::istringstream lines(all);
   for (std::string line; std::getline(lines, line);) {
     const json row = json::parse(line, nullptr, /*allow_exceptions=*/false);
     const bool keep = row.is_object() && row.value("step", uint64_t{0}) <= step;
     (keep ? kept : discarded) += line + "\n";
   }
-  if (discarded.empty()) return;
-  const std::string aside = path_ + "/metrics.discarded.jsonl";
-  const std::string before = files_.Exists(aside) ? ReadWholeFile(files_, aside) : "";
-  WriteFileAtomically(files_, aside, before + discarded);
-  WriteFileAtomically(files_, metrics(), kept);
+  if (!discarded.empty()) {
+    const std::string aside = path_ + "/metrics.discarded.jsonl";
+    const std::string before = files_.Exists(aside) ? ReadWholeFile(files_, aside) : "";
+    WriteFileAtomically(files_, aside, before + discarded);
+  }
+  if (kept != all) WriteFileAtomically(files_, metrics(), kept);
 }
 
 void RunFolder::WriteDone(const Done& done) {

@@ -1,0 +1,145 @@
+// What ranks agree on: errors, and the control record.
+#include "trainer/loop/agreement.h"
+
+#include <gtest/gtest.h>
+
+#include <mutex>
+#include <variant>
+
+#include "comm/local/local_communicator.h"
+#include "trainer/loop/control_record.h"
+#include "trainer/loop/lane_plan.h"
+
+namespace lockstep::loop {
+namespace {
+
+using testing::Message;
+
+/// How Together ended on each rank.
+struct Ending {
+  std::optional<Error> error;
+  int aborted_by = -1, exit_code = 0;
+};
+
+std::vector<Ending> EndingsOf(int ranks, const std::function<void(int rank)>& body) {
+  std::vector<Ending> endings(static_cast<size_t>(ranks));
+  // Two nodes, so that hosts have names of their own.
+  comm::RunLocalWorld({ranks, {ranks - 1, 1}, {}}, [&](comm::Communicator& comm) {
+    Ending& ending = endings[static_cast<size_t>(comm.rank())];
+    try {
+      Together(comm, "a test", [&] { body(comm.rank()); });
+    } catch (const comm::PeerAborted& aborted) {
+      ending.aborted_by = aborted.rank();
+      ending.exit_code = aborted.exit_code();
+    } catch (const Error& error) {
+      ending.error = error;
+    }
+  });
+  return endings;
+}
+
+TEST(Together, GoesOnWhereNoRankFails) {
+  for (const Ending& ending : EndingsOf(3, [](int) {})) {
+    EXPECT_FALSE(ending.error);
+    EXPECT_EQ(ending.aborted_by, -1);
+  }
+}
+
+TEST(Together, TheRankThatFailedSaysWhoAndWhereItIs) {
+  const std::vector<Ending> endings = EndingsOf(4, [](int rank) {
+    if (rank == 3) throw Error(ErrorKind::kData, "is torn", "train.csv:7", "copy it again");
+  });
+  ASSERT_TRUE(endings[3].error);
+  EXPECT_STREQ(endings[3].error->what(), "rank 3 on node1: train.csv:7: is torn (copy it again)");
+  EXPECT_EQ(endings[3].error->kind(), ErrorKind::kData);
+  for (int rank : {0, 1, 2}) {
+    EXPECT_FALSE(endings[static_cast<size_t>(rank)].error) << rank;
+    EXPECT_EQ(endings[static_cast<size_t>(rank)].aborted_by, 3);
+    EXPECT_EQ(endings[static_cast<size_t>(rank)].exit_code, 3);
+  }
+}
+
+TEST(Together, OfSeveralThatFailTheLowestSpeaks) {
+  const std::vector<Ending> endings = EndingsOf(4, [](int rank) {
+    if (rank == 1) throw Error(ErrorKind::kUsage, "no such file");
+    if (rank == 3) throw Error(ErrorKind::kData, "is torn");
+  });
+  ASSERT_TRUE(endings[1].error);
+  EXPECT_STREQ(endings[1].error->what(), "rank 1 on node0: no such file");
+  for (int rank : {0, 2, 3}) {
+    EXPECT_FALSE(endings[static_cast<size_t>(rank)].error) << rank;
+    EXPECT_EQ(endings[static_cast<size_t>(rank)].aborted_by, 1);
+    EXPECT_EQ(endings[static_cast<size_t>(rank)].exit_code, 2);
+  }
+}
+
+TEST(Together, NamesNoRankWhereAllFail) {
+  const std::vector<Ending> endings =
+      EndingsOf(3, [](int) { throw Error(ErrorKind::kUsage, "is missing", "train.global_batch"); });
+  ASSERT_TRUE(endings[0].error);
+  EXPECT_STREQ(endings[0].error->what(), "train.global_batch: is missing");
+  EXPECT_EQ(endings[1].aborted_by, 0);
+  EXPECT_EQ(endings[2].aborted_by, 0);
+}
+
+TEST(ErrorText, CarriesAllOfAnError) {
+  const Error error(ErrorKind::kCheckpoint, "message", "where", "hint");
+  const Error copy = FromText(ToText(error));
+  EXPECT_EQ(copy.kind(), error.kind());
+  EXPECT_STREQ(copy.what(), error.what());
+}
+
+LaneRecord RecordOf(int lane) {
+  LaneRecord record;
+  // Of these numbers, only sums in ascending lane order give the expected loss.
+  record.losses[0] = lane % 2 == 0 ? 1e16 : 1.0 + lane;
+  record.losses[1] = lane;
+  record.counters[0] = 10 * lane;
+  record.delivery.ordered = static_cast<uint64_t>(1000 + lane);
+  return record;
+}
+
+TEST(ControlRecord, BringsLanesInOrderAtUnevenRanks) {
+  constexpr int kLanes = 11;
+  double loss = 0;
+  for (int lane = 0; lane < kLanes; ++lane) loss += RecordOf(lane).losses[0];
+  for (const std::vector<int>& executors :
+       std::vector<std::vector<int>>{{1}, {2, 3}, {2, 1, 1}, {1, 1, 1, 1}, {1, 2, 1, 1, 2}}) {
+    const comm::LanePlan plan = PlanLanes(kLanes, executors);
+    const int ranks = static_cast<int>(executors.size());
+    comm::RunLocalWorld({ranks, {}, {}}, [&](comm::Communicator& comm) {
+      SCOPED_TRACE(Message() << "rank " << comm.rank() << " of " << ranks);
+      const std::vector<LaneRange>& mine = plan[static_cast<size_t>(comm.rank())];
+      std::vector<LaneRecord> lanes;
+      for (int lane = mine.front().begin; lane < mine.back().end; ++lane) lanes.push_back(RecordOf(lane));
+      RankRecord rank;
+      rank.compute_seconds = comm.rank();
+      const ControlRecord record = ExchangeControlRecords(comm, plan, rank, lanes, 1);
+      ASSERT_EQ(record.lanes.size(), static_cast<size_t>(kLanes));
+      for (int lane = 0; lane < kLanes; ++lane) {
+        EXPECT_EQ(record.lanes[static_cast<size_t>(lane)].losses[1], lane);
+        EXPECT_EQ(record.lanes[static_cast<size_t>(lane)].delivery.ordered, static_cast<uint64_t>(1000 + lane));
+      }
+      ASSERT_EQ(record.ranks.size(), static_cast<size_t>(ranks));
+      for (int r = 0; r < ranks; ++r) EXPECT_EQ(record.ranks[static_cast<size_t>(r)].compute_seconds, r);
+      EXPECT_EQ(record.loss(0), loss);
+      EXPECT_EQ(record.counter(0), 10 * kLanes * (kLanes - 1) / 2);
+      EXPECT_FALSE(record.stop());
+    });
+  }
+}
+
+TEST(ControlRecord, AStopThatOneRankWantsIsHeardByAll) {
+  const comm::LanePlan plan = PlanLanes(4, {1, 1, 1});
+  comm::RunLocalWorld({3, {}, {}}, [&](comm::Communicator& comm) {
+    RankRecord mine;
+    mine.stop = comm.rank() == 2;
+    const auto& run = plan[static_cast<size_t>(comm.rank())].front();
+    const ControlRecord record =
+        ExchangeControlRecords(comm, plan, mine, std::vector<LaneRecord>(static_cast<size_t>(run.size())), 0);
+    EXPECT_TRUE(record.stop()) << comm.rank();
+  });
+}
+
+}  // namespace
+}  // namespace lockstep::loop

@@ -19,7 +19,7 @@ namespace {
 using checkpoint::Reader;
 
 int ChooseArray(const Reader& reader, const std::string& weights) {
-  if (weights.empty()) return std::max(reader.ArrayIndex("ema"), 0);
+  if (weights.empty()) return reader.EvaluatedArray();
   const int array = reader.ArrayIndex(weights == "raw" ? "weights" : weights);
   if (array < 0) {
     throw Error(ErrorKind::kUsage,

@@ -35,8 +35,7 @@ WeightMap ReadSafetensors(const std::string& path) {
 WeightMap ReadCheckpoint(const std::string& path) {
   WeightMap weights;
   const auto reader = checkpoint::OpenPath(FileSystem::Real(), path);
-  int array = reader->ArrayIndex("ema");
-  if (array < 0) array = reader->ArrayIndex("weights");
+  const int array = reader->EvaluatedArray();
   for (const checkpoint::Tensor& entry : reader->manifest().tensors()) {
     NamedWeights& tensor = weights[entry.name()];
     tensor.shape = Shape(std::span<const int64_t>(entry.shape().data(), static_cast<size_t>(entry.shape_size())));

@@ -16,6 +16,7 @@
 #include "launch/recipe.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/loop/agreement.h"
+#include "trainer/loop/evaluate_checkpoint.h"
 #include "trainer/loop/run_folder.h"
 #include "trainer/loop/worker.h"
 

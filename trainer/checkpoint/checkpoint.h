@@ -78,6 +78,9 @@ class Reader {
   const std::string& folder() const { return folder_; }
   /// Index of `array` in manifest().arrays(); -1 where there is none.
   int ArrayIndex(const std::string& array) const;
+  /// The array of weights that evaluations, exports and runs that begin with them mean: "best" where early stopping has kept
+  /// some, else "ema" where there is one, else "weights".
+  int EvaluatedArray() const;
   /// Fills `data` with elements from `begin` of `array`. Reads only the chunks it needs, and verifies their hashes.
   /// After an error `data` is undefined. REQUIRES: the range lies inside the arena.
   void Read(int array, int64_t begin, std::span<float> data) const;

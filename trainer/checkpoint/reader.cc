@@ -51,6 +51,13 @@ Reader::Reader(FileSystem& files, std::string folder, Manifest manifest)
       manifest_(std::move(manifest)),
       places_(IndexChunks(manifest_, folder_ + "/" + kManifestName)) {}
 
+int Reader::EvaluatedArray() const {
+  const int best = manifest_.loop().has_best() ? ArrayIndex("best") : -1;
+  if (best >= 0) return best;
+  const int ema = ArrayIndex("ema");
+  return ema >= 0 ? ema : ArrayIndex("weights");
+}
+
 int Reader::ArrayIndex(const std::string& array) const {
   for (int i = 0; i < manifest_.arrays_size(); ++i)
     if (manifest_.arrays(i) == array) return i;

@@ -111,6 +111,8 @@ void Coordinator::OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos)
     std::vector<std::string> passed_over;
     newest = checkpoint::FindNewest(files_, folder_.checkpoints(), total_steps_, &passed_over);
     for (const std::string& text : passed_over) LogWarning("{}; passed over", text);
+    // Damaged ones must not count among those that are kept.
+    if (newest && !passed_over.empty()) checkpoint::SetAsideNewer(files_, folder_.checkpoints(), newest->manifest().step());
   }
   if (newest) {
     verdict.set_has_checkpoint(true);

@@ -277,6 +277,8 @@ void Worker::SaveCheckpoint() {
     }
   }
   failure = comm::BroadcastString(session_.comm(), failure, 0, what);
+  // No rank writes any more: what there is of the checkpoint only takes room.
+  if (!failure.empty() && leads()) checkpoint::DiscardUnfinished(files_, folder);
   if (failure.empty()) {
     saved_step_ = step_;
     LogInfo("checkpoint of step {} committed", step_);
@@ -337,32 +339,6 @@ std::string Train(const Job& job) {
   });
   Worker worker(job, std::move(*plans), verdict);
   return worker.Run();
-}
-
-std::string EvaluateCheckpoint(const Job& job, const std::string& folder) {
-  FileSystem& files = FileSystem::Real();
-  Session session(job, CompileJob(job), std::vector<int>(static_cast<size_t>(job.comm->world_size()), std::max(1, job.executors)));
-  const auto reader = checkpoint::OpenPath(files, folder);
-  const std::span<float> weights = session.exchange().weights();
-  if (reader->manifest().arena_elements() != session.layout().elements())
-    throw Error(ErrorKind::kCheckpoint, "it holds another model than the recipe's", reader->folder());
-  // What evaluations mean: the best weights where early stopping kept some, else the EMA's, else the weights themselves.
-  int array = reader->ArrayIndex("best");
-  if (array < 0 || !reader->manifest().loop().has_best()) array = reader->ArrayIndex("ema");
-  if (array < 0) array = reader->ArrayIndex("weights");
-  reader->Read(array, 0, weights);
-
-  const auto start = steady_clock::now();
-  ResultLine line;
-  line.verb = "eval";
-  line.name = job.name;
-  line.step = reader->manifest().step();
-  line.epoch = static_cast<uint64_t>(std::ceil(static_cast<double>(line.step) / LengthOf(job).steps_per_epoch - 1e-9));
-  line.evaluation = session.Evaluate(job.splits.reported_name(), line.step);
-  line.weights = engine::HashWeights(session.layout(), weights.data());
-  line.seconds = SecondsSince(start);
-  line.samples_per_s = static_cast<double>(job.splits.reported()->size()) / line.seconds;
-  return Format(line);
 }
 
 }  // namespace lockstep::loop

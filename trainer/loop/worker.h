@@ -10,7 +10,4 @@ namespace lockstep::loop {
 /// Trains. Collective. Returns the done line on rank 0, an empty string elsewhere.
 std::string Train(const Job& job);
 
-/// Evaluates the weights of the checkpoint in `folder` on the splits of the job. Collective. Returns the "eval ..." line.
-std::string EvaluateCheckpoint(const Job& job, const std::string& folder);
-
 }  // namespace lockstep::loop

@@ -1,0 +1,45 @@
+#include "trainer/loop/evaluate_checkpoint.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/lane_tree.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/loop/job_plans.h"
+#include "trainer/loop/reporter.h"
+#include "trainer/loop/session.h"
+
+namespace lockstep::loop {
+
+std::string EvaluateCheckpoint(const Job& job, const std::string& folder) {
+  FileSystem& files = FileSystem::Real();
+  const auto lanes = static_cast<int>(job.train.lanes());
+  if (job.comm->world_size() > lanes)
+    throw Error(ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", job.comm->world_size(), lanes), "train.lanes",
+                "evaluate on fewer ranks");
+  std::vector<int> executors;
+  for (const LaneRange& run : DealLanes(lanes, job.comm->world_size())) executors.push_back(std::clamp(job.executors, 1, run.size()));
+  Session session(job, CompileJob(job), executors);
+  const auto reader = checkpoint::OpenPath(files, folder);
+  const std::span<float> weights = session.exchange().weights();
+  if (reader->manifest().arena_elements() != session.layout().elements())
+    throw Error(ErrorKind::kCheckpoint, "it holds another model than the recipe's", reader->folder());
+  reader->Read(reader->EvaluatedArray(), 0, weights);
+
+  const auto start = std::chrono::steady_clock::now();
+  ResultLine line;
+  line.verb = "eval";
+  line.name = job.name;
+  line.step = reader->manifest().step();
+  line.epoch = static_cast<uint64_t>(std::ceil(static_cast<double>(line.step) / LengthOf(job).steps_per_epoch - 1e-9));
+  line.evaluation = session.Evaluate(job.splits.reported_name(), line.step);
+  line.weights = engine::HashWeights(session.layout(), weights.data());
+  line.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  line.samples_per_s = static_cast<double>(job.splits.reported()->size()) / line.seconds;
+  return Format(line);
+}
+
+}  // namespace lockstep::loop

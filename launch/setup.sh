@@ -40,6 +40,7 @@ build() {
 run_ranks() {
   local n=$1
   shift
+  command -v "$1" >/dev/null || { echo "error: there is no program $1" >&2; return 127; }  # mpirun --quiet would not say it
   [ "$(id -u)" -eq 0 ] && export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
   mpirun -n "$n" --oversubscribe --bind-to none --quiet --mca orte_abort_print_stack 0 --mca pml ob1 --mca btl self,vader "$@"
 }

@@ -74,6 +74,7 @@ int Doctor() {
 
 void AddDoctorCommand(CLI::App& app, int* exit_code) {
   CLI::App* command = app.add_subcommand("doctor", "Say what this machine has, and what to do about it");
+  command->footer("Example:\n  lockstep doctor");
   command->callback([exit_code] { *exit_code = Doctor(); });
 }
 

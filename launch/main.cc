@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
   using namespace lockstep;
   CLI::App app("Lockstep trains neural networks on MPI clusters. The trained weights are a function of the recipe alone, bit for bit,\n"
                "whatever the number of ranks, however often the job was killed and resumed.", "lockstep");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // checked below: CLI11 would not say which word is no command
   app.set_help_all_flag("--help-all", "Help for all commands");
   int exit_code = 0;
   launch::AddTrainCommand(app, &exit_code);
@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   launch::AddDoctorCommand(app, &exit_code);
   launch::AddHelpCommand(app, &exit_code);
   CLI::App* version = app.add_subcommand("version", "Print the version and the hash of sources, compiler and flags");
+  version->footer("Example:\n  lockstep version");
   version->callback([] {
     std::printf("lockstep %s\nbuild %s\n%s\n", std::string(Version()).c_str(), std::string(BuildHash()).c_str(),
                 std::string(BuildDescription()).c_str());
@@ -41,7 +42,9 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
       return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::kUsage);
     }
-    return 0;
+    if (!app.get_subcommands().empty()) return 0;
+    std::fputs(app.help().c_str(), stderr);
+    return static_cast<int>(ErrorKind::kUsage);
   });
   return failed != 0 ? failed : exit_code;
 }

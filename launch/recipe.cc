@@ -12,6 +12,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <set>
 #include <sstream>
 
@@ -51,7 +52,7 @@ bool IsPath(const pb::FieldDescriptor& field) {
 
 std::string ResolvePath(const std::string& path, const std::string& folder, const std::string& field) {
   constexpr std::string_view kVariable = "$LOCKSTEP_DATA";
-  if (path.rfind(kVariable, 0) == 0) {
+  if (path.rfind(kVariable, 0) == 0 && (path.size() == kVariable.size() || path[kVariable.size()] == '/')) {
     const char* data = std::getenv("LOCKSTEP_DATA");
     if (data == nullptr || *data == '\0')
       throw Error(ErrorKind::kUsage, fmt::format("{} needs the environment variable LOCKSTEP_DATA, which is not set", path), field,
@@ -80,14 +81,17 @@ void VisitFields(pb::Message& message, const std::string& prefix, const Visit& v
   }
 }
 
+void ResolvePathsIn(pb::Message& message, const pb::FieldDescriptor& field, const std::string& folder, const std::string& path) {
+  const pb::Reflection& reflection = *message.GetReflection();
+  if (!field.is_repeated())
+    return reflection.SetString(&message, &field, ResolvePath(reflection.GetString(message, &field), folder, path));
+  for (int i = 0; i < reflection.FieldSize(message, &field); ++i)
+    reflection.SetRepeatedString(&message, &field, i, ResolvePath(reflection.GetRepeatedString(message, &field, i), folder, path));
+}
+
 void ResolvePaths(Recipe& recipe, const std::string& folder) {
   VisitFields(recipe, "", [&](pb::Message& message, const pb::FieldDescriptor& field, const std::string& path) {
-    if (!IsPath(field)) return;
-    const pb::Reflection& reflection = *message.GetReflection();
-    if (!field.is_repeated())
-      return reflection.SetString(&message, &field, ResolvePath(reflection.GetString(message, &field), folder, path));
-    for (int i = 0; i < reflection.FieldSize(message, &field); ++i)
-      reflection.SetRepeatedString(&message, &field, i, ResolvePath(reflection.GetRepeatedString(message, &field, i), folder, path));
+    if (IsPath(field)) ResolvePathsIn(message, field, folder, path);
   });
 }
 
@@ -134,14 +138,23 @@ void ApplySetting(Recipe& recipe, const std::string& setting) {
       BadSetting(setting, fmt::format("there is no field \"{}\"", name), fmt::format("known here: {}", fmt::join(known, ", ")));
     }
   }
-  if (field->is_repeated()) message->GetReflection()->ClearField(message, field);
   FirstError error;
   pb::TextFormat::Parser parser;
   parser.RecordErrorsTo(&error);
-  if (!parser.MergeFromString(FieldText(*field, value), message))
+  const std::string text = FieldText(*field, value);
+  // First by itself: "train.seed=1 steps: 3" and two alternatives at once must not pass.
+  std::unique_ptr<pb::Message> alone(message->New());
+  if (!parser.ParseFromString(text, alone.get()))
     BadSetting(setting, fmt::format("{} can't be \"{}\": {}", field->name(), value, error.text), "see lockstep help recipe");
+  std::vector<const pb::FieldDescriptor*> set;
+  alone->GetReflection()->ListFields(*alone, &set);
+  for (const pb::FieldDescriptor* other : set)
+    if (other != field)
+      BadSetting(setting, fmt::format("{} can't be \"{}\": it sets {} too", field->name(), value, other->name()), "give each a --set of its own");
+  if (field->is_repeated()) message->GetReflection()->ClearField(message, field);
+  CHECK(parser.MergeFromString(text, message));
   // Relative paths on the command line start at the working directory; the recipe's own are resolved later.
-  if (IsPath(*field)) ResolvePaths(recipe, ".");
+  if (IsPath(*field)) ResolvePathsIn(*message, *field, ".", setting.substr(0, equals));
 }
 
 void Require(bool condition, const std::string& field, const std::string& message, const std::string& hint) {
@@ -178,7 +191,9 @@ loop::InstructionSet::Value ResolvedIsa(loop::InstructionSet::Value wanted) {
 void ResolveTrain(Recipe& recipe) {
   loop::TrainConfig& train = *recipe.mutable_train();
   Require((train.epochs() > 0) != (train.steps() > 0), "train", "needs either epochs or steps", "for example epochs: 5");
-  Require(train.epochs() >= 0, "train.epochs", fmt::format("{} is negative", train.epochs()), "for example epochs: 5");
+  constexpr double kMostEpochs = 1e9;
+  Require(train.epochs() >= 0 && train.epochs() <= kMostEpochs, "train.epochs",
+          fmt::format("{} is not between 0 and {:.0f}", train.epochs(), kMostEpochs), "for example epochs: 5");
   Require(train.global_batch() > 0, "train.global_batch", "is missing", "for example global_batch: 128");
   if (train.lanes() == 0) train.set_lanes(DefaultLanes(train.global_batch()));
   Require(train.global_batch() % train.lanes() == 0, "train.global_batch",
@@ -228,6 +243,10 @@ void ResolveRecipe(Recipe& recipe) {
   Require(recipe.has_model(), "model", "is missing", "for example model { mlp { hidden: 64 } }");
   Require(recipe.data().has_train(), "data.train", "is missing", "say where the training data lie: see lockstep help recipe");
   ResolveTrain(recipe);
+  checkpoint::CheckpointConfig& checkpoint = *recipe.mutable_checkpoint();
+  if (checkpoint.keep() == 0) checkpoint.set_keep(3);
+  Require(checkpoint.keep() >= 2, "checkpoint.keep", fmt::format("{} is too few", checkpoint.keep()),
+          "keep at least 2: while one is written, another must be whole");
   optim::Validate(recipe.optimizer());
 }
 
@@ -271,7 +290,9 @@ std::vector<std::string> DifferingFields(const Recipe& a, const Recipe& b) {
     }
     void ReportModified(const pb::Message&, const pb::Message&,
                         const std::vector<pb::util::MessageDifferencer::SpecificField>& path) override {
-      Note(path);
+      // A message that holds a field that differs is reported after the field.
+      const pb::FieldDescriptor* last = path.back().field;
+      if (last == nullptr || last->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) Note(path);
     }
     std::vector<std::string> fields;
   } collector;

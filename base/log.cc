@@ -70,7 +70,7 @@ void LogLine(int level, const std::string& text) {
   const auto file = CurrentFile();
   if (!file) return;
   file->log(spdlog::level::info, spdlog::string_view_t(line));
-  if (level > 0) file->flush();
+  file->flush();  // a killed process leaves all that it had to say
 }
 
 }  // namespace lockstep

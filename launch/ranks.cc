@@ -32,20 +32,29 @@ Launcher DetectLauncher() {
   return {};
 }
 
+/// All tasks find the same thing wrong with their launcher: the first of them says so.
+[[noreturn]] void Refuse(const Error& error) {
+  if (EnvironmentInteger("SLURM_PROCID") > 0 || EnvironmentInteger("PMI_RANK") > 0) throw comm::PeerAborted(0, error.exit_code());
+  throw error;
+}
+
 }  // namespace
 
 std::unique_ptr<comm::Communicator> JoinRanks() {
   const Launcher launcher = DetectLauncher();
   if (launcher.name == nullptr) return std::move(comm::MakeLocalWorld({}).front());
+  const bool srun = std::string(launcher.name) == "srun";
+  const std::string srun_command = fmt::format("start with srun --mpi=pmix -n {} lockstep train ...", launcher.tasks);
+  // Open MPI ends the process in MPI_Init with words of its own where srun offers no PMIx.
+  if (srun && launcher.tasks > 1 && std::getenv("PMIX_RANK") == nullptr && comm::MpiDescription().starts_with("Open MPI"))
+    Refuse(Error(ErrorKind::kUsage, fmt::format("srun started {} tasks without PMIx: they can't find each other", launcher.tasks), "",
+                 srun_command));
   std::unique_ptr<comm::Communicator> comm = comm::StartMpi();
-  if (comm->world_size() == 1 && launcher.tasks > 1) {
-    const bool srun = std::string(launcher.name) == "srun";
-    throw Error(ErrorKind::kUsage,
-                fmt::format("{} started {} tasks, but {} sees one: each would train a run of its own", launcher.name, launcher.tasks,
-                            comm::MpiDescription()),
-                "", srun ? fmt::format("start with srun --mpi=pmix -n {} lockstep train ...", launcher.tasks)
-                         : fmt::format("use the mpirun of {}", comm::MpiDescription()));
-  }
+  if (comm->world_size() == 1 && launcher.tasks > 1)
+    Refuse(Error(ErrorKind::kUsage,
+                 fmt::format("{} started {} tasks, but {} sees one: each would train a run of its own", launcher.name, launcher.tasks,
+                             comm::MpiDescription()),
+                 "", srun ? srun_command : fmt::format("use the mpirun of {}", comm::MpiDescription())));
   return comm;
 }
 

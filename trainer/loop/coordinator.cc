@@ -1,6 +1,7 @@
 #include "trainer/loop/coordinator.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <set>
 
@@ -54,6 +55,7 @@ Verdict Coordinator::Decide(const std::vector<Hello>& hellos) {
       verdict.add_executors(executors);
     OpenFolder(verdict, hellos);
     Report(hellos, verdict);
+    WarnOfRecipe();
   } catch (const Error& error) {
     *verdict.mutable_error() = ToText(error);
   }
@@ -185,9 +187,18 @@ void Coordinator::Report(const std::vector<Hello>& hellos, const Verdict& verdic
     const int batch = static_cast<int>(job_.train.global_batch());
     int better = all_executors + idle;
     while (better > lanes && batch % better != 0) --better;
-    LogWarning("{} lanes leave {} core{} idle{}", lanes, idle, idle == 1 ? "" : "s",
+    LogWarning("{} lane{} leave{} {} core{} idle{}", lanes, lanes == 1 ? "" : "s", lanes == 1 ? "s" : "", idle, idle == 1 ? "" : "s",
                better > lanes ? fmt::format("; train.lanes: {} would use more (it changes the bits)", better) : "");
   }
+}
+
+void Coordinator::WarnOfRecipe() const {
+  if (job_.train.has_early_stopping() && !job_.splits.validation)
+    LogWarning("early stopping is steered by the {} split, so its result flatters; give data.validation", job_.splits.reported_name());
+  const uint64_t rows = job_.train.global_batch() / job_.train.lanes();
+  const graph::Model model = job_.build_model(graph::Mode::kTrain, static_cast<int64_t>(rows));
+  if (rows < 8 && !model.graph.statistics.empty())
+    LogWarning("batch norm sees {} samples a lane, which is few; lower train.lanes or raise train.global_batch (either changes the bits)", rows);
 }
 
 void Coordinator::Commit(checkpoint::Manifest manifest, const std::vector<checkpoint::Receipt>& receipts,

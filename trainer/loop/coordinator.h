@@ -32,6 +32,7 @@ class Coordinator {
   void CompareRanks(const std::vector<Hello>& hellos) const;
   void OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos);
   void CompareWithLastAttempt(const Hello& now, const std::string& build_hash);
+  void WarnOfRecipe() const;
   void Report(const std::vector<Hello>& hellos, const Verdict& verdict) const;
 
   const Job& job_;

@@ -35,7 +35,7 @@ Session::Session(const Job& job, JobPlans plans, const std::vector<int>& executo
       executors_(executors),
       plan_(PlanLanes(static_cast<int>(job.train.lanes()), executors)) {
   // The communicating thread sums and updates too.
-  PrepareComputeThread(static_cast<int>(job.train.lane_threads()), "main");
+  PrepareComputeThread(static_cast<int>(job.train.lane_threads()), "");
   const int lanes = static_cast<int>(job.train.lanes());
   exchange_ = std::make_unique<comm::Exchange>(comm(), comm::Exchange::Options{lanes, plan_, plans_.buckets});
 

@@ -1,9 +1,36 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds everything, and runs every test. Extra arguments go to ctest: tests/run.sh -L unit
+# Installs what is missing, builds everything, and runs every test: first what sanitizers and fuzzers find, then the main suite.
+# Arguments go to the main suite's ctest, which then runs alone: tests/run.sh -L unit
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../launch/setup.sh"
 
+# Builds these tests of the preset, and nothing else, and runs them.
+run_preset() {
+  local preset=$1
+  shift
+  build "$preset" "$@"
+  ctest --test-dir "$root/build/$preset" --output-on-failure --timeout 300 -j "$(nproc)" -R "^($(IFS='|' && echo "$*"))\$"
+}
+
+# What has threads, under ThreadSanitizer. Programs with OpenMP teams are not here: GCC's OpenMP library is not instrumented.
+run_threads() { run_preset tsan comm_communicator_test comm_exchange_test loader_test executor_pool_test; }
+
+# The fuzzers' build has AddressSanitizer and UndefinedBehaviorSanitizer in it, so it serves the unit tests too: one build less.
+run_memory() {
+  run_preset fuzz base_test base_log_test data_test loader_test graph_test passes_test engine_test checkpoint_test \
+    checkpoint_damage_test checkpoint_crash_test safetensors_test checkpoint_commands_test loop_test \
+    fuzz_csv fuzz_idx fuzz_checkpoint fuzz_safetensors fuzz_recipe
+}
+
 install_packages "${packages[@]}" clang libclang-rt-14-dev
+if [ $# -eq 0 ]; then
+  run_threads
+  if command -v clang++ >/dev/null; then
+    run_memory
+  else
+    echo "SKIPPED: AddressSanitizer and fuzzers: there is no clang++" >&2
+  fi
+fi
 build release
 export LOCKSTEP_DATA=${LOCKSTEP_DATA:-$root/../shared/data}
 [ -d "$LOCKSTEP_DATA" ] || echo "note: $LOCKSTEP_DATA is missing: tests on MNIST and CIFAR are skipped" >&2

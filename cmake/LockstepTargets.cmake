@@ -4,7 +4,8 @@ add_library(lockstep_flags INTERFACE)
 target_include_directories(lockstep_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/proto)
 # No contraction, no fast-math, no -march: arithmetic is pinned. errno and traps decide no bits, and vectorisation needs them off.
 target_compile_options(lockstep_flags INTERFACE -ffp-contract=off -fno-math-errno -fno-trapping-math -Wall -Wextra -Werror
-                                                $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi>)
+                                                $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi>
+                                                "$<$<CXX_COMPILER_ID:Clang>:-Wno-psabi;-Wno-unknown-pragmas>")
 if(LOCKSTEP_SANITIZE)
   target_compile_options(lockstep_flags INTERFACE -fsanitize=${LOCKSTEP_SANITIZE} -fno-omit-frame-pointer -g)
   target_link_options(lockstep_flags INTERFACE -fsanitize=${LOCKSTEP_SANITIZE})

@@ -13,7 +13,16 @@ lockstep=${LOCKSTEP:-$root/build/release/lockstep}
 [ -x "$lockstep" ] || { echo "FAILED: there is no $lockstep: build it (launch/quickstart.sh), or set LOCKSTEP"; exit 1; }
 digits=$root/examples/digits.textproto
 work=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-dist.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+trap clean_up EXIT
+
+# A script that fails while a job runs ends the job too.
+clean_up() {
+  local pid
+  for pid in $(living); do kill -9 "$pid"; done
+  wait
+  umount -l "$work"/*/ 2>/dev/null
+  rm -rf "$work"
+}
 
 # Says what was expected, what the last job said, and ends the script.
 fail() {

@@ -2,12 +2,17 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <ctime>
+#include <filesystem>
 #include <random>
 
 #include "base/error.h"
@@ -27,10 +32,29 @@ class File {
   int descriptor_;
 };
 
+// Names are PREFIX PID - RANDOM.
+std::string NamePrefix() { return fmt::format("lockstep-{}-", getuid()); }
+
 std::string NewName() {
   std::random_device device;
   const uint64_t random = uint64_t{device()} << 32 | device();
-  return fmt::format("/lockstep-{}-{}-{:016x}", getuid(), getpid(), random);
+  return fmt::format("/{}{}-{:016x}", NamePrefix(), getpid(), random);
+}
+
+// Removes this user's names whose maker was killed between making and unlinking one. A name lives for milliseconds,
+// so an old one is of no use to anybody, even where its maker's process can't be seen from here.
+void RemoveAbandonedNames() {
+  constexpr time_t kOldSeconds = 60;
+  const std::string prefix = NamePrefix();
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/dev/shm", ignored)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(prefix)) continue;
+    struct stat status {};
+    if (stat(entry.path().c_str(), &status) != 0 || time(nullptr) - status.st_mtime < kOldSeconds) continue;
+    const pid_t maker = static_cast<pid_t>(std::atol(name.c_str() + prefix.size()));
+    if (maker > 0 && kill(maker, 0) != 0 && errno == ESRCH) shm_unlink(name.c_str());
+  }
 }
 
 double MiB(size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
@@ -52,6 +76,7 @@ double MiB(size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 }  // namespace
 
 std::unique_ptr<SharedSegment> SharedSegment::Create(size_t bytes) {
+  RemoveAbandonedNames();
   // Pages are made one by one until there are no more: better not to begin where that is certain.
   struct statvfs disk {};
   if (statvfs("/dev/shm", &disk) == 0 && bytes / disk.f_frsize > disk.f_bavail) ThrowNoRoom(bytes, ENOSPC);

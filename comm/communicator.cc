@@ -41,20 +41,40 @@ void GiveWay(Clock::duration elapsed, bool crowded) {
 PeerAborted::PeerAborted(int rank, int exit_code)
     : rank_(rank), exit_code_(exit_code), text_(fmt::format("rank {} has ended with exit code {}", rank, exit_code)) {}
 
+void Communicator::SetComputing(bool computing) {
+  {
+    std::lock_guard lock(computing_mutex_);
+    computing_ = computing;
+  }
+  if (!computing) computing_ended_.notify_one();
+}
+
+bool Communicator::SleepWhileComputing() {
+  // Each look costs the computing thread of a shared core some 10 us.
+  constexpr std::chrono::milliseconds kLookEvery(1);
+  std::unique_lock lock(computing_mutex_);
+  if (!computing_) return false;
+  computing_ended_.wait_for(lock, kLookEvery, [this] { return !computing_; });
+  return true;
+}
+
 void Communicator::WaitUntil(const std::function<bool()>& done, const std::string& what) {
   const Clock::time_point start = Clock::now();
+  Clock::time_point idle_since = start;
   for (;;) {
     Poll();
     if (interrupt_) interrupt_();
     if (done()) return;
-    const Clock::duration elapsed = Clock::now() - start;
-    if (elapsed > deadline_) {
+    if (Clock::now() - start > deadline_) {
       const Topology& where = topology();
       throw Error(ErrorKind::kPeer, fmt::format("waited {} s for {}", deadline_.count(), what),
                   fmt::format("rank {} on {}", where.rank, where.host_of[static_cast<size_t>(where.rank)]),
                   "another rank is stuck or gone: see the logs of the others");
     }
-    GiveWay(elapsed, crowded_);
+    if (SleepWhileComputing())
+      idle_since = Clock::now();
+    else
+      GiveWay(Clock::now() - idle_since, crowded_);
   }
 }
 

@@ -11,11 +11,13 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -108,15 +110,23 @@ class Communicator {
   }
   /// The longest that any wait lasts. Default: 10 minutes.
   void SetDeadline(std::chrono::seconds deadline) { deadline_ = deadline; }
-  /// Whether threads that compute need the cores that a waiting thread would use (default: more ranks than cores on
-  /// this node): then waits don't spin. The exchange knows the executors and says it.
+  /// Whether this node's threads that compute are more than its cores: then waits hardly spin. Default: false.
   void SetCrowded(bool crowded) { crowded_ = crowded; }
+  /// Whether threads of this rank compute now: its waiting thread then leaves them its core, and looks at the transport
+  /// a thousand times a second. May be called from any thread; false wakes the waiting thread.
+  void SetComputing(bool computing);
   /// Polled inside every wait too: throws to end it (stop signals, the watchdog).
   void SetInterrupt(std::function<void()> interrupt) { interrupt_ = std::move(interrupt); }
 
  private:
+  /// Waits for the end of computing, but not for long; returns at once where nothing computes.
+  bool SleepWhileComputing();
+
   std::chrono::seconds deadline_{600};
   bool crowded_ = false;
+  std::mutex computing_mutex_;
+  std::condition_variable computing_ended_;
+  bool computing_ = false;  // guarded by computing_mutex_
   std::function<void()> interrupt_;
 };
 

@@ -13,6 +13,7 @@
 namespace lockstep::loop {
 
 struct ExecutorPool::State {
+  std::function<void(bool)> on_computing;
   std::mutex mutex;
   std::condition_variable work_ready, all_done;
   std::function<void(int)> work;         // guarded by mutex, as are the next four
@@ -41,7 +42,9 @@ struct ExecutorPool::State {
       }
       std::lock_guard lock(mutex);
       errors[static_cast<size_t>(executor)] = error;
-      if (--running == 0) all_done.notify_all();
+      if (--running > 0) continue;
+      if (on_computing) on_computing(false);
+      all_done.notify_all();
     }
   }
 
@@ -54,6 +57,7 @@ struct ExecutorPool::State {
 
 ExecutorPool::ExecutorPool(const Options& options) : state_(std::make_unique<State>()) {
   CHECK(options.executors >= 1);
+  state_->on_computing = options.on_computing;
   state_->errors.resize(static_cast<size_t>(options.executors));
   for (int e = 0; e < options.executors; ++e) {
     const int core = options.pin_to.empty() ? -1 : options.pin_to[static_cast<size_t>(e) % options.pin_to.size()];
@@ -84,6 +88,7 @@ void ExecutorPool::Start(std::function<void(int)> work) {
     state_->running = static_cast<int>(state_->threads.size());
     std::fill(state_->errors.begin(), state_->errors.end(), nullptr);
     ++state_->round;
+    if (state_->on_computing) state_->on_computing(true);
   }
   state_->work_ready.notify_all();
 }

@@ -15,6 +15,8 @@ class ExecutorPool {
     int executors = 1;
     int lane_threads = 1;
     std::vector<int> pin_to;  ///< one core per executor; empty: not pinned
+    /// Told true when work starts, by the thread that starts it, and false when all have ended, by the last.
+    std::function<void(bool computing)> on_computing = nullptr;
   };
   explicit ExecutorPool(const Options& options);
   ~ExecutorPool();

@@ -27,6 +27,16 @@ std::vector<int> PinnedCores(const comm::Topology& topology, const std::vector<i
   return static_cast<int>(cores.allowed.size()) >= mine ? cores.allowed : std::vector<int>{};
 }
 
+/// Whether this node's executors are more than its cores. Where ranks are bound to cores of their own, each looks at its own.
+bool Crowded(const comm::Topology& topology, const std::vector<int>& executors, int lane_threads) {
+  const CoreBudget cores = QueryCores();
+  const bool bound = static_cast<int>(cores.allowed.size()) < cores.machine;
+  int threads = 0;
+  for (int rank : topology.nodes[static_cast<size_t>(topology.node())])
+    if (!bound || rank == topology.rank) threads += executors[static_cast<size_t>(rank)] * lane_threads;
+  return threads > cores.usable;
+}
+
 }  // namespace
 
 Session::Session(const Job& job, JobPlans plans, const std::vector<int>& executors)
@@ -43,7 +53,9 @@ Session::Session(const Job& job, JobPlans plans, const std::vector<int>& executo
   pool.executors = executors_[rank()];
   pool.lane_threads = static_cast<int>(job.train.lane_threads());
   pool.pin_to = PinnedCores(comm().topology(), executors_, pool.lane_threads);
+  pool.on_computing = [this](bool computing) { comm().SetComputing(computing); };
   pool_ = std::make_unique<ExecutorPool>(pool);
+  comm().SetCrowded(Crowded(comm().topology(), executors_, pool.lane_threads));
   runners_.resize(static_cast<size_t>(pool.executors));
   // An executor that fails ends every wait for what it would have computed.
   comm().SetInterrupt([this] {

@@ -1,7 +1,9 @@
 #include "launch/init_from.h"
 
+#include <fnmatch.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 
@@ -67,16 +69,20 @@ loop::InitialWeights ResolveInitFrom(Recipe& recipe) {
     throw Error(ErrorKind::kUsage, fmt::format("holds other weights ({}) than the recipe was resolved with ({})", hash, recipe.train().init_from_hash()),
                 "train.init_from: " + path, "use another --out, or --fresh");
   recipe.mutable_train()->set_init_from_hash(hash);
-  return [weights, path](const engine::ParameterLayout& layout, float* arena) {
-    std::fill_n(arena, layout.elements(), 0.0f);
+  const std::vector<std::string> except(recipe.train().init_except().begin(), recipe.train().init_except().end());
+  return [weights, path, except](const engine::ParameterLayout& layout, float* arena) {
+    const auto is_excepted = [&](const std::string& name) {
+      return std::any_of(except.begin(), except.end(), [&](const std::string& pattern) { return fnmatch(pattern.c_str(), name.c_str(), 0) == 0; });
+    };
     for (const engine::ArenaEntry& entry : layout.entries()) {
+      if (is_excepted(entry.name)) continue;
       const auto found = weights->find(entry.name);
       if (found == weights->end())
         throw Error(ErrorKind::kUsage, fmt::format("has no tensor \"{}\" that the model needs", entry.name), "train.init_from: " + path,
-                    "lockstep inspect shows the tensors of a checkpoint; names must be the model's");
+                    "lockstep inspect shows the tensors of a checkpoint; train.init_except: PATTERN leaves parameters at random");
       if (found->second.shape != entry.shape)
         throw Error(ErrorKind::kUsage, fmt::format("its \"{}\" is {}, the model's {}", entry.name, found->second.shape.ToString(), entry.shape.ToString()),
-                    "train.init_from: " + path, "the shapes must agree");
+                    "train.init_from: " + path, "give the model the same shape, or leave this parameter at random: train.init_except: \"" + entry.name + "\"");
       std::copy(found->second.data.begin(), found->second.data.end(), arena + entry.offset);
     }
   };

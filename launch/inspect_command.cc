@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -134,7 +135,9 @@ void PrintCheckpoints(const std::vector<Listed>& list) {
 void PrintLoop(const checkpoint::LoopState& loop) {
   Print(fmt::format("updates       {}\n", loop.updates_applied()));
   if (loop.has_best())
-    Print(fmt::format("best          {:.6g} at step {}, {} evaluations without gain since{}\n", loop.best_score(),
+    // A score that is less than 0 is a loss turned around (trainer/loop/early_stopping.h).
+    Print(fmt::format("best          {} {:.6g} at step {}, {} evaluations without gain since{}\n",
+                      loop.best_score() < 0 ? "loss" : "accuracy", std::abs(loop.best_score()),
                       loop.best_step(), loop.evaluations_without_gain(),
                       loop.stopped_early() ? "; stopped early" : ""));
   for (const checkpoint::Evaluation& evaluation : loop.evaluations()) {

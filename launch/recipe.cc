@@ -208,6 +208,8 @@ void ResolveTrain(Recipe& recipe) {
   train.set_isa(ResolvedIsa(train.isa()));
   if (train.evaluation_block() == 0) train.set_evaluation_block(500);
   if (train.log_every_steps() == 0) train.set_log_every_steps(10);
+  Require(train.init_except().empty() || !train.init_from().empty(), "train.init_except", "is given without train.init_from",
+          "without init_from all parameters begin at random");
   if (train.has_early_stopping())
     Require(train.early_stopping().patience() > 0, "train.early_stopping.patience", "is missing", "for example patience: 3");
 }
@@ -266,6 +268,10 @@ Recipe IdentityOf(const Recipe& recipe) {
   train.clear_init_from();
   train.clear_log_every_steps();
   train.clear_on_other_hardware();
+  if (!train.has_early_stopping()) {  // what evaluations find decides nothing then
+    train.clear_evaluate_every_steps();
+    train.clear_evaluation_block();
+  }
   VisitFields(identity, "", [](pb::Message& message, const pb::FieldDescriptor& field, const std::string&) {
     if (IsPath(field)) message.GetReflection()->ClearField(&message, &field);
   });
@@ -306,15 +312,17 @@ void CheckContinues(const Recipe& before, const Recipe& now) {
   Recipe old_identity = IdentityOf(before), new_identity = IdentityOf(now);
   const loop::TrainConfig &was = before.train(), &is = now.train();
   const bool longer = (is.steps() > 0) == (was.steps() > 0) && (is.epochs() > was.epochs() || is.steps() > was.steps());
-  if (longer && optim::IsExtendable(now.optimizer().schedule())) {
+  const bool extendable = optim::IsExtendable(now.optimizer().schedule());
+  if (longer && extendable) {
     old_identity.mutable_train()->set_epochs(is.epochs());
     old_identity.mutable_train()->set_steps(is.steps());
   }
   const std::vector<std::string> fields = DifferingFields(old_identity, new_identity);
   if (fields.empty()) return;
-  const bool schedule = longer && !optim::IsExtendable(now.optimizer().schedule());
   throw Error(ErrorKind::kUsage, fmt::format("this run began with another recipe: they differ in {}", fmt::join(fields, ", ")), "--out",
-              schedule ? "this learning-rate schedule is drawn over the whole run, so it can't be made longer; use another --out, or --fresh"
+              longer && !extendable
+                  ? "this learning-rate schedule (or its warmup_fraction) is drawn over the whole run, so it can't be made longer; use another "
+                    "--out, or --fresh"
                        : "use another --out, or --fresh to move the old run aside");
 }
 

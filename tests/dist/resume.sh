@@ -96,10 +96,11 @@ echo "$name: passed over"
 name="no good checkpoint"
 for shard in "$out"/checkpoints/step-*/*.shard; do printf 'x' | dd of="$shard" bs=1 seek=5000 conv=notrunc status=none; done
 rm "$out/done.json"
-must_train 2 "$digits" --out "$out" "${quick[@]}"
+train 2 "$digits" --out "$out" "${quick[@]}"
+refused 4 "none of the checkpoints" "$out/checkpoints" "--fresh"
 [ "$(grep -cF "passed over" "$work/stderr")" -eq 4 ] || fail "$name: not one warning for each of four"
+must_train 2 "$digits" --out "$out" "${quick[@]}" --fresh
 [ "$(weights)" = "$quiet" ] || fail "$name: other weights"
-echo "$name: begun anew"
 
 name="more steps with a constant schedule"
 must_train 2 "$digits" --out "$work/long" "${quick[@]}" "${constant[@]}"

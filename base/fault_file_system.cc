@@ -29,6 +29,8 @@ const char* Name(FileOperation operation) {
       return "close";
     case FileOperation::kRename:
       return "rename";
+    case FileOperation::kRenameNew:
+      return "rename to a new name";
     case FileOperation::kRemove:
       return "remove";
     case FileOperation::kSyncFolder:
@@ -115,6 +117,11 @@ void FaultFileSystem::CreateFolders(const std::string& path) {
 void FaultFileSystem::Rename(const std::string& from, const std::string& to) {
   Pass(FileOperation::kRename, from);
   files_.Rename(from, to);
+}
+
+bool FaultFileSystem::RenameNew(const std::string& from, const std::string& to) {
+  Pass(FileOperation::kRenameNew, from);
+  return files_.RenameNew(from, to);
 }
 
 void FaultFileSystem::RemoveAll(const std::string& path) {

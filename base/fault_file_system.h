@@ -20,7 +20,18 @@
 
 namespace lockstep {
 
-enum class FileOperation { kAny, kCreateFolders, kCreate, kAppend, kSync, kClose, kRename, kRemove, kSyncFolder };
+enum class FileOperation {
+  kAny,
+  kCreateFolders,
+  kCreate,
+  kAppend,
+  kSync,
+  kClose,
+  kRename,
+  kRenameNew,
+  kRemove,
+  kSyncFolder
+};
 const char* Name(FileOperation operation);
 
 enum class Fault {
@@ -61,6 +72,7 @@ class FaultFileSystem : public FileSystem {
   std::vector<std::string> List(const std::string& folder) override { return files_.List(folder); }
   void CreateFolders(const std::string& path) override;
   void Rename(const std::string& from, const std::string& to) override;
+  bool RenameNew(const std::string& from, const std::string& to) override;
   void RemoveAll(const std::string& path) override;
   void SyncFolder(const std::string& path) override;
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -108,6 +109,12 @@ bool IsFolder(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+bool SameFile(const std::string& a, const std::string& b) {
+  struct stat status_a, status_b;
+  return ::stat(a.c_str(), &status_a) == 0 && ::stat(b.c_str(), &status_b) == 0 && status_a.st_dev == status_b.st_dev &&
+         status_a.st_ino == status_b.st_ino;
+}
+
 std::string ParentFolder(const std::string& path) {
   const std::string parent = std::filesystem::path(path).parent_path().string();
   return parent.empty() ? "." : parent;
@@ -165,6 +172,27 @@ class PosixFileSystem : public FileSystem {
 
   void Rename(const std::string& from, const std::string& to) override {
     if (::rename(from.c_str(), to.c_str()) != 0) throw FileError(errno, fmt::format("can't rename to {}", to), from);
+  }
+
+  bool RenameNew(const std::string& from, const std::string& to) override {
+    // link(2) is exclusive on NFS too, where O_EXCL and renameat2 are not to be had everywhere.
+    if (::link(from.c_str(), to.c_str()) == 0) {
+      RemoveAll(from);
+      return true;
+    }
+    const int reason = errno;
+    if (reason == EEXIST) {
+      // An NFS server that is asked twice, because its first answer was lost, says that the link is there: it is ours.
+      if (!SameFile(from, to)) return false;
+      RemoveAll(from);
+      return true;
+    }
+    if (reason != EPERM && reason != EOPNOTSUPP && reason != ENOSYS)
+      throw FileError(reason, fmt::format("can't link it to {}", to), from);
+    if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+    if (errno == EEXIST || Exists(to)) return false;
+    Rename(from, to);
+    return true;
   }
 
   void RemoveAll(const std::string& path) override {

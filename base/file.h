@@ -49,6 +49,9 @@ class FileSystem {
   virtual std::vector<std::string> List(const std::string& folder) = 0;  ///< names, sorted; empty where it is missing
   virtual void CreateFolders(const std::string& path) = 0;
   virtual void Rename(const std::string& from, const std::string& to) = 0;
+  /// Renames the file `from` unless there is a `to`: false then, and `from` stays. Of several that do this at the same
+  /// moment, on any hosts, one wins. (Where the file system has neither hard links nor such a rename, two may.)
+  virtual bool RenameNew(const std::string& from, const std::string& to) = 0;
   virtual void RemoveAll(const std::string& path) = 0;  ///< a missing path is no error
   virtual void SyncFolder(const std::string& path) = 0;
 

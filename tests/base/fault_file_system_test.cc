@@ -14,8 +14,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr FileOperation kMutations[] = {
-    FileOperation::kCreateFolders, FileOperation::kCreate, FileOperation::kAppend, FileOperation::kSync,
-    FileOperation::kClose,         FileOperation::kRename, FileOperation::kRemove, FileOperation::kSyncFolder};
+    FileOperation::kCreateFolders, FileOperation::kCreate, FileOperation::kAppend,
+    FileOperation::kSync,          FileOperation::kClose,  FileOperation::kRename,
+    FileOperation::kRenameNew,     FileOperation::kRemove, FileOperation::kSyncFolder};
 
 std::span<const std::byte> Bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
 
@@ -29,8 +30,9 @@ class FaultFileSystemTest : public ::testing::Test {
     file->Sync();
     file->Close();
     files.Rename(folder_ / "f/a", folder_ / "f/b");
+    files.RenameNew(folder_ / "f/b", folder_ / "f/c");
     files.SyncFolder(folder_ / "f");
-    files.RemoveAll(folder_ / "f/b");
+    files.RemoveAll(folder_ / "f/c");
   }
 
   FileSystem& real_ = FileSystem::Real();

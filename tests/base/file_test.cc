@@ -5,9 +5,12 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <atomic>
+#include <barrier>
 #include <cerrno>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "tests/base/temporary_folder.h"
 
@@ -110,6 +113,45 @@ TEST_F(FileTest, RenameReplaces) {
   files_.SyncFolder(folder_.path());
   EXPECT_EQ(Contents(folder_ / "old"), "new");
   EXPECT_FALSE(files_.Exists(folder_ / "new"));
+}
+
+TEST_F(FileTest, RenameNewLeavesWhatIsThere) {
+  std::ofstream(folder_ / "new") << "new";
+  std::ofstream(folder_ / "old") << "old";
+  EXPECT_FALSE(files_.RenameNew(folder_ / "new", folder_ / "old"));
+  EXPECT_EQ(Contents(folder_ / "old"), "old");
+  EXPECT_EQ(Contents(folder_ / "new"), "new");
+  EXPECT_TRUE(files_.RenameNew(folder_ / "new", folder_ / "newest"));
+  EXPECT_EQ(Contents(folder_ / "newest"), "new");
+  EXPECT_THAT(files_.List(folder_.path()), ElementsAre("newest", "old"));
+  EXPECT_THROW(files_.RenameNew(folder_ / "missing", folder_ / "a"), Error);
+}
+
+TEST_F(FileTest, ALinkWhoseAnswerWasLostIsARename) {
+  std::ofstream(folder_ / "mine") << "mine";
+  std::filesystem::create_hard_link(folder_ / "mine", folder_ / "name");
+  EXPECT_TRUE(files_.RenameNew(folder_ / "mine", folder_ / "name"));
+  EXPECT_THAT(files_.List(folder_.path()), ElementsAre("name"));
+}
+
+TEST_F(FileTest, OneOfManyWinsANewName) {
+  constexpr int kRacers = 8;
+  for (int round = 0; round < 50; ++round) {
+    const std::string name = folder_ / "name";
+    std::atomic<int> winners{0};
+    std::barrier start(kRacers);
+    std::vector<std::thread> racers;
+    for (int racer = 0; racer < kRacers; ++racer)
+      racers.emplace_back([&, racer] {
+        const std::string mine = name + std::to_string(racer);
+        std::ofstream(mine) << racer;
+        start.arrive_and_wait();
+        if (files_.RenameNew(mine, name)) ++winners;
+      });
+    for (std::thread& racer : racers) racer.join();
+    ASSERT_EQ(winners, 1);
+    files_.RemoveAll(name);
+  }
 }
 
 TEST_F(FileTest, ErrorsSayWhereWhyAndWhatToDo) {

@@ -126,6 +126,12 @@ void MemoryFileSystem::Rename(const std::string& from, const std::string& to) {
   folders_.insert(to);
 }
 
+bool MemoryFileSystem::RenameNew(const std::string& from, const std::string& to) {
+  if (Exists(to)) return false;
+  Rename(from, to);
+  return true;
+}
+
 void MemoryFileSystem::RemoveAll(const std::string& path) {
   EraseTree(files_, path);
   if (!folders_.contains(path)) return;

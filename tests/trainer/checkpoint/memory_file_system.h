@@ -40,6 +40,7 @@ class MemoryFileSystem : public FileSystem {
   std::vector<std::string> List(const std::string& folder) override;
   void CreateFolders(const std::string& path) override;
   void Rename(const std::string& from, const std::string& to) override;
+  bool RenameNew(const std::string& from, const std::string& to) override;
   void RemoveAll(const std::string& path) override;
   void SyncFolder(const std::string& path) override;
 

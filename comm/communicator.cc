@@ -8,12 +8,18 @@
 #include <thread>
 
 #include "base/error.h"
+#include "comm/flight_recorder.h"
 
 namespace lockstep::comm {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 using std::chrono::microseconds;
+
+/// Waits shorter than this leave no trace: in a step there are many.
+constexpr std::chrono::milliseconds kLongWait(10);
+/// How often a wait past its deadline asks whether to go on.
+constexpr std::chrono::milliseconds kAskEvery(20);
 
 void SpinPause() {
 #if defined(__x86_64__)
@@ -58,24 +64,92 @@ bool Communicator::SleepWhileComputing() {
   return true;
 }
 
+void Communicator::NoteWait(const std::string& what, Clock::time_point since) {
+  waiting_since_ns_.store(since.time_since_epoch().count(), std::memory_order_relaxed);
+  if (recorder_) recorder_->SetWaiting(what, since);
+}
+
+void Communicator::EndWait() {
+  waiting_since_ns_.store(0, std::memory_order_relaxed);
+  if (recorder_) recorder_->SetWaiting({}, {});
+}
+
+void Communicator::Poll() {
+  last_look_ns_.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+  DoPoll();
+}
+
 void Communicator::WaitUntil(const std::function<bool()>& done, const std::string& what) {
+  struct Noted {
+    Communicator& comm;
+    bool set = false;
+    ~Noted() {
+      if (set) comm.EndWait();
+    }
+  } noted{*this};
   const Clock::time_point start = Clock::now();
-  Clock::time_point idle_since = start;
+  Clock::time_point idle_since = start, asked;
   for (;;) {
     Poll();
     if (interrupt_) interrupt_();
-    if (done()) return;
-    if (Clock::now() - start > deadline_) {
-      const Topology& where = topology();
-      throw Error(ErrorKind::kPeer, fmt::format("waited {} s for {}", deadline_.count(), what),
-                  fmt::format("rank {} on {}", where.rank, where.host_of[static_cast<size_t>(where.rank)]),
-                  "another rank is stuck or gone: see the logs of the others");
+    if (done()) break;
+    const Clock::time_point now = Clock::now();
+    if (!noted.set && now - start > kLongWait) {
+      NoteWait(what, start);
+      noted.set = true;
+    }
+    if (now - start > deadline() && now - asked > kAskEvery) {
+      asked = now;
+      if (!stalled_ || !stalled_(what)) {
+        const Topology& where = topology();
+        throw Error(ErrorKind::kPeer,
+                    fmt::format("waited {:.3g} s for {}", std::chrono::duration<double>(now - start).count(), what),
+                    fmt::format("rank {} on {}", where.rank, where.host_of[static_cast<size_t>(where.rank)]),
+                    "another rank is stuck or gone: see the logs of the others");
+      }
     }
     if (SleepWhileComputing())
       idle_since = Clock::now();
     else
-      GiveWay(Clock::now() - idle_since, crowded_);
+      GiveWay(now - idle_since, crowded_);
   }
+  if (recorder_) recorder_->Progress();
+}
+
+void Communicator::Wait(Pending& pending, const std::string& what) {
+  WaitUntil([&] { return pending.Done(); }, what);
+  if (recorder_ && pending.collective_ != 0) recorder_->LeaveCollective(pending.collective_);
+}
+
+// The number is given before the call: the call itself may be what hangs.
+
+std::unique_ptr<Pending> Communicator::Barrier() {
+  const uint64_t number = recorder_ ? recorder_->EnterCollective(CollectiveKind::BARRIER, 0, {}) : 0;
+  std::unique_ptr<Pending> pending = DoBarrier();
+  pending->collective_ = number;
+  return pending;
+}
+
+std::unique_ptr<Pending> Communicator::Broadcast(std::span<std::byte> bytes, int root) {
+  const uint64_t number = recorder_ ? recorder_->EnterCollective(CollectiveKind::BROADCAST, bytes.size(), {}) : 0;
+  std::unique_ptr<Pending> pending = DoBroadcast(bytes, root);
+  pending->collective_ = number;
+  return pending;
+}
+
+std::unique_ptr<Pending> Communicator::AllGather(std::span<const std::byte> mine, std::span<std::byte> all) {
+  const uint64_t number = recorder_ ? recorder_->EnterCollective(CollectiveKind::ALL_GATHER, mine.size(), {}) : 0;
+  std::unique_ptr<Pending> pending = DoAllGather(mine, all);
+  pending->collective_ = number;
+  return pending;
+}
+
+// How many bytes may differ between ranks: a 0 is recorded.
+std::vector<std::unique_ptr<SharedMemory>> Communicator::ShareWithinNode(size_t bytes) {
+  const uint64_t number = recorder_ ? recorder_->EnterCollective(CollectiveKind::SHARED_MEMORY, 0, {}) : 0;
+  std::vector<std::unique_ptr<SharedMemory>> segments = DoShareWithinNode(bytes);
+  if (recorder_) recorder_->LeaveCollective(number);
+  return segments;
 }
 
 std::vector<std::string> GatherStrings(Communicator& comm, const std::string& mine, const std::string& what) {

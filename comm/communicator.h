@@ -6,10 +6,14 @@
 // transport: every wait is `Wait(pending)`, a test loop with backoff, deadline and abort flag. Every rank makes the
 // same collective calls in the same order.
 //
+// Records: with a FlightRecorder, every collective is numbered and noted (SetRecorder), and with a hook (SetStalled) a
+// wait past its deadline ends with what the watchdog makes of it.
+//
 // Failure: Abort tells all ranks, on a channel of its own, that this one ends and with which exit code. The others
 // learn of it inside any Wait (or Poll), which then throws PeerAborted. A wait past the deadline throws Error(kPeer).
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -24,11 +28,17 @@
 
 namespace lockstep::comm {
 
+class FlightRecorder;
+
 /// An operation under way. `Done` makes progress and says whether it has completed; a destroyed Pending must be done.
 class Pending {
  public:
   virtual ~Pending() = default;
   virtual bool Done() = 0;
+
+ private:
+  friend class Communicator;
+  uint64_t collective_ = 0;  ///< the recorder's number of the collective that ends with this; 0: none
 };
 
 /// Another rank has ended with an error that it has reported itself: end quietly with the same exit code.
@@ -76,10 +86,10 @@ class Communicator {
 
   // Collectives over small byte strings. Spans stay alive until the Pending is done.
 
-  virtual std::unique_ptr<Pending> Barrier() = 0;
-  virtual std::unique_ptr<Pending> Broadcast(std::span<std::byte> bytes, int root) = 0;
+  std::unique_ptr<Pending> Barrier();
+  std::unique_ptr<Pending> Broadcast(std::span<std::byte> bytes, int root);
   /// `mine` of every rank, in rank order, into `all`: all.size() == world_size * mine.size().
-  virtual std::unique_ptr<Pending> AllGather(std::span<const std::byte> mine, std::span<std::byte> all) = 0;
+  std::unique_ptr<Pending> AllGather(std::span<const std::byte> mine, std::span<std::byte> all);
 
   // Point to point. Messages of one (source, tag) arrive in the order they were sent; lengths agree. 0 <= tag < 2^20.
 
@@ -89,7 +99,7 @@ class Communicator {
   /// Collective over the ranks of a node: each asks for `bytes` (may be 0, may differ), zeroed; returns the segments of
   /// all local ranks, by local rank, mapped at kBufferAlignment. Blocks (with deadline). Throws Error(kUsage) where
   /// /dev/shm is too small.
-  virtual std::vector<std::unique_ptr<SharedMemory>> ShareWithinNode(size_t bytes) = 0;
+  std::vector<std::unique_ptr<SharedMemory>> ShareWithinNode(size_t bytes);
 
   /// Tells the others that this rank ends with `exit_code`. Best effort, does not block for longer than a moment, may
   /// be called from the communicating thread only, and must be followed by ending the process (Exit).
@@ -100,16 +110,15 @@ class Communicator {
   virtual void Exit(int exit_code) = 0;
   /// Throws PeerAborted when another rank has aborted. Cheap; called inside every wait, and wherever a rank computes
   /// long without one.
-  virtual void Poll() = 0;
+  void Poll();
 
   /// Waits until `done()` (or the Pending is done), giving way to computing threads where cores are few.
   /// `what` is named when the deadline passes: "the exchange of bucket 3 of step 120".
   void WaitUntil(const std::function<bool()>& done, const std::string& what);
-  void Wait(Pending& pending, const std::string& what) {
-    WaitUntil([&] { return pending.Done(); }, what);
-  }
-  /// The longest that any wait lasts. Default: 10 minutes.
-  void SetDeadline(std::chrono::seconds deadline) { deadline_ = deadline; }
+  void Wait(Pending& pending, const std::string& what);
+  /// The longest that any wait lasts. Default: 10 minutes. Any thread.
+  void SetDeadline(std::chrono::milliseconds deadline) { deadline_ms_ = deadline.count(); }
+  std::chrono::milliseconds deadline() const { return std::chrono::milliseconds(deadline_ms_); }
   /// Whether this node's threads that compute are more than its cores: then waits hardly spin. Default: false.
   void SetCrowded(bool crowded) { crowded_ = crowded; }
   /// Whether threads of this rank compute now: its waiting thread then leaves them its core, and looks at the transport
@@ -118,11 +127,44 @@ class Communicator {
   /// Polled inside every wait too: throws to end it (stop signals, the watchdog).
   void SetInterrupt(std::function<void()> interrupt) { interrupt_ = std::move(interrupt); }
 
+  /// Where collectives and long waits are recorded; may be null. Outlives the communicator, or is taken away in time.
+  void SetRecorder(FlightRecorder* recorder) { recorder_ = recorder; }
+  FlightRecorder* recorder() const { return recorder_; }
+  /// Asked again and again by a wait for `what` that has passed its deadline: whether to go on waiting; or it throws.
+  /// With false the wait throws its own Error.
+  void SetStalled(std::function<bool(const std::string& what)> stalled) { stalled_ = std::move(stalled); }
+
+  // For the watchdog, from any thread.
+
+  /// When the communicating thread last polled.
+  std::chrono::steady_clock::time_point last_look() const { return TimeOf(last_look_ns_); }
+  /// Since when it has been in the same wait; nothing where it is in none, or not for longer than a moment.
+  bool waiting_since(std::chrono::steady_clock::time_point* since) const {
+    *since = TimeOf(waiting_since_ns_);
+    return since->time_since_epoch().count() != 0;
+  }
+
+ protected:
+  // What the public functions of these names do, without the records.
+  virtual std::unique_ptr<Pending> DoBarrier() = 0;
+  virtual std::unique_ptr<Pending> DoBroadcast(std::span<std::byte> bytes, int root) = 0;
+  virtual std::unique_ptr<Pending> DoAllGather(std::span<const std::byte> mine, std::span<std::byte> all) = 0;
+  virtual std::vector<std::unique_ptr<SharedMemory>> DoShareWithinNode(size_t bytes) = 0;
+  virtual void DoPoll() = 0;
+
  private:
+  static std::chrono::steady_clock::time_point TimeOf(const std::atomic<int64_t>& nanoseconds) {
+    return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(nanoseconds.load(std::memory_order_relaxed)));
+  }
   /// Waits for the end of computing, but not for long; returns at once where nothing computes.
   bool SleepWhileComputing();
+  void NoteWait(const std::string& what, std::chrono::steady_clock::time_point since);
+  void EndWait();
 
-  std::chrono::seconds deadline_{600};
+  std::atomic<int64_t> deadline_ms_{600'000};
+  std::atomic<int64_t> last_look_ns_{0}, waiting_since_ns_{0};
+  FlightRecorder* recorder_ = nullptr;
+  std::function<bool(const std::string& what)> stalled_;
   bool crowded_ = false;
   std::mutex computing_mutex_;
   std::condition_variable computing_ended_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include "base/threads.h"
 #include "comm/exchange_layout.h"
 #include "comm/exchange_memory.h"
+#include "comm/flight_recorder.h"
 
 namespace lockstep::comm {
 namespace {
@@ -92,6 +94,8 @@ class Exchange::State {
   Slot& SlotOf(int bucket) { return slots_[static_cast<size_t>(bucket % kWindow)]; }
   Bucket& BucketAt(int bucket) { return buckets_[static_cast<size_t>(bucket)]; }
 
+  void BeginRecord(CollectiveKind::Value kind, int64_t step);
+  void EndRecord();
   bool ReadyOnNode(int bucket);
   bool Advance(const OnSlice& on_slice);
   void ReceiveSums(int bucket);
@@ -126,7 +130,9 @@ class Exchange::State {
   bool share_at_once_ = false;
   int relayed_ = 0;  ///< buckets that are ready on this node, and whose sums are on their way to owners elsewhere
   int reduced_ = 0;  ///< buckets whose slice has been through on_slice
-  int ready_executors_ = 0;  ///< executors of this node that have been seen ready for bucket `relayed_`
+  int ready_executors_ = 0;          ///< executors of this node that have been seen ready for bucket `relayed_`
+  uint64_t collective_ = 0;          ///< the recorder's number of the exchange
+  std::atomic<int64_t> missing_{0};  ///< of this rank's own part of the exchange: (executor, bucket) pairs to come
 };
 
 Exchange::State::State(Communicator& comm, const Options& options, const SliceMap& slices)
@@ -249,13 +255,35 @@ void Exchange::State::Begin(int64_t step) {
   step_ = step;
   ++number_;
   relayed_ = reduced_ = ready_executors_ = 0;
+  missing_ = static_cast<int64_t>(pieces_.size()) * slices_.buckets();
+  BeginRecord(CollectiveKind::EXCHANGE, step);
   for (int bucket = 0; bucket < std::min(kWindow, slices_.buckets()); ++bucket) ReceiveSums(bucket);
 }
 
 void Exchange::State::PieceReady(int executor, int bucket) {
   CHECK(0 <= executor && static_cast<size_t>(executor) < pieces_.size() && 0 <= bucket && bucket < slices_.buckets(),
         "executor {}, bucket {}", executor, bucket);
+  // Before the flag: when all flags are seen, the next step may begin.
+  const bool last = missing_.fetch_sub(1) == 1;
+  if (FlightRecorder* recorder = comm_.recorder()) {
+    recorder->Progress();
+    if (last) recorder->EnterCollective(collective_);
+  }
   memory_.RaiseReady(LocalIndex(executor), bucket, number_);
+}
+
+// This rank enters the exchange when its own pieces are complete, not when it begins to wait for them: a rank whose
+// lanes hang must not look like one that waits for others.
+void Exchange::State::BeginRecord(CollectiveKind::Value kind, int64_t step) {
+  FlightRecorder* recorder = comm_.recorder();
+  if (recorder == nullptr) return;
+  const auto bytes = static_cast<uint64_t>(weights().size_bytes());
+  collective_ = kind == CollectiveKind::EXCHANGE && missing_ > 0 ? recorder->BeginCollective(kind, bytes, {}, step)
+                                                                 : recorder->EnterCollective(kind, bytes, {}, step);
+}
+
+void Exchange::State::EndRecord() {
+  if (comm_.recorder()) comm_.recorder()->LeaveCollective(collective_);
 }
 
 void Exchange::State::Reduce(const OnSlice& on_slice, bool share_at_once) {
@@ -265,6 +293,8 @@ void Exchange::State::Reduce(const OnSlice& on_slice, bool share_at_once) {
     WaitUntil([&] { return Advance(on_slice); }, "the exchange of bucket {} of step {}", reduced_, step_);
   }
   phase_ = Phase::kReduced;
+  // What happens before Share may contain other collectives.
+  if (!share_at_once) EndRecord();
 }
 
 bool Exchange::State::ReadyOnNode(int bucket) {
@@ -336,6 +366,7 @@ void Exchange::State::SendWeights(int index) {
 
 void Exchange::State::Share() {
   CHECK(phase_ == Phase::kReduced, "Share without Reduce");
+  if (!share_at_once_) BeginRecord(CollectiveKind::WEIGHTS, step_);
   for (int bucket = 0; bucket < slices_.buckets() && !share_at_once_; ++bucket) {
     ReceiveWeights(bucket);
     SendWeights(bucket);
@@ -356,12 +387,14 @@ void Exchange::State::Share() {
               topology_.rank - topology_.local_rank() + local_rank, step_);
   }
   phase_ = Phase::kIdle;
+  EndRecord();
 }
 
 void Exchange::State::ShareNow() {
   CHECK(phase_ == Phase::kIdle, "ShareNow inside step {}", step_);
   const char* what = "sharing weights between nodes";
   comm_.Wait(*comm_.Barrier(), what);  // no node may still read weights that another one sends anew
+  BeginRecord(CollectiveKind::WEIGHTS, -1);
   for (int bucket = 0; bucket < slices_.buckets(); ++bucket) {
     ReceiveWeights(bucket);
     SendWeights(bucket);
@@ -369,6 +402,7 @@ void Exchange::State::ShareNow() {
   for (Bucket& bucket : buckets_) {
     WaitUntil([&] { return AllDone(bucket.weights_received) && AllDone(weights_sent_); }, "{}", what);
   }
+  EndRecord();
   comm_.Wait(*comm_.Barrier(), what);
 }
 

@@ -125,12 +125,12 @@ class LocalCommunicator : public Communicator {
 
   const Topology& topology() const override { return topology_; }
 
-  std::unique_ptr<Pending> Barrier() override {
+  std::unique_ptr<Pending> DoBarrier() override {
     const int64_t number = Arrive("barrier", {});
     return Departure(number, -1, [](const Collective&) {});
   }
 
-  std::unique_ptr<Pending> Broadcast(std::span<std::byte> bytes, int root) override {
+  std::unique_ptr<Pending> DoBroadcast(std::span<std::byte> bytes, int root) override {
     const int64_t number = Arrive(fmt::format("broadcast of {} bytes from {}", bytes.size(), root),
                                   rank() == root ? bytes : std::span<std::byte>());
     return Departure(number, root, [this, bytes, root](const Collective& collective) {
@@ -140,7 +140,7 @@ class LocalCommunicator : public Communicator {
     });
   }
 
-  std::unique_ptr<Pending> AllGather(std::span<const std::byte> mine, std::span<std::byte> all) override {
+  std::unique_ptr<Pending> DoAllGather(std::span<const std::byte> mine, std::span<std::byte> all) override {
     CHECK(all.size() == mine.size() * static_cast<size_t>(world_size()), "{} and {} bytes", mine.size(), all.size());
     const int64_t number = Arrive(fmt::format("all-gather of {} bytes", mine.size()), mine);
     return Departure(number, -1, [all](const Collective& collective) {
@@ -162,7 +162,7 @@ class LocalCommunicator : public Communicator {
     return Post(bytes, {from, rank(), tag}, &MailBox::awaited);
   }
 
-  std::vector<std::unique_ptr<SharedMemory>> ShareWithinNode(size_t bytes) override {
+  std::vector<std::unique_ptr<SharedMemory>> DoShareWithinNode(size_t bytes) override {
     Enter();
     const size_t local_size = static_cast<size_t>(topology_.local_size());
     NodeShare* share;
@@ -193,7 +193,7 @@ class LocalCommunicator : public Communicator {
 
   void Exit(int) override {}
 
-  void Poll() override {
+  void DoPoll() override {
     const uint64_t abort = world_->abort.load();
     const int from = static_cast<int>(abort >> 32) - 1;
     if (abort != 0 && from != rank()) throw PeerAborted(from, static_cast<int>(abort & 0xFFFFFFFFu));

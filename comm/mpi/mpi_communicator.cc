@@ -105,11 +105,11 @@ class MpiCommunicator : public Communicator {
 
   const Topology& topology() const override { return topology_; }
 
-  std::unique_ptr<Pending> Barrier() override {
+  std::unique_ptr<Pending> DoBarrier() override {
     return Start([&](MPI_Request* request) { return MPI_Ibarrier(all_, request); }, "MPI_Ibarrier");
   }
 
-  std::unique_ptr<Pending> Broadcast(std::span<std::byte> bytes, int root) override {
+  std::unique_ptr<Pending> DoBroadcast(std::span<std::byte> bytes, int root) override {
     return Start(
         [&](MPI_Request* request) {
           return MPI_Ibcast(bytes.data(), Count(bytes.size()), MPI_BYTE, root, all_, request);
@@ -117,7 +117,7 @@ class MpiCommunicator : public Communicator {
         "MPI_Ibcast");
   }
 
-  std::unique_ptr<Pending> AllGather(std::span<const std::byte> mine, std::span<std::byte> all) override {
+  std::unique_ptr<Pending> DoAllGather(std::span<const std::byte> mine, std::span<std::byte> all) override {
     CHECK(all.size() == mine.size() * static_cast<size_t>(world_size()), "{} and {} bytes", mine.size(), all.size());
     return StartAllGather(mine, all, all_);
   }
@@ -136,7 +136,7 @@ class MpiCommunicator : public Communicator {
     });
   }
 
-  std::vector<std::unique_ptr<SharedMemory>> ShareWithinNode(size_t bytes) override;
+  std::vector<std::unique_ptr<SharedMemory>> DoShareWithinNode(size_t bytes) override;
   void Abort(int exit_code) override;
 
   void Exit(int exit_code) override {
@@ -144,7 +144,7 @@ class MpiCommunicator : public Communicator {
     MPI_Abort(MPI_COMM_WORLD, exit_code);
   }
 
-  void Poll() override {
+  void DoPoll() override {
     if (abort_request_ != MPI_REQUEST_NULL) {
       int done = 0;
       Check(MPI_Test(&abort_request_, &done, MPI_STATUS_IGNORE), "MPI_Test");
@@ -246,7 +246,7 @@ void MpiCommunicator::MakeTopology(const std::vector<Place>& places) {
   }
 }
 
-std::vector<std::unique_ptr<SharedMemory>> MpiCommunicator::ShareWithinNode(size_t bytes) {
+std::vector<std::unique_ptr<SharedMemory>> MpiCommunicator::DoShareWithinNode(size_t bytes) {
   // What the ranks of the node tell each other about their segments.
   struct Card {
     uint64_t bytes = 0;

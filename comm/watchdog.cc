@@ -1,0 +1,317 @@
+#include "comm/watchdog.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "comm/flight_file.h"
+
+namespace lockstep::comm {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+/// How long a rank leaves it to another one to say what is wrong.
+constexpr milliseconds kOthersFirst(1000);
+/// A clock-watching thread that is this late has been stopped with its process.
+constexpr milliseconds kStopped(1000);
+/// Without heartbeats, slow can't be told from stuck: this many timeouts are allowed.
+constexpr int kBlindFactor = 10;
+
+double Seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+double WallSeconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+/// What the threads share, and what a thread that hangs in a file operation may still look at when the watchdog is
+/// gone: after `stopping`, nothing else.
+class Watchdog::State {
+ public:
+  State(Communicator& comm, FlightRecorder& recorder, Options options)
+      : comm_(comm),
+        recorder_(recorder),
+        options_(std::move(options)),
+        topology_(comm.topology()),
+        others_(static_cast<size_t>(topology_.world_size)),
+        started_(Clock::now()),
+        resumed_(started_) {}
+
+  void Beat();
+  void Guard();
+  bool OnStalled(const std::string& what);
+
+  void Stop();
+  /// False where it hangs.
+  bool AwaitBeatingThread();
+  std::optional<Diagnosis> verdict() const {
+    std::lock_guard lock(mutex_);
+    return verdict_;
+  }
+
+ private:
+  struct Other {
+    std::optional<Heartbeat> heartbeat;
+    Clock::time_point noticed;  ///< when this heartbeat was first read
+    bool changed = false;       ///< an older one was read before: it is as old as `noticed` says
+  };
+
+  std::string PathOf(int rank) const { return options_.folder + "/" + RankFileName(rank); }
+  /// Sleeps; false where it is time to end.
+  bool Sleep(Clock::duration duration);
+  std::string OwnHeartbeat();
+  bool Write(const std::string& bytes);
+  void ReadOthers();
+  void Take(int rank, Heartbeat heartbeat, Clock::time_point now);
+
+  // REQUIRES of these: mutex_ is held.
+  std::vector<Sighting> Sightings(Clock::time_point now) const;
+  bool MaySpeak(std::span<const Sighting> ranks, double silent, Clock::time_point now);
+  bool Blind(const std::string& what, Clock::time_point waiting_since, Clock::time_point now);
+  Error Stalled(std::string message) const;
+
+  Communicator& comm_;
+  FlightRecorder& recorder_;
+  const Options options_;
+  const Topology topology_;
+
+  mutable std::mutex mutex_;  // guards all below
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  bool beating_ended_ = false;
+  bool writes_fail_ = false;
+  uint64_t beat_ = 0;
+  std::vector<Other> others_;
+  Clock::time_point round_;  ///< when all others' heartbeats had been read last
+  const Clock::time_point started_;
+  Clock::time_point resumed_;  ///< start, or the end of a stop of the process
+  std::optional<Clock::time_point> first_verdict_;
+  std::optional<Diagnosis> verdict_;
+};
+
+bool Watchdog::State::Sleep(Clock::duration duration) {
+  std::unique_lock lock(mutex_);
+  return !changed_.wait_for(lock, duration, [this] { return stopping_; });
+}
+
+void Watchdog::State::Stop() {
+  std::lock_guard lock(mutex_);
+  stopping_ = true;
+  changed_.notify_all();
+}
+
+bool Watchdog::State::AwaitBeatingThread() {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::seconds(2), [this] { return beating_ended_; });
+}
+
+std::string Watchdog::State::OwnHeartbeat() {
+  Heartbeat heartbeat;
+  heartbeat.set_rank(recorder_.rank());
+  heartbeat.set_world_size(recorder_.world_size());
+  heartbeat.set_host(recorder_.host());
+  heartbeat.set_pid(getpid());
+  heartbeat.set_attempt(recorder_.attempt());
+  *heartbeat.mutable_status() = recorder_.status();
+  {
+    std::lock_guard lock(mutex_);
+    heartbeat.set_beat(++beat_);
+  }
+  heartbeat.set_time(WallSeconds());
+  return Encode(std::move(heartbeat));
+}
+
+bool Watchdog::State::Write(const std::string& bytes) {
+  try {
+    options_.files->CreateFolders(options_.folder);
+    ReplaceFile(*options_.files, PathOf(topology_.rank), bytes);
+    return true;
+  } catch (const Error&) {  // a full disk is no reason to end
+    return false;
+  }
+}
+
+void Watchdog::State::Take(int rank, Heartbeat heartbeat, Clock::time_point now) {
+  std::lock_guard lock(mutex_);
+  if (heartbeat.rank() != rank || heartbeat.world_size() != topology_.world_size ||
+      heartbeat.attempt() != recorder_.attempt())
+    return;
+  Other& other = others_[static_cast<size_t>(rank)];
+  if (other.heartbeat && other.heartbeat->beat() == heartbeat.beat() && other.heartbeat->pid() == heartbeat.pid())
+    return;
+  other.changed = other.heartbeat.has_value();
+  other.heartbeat = std::move(heartbeat);
+  other.noticed = now;
+}
+
+void Watchdog::State::ReadOthers() {
+  for (int rank = 0; rank < topology_.world_size; ++rank) {
+    if (rank == topology_.rank) continue;
+    try {
+      Heartbeat heartbeat = DecodeHeartbeat(ReadWholeFile(*options_.files, PathOf(rank)), PathOf(rank));
+      {
+        std::lock_guard lock(mutex_);
+        if (stopping_) return;
+      }
+      Take(rank, std::move(heartbeat), Clock::now());
+    } catch (const Error&) {  // not there, or being replaced: what was read before stands
+    }
+  }
+  std::lock_guard lock(mutex_);
+  round_ = Clock::now();
+}
+
+void Watchdog::State::Beat() {
+  for (;;) {
+    const bool written = Write(OwnHeartbeat());
+    {
+      std::lock_guard lock(mutex_);
+      writes_fail_ = !written;
+      if (stopping_) break;
+    }
+    const milliseconds timeout = comm_.deadline();
+    // Others are of interest when something may be wrong. From half of the timeout on there is time to see which of
+    // them still beat, without comparing the clocks of hosts.
+    Clock::time_point waiting_since;
+    if (comm_.waiting_since(&waiting_since) && Clock::now() - waiting_since > timeout / 2) ReadOthers();
+    if (!Sleep(Period(timeout))) break;
+  }
+  std::lock_guard lock(mutex_);
+  beating_ended_ = true;
+  changed_.notify_all();
+}
+
+void Watchdog::State::Guard() {
+  Clock::time_point last_tick = Clock::now();
+  for (;;) {
+    const milliseconds timeout = comm_.deadline();
+    if (!Sleep(std::clamp(timeout / 20, milliseconds(10), milliseconds(250)))) return;
+    const Clock::time_point now = Clock::now();
+    Clock::time_point alive;
+    {
+      std::lock_guard lock(mutex_);
+      if (now - last_tick > kStopped) resumed_ = now;
+      alive = resumed_;
+    }
+    last_tick = now;
+    alive = std::max({alive, comm_.last_look(), recorder_.last_progress()});
+    if (now - alive < timeout + kOthersFirst) continue;
+    const Status status = recorder_.status();
+    std::string message = fmt::format("rank {} on {} is stuck {}{}: its main thread has given no sign of life for {}",
+                                      recorder_.rank(), recorder_.host(), Name(status.phase()),
+                                      status.has_step() ? fmt::format(" in step {}", status.step()) : "",
+                                      SecondsText(Seconds(now - alive)));
+    {
+      std::lock_guard lock(mutex_);
+      verdict_ = {message, {recorder_.rank()}};
+    }
+    if (options_.on_stuck) options_.on_stuck(Stalled(std::move(message)));
+    return;
+  }
+}
+
+std::vector<Sighting> Watchdog::State::Sightings(Clock::time_point now) const {
+  std::vector<Sighting> ranks(others_.size());
+  for (size_t rank = 0; rank < others_.size(); ++rank) {
+    const Other& other = others_[rank];
+    ranks[rank].heartbeat = other.heartbeat;
+    if (!other.heartbeat) {
+      ranks[rank].age_seconds = Seconds(now - started_);
+    } else {
+      ranks[rank].age_seconds = Seconds(now - other.noticed);
+      if (!other.changed)
+        ranks[rank].age_seconds = std::max(ranks[rank].age_seconds, WallSeconds() - other.heartbeat->time());
+    }
+  }
+  Heartbeat own;
+  *own.mutable_status() = recorder_.status();
+  ranks[static_cast<size_t>(topology_.rank)] = {std::move(own), 0};
+  return ranks;
+}
+
+// The lowest rank that lives speaks first.
+bool Watchdog::State::MaySpeak(std::span<const Sighting> ranks, double silent, Clock::time_point now) {
+  if (!first_verdict_) first_verdict_ = now;
+  for (int rank = 0; rank < topology_.rank; ++rank) {
+    const Sighting& other = ranks[static_cast<size_t>(rank)];
+    if (other.heartbeat && other.age_seconds <= silent) return now - *first_verdict_ > kOthersFirst;
+  }
+  return true;
+}
+
+Error Watchdog::State::Stalled(std::string message) const {
+  return Error(
+      ErrorKind::kPeer, std::move(message), "",
+      fmt::format("lockstep inspect {} shows what each rank did; started again, the run goes on from its newest "
+                  "checkpoint; where nothing is wrong but slow, raise watchdog.timeout_seconds",
+                  options_.records_folder));
+}
+
+// The heartbeats tell nothing: their disk is full, or hangs.
+bool Watchdog::State::Blind(const std::string& what, Clock::time_point waiting_since, Clock::time_point now) {
+  const Clock::duration waited = now - waiting_since;
+  if (waited < kBlindFactor * comm_.deadline()) return true;
+  if (topology_.rank > 0 && waited < kBlindFactor * comm_.deadline() + kOthersFirst) return true;
+  verdict_ = {
+      fmt::format("rank {} on {} has waited {} for {}, and heartbeats can't be {} {}: it does not know who is stuck",
+                  topology_.rank, recorder_.host(), SecondsText(Seconds(waited)), what,
+                  writes_fail_ ? "written to" : "read from", options_.folder),
+      {}};
+  throw Stalled(verdict_->message);
+}
+
+bool Watchdog::State::OnStalled(const std::string& what) {
+  std::lock_guard lock(mutex_);
+  const Clock::time_point now = Clock::now();
+  const milliseconds timeout = comm_.deadline();
+  Clock::time_point waiting_since;
+  if (now - resumed_ < timeout || !comm_.waiting_since(&waiting_since)) return true;
+  const bool round_is_new = round_ > waiting_since && now - round_ < 3 * Period(timeout) + kOthersFirst;
+  if (writes_fail_ || !round_is_new) return Blind(what, waiting_since, now);
+
+  const std::vector<Sighting> ranks = Sightings(now);
+  const bool moves = std::any_of(ranks.begin(), ranks.end(),
+                                 [&](const Sighting& rank) { return rank.stale_seconds() < Seconds(timeout); });
+  if (moves) {
+    first_verdict_.reset();
+    return true;
+  }
+  const double silent = Seconds(timeout) / 2;
+  if (!MaySpeak(ranks, silent, now)) return true;
+  verdict_ = Diagnose(ranks, topology_, silent);
+  throw Stalled(verdict_->message);
+}
+
+milliseconds Watchdog::Period(milliseconds timeout) {
+  return std::clamp(timeout / 10, milliseconds(20), milliseconds(5000));
+}
+
+Watchdog::Watchdog(Communicator& comm, FlightRecorder& recorder, Options options)
+    : state_(std::make_shared<State>(comm, recorder, std::move(options))), comm_(comm) {
+  beating_ = std::thread([state = state_] { state->Beat(); });
+  guarding_ = std::thread([state = state_] { state->Guard(); });
+  comm_.SetStalled([state = state_](const std::string& what) { return state->OnStalled(what); });
+}
+
+Watchdog::~Watchdog() {
+  comm_.SetStalled(nullptr);
+  state_->Stop();
+  guarding_.join();
+  if (state_->AwaitBeatingThread())
+    beating_.join();
+  else
+    beating_.detach();
+}
+
+std::optional<Diagnosis> Watchdog::verdict() const { return state_->verdict(); }
+
+}  // namespace lockstep::comm

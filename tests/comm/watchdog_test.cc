@@ -1,0 +1,255 @@
+// Real stalls of threads as ranks, with a timeout of 0.3 s.
+#include "comm/watchdog.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fault_file_system.h"
+#include "comm/exchange.h"
+#include "comm/flight_file.h"
+#include "comm/local/local_communicator.h"
+#include "tests/base/temporary_folder.h"
+
+namespace lockstep::comm {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::StartsWith;
+
+constexpr milliseconds kTimeout(300);
+
+/// One rank's recorder and watchdog, as the worker makes them.
+struct Watched {
+  Watched(Communicator& comm, const TemporaryFolder& folder, FileSystem& files = FileSystem::Real())
+      : recorder(comm.rank(), comm.world_size(), comm.topology().host_of[static_cast<size_t>(comm.rank())]),
+        comm(comm) {
+    recorder.SetAttempt(1);
+    comm.SetRecorder(&recorder);
+    comm.SetDeadline(kTimeout);
+    Watchdog::Options options;
+    options.folder = folder / "heartbeat";
+    options.records_folder = folder / "flight/attempt-1";
+    options.files = &files;
+    options.on_stuck = [this](const Error& error) {
+      stuck = error.what();
+      is_stuck = true;
+    };
+    watchdog.emplace(comm, recorder, std::move(options));
+  }
+  ~Watched() {
+    watchdog.reset();
+    comm.SetRecorder(nullptr);
+  }
+
+  FlightRecorder recorder;
+  Communicator& comm;
+  std::optional<Watchdog> watchdog;
+  std::string stuck;
+  std::atomic<bool> is_stuck = false;
+};
+
+/// What a world of `ranks` says in the end; `body` runs on every rank and watches it.
+template <typename Body>
+std::string ErrorOf(int ranks, const Body& body, const TemporaryFolder& folder, FileSystem& files = FileSystem::Real(),
+                    std::vector<int> ranks_per_node = {}) {
+  std::atomic<int> speakers = 0;
+  try {
+    RunLocalWorld({.world_size = ranks, .ranks_per_node = std::move(ranks_per_node)}, [&](Communicator& comm) {
+      Watched watched(comm, folder, files);
+      try {
+        body(comm, watched);
+      } catch (const Error&) {
+        ++speakers;
+        throw;
+      }
+    });
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kPeer);
+    EXPECT_EQ(speakers, 1) << "others should have learned of it";
+    return error.what();
+  }
+  return "no error";
+}
+
+/// Until another rank ends the job; this rank's main thread does not look in between.
+void HangUntilAborted(Communicator& comm) {
+  try {
+    for (;;) {
+      comm.Poll();
+      std::this_thread::sleep_for(milliseconds(5));
+    }
+  } catch (const PeerAborted&) {
+  }
+}
+
+TEST(WatchdogTest, NamesTheRankThatDoesNotComeToACollective) {
+  const TemporaryFolder folder;
+  const auto body = [](Communicator& comm, Watched& watched) {
+    comm.Wait(*comm.Barrier(), "the start");
+    watched.recorder.EnterPhase(Phase::SAVING_CHECKPOINT, 310);
+    if (comm.rank() == 1) return HangUntilAborted(comm);
+    comm.Wait(*comm.Barrier(), "the end");
+  };
+  EXPECT_THAT(ErrorOf(3, body, folder),
+              AllOf(HasSubstr("rank 1 on"), HasSubstr("is stuck saving checkpoint in step 310 (no progress for 0."),
+                    HasSubstr("ranks 0, 2 wait in barrier 2 of step 310"), HasSubstr("flight/attempt-1")));
+}
+
+TEST(WatchdogTest, NamesARankThatNoLongerBeats) {
+  const TemporaryFolder folder;
+  const auto body = [](Communicator& comm, Watched& watched) {
+    comm.Wait(*comm.Barrier(), "the start");
+    watched.recorder.EnterPhase(Phase::LOADING_BATCH, 310);
+    if (comm.rank() == 0) {
+      watched.watchdog.reset();  // what SIGSTOP does to it
+      return HangUntilAborted(comm);
+    }
+    comm.Wait(*comm.Barrier(), "the end");
+  };
+  EXPECT_THAT(ErrorOf(3, body, folder),
+              AllOf(HasSubstr("rank 0 on"), HasSubstr("has not entered barrier 2 of step 310 (last seen: "),
+                    HasSubstr("ranks 1-2 wait there")));
+}
+
+TEST(WatchdogTest, NamesTheRankWhoseLanesHangThoughItsMainThreadWaitsInTheExchange) {
+  const TemporaryFolder folder;
+  const auto body = [](Communicator& comm, Watched& watched) {
+    const int rank = comm.rank();
+    Exchange exchange(comm, {3, {{{0, 1}}, {{1, 2}}, {{2, 3}}}, CutBuckets(3 * 4096, 4096)});
+    watched.recorder.EnterPhase(Phase::COMPUTING, 310);
+    exchange.Begin(310);
+    watched.recorder.EnterExecutorPhase(0, Phase::LOADING_BATCH);
+    if (rank != 2) {
+      watched.recorder.EnterExecutorPhase(0, Phase::COMPUTING);
+      for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket) exchange.PieceReady(0, bucket);
+      watched.recorder.LeaveExecutorPhase(0);
+    }
+    exchange.Reduce([](int, ElementRange, const SliceSum&) {}, true);
+    exchange.Share();
+  };
+  EXPECT_THAT(ErrorOf(3, body, folder, FileSystem::Real(), {2, 1}),
+              AllOf(StartsWith("rank 2 on node1 is stuck loading batch in step 310 (no progress for 0."),
+                    HasSubstr("; ranks 0-1 wait in exchange")));
+}
+
+TEST(WatchdogTest, WaitsForAsLongAsSomebodyGetsOn) {
+  const TemporaryFolder folder;
+  RunLocalWorld({.world_size = 3}, [&](Communicator& comm) {
+    Watched watched(comm, folder);
+    if (comm.rank() == 1) {  // a long evaluation, block by block, that polls
+      for (int block = 0; block < 30; ++block) {
+        std::this_thread::sleep_for(kTimeout / 10);
+        watched.recorder.Progress();
+        comm.Poll();
+      }
+    }
+    comm.Wait(*comm.Barrier(), "the end");
+  });
+}
+
+TEST(WatchdogTest, NamesARankThatWasNeverSeen) {
+  const TemporaryFolder folder;
+  try {
+    RunLocalWorld({.world_size = 2}, [&](Communicator& comm) {
+      if (comm.rank() == 1) return HangUntilAborted(comm);
+      Watched watched(comm, folder);
+      comm.Wait(*comm.Barrier(), "the start");
+    });
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.message(),
+                AllOf(HasSubstr("rank 1 on "), HasSubstr("was never seen; rank 0 waits in barrier 1")));
+  }
+}
+
+TEST(WatchdogTest, HeartbeatsOfAnEarlierAttemptDoNotCount) {
+  const TemporaryFolder folder;
+  FileSystem::Real().CreateFolders(folder / "heartbeat");
+  Heartbeat old;
+  old.set_rank(1);
+  old.set_world_size(2);
+  old.set_attempt(7);
+  ReplaceFile(FileSystem::Real(), folder / "heartbeat/rank-1.pb", Encode(old));
+  try {
+    RunLocalWorld({.world_size = 2}, [&](Communicator& comm) {
+      if (comm.rank() == 1) return HangUntilAborted(comm);
+      Watched watched(comm, folder);
+      comm.Wait(*comm.Barrier(), "the start");
+    });
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.message(), HasSubstr("was never seen"));
+  }
+}
+
+TEST(WatchdogTest, ARankWhoseMainThreadHangsEndsItselfWhenNobodyElseDoes) {
+  const TemporaryFolder folder;
+  RunLocalWorld({.world_size = 1}, [&](Communicator& comm) {
+    Watched watched(comm, folder);
+    watched.recorder.EnterPhase(Phase::LOADING_CHECKPOINT);
+    const auto start = std::chrono::steady_clock::now();
+    while (!watched.is_stuck) std::this_thread::sleep_for(milliseconds(1));
+    EXPECT_GE(std::chrono::steady_clock::now() - start, kTimeout + std::chrono::seconds(1));
+    EXPECT_THAT(watched.stuck,
+                MatchesRegex("rank 0 on .* is stuck loading checkpoint: its main thread has given no sign of "
+                             "life for 1.[0-9] s .*"));
+    EXPECT_THAT(watched.watchdog->verdict()->culprits, ElementsAre(0));
+  });
+}
+
+TEST(WatchdogTest, AFullDiskNeitherEndsAJobNorMakesSlowRanksLookDead) {
+  const TemporaryFolder folder;
+  FaultFileSystem full(
+      FileSystem::Real(),
+      {.operation = FileOperation::kAppend, .at = 1, .fault = Fault::kFail, .and_after = true, .error_number = ENOSPC});
+  RunLocalWorld({.world_size = 2}, [&](Communicator& comm) {
+    Watched watched(comm, folder, full);
+    if (comm.rank() == 1)
+      for (int block = 0; block < 20; ++block) {
+        std::this_thread::sleep_for(kTimeout / 5);
+        comm.Poll();
+        watched.recorder.Progress();
+      }
+    comm.Wait(*comm.Barrier(), "the end");
+  });
+}
+
+TEST(WatchdogTest, BeatsWhileNothingIsWrong) {
+  const TemporaryFolder folder;
+  RunLocalWorld({.world_size = 1}, [&](Communicator& comm) {
+    Watched watched(comm, folder);
+    watched.recorder.EnterPhase(Phase::EVALUATING, 5);
+    comm.WaitUntil(
+        [&] {
+          watched.recorder.Progress();
+          const std::string path = folder / "heartbeat/rank-0.pb";
+          if (!FileSystem::Real().Exists(path)) return false;
+          const Heartbeat heartbeat = DecodeHeartbeat(ReadWholeFile(FileSystem::Real(), path), path);
+          return heartbeat.beat() > 3 && heartbeat.status().phase() == Phase::EVALUATING;
+        },
+        "heartbeats");
+  });
+  EXPECT_THAT(FileSystem::Real().List(folder / "heartbeat"), ElementsAre("rank-0.pb"));
+}
+
+TEST(WatchdogTest, TheIntervalBetweenHeartbeatsFollowsTheTimeout) {
+  EXPECT_EQ(Watchdog::Period(std::chrono::seconds(60)), milliseconds(5000));
+  EXPECT_EQ(Watchdog::Period(std::chrono::seconds(10)), milliseconds(1000));
+  EXPECT_EQ(Watchdog::Period(std::chrono::seconds(600)), milliseconds(5000));
+}
+
+}  // namespace
+}  // namespace lockstep::comm

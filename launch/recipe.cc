@@ -208,6 +208,7 @@ void ResolveTrain(Recipe& recipe) {
   train.set_isa(ResolvedIsa(train.isa()));
   if (train.evaluation_block() == 0) train.set_evaluation_block(500);
   if (train.log_every_steps() == 0) train.set_log_every_steps(10);
+  if (train.certificate_every_steps() == 0) train.set_certificate_every_steps(100);
   Require(train.init_except().empty() || !train.init_from().empty(), "train.init_except", "is given without train.init_from",
           "without init_from all parameters begin at random");
   if (train.has_early_stopping())
@@ -249,6 +250,8 @@ void ResolveRecipe(Recipe& recipe) {
   if (checkpoint.keep() == 0) checkpoint.set_keep(3);
   Require(checkpoint.keep() >= 2, "checkpoint.keep", fmt::format("{} is too few", checkpoint.keep()),
           "keep at least 2: while one is written, another must be whole");
+  Require(checkpoint.every_minutes() >= 0, "checkpoint.every_minutes", fmt::format("{} is less than 0", checkpoint.every_minutes()),
+          "for example every_minutes: 10");
   optim::Validate(recipe.optimizer());
 }
 
@@ -268,6 +271,8 @@ Recipe IdentityOf(const Recipe& recipe) {
   train.clear_init_from();
   train.clear_log_every_steps();
   train.clear_on_other_hardware();
+  train.clear_on_nonfinite();
+  train.clear_certificate_every_steps();
   if (!train.has_early_stopping()) {  // what evaluations find decides nothing then
     train.clear_evaluate_every_steps();
     train.clear_evaluation_block();

@@ -1,8 +1,12 @@
 #include "launch/train_command.h"
 
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,10 +32,22 @@ struct TrainOptions {
   std::vector<std::string> settings;
   bool fresh = false, accept_build = false;
   int executors = 0;
+  double stop_after = 0, grace = 0;  ///< seconds
 };
 
-std::string RunTrain(const TrainOptions& options, comm::Communicator& comm) {
+/// The end of this job's time, as the command line or Slurm says.
+std::optional<loop::StopClock::Clock::time_point> EndOfTime(const TrainOptions& options, loop::StopClock::Clock::time_point start) {
+  using loop::StopClock;
+  if (options.stop_after > 0)
+    return start + std::chrono::duration_cast<StopClock::Clock::duration>(std::chrono::duration<double>(options.stop_after));
+  if (const char* end = std::getenv("SLURM_JOB_END_TIME"))
+    if (const long long seconds = std::atoll(end); seconds > 0) return StopClock::Clock::from_time_t(static_cast<time_t>(seconds));
+  return std::nullopt;
+}
+
+loop::Outcome RunTrain(const TrainOptions& options, comm::Communicator& comm) {
   loop::Job job;
+  const auto stop_before = EndOfTime(options, loop::StopClock::Clock::now());
   // Every rank reads the recipe and the data by itself: where one of them can't, all end.
   loop::Together(comm, "the set-up", [&] {
     Recipe recipe = ReadRecipe(options.recipe, options.settings);
@@ -42,6 +58,8 @@ std::string RunTrain(const TrainOptions& options, comm::Communicator& comm) {
     job.folder = options.out.empty() ? "runs/" + recipe.name() : options.out;
     job.folder = std::filesystem::absolute(job.folder).lexically_normal().string();
   });
+  job.stop_before = stop_before;
+  job.grace_seconds = options.grace;
   job.executors = options.executors;
   job.fresh = options.fresh;
   job.accept_build = options.accept_build;
@@ -51,11 +69,12 @@ std::string RunTrain(const TrainOptions& options, comm::Communicator& comm) {
 }
 
 int Train(const TrainOptions& options) {
+  loop::InstallStopSignals();
   return RunRanks([&](comm::Communicator& comm) {
-    const std::string line = RunTrain(options, comm);
-    if (!line.empty()) std::printf("%s\n", line.c_str());
+    const loop::Outcome outcome = RunTrain(options, comm);
+    if (!outcome.line.empty()) std::printf("%s\n", outcome.line.c_str());
     std::fflush(stdout);
-    return 0;
+    return outcome.exit_code;
   });
 }
 
@@ -106,12 +125,21 @@ void AddTrainCommand(CLI::App& app, int* exit_code) {
   command->add_option("--progress", options->progress, "on or off (default: a bar on a terminal, else a line every few seconds)")
       ->check(CLI::IsMember({"on", "off", "auto"}));
   command->add_flag("--accept-build", options->accept_build, "Continue a run that another build of lockstep began (recorded)");
+  const CLI::AsNumberWithUnit seconds(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}},
+                                      CLI::AsNumberWithUnit::CASE_INSENSITIVE);
+  command->add_option("--stop-after", options->stop_after,
+                      "Save and end with exit code 75 before this time is over: 3600, 90m, 12h (default: the Slurm job's end)")
+      ->transform(seconds);
+  command->add_option("--grace", options->grace, "What lies between a signal to stop and the end, to warn where a checkpoint takes longer: 30, 2m")
+      ->envname("LOCKSTEP_GRACE_SECONDS")
+      ->transform(seconds);
   command->footer(
       "Examples:\n"
       "  lockstep train examples/digits.textproto\n"
       "  mpirun -n 4 lockstep train examples/mnist.textproto --out runs/mnist-4\n"
       "  lockstep train examples/mnist.textproto --set train.seed=2 --set optimizer.learning_rate=1e-3 --fresh\n"
-      "A run that was killed goes on from its newest checkpoint when it is started again, on any number of ranks.");
+      "SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 make it save and end with exit code 75. A run that was stopped or killed goes on from its\n"
+      "newest checkpoint when it is started again, on any number of ranks.");
   command->callback([options, exit_code] { *exit_code = Train(*options); });
 }
 

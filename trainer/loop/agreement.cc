@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace lockstep::loop {
 
 ErrorText ToText(const Error& error) {
@@ -15,6 +17,13 @@ ErrorText ToText(const Error& error) {
 
 Error FromText(const ErrorText& text) {
   return Error(static_cast<ErrorKind>(text.kind()), text.message(), text.where(), text.hint());
+}
+
+bool AnyRank(comm::Communicator& comm, bool mine, const std::string& what) {
+  const char said = mine ? 1 : 0;
+  std::vector<char> all(static_cast<size_t>(comm.world_size()));
+  comm.Wait(*comm.AllGather(std::as_bytes(std::span(&said, 1)), std::as_writable_bytes(std::span(all))), what);
+  return std::any_of(all.begin(), all.end(), [](char other) { return other != 0; });
 }
 
 void Together(comm::Communicator& comm, const std::string& what, const std::function<void()>& body) {

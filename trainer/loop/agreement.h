@@ -18,4 +18,7 @@ Error FromText(const ErrorText& text);
 /// failed its Error (naming rank and host where others did not fail alike), elsewhere comm::PeerAborted, which is not printed.
 void Together(comm::Communicator& comm, const std::string& what, const std::function<void()>& body);
 
+/// Collective: whether `mine` holds on any rank.
+bool AnyRank(comm::Communicator& comm, bool mine, const std::string& what);
+
 }  // namespace lockstep::loop

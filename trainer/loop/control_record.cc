@@ -23,6 +23,17 @@ bool ControlRecord::stop() const {
   return std::any_of(ranks.begin(), ranks.end(), [](const RankRecord& rank) { return rank.stop != 0; });
 }
 
+bool ControlRecord::checkpoint_written() const {
+  return std::all_of(ranks.begin(), ranks.end(), [](const RankRecord& rank) { return rank.checkpoint_written != 0; });
+}
+
+int64_t ControlRecord::nonfinite() const {
+  int64_t first = -1;
+  for (const RankRecord& rank : ranks)
+    if (rank.nonfinite >= 0 && (first < 0 || rank.nonfinite < first)) first = rank.nonfinite;
+  return first;
+}
+
 ControlRecord ExchangeControlRecords(comm::Communicator& comm, const comm::LanePlan& plan, const RankRecord& mine,
                                      const std::vector<LaneRecord>& mine_lanes, uint64_t step) {
   const auto lanes_of = [&](size_t rank) { return plan[rank].back().end - plan[rank].front().begin; };

@@ -20,9 +20,13 @@ struct LaneRecord {
 
 /// What one rank says. Plain data.
 struct RankRecord {
-  int32_t stop = 0;          ///< a stop was requested of this rank
-  int32_t reserved = 0;
-  double compute_seconds = 0;  ///< until its executors were done
+  int32_t stop = 0;               ///< a stop was requested of this rank
+  int32_t checkpoint_due = 0;     ///< rank 0: by time
+  int32_t checkpoint_written = 0; ///< this rank's part of the one in flight
+  int32_t checkpoint_settled = 0; ///< rank 0: committed, or failed to
+  int64_t nonfinite = -1;         ///< the first element of the gradient's sum, of those it owns, that is not finite
+  double lanes_seconds = 0;       ///< that its executors took for their lanes, the longest
+  double load_seconds = 0;        ///< that they have waited for samples in it, the longest
 };
 
 struct ControlRecord {
@@ -33,6 +37,9 @@ struct ControlRecord {
   double loss(int index) const;
   int64_t counter(int index) const;
   bool stop() const;
+  bool checkpoint_written() const;  ///< by all
+  /// The first element of the gradient's sum that is not finite; -1: all are.
+  int64_t nonfinite() const;
 };
 
 /// Collective: `mine_lanes` are the records of this rank's lanes, in lane order. Lanes are dealt as `plan` says.

@@ -35,7 +35,7 @@ std::string EvaluateCheckpoint(const Job& job, const std::string& folder) {
   line.name = job.name;
   line.step = reader->manifest().step();
   line.epoch = static_cast<uint64_t>(std::ceil(static_cast<double>(line.step) / LengthOf(job).steps_per_epoch - 1e-9));
-  line.evaluation = session.Evaluate(job.splits.reported_name(), line.step);
+  line.evaluation = session.Evaluate(job.splits.reported_name(), line.step).value();
   line.weights = engine::HashWeights(session.layout(), weights.data());
   line.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   line.samples_per_s = static_cast<double>(job.splits.reported()->size()) / line.seconds;

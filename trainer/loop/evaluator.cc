@@ -4,6 +4,8 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "trainer/loop/agreement.h"
+#include "trainer/loop/stop.h"
 #include "trainer/metrics/metrics.h"
 
 namespace lockstep::loop {
@@ -13,7 +15,7 @@ Evaluator::Evaluator(Options options) : options_(std::move(options)) {
   blocks_ = (size + options_.rows - 1) / options_.rows;
 }
 
-checkpoint::Evaluation Evaluator::Evaluate(uint64_t step, comm::Communicator& comm, ExecutorPool& pool,
+std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::Communicator& comm, ExecutorPool& pool,
                                            const std::vector<std::unique_ptr<LaneRunner>>& runners) {
   while (readers_.size() < runners.size())
     readers_.push_back(std::make_unique<data::BlockReader>(options_.dataset, options_.transform, options_.rows));
@@ -30,15 +32,16 @@ checkpoint::Evaluation Evaluator::Evaluate(uint64_t step, comm::Communicator& co
   pool.Start([&](int e) {
     for (int64_t round = 0; round < rounds; ++round) {
       const int64_t block = round * all + first + e;
-      if (block >= blocks_) break;
+      if (block >= blocks_ || StopSignal() != 0) break;
       const auto index = static_cast<size_t>(e);
       mine[static_cast<size_t>(round * most + e)] = runners[index]->Evaluate(readers_[index]->Read(block));
     }
   });
-  comm.WaitUntil([&] { return pool.Finished(); }, fmt::format("the evaluation at step {}", step));
+  const std::string what = fmt::format("the evaluation at step {}", step);
+  comm.WaitUntil([&] { return pool.Finished(); }, what);
+  if (AnyRank(comm, StopSignal() != 0, what)) return std::nullopt;
   std::vector<LaneRecord> gathered(mine.size() * static_cast<size_t>(comm.world_size()));
-  comm.Wait(*comm.AllGather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(gathered))),
-            fmt::format("the evaluation at step {}", step));
+  comm.Wait(*comm.AllGather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(gathered))), what);
 
   metrics::EvaluationSum sum(options_.counters);
   for (int64_t block = 0; block < blocks_; ++block) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,9 @@ class Evaluator {
   };
   explicit Evaluator(Options options);
 
-  /// Collective, on the communicating thread; the packed weights of evaluation are current.
-  checkpoint::Evaluation Evaluate(uint64_t step, comm::Communicator& comm, ExecutorPool& pool,
+  /// Collective, on the communicating thread; the packed weights of evaluation are current. Nothing where a rank was asked to stop
+  /// (loop/stop.h) meanwhile.
+  std::optional<checkpoint::Evaluation> Evaluate(uint64_t step, comm::Communicator& comm, ExecutorPool& pool,
                                   const std::vector<std::unique_ptr<LaneRunner>>& runners);
 
  private:

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "comm/communicator.h"
@@ -14,6 +15,7 @@
 #include "trainer/engine/backend.h"
 #include "trainer/engine/parameter_layout.h"
 #include "trainer/graph/builder.h"
+#include "trainer/loop/stop.h"
 #include "trainer/loop/train.pb.h"
 #include "trainer/optim/optimizer.pb.h"
 
@@ -62,6 +64,8 @@ struct Job {
   bool accept_build = false;  ///< continue a run that another build of lockstep began
   bool quiet = false;         ///< no progress
   bool terminal = false;  ///< draw a progress bar
+  std::optional<StopClock::Clock::time_point> stop_before;  ///< the end of the job's time
+  double grace_seconds = 0;  ///< between a signal to stop and the end, where known; 0: unknown
 };
 
 /// Steps of the whole run: `steps`, or floor(epochs * samples / global_batch). Throws Error(kUsage) where there are none.

@@ -1,6 +1,7 @@
 #include "trainer/loop/lane_runner.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "base/error.h"
@@ -59,8 +60,13 @@ void LaneRunner::RunStep(uint64_t seed, uint64_t step, std::span<const float> lo
   block.seed = seed;
   block.step = step;
   std::copy(loss_scales.begin(), loss_scales.end(), block.loss_scale);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto since = [](auto start) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+  load_seconds_ = 0;
   for (int lane = lanes_.begin; lane < lanes_.end; ++lane) {
+    const auto asked = std::chrono::steady_clock::now();
     const data::LaneBatch* batch = loader.Acquire(step, lane);
+    load_seconds_ += since(asked);
     Fill(*train_, *batch);
     block.first_sample = batch->first_position;
     const data::LaneDelivery delivery = batch->delivery;
@@ -76,6 +82,7 @@ void LaneRunner::RunStep(uint64_t seed, uint64_t step, std::span<const float> lo
     record = ResultsOf(*train_);
     record.delivery = delivery;
   }
+  seconds_ = since(begin);
 }
 
 LaneRecord LaneRunner::Evaluate(const data::LaneBatch& block) {

@@ -29,6 +29,9 @@ class LaneRunner {
   /// Forward and backward of all lanes of this executor. `records` has one entry per lane, filled in.
   void RunStep(uint64_t seed, uint64_t step, std::span<const float> loss_scales, data::Loader& loader,
                std::span<LaneRecord> records);
+  /// What the last RunStep took, and what it has waited for samples in it.
+  double seconds() const { return seconds_; }
+  double load_seconds() const { return load_seconds_; }
 
   /// Forward of one block of an evaluation.
   LaneRecord Evaluate(const data::LaneBatch& block);
@@ -44,6 +47,7 @@ class LaneRunner {
   LaneFold fold_;
   std::unique_ptr<engine::Program> train_, evaluate_;
   float* target_ = nullptr;  ///< where the train program writes gradients
+  double seconds_ = 0, load_seconds_ = 0;
 };
 
 }  // namespace lockstep::loop

@@ -49,6 +49,7 @@ void Reporter::Log(const StepRow& row) {
                  {"attempt", options_.attempt},
                  {"time", std::time(nullptr)}};
   if (row.accuracy >= 0) object["accuracy"] = Rounded(row.accuracy);
+  if (row.checkpoint_seconds > 0) object["checkpoint_seconds"] = std::round(row.checkpoint_seconds * 1e6) / 1e6;
   std::fprintf(metrics_, "%s\n", object.dump().c_str());
   std::fflush(metrics_);
 }

@@ -21,6 +21,7 @@ struct StepRow {
   double learning_rate = 0;
   double samples_per_s = 0;
   double grad_norm = 0;
+  double checkpoint_seconds = 0;  ///< that training has waited for a checkpoint since the last row: its copy, and the one before it
 };
 
 class Reporter {

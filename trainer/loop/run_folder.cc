@@ -79,6 +79,16 @@ void RunFolder::DiscardMetricsAfter(uint64_t step) {
   if (kept != all) WriteFileAtomically(files_, metrics(), kept);
 }
 
+void RunFolder::WriteVerdict(const Ending& ending) {
+  const json object = {{"attempt", ending.attempt}, {"exit_code", ending.exit_code}, {"message", ending.message},
+                       {"where", ending.where},     {"step", ending.step},           {"time", std::time(nullptr)}};
+  try {
+    WriteFileAtomically(files_, path_ + "/verdict.json", object.dump(2) + "\n");
+  } catch (const Error&) {
+    // What ended the run may be this very disk.
+  }
+}
+
 void RunFolder::WriteDone(const Done& done) {
   const json object = {{"line", done.line}, {"identity_hash", done.identity_hash}, {"step", done.step}};
   WriteFileAtomically(files_, path_ + "/done.json", object.dump(2) + "\n");

@@ -5,6 +5,7 @@
 //   metrics.discarded.jsonl     rows past the checkpoint that a resume went back to
 //   attempts.jsonl              a row per start
 //   done.json                   the last line of a finished run
+//   verdict.json                how the last attempt has ended
 //   checkpoints/step-00001200/  checkpoints
 //   logs/rank-N.log             each rank's log
 #pragma once
@@ -56,6 +57,16 @@ class RunFolder {
     std::string identity_hash;
     uint64_t step = 0;
   };
+  /// How an attempt has ended, for people and for what starts the run again. Best effort.
+  struct Ending {
+    uint32_t attempt = 0;
+    int exit_code = 0;
+    std::string message;
+    std::string where;
+    uint64_t step = 0;
+  };
+  void WriteVerdict(const Ending& ending);
+
   void WriteDone(const Done& done);
   std::optional<Done> ReadDone();
   void RemoveDone() { files_.RemoveAll(path_ + "/done.json"); }

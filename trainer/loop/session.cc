@@ -101,7 +101,7 @@ const std::shared_ptr<const data::Dataset>& Session::Split(const std::string& sp
   return job_.splits.train;
 }
 
-checkpoint::Evaluation Session::Evaluate(const std::string& split, uint64_t step) {
+std::optional<checkpoint::Evaluation> Session::Evaluate(const std::string& split, uint64_t step) {
   auto found = std::find_if(evaluators_.begin(), evaluators_.end(), [&](const auto& entry) { return entry.first == split; });
   if (found == evaluators_.end()) {
     Evaluator::Options options;

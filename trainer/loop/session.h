@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,8 +38,9 @@ class Session {
   /// Makes the packed copies of the current weights, for training or for evaluation.
   void PackForTraining() { Pack(*packed_train_); }
 
-  /// Evaluates `split` ("test", "validation", "train") with the current weights. Collective.
-  checkpoint::Evaluation Evaluate(const std::string& split, uint64_t step);
+  /// Evaluates `split` ("test", "validation", "train") with the current weights. Collective. Nothing where a rank was asked to
+  /// stop meanwhile.
+  std::optional<checkpoint::Evaluation> Evaluate(const std::string& split, uint64_t step);
 
   /// Waits on the communicating thread until the executors have done `work`.
   void OnExecutors(const std::string& what, std::function<void(int executor)> work);

@@ -13,6 +13,7 @@
 #include "base/threads.h"
 #include "data/ledger.h"
 #include "trainer/loop/agreement.h"
+#include "trainer/loop/checkpointer.h"
 #include "trainer/loop/coordinator.h"
 #include "trainer/loop/early_stopping.h"
 #include "trainer/loop/handshake.h"
@@ -21,11 +22,18 @@
 #include "trainer/loop/reporter.h"
 #include "trainer/loop/session.h"
 #include "trainer/loop/stepper.h"
+#include "trainer/loop/stop.h"
+#include "trainer/loop/straggler.h"
+#include "trainer/loop/weight_check.h"
 
 namespace lockstep::loop {
 namespace {
 
 using std::chrono::steady_clock;
+
+constexpr double kStragglerFactor = 2;
+// What a rank's record says where its time is over, instead of a signal's number.
+constexpr int kStopTime = -1;
 
 double SecondsSince(steady_clock::time_point start) {
   return std::chrono::duration<double>(steady_clock::now() - start).count();
@@ -34,28 +42,39 @@ double SecondsSince(steady_clock::time_point start) {
 class Worker {
  public:
   Worker(const Job& job, JobPlans plans, const Verdict& verdict);
-  std::string Run();
+  Outcome Run();
+  uint64_t step() const { return step_; }
 
  private:
   bool leads() const { return job_.comm->rank() == 0; }
   double EpochAt(uint64_t step) const { return static_cast<double>(step) / length_.steps_per_epoch; }
-  bool EvaluationDue(uint64_t step) const;
-  bool CheckpointDue(uint64_t step) const;
+  bool Ended() const { return step_ >= length_.total_steps || loop_.stopped_early(); }
+  bool EvaluationDue() const;
+  bool CheckpointDue() const;
 
   void LoadOrInitialize();
   void StartLoader();
   void Step();
-  void EvaluateSplits();
+  void FillRecord(RankRecord& record);
+  void Report(const StepResult& result, double seconds, bool logged);
+  void Certify();
+  /// False where a rank was asked to stop meanwhile.
+  bool EvaluateSplits();
+  bool Evaluate(const std::string& split, checkpoint::Evaluation* evaluation);
   void Observe(const checkpoint::Evaluation& evaluation);
-  void SaveCheckpoint();
-  std::string Finish();
+  checkpoint::Manifest MakeManifest() const;
+  std::vector<uint64_t> PinnedSteps() const;
+  void SaveInBackground();
+  void SaveNow();
+  Outcome StopHere();
+  Outcome Finish();
 
   /// Swaps `array` of the owned state with the weights, on all ranks.
   void SwapWeights(int array);
   /// The array whose weights evaluations mean: the EMA's; -1: the weights themselves.
   int EvaluatedArray() const { return optimizer_.ema_index(); }
   int BestArray() const { return job_.train.has_early_stopping() ? static_cast<int>(state_.arrays().size()) - 1 : -1; }
-  uint64_t WeightsHash();
+  uint64_t WeightsHash() { return engine::HashWeights(session_.layout(), session_.exchange().weights().data()); }
 
   const Job& job_;
   FileSystem& files_ = FileSystem::Real();
@@ -65,16 +84,25 @@ class Worker {
   Session session_;
   optim::Optimizer optimizer_;
   OwnedState state_;
+  WeightCheck check_;
   Stepper stepper_;
   data::Ledger ledger_;
   checkpoint::LoopState loop_;
-  uint64_t step_ = 0;        ///< finished steps
-  uint64_t saved_step_ = 0;  ///< of the newest checkpoint
+  uint64_t step_ = 0;  ///< finished steps
+  bool stopping_ = false;            ///< all ranks have agreed to
+  bool checkpoint_due_ = false;      ///< by time, or because the weights are the best so far
+  uint64_t hashed_step_ = 0;         ///< at which the weights' hash was taken:
+  std::string weights_hash_;
+  double checkpoint_seconds_ = 0;    ///< waited for checkpoints since the last logged step
+  StopClock clock_;
+  StragglerWatch stragglers_;
   std::unique_ptr<data::Loader> loader_;
   std::unique_ptr<Coordinator> coordinator_;  ///< rank 0
   std::unique_ptr<Reporter> reporter_;        ///< rank 0
+  std::unique_ptr<Checkpointer> checkpointer_;
   std::vector<double> step_seconds_;
-  steady_clock::time_point start_;
+  steady_clock::time_point start_, last_save_;
+  bool warned_of_grace_ = false;
 };
 
 Worker::Worker(const Job& job, JobPlans plans, const Verdict& verdict)
@@ -86,18 +114,23 @@ Worker::Worker(const Job& job, JobPlans plans, const Verdict& verdict)
       optimizer_(job.optimizer, MakeSegments(session_.plans(), job.optimizer), length_,
                  static_cast<int>(job.train.lanes())),
       state_(session_.exchange().slices(), job.comm->rank(), StateArrays(optimizer_, job.train)),
-      stepper_(job, session_, optimizer_, state_),
-      ledger_(job.splits.train->size()) {
-  if (!leads()) return;
-  coordinator_ = std::make_unique<Coordinator>(job, files_, length_.total_steps);
-  Reporter::Options options;
-  options.metrics_path = folder_.metrics();
-  options.attempt = verdict.attempt();
-  options.total_steps = length_.total_steps;
-  options.total_epochs = EpochAt(length_.total_steps);
-  options.terminal = job.terminal;
-  options.quiet = job.quiet;
-  reporter_ = std::make_unique<Reporter>(std::move(options));
+      check_(session_),
+      stepper_(job, session_, optimizer_, state_, check_),
+      ledger_(job.splits.train->size()),
+      clock_(job.stop_before),
+      stragglers_(job.comm->topology(), kStragglerFactor) {
+  if (leads()) {
+    coordinator_ = std::make_unique<Coordinator>(job, files_, length_.total_steps);
+    Reporter::Options options;
+    options.metrics_path = folder_.metrics();
+    options.attempt = verdict.attempt();
+    options.total_steps = length_.total_steps;
+    options.total_epochs = EpochAt(length_.total_steps);
+    options.terminal = job.terminal;
+    options.quiet = job.quiet;
+    reporter_ = std::make_unique<Reporter>(std::move(options));
+  }
+  checkpointer_ = std::make_unique<Checkpointer>(job, files_, verdict.attempt(), state_, coordinator_.get(), [] {});
 }
 
 void Worker::LoadOrInitialize() {
@@ -117,7 +150,8 @@ void Worker::LoadOrInitialize() {
     state_.Load(*reader, session_.exchange().weights());
     loop_ = reader->manifest().loop();
     ledger_.Restore(loop_.ledger());
-    step_ = saved_step_ = reader->manifest().step();
+    step_ = reader->manifest().step();
+    checkpointer_->set_saved_step(step_);
   });
   session_.exchange().ShareNow();
   if (leads()) LogNote("resuming from step {} of {}", step_, length_.total_steps);
@@ -137,60 +171,96 @@ void Worker::StartLoader() {
   loader_ = std::make_unique<data::Loader>(std::move(options));
 }
 
-std::string Worker::Run() {
+Outcome Worker::Run() {
   const comm::Topology& topology = session_.comm().topology();
   LogInfo("attempt {}: rank {} of {} on {}, lanes {} to {}, {} executors, from step {} of {}", verdict_.attempt(), topology.rank,
           topology.world_size, topology.host_of[static_cast<size_t>(topology.rank)], session_.lanes().begin,
           session_.lanes().end - 1, session_.pool().size(), verdict_.resume_step(), length_.total_steps);
   LoadOrInitialize();
   StartLoader();
-  start_ = steady_clock::now();
-  while (step_ < length_.total_steps && !loop_.stopped_early()) {
+  PollStopSignals();
+  start_ = last_save_ = steady_clock::now();
+  // A stop may have come between a step and its evaluation.
+  if (step_ > 0 && EvaluationDue() && !EvaluateSplits()) return StopHere();
+  while (!Ended()) {
     Step();
-    if (EvaluationDue(step_)) EvaluateSplits();
-    if (CheckpointDue(step_)) SaveCheckpoint();
+    if (stopping_) return StopHere();
+    if (EvaluationDue() && !EvaluateSplits()) return StopHere();
+    if (CheckpointDue()) SaveInBackground();
   }
   return Finish();
+}
+
+void Worker::FillRecord(RankRecord& record) {
+  record.checkpoint_written = checkpointer_->written();
+  record.stop = StopSignal();
+  if (!leads()) return;
+  record.checkpoint_settled = checkpointer_->settled();
+  const double every_minutes = job_.checkpoint.every_minutes();
+  record.checkpoint_due = every_minutes > 0 && SecondsSince(last_save_) >= 60 * every_minutes && !checkpointer_->in_flight();
+  if (clock_.Due(StopClock::Clock::now())) record.stop = kStopTime;
 }
 
 void Worker::Step() {
   const auto begin = steady_clock::now();
   const uint64_t every = job_.train.log_every_steps();
   const bool logged = (step_ + 1) % every == 0 || step_ + 1 == length_.total_steps;
-  const StepResult result = stepper_.Run(step_, loop_.updates_applied(), logged, 0, *loader_);
+  const StepResult result =
+      stepper_.Run(step_, loop_.updates_applied(), logged, [this](RankRecord& record) { FillRecord(record); }, *loader_);
 
   std::vector<data::LaneDelivery> deliveries;
   for (const LaneRecord& lane : result.record.lanes) deliveries.push_back(lane.delivery);
   ledger_.Add(step_, deliveries, (step_ + 1) * job_.train.global_batch());
-  const double rate = optimizer_.LearningRate(step_);
   ++step_;
-  loop_.set_updates_applied(loop_.updates_applied() + 1);
-  step_seconds_.push_back(SecondsSince(begin));
-  if (!leads()) return;
+  if (!result.skipped) loop_.set_updates_applied(loop_.updates_applied() + 1);
+  stopping_ = result.record.stop();
+  checkpoint_due_ = result.record.ranks.front().checkpoint_due != 0;
+  checkpointer_->Advance(result.record.checkpoint_written(), result.record.ranks.front().checkpoint_settled != 0);
+  if (const uint64_t every = job_.train.certificate_every_steps(); every > 0 && step_ % every == 0) Certify();
+  Report(result, SecondsSince(begin), logged);
+}
 
+void Worker::Certify() {
+  weights_hash_ = HashText(check_.CompareNodes(step_));
+  hashed_step_ = step_;
+  check_.NoteOwned();
+}
+
+void Worker::Report(const StepResult& result, double seconds, bool logged) {
+  step_seconds_.push_back(seconds);
+  clock_.NoteStep(seconds);
+  clock_.NoteSave(checkpointer_->save_seconds());
+  if (!leads()) return;
+  if (const std::optional<std::string> line = stragglers_.Observe(result.record.ranks)) LogWarning("{}", *line);
   StepRow row;
   row.step = step_;
   row.epoch = EpochAt(step_);
   row.loss = result.loss;
   row.accuracy = result.accuracy;
-  row.learning_rate = rate;
-  row.samples_per_s = static_cast<double>(job_.train.global_batch()) / step_seconds_.back();
+  row.learning_rate = optimizer_.LearningRate(step_ - 1);
+  row.samples_per_s = static_cast<double>(job_.train.global_batch()) / seconds;
   row.grad_norm = result.grad_norm;
-  if (logged) reporter_->Log(row);
+  row.checkpoint_seconds = checkpoint_seconds_;
+  if (logged) {
+    reporter_->Log(row);
+    checkpoint_seconds_ = 0;
+  }
   reporter_->Progress(row);
 }
 
-bool Worker::EvaluationDue(uint64_t step) const {
+bool Worker::EvaluationDue() const {
   if (!job_.splits.test && !job_.splits.validation) return false;
-  if (step == length_.total_steps) return true;
-  if (const uint64_t every = job_.train.evaluate_every_steps(); every > 0) return step % every == 0;
+  for (const checkpoint::Evaluation& evaluation : loop_.evaluations())
+    if (evaluation.step() == step_) return false;
+  if (step_ == length_.total_steps) return true;
+  if (const uint64_t every = job_.train.evaluate_every_steps(); every > 0) return step_ % every == 0;
   const uint64_t size = job_.splits.train->size(), batch = job_.train.global_batch();
-  return step * batch / size > (step - 1) * batch / size;
+  return step_ * batch / size > (step_ - 1) * batch / size;
 }
 
-bool Worker::CheckpointDue(uint64_t step) const {
+bool Worker::CheckpointDue() const {
   const uint64_t every = job_.checkpoint.every_steps();
-  return every > 0 && step % every == 0 && step < length_.total_steps && !loop_.stopped_early();
+  return !Ended() && (checkpoint_due_ || (every > 0 && step_ % every == 0));
 }
 
 void Worker::SwapWeights(int array) {
@@ -204,24 +274,39 @@ void Worker::SwapWeights(int array) {
   session_.exchange().ShareNow();
 }
 
-void Worker::EvaluateSplits() {
+bool Worker::Evaluate(const std::string& split, checkpoint::Evaluation* evaluation) {
+  std::optional<checkpoint::Evaluation> result = session_.Evaluate(split, step_);
+  if (result) *evaluation = *result;
+  return result.has_value();
+}
+
+bool Worker::EvaluateSplits() {
   const int array = EvaluatedArray();
-  if (array >= 0) SwapWeights(array);
+  std::vector<std::string> splits;  // the one that steers first
+  if (job_.splits.validation) splits.push_back("validation");
+  if (job_.splits.test) splits.push_back("test");
   std::vector<checkpoint::Evaluation> evaluations;
-  if (job_.splits.validation) evaluations.push_back(session_.Evaluate("validation", step_));
-  if (job_.splits.test) evaluations.push_back(session_.Evaluate("test", step_));
   if (array >= 0) SwapWeights(array);
+  const bool complete =
+      std::all_of(splits.begin(), splits.end(), [&](const std::string& split) { return Evaluate(split, &evaluations.emplace_back()); });
+  if (array >= 0) SwapWeights(array);
+  if (!complete) return false;
   for (const checkpoint::Evaluation& evaluation : evaluations)
     if (leads()) reporter_->Log(evaluation, EpochAt(step_));
-  Observe(evaluations.front());  // validation where there is one, else test
+  Observe(evaluations.front());
   loop_.clear_evaluations();
   for (const checkpoint::Evaluation& evaluation : evaluations) *loop_.add_evaluations() = evaluation;
+  return true;
 }
 
 void Worker::Observe(const checkpoint::Evaluation& evaluation) {
-  if (!job_.train.has_early_stopping()) return;
+  const bool stops = job_.train.has_early_stopping(), saves = job_.checkpoint.when() == checkpoint::BEST;
+  if (!stops && !saves) return;
   EarlyStoppingRule rule(job_.train.early_stopping(), loop_);
-  if (rule.Observe(evaluation)) {
+  const bool best = rule.Observe(evaluation);
+  checkpoint_due_ |= best && saves;
+  if (!stops) return;
+  if (best) {
     for (int bucket = 0; bucket < state_.buckets(); ++bucket) {
       const comm::ElementRange range = state_.slice(bucket);
       const float* from = EvaluatedArray() >= 0 ? state_.data(EvaluatedArray(), bucket).data()
@@ -236,62 +321,63 @@ void Worker::Observe(const checkpoint::Evaluation& evaluation) {
   }
 }
 
-uint64_t Worker::WeightsHash() { return engine::HashWeights(session_.layout(), session_.exchange().weights().data()); }
-
-void Worker::SaveCheckpoint() {
-  const std::string folder = folder_.checkpoint(step_);
-  const comm::Topology& topology = session_.comm().topology();
-  checkpoint::Receipt receipt;
-  try {
-    *receipt.mutable_file() = checkpoint::WriteShard(files_, folder, static_cast<uint32_t>(topology.rank), verdict_.attempt(),
-                                                     topology.host_of[static_cast<size_t>(topology.rank)],
-                                                     state_.Ranges(session_.exchange().weights()));
-  } catch (const Error& error) {
-    receipt.set_error(error.what());
-  }
-  std::vector<checkpoint::Receipt> receipts;
-  const std::string what = fmt::format("the checkpoint of step {}", step_);
-  for (const std::string& bytes : comm::GatherStrings(session_.comm(), receipt.SerializeAsString(), what))
-    receipts.emplace_back().ParseFromString(bytes);
-
-  std::string failure;
-  if (leads()) {
-    checkpoint::Manifest manifest;
-    manifest.set_step(step_);
-    manifest.set_attempt(verdict_.attempt());
-    manifest.set_world_size(static_cast<uint32_t>(topology.world_size));
-    manifest.set_lockstep_version(std::string(Version()));
-    manifest.set_build_hash(std::string(BuildHash()));
-    manifest.set_recipe_hash(HashText(Hash64(job_.recipe.identity)));
-    manifest.set_weights_hash(HashText(WeightsHash()));
-    DescribeTensors(session_.layout(), manifest);
-    manifest.add_arrays("weights");
-    for (const std::string& array : state_.arrays()) manifest.add_arrays(array);
-    *manifest.mutable_loop() = loop_;
-    manifest.mutable_loop()->set_ledger(ledger_.Serialize());
-    try {
-      coordinator_->Commit(std::move(manifest), receipts, folder);
-      checkpoint::RemoveOld(files_, folder_.checkpoints(), static_cast<int>(job_.checkpoint.keep()), {});
-    } catch (const Error& error) {
-      failure = error.what();
-    }
-  }
-  failure = comm::BroadcastString(session_.comm(), failure, 0, what);
-  // No rank writes any more: what there is of the checkpoint only takes room.
-  if (!failure.empty() && leads()) checkpoint::DiscardUnfinished(files_, folder);
-  if (failure.empty()) {
-    saved_step_ = step_;
-    LogInfo("checkpoint of step {} committed", step_);
-  } else if (job_.checkpoint.on_write_error() == checkpoint::STOP) {
-    if (!leads()) throw comm::PeerAborted(0, static_cast<int>(ErrorKind::kCheckpoint));
-    throw Error(ErrorKind::kCheckpoint, fmt::format("the checkpoint of step {} could not be written: {}", step_, failure), "",
-                "make room and start again: the run resumes from the newest good checkpoint");
-  } else if (leads()) {
-    LogWarning("the checkpoint of step {} could not be written: {}; training goes on, older checkpoints are untouched", step_, failure);
-  }
+checkpoint::Manifest Worker::MakeManifest() const {
+  checkpoint::Manifest manifest;
+  if (!leads()) return manifest;
+  manifest.set_step(step_);
+  manifest.set_attempt(verdict_.attempt());
+  manifest.set_world_size(static_cast<uint32_t>(session_.comm().world_size()));
+  manifest.set_lockstep_version(std::string(Version()));
+  manifest.set_build_hash(std::string(BuildHash()));
+  manifest.set_recipe_hash(HashText(Hash64(job_.recipe.identity)));
+  // Hashing all weights takes as long as copying them: only where it was done anyway.
+  if (hashed_step_ == step_) manifest.set_weights_hash(weights_hash_);
+  DescribeTensors(session_.layout(), manifest);
+  manifest.add_arrays("weights");
+  for (const std::string& array : state_.arrays()) manifest.add_arrays(array);
+  *manifest.mutable_loop() = loop_;
+  manifest.mutable_loop()->set_ledger(ledger_.Serialize());
+  return manifest;
 }
 
-std::string Worker::Finish() {
+std::vector<uint64_t> Worker::PinnedSteps() const {
+  std::vector<uint64_t> pinned;
+  if (!leads()) return pinned;
+  if (job_.checkpoint.when() == checkpoint::BEST && loop_.has_best()) pinned.push_back(loop_.best_step());
+  if (const uint64_t every = job_.checkpoint.keep_every(); every > 0)
+    for (uint64_t step : checkpoint::ListSteps(files_, folder_.checkpoints()))
+      if (step % every == 0) pinned.push_back(step);
+  return pinned;
+}
+
+void Worker::SaveInBackground() {
+  const auto begin = steady_clock::now();
+  checkpointer_->Drain();
+  checkpointer_->Begin(step_, session_.exchange().weights(), MakeManifest(), PinnedSteps());
+  checkpoint_seconds_ += SecondsSince(begin);
+  last_save_ = begin;
+  if (leads() && job_.grace_seconds > 0 && checkpointer_->save_seconds() > job_.grace_seconds && !std::exchange(warned_of_grace_, true))
+    LogWarning("a checkpoint takes {:.1f} s, longer than the {:.0f} s between the signal to stop and the end: give more time",
+               checkpointer_->save_seconds(), job_.grace_seconds);
+}
+
+void Worker::SaveNow() {
+  checkpointer_->Drain();
+  if (checkpointer_->saved_step() == step_ && step_ > 0) return;
+  if (hashed_step_ != step_ || step_ == 0) Certify();
+  checkpointer_->Save(step_, session_.exchange().weights(), MakeManifest(), PinnedSteps());
+}
+
+Outcome Worker::StopHere() {
+  SaveNow();
+  if (!leads()) return {"", static_cast<int>(ErrorKind::kPreempted)};
+  const uint64_t saved = checkpointer_->saved_step();
+  LogNote("stopped at step {} of {}; {}; start again to go on", step_, length_.total_steps,
+          saved == step_ ? "its checkpoint is durable" : fmt::format("the newest checkpoint is that of step {}", saved));
+  return {"", static_cast<int>(ErrorKind::kPreempted)};
+}
+
+Outcome Worker::Finish() {
   const bool best = BestArray() >= 0 && loop_.has_best();
   const std::string split = job_.splits.reported_name();
   // The last checkpoint holds the state from which training could go on; what is reported are the weights that evaluation means.
@@ -300,13 +386,14 @@ std::string Worker::Finish() {
     if (candidate.split() == split && candidate.step() == step_) evaluation = candidate;
   const int array = best ? BestArray() : EvaluatedArray();
   if (array >= 0) SwapWeights(array);
-  if (best || evaluation.split().empty()) evaluation = session_.Evaluate(split, step_);
+  const bool evaluated = (!best && !evaluation.split().empty()) || Evaluate(split, &evaluation);
   const double seconds = SecondsSince(start_);
   ResultLine line;
   line.weights = WeightsHash();
   if (array >= 0) SwapWeights(array);
-  if (saved_step_ != step_ || step_ == 0) SaveCheckpoint();
-  if (!leads()) return "";
+  if (!evaluated) return StopHere();
+  SaveNow();
+  if (!leads()) return {};
 
   line.name = job_.name;
   line.step = step_;
@@ -320,15 +407,34 @@ std::string Worker::Finish() {
   if (best) line.best_step = loop_.best_step();
   const std::string text = Format(line);
   folder_.WriteDone({text, HashText(Hash64(job_.recipe.identity)), step_});
-  return text;
+  return {text, 0};
+}
+
+/// Notes in the run folder how this attempt has ended: the rank that knows why, or rank 0 where nothing went wrong.
+Outcome RunAndNote(Worker& worker, const Job& job, const Verdict& verdict) {
+  RunFolder folder(FileSystem::Real(), job.folder);
+  const auto note = [&](int code, const std::string& message, const std::string& where) {
+    folder.WriteVerdict({verdict.attempt(), code, message, where, worker.step()});
+  };
+  const comm::Topology& topology = job.comm->topology();
+  const std::string rank = fmt::format("rank {} on {}", topology.rank, topology.host_of[static_cast<size_t>(topology.rank)]);
+  try {
+    Outcome outcome = worker.Run();
+    if (topology.rank == 0) note(outcome.exit_code, outcome.exit_code == 0 ? "done" : "stopped in time", "");
+    return outcome;
+  } catch (const Error& error) {
+    // A usage error in mid-run means that another job has taken the folder over.
+    if (error.kind() != ErrorKind::kUsage) note(error.exit_code(), error.message(), error.where().empty() ? rank : error.where());
+    throw;
+  }
 }
 
 }  // namespace
 
-std::string Train(const Job& job) {
+Outcome Train(const Job& job) {
   comm::Communicator& comm = *job.comm;
   const Verdict verdict = Handshake(job, FileSystem::Real(), LengthOf(job).total_steps);
-  if (!verdict.done_line().empty()) return comm.rank() == 0 ? verdict.done_line() : "";
+  if (!verdict.done_line().empty()) return {comm.rank() == 0 ? verdict.done_line() : "", 0};
   StartLog(RunFolder(FileSystem::Real(), job.folder).log(comm.rank()), comm.rank() == 0, comm.rank());
   std::optional<JobPlans> plans;
   Together(comm, "the compilation of the model", [&] {
@@ -338,7 +444,7 @@ std::string Train(const Job& job) {
                 topology.nodes[static_cast<size_t>(topology.node())], MemoryLimit());
   });
   Worker worker(job, std::move(*plans), verdict);
-  return worker.Run();
+  return RunAndNote(worker, job, verdict);
 }
 
 }  // namespace lockstep::loop

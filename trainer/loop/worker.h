@@ -7,7 +7,12 @@
 
 namespace lockstep::loop {
 
-/// Trains. Collective. Returns the done line on rank 0, an empty string elsewhere.
-std::string Train(const Job& job);
+struct Outcome {
+  std::string line;   ///< the done line, on rank 0 of a run that is done
+  int exit_code = 0;  ///< 75 (ErrorKind::kPreempted) where the run was asked to stop and can go on
+};
+
+/// Trains. Collective.
+Outcome Train(const Job& job);
 
 }  // namespace lockstep::loop

@@ -64,7 +64,7 @@ TrainOutcome TrainOnThreads(const TrainSetup& setup, int ranks, const std::strin
   comm::RunLocalWorld({ranks, std::move(ranks_per_node), {}}, [&](comm::Communicator& comm) {
     Job job = MakeSmallJob(setup, comm, folder);
     job.executors = executors;
-    const std::string mine = Train(job);
+    const std::string mine = Train(job).line;
     if (comm.rank() == 0) line = mine;
   });
   return OutcomeOf(folder, line);
@@ -86,7 +86,7 @@ TrainOutcome OutcomeOf(const std::string& folder, const std::string& line) {
   std::istringstream rows(ReadWholeFile(FileSystem::Real(), RunFolder(FileSystem::Real(), folder).metrics()));
   for (std::string row; std::getline(rows, row);) {
     nlohmann::json object = nlohmann::json::parse(row);
-    for (const char* name : {"samples_per_s", "time", "attempt"}) object.erase(name);
+    for (const char* name : {"samples_per_s", "time", "attempt", "checkpoint_seconds"}) object.erase(name);
     outcome.metrics.push_back(object.dump());
   }
   return outcome;

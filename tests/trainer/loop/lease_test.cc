@@ -1,0 +1,456 @@
+#include "trainer/loop/lease.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <barrier>
+#include <fstream>
+
+#include "base/fault_file_system.h"
+#include "base/log.h"
+#include "tests/base/temporary_folder.h"
+
+namespace lockstep::loop {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using Verdict = LeaseWatch::Verdict;
+
+/// Renews often; nobody who is alive lapses within a test.
+LeaseOptions Lively() {
+  LeaseOptions options;
+  options.period = milliseconds(5);
+  options.lapse = seconds(60);
+  options.look = milliseconds(1);
+  return options;
+}
+
+/// Lapses soon, and does not renew by itself.
+LeaseOptions Sleepy() {
+  LeaseOptions options;
+  options.period = seconds(60);
+  options.lapse = milliseconds(50);
+  options.look = milliseconds(1);
+  return options;
+}
+
+template <typename Condition>
+void WaitFor(Condition condition) {
+  while (!condition()) std::this_thread::sleep_for(milliseconds(1));
+}
+
+template <typename Action>
+Error ErrorOf(Action action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error;
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return Error(ErrorKind::kInternal, "");
+}
+
+class LeaseTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Lease> Acquire(LeaseOptions options, FileSystem& files = FileSystem::Real()) {
+    return Lease::Acquire(files, folder_.path(), std::move(options), [] {});
+  }
+  LeaseRecord Written() { return ParseLease(ReadWholeFile(files_, path_), path_); }
+  std::vector<std::string> Files() { return files_.List(folder_.path()); }
+  /// A lease as another host's process left it.
+  void Leave(LeaseRecord record) { std::ofstream(path_) << FormatLease(record); }
+  LeaseRecord OfAnotherHost() {
+    LeaseRecord record;
+    record.holder = LeaseHolder::Self();
+    record.holder.host = "elsewhere";
+    record.holder.attempt = 4;
+    record.sequence = 17;
+    record.period_seconds = 0.001;
+    return record;
+  }
+
+  FileSystem& files_ = FileSystem::Real();
+  TemporaryFolder folder_;
+  const std::string path_ = folder_ / kLeaseName;
+};
+
+TEST_F(LeaseTest, AFreeFolderIsTakenAndLeftClean) {
+  const auto lease = Acquire(Lively());
+  EXPECT_THAT(Files(), ElementsAre(kLeaseName));
+  EXPECT_EQ(Written().holder.pid, getpid());
+  EXPECT_TRUE(lease->Holds());
+  EXPECT_NO_THROW(lease->CheckHeld());
+  lease->Release();
+  EXPECT_THAT(Files(), IsEmpty());
+  lease->Release();
+}
+
+TEST_F(LeaseTest, RenewalsCountUpAndSayWhereTheRunStands) {
+  const auto lease = Acquire(Lively());
+  lease->SetAttempt(3);
+  lease->NoteStep(120);
+  const uint64_t before = Written().sequence;
+  WaitFor([&] { return Written().step == 120; });
+  EXPECT_EQ(Written().holder.attempt, 3u);
+  EXPECT_GT(Written().sequence, before);
+}
+
+TEST_F(LeaseTest, ALivingHolderKeepsOthersOut) {
+  LeaseOptions first = Lively();
+  first.self.slurm_job = "77";
+  const auto lease = Acquire(first);
+  lease->SetAttempt(2);
+  lease->NoteStep(300);
+  WaitFor([&] { return Written().step == 300; });
+  const Error error = ErrorOf([&] { Acquire(Lively()); });
+  EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  EXPECT_THAT(error.message(), HasSubstr("another job is running in this folder: attempt 2 (host " + first.self.host));
+  EXPECT_THAT(error.message(), HasSubstr("Slurm job 77"));
+  EXPECT_THAT(error.message(), HasSubstr("step 300"));
+  EXPECT_THAT(error.hint(), HasSubstr("--out"));
+  EXPECT_NO_THROW(lease->CheckHeld());
+}
+
+TEST_F(LeaseTest, ALeaseThatIsNotRenewedLapses) {
+  Leave(OfAnotherHost());
+  const auto begin = std::chrono::steady_clock::now();
+  const auto lease = Acquire(Sleepy());
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, Sleepy().lapse);
+  EXPECT_EQ(Written().holder.pid, getpid());
+  EXPECT_THAT(Files(), ElementsAre(kLeaseName));
+}
+
+TEST_F(LeaseTest, WaitingEndsWhenThePollThrows) {
+  Leave(OfAnotherHost());
+  LeaseOptions options = Sleepy();
+  options.lapse = seconds(60);
+  int polls = 0;
+  const auto poll = [&] {
+    if (++polls == 3) throw Error(ErrorKind::kPreempted, "stop");
+  };
+  EXPECT_EQ(ErrorOf([&] { Lease::Acquire(files_, folder_.path(), options, poll); }).kind(), ErrorKind::kPreempted);
+  EXPECT_THAT(Files(), ElementsAre(kLeaseName));
+}
+
+TEST_F(LeaseTest, AHolderThatReleasesIsFollowedAtOnce) {
+  LeaseOptions first = Lively();
+  first.period = seconds(60);
+  auto lease = Acquire(first);
+  int polls = 0;
+  const auto poll = [&] {
+    if (++polls == 3) lease->Release();
+  };
+  LeaseOptions second = Lively();
+  const auto next = Lease::Acquire(files_, folder_.path(), second, poll);
+  EXPECT_EQ(Written().holder.id, second.self.id);
+  EXPECT_GE(polls, 3);
+}
+
+TEST_F(LeaseTest, ADeadProcessIsFollowedAtOnce) {
+  const pid_t child = fork();
+  if (child == 0) {
+    LeaseRecord record = OfAnotherHost();
+    record.holder = LeaseHolder::Self();
+    Leave(record);
+    _exit(0);
+  }
+  // A zombie is dead too.
+  siginfo_t info;
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT), 0);
+  EXPECT_TRUE(ProvablyDead(Written().holder));
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  EXPECT_TRUE(ProvablyDead(Written().holder));
+  LeaseOptions options = Lively();
+  const auto lease = Acquire(options);
+  EXPECT_EQ(Written().holder.id, options.self.id);
+}
+
+TEST_F(LeaseTest, DeathIsProvedOnlyWhereItCanBeSeen) {
+  LeaseHolder alive = LeaseHolder::Self();
+  EXPECT_FALSE(ProvablyDead(alive));
+  LeaseHolder before = alive;
+  before.pid_start -= 1;
+  EXPECT_TRUE(ProvablyDead(before)) << "the pid was given to another process";
+  for (std::string LeaseHolder::*field : {&LeaseHolder::host, &LeaseHolder::boot_id, &LeaseHolder::pid_namespace}) {
+    LeaseHolder elsewhere = before;
+    elsewhere.*field = "other";
+    EXPECT_FALSE(ProvablyDead(elsewhere));
+  }
+}
+
+TEST_F(LeaseTest, WhoWasSupersededMayNotCommit) {
+  LeaseOptions first = Sleepy(), second = Sleepy();
+  first.self.attempt = 2;
+  second.self.attempt = 3;
+  second.self.host = first.self.host;
+  first.period = milliseconds(1);
+  // Its disk takes no renewals.
+  FaultFileSystem stuck(files_,
+                        {.operation = FileOperation::kCreate, .at = 2, .fault = Fault::kFail, .and_after = true});
+  const auto lease = Acquire(first, stuck);
+  const auto next = Acquire(second);
+  const Error error = ErrorOf([&] { lease->CheckHeld(); });
+  EXPECT_EQ(error.exit_code(), 2) << "a supervisor must not start it again";
+  EXPECT_THAT(error.message(), HasSubstr("this attempt (2) was superseded by attempt 3"));
+  EXPECT_TRUE(lease->Superseded());
+  EXPECT_FALSE(lease->Holds());
+  EXPECT_THROW(lease->CheckHeld(), Error) << "for good";
+  lease->Release();
+  EXPECT_EQ(Written().holder.id, second.self.id) << "it does not remove its successor's lease";
+  EXPECT_NO_THROW(next->CheckHeld());
+}
+
+TEST_F(LeaseTest, TheRenewalSeesASuccessorByItself) {
+  const auto lease = Acquire(Lively());
+  LeaseRecord other = OfAnotherHost();
+  std::ofstream(folder_ / "other") << FormatLease(other);
+  // A renewal may be between its look and its rename: then it wins, and the other has to come again.
+  while (!lease->Superseded()) {
+    std::ofstream(folder_ / "other") << FormatLease(other);
+    files_.Rename(folder_ / "other", path_);
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  EXPECT_THROW(lease->CheckHeld(), Error);
+}
+
+TEST_F(LeaseTest, AFullDiskLosesTheLeaseUntilThereIsRoom) {
+  LeaseOptions options = Lively();
+  options.lapse = milliseconds(50);
+  // Taking it is one create; every renewal is another.
+  FaultFileSystem files(files_, {.operation = FileOperation::kCreate,
+                                 .at = 2,
+                                 .fault = Fault::kFail,
+                                 .and_after = true,
+                                 .error_number = ENOSPC,
+                                 .path_part = kLeaseName});
+  const auto lease = Acquire(options, files);
+  WaitFor([&] { return !lease->Holds(); });
+  EXPECT_GT(lease->failed_renewals(), 0u);
+  EXPECT_FALSE(lease->Superseded());
+  const Error error = ErrorOf([&] { lease->CheckHeld(); });
+  EXPECT_EQ(error.kind(), ErrorKind::kCheckpoint) << "only this commit fails";
+  EXPECT_THAT(error.message(), HasSubstr("No space left on device"));
+}
+
+TEST_F(LeaseTest, AFailureNowAndThenIsNoLoss) {
+  for (FileOperation operation :
+       {FileOperation::kCreate, FileOperation::kAppend, FileOperation::kClose, FileOperation::kRename}) {
+    SCOPED_TRACE(Name(operation));
+    FaultFileSystem files(files_, {.operation = operation, .at = 2, .fault = Fault::kFail, .path_part = kLeaseName});
+    {
+      const auto lease = Acquire(Lively(), files);
+      WaitFor([&] { return lease->failed_renewals() > 0; });
+      const uint64_t before = Written().sequence;
+      WaitFor([&] { return Written().sequence > before + 1; });
+      EXPECT_TRUE(lease->Holds());
+      EXPECT_NO_THROW(lease->CheckHeld());
+    }
+    EXPECT_THAT(Files(), IsEmpty());
+  }
+}
+
+TEST_F(LeaseTest, AFolderThatCantBeWrittenIsSaidAtOnce) {
+  FaultFileSystem files(files_, {.at = 1, .fault = Fault::kFail, .and_after = true, .error_number = EROFS});
+  EXPECT_THROW(Acquire(Lively(), files), Error);
+  EXPECT_THAT(Files(), IsEmpty());
+}
+
+TEST_F(LeaseTest, AKillBetweenAnyTwoOperationsOfATakeoverLeavesATakableFolder) {
+  const auto takeover = [&](FileSystem& files) { Acquire(Sleepy(), files); };
+  LeaseRecord dead = OfAnotherHost();
+  Leave(dead);
+  FaultFileSystem counting(files_);
+  takeover(counting);
+  EXPECT_GE(counting.count(), 6);
+  for (int at = 1; at <= counting.count(); ++at) {
+    Leave(dead);
+    const pid_t child = fork();
+    if (child == 0) {
+      FaultFileSystem files(files_, {.at = at, .fault = Fault::kShortenAndKill});
+      takeover(files);
+      _exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status)) << "operation " << at;
+    {
+      const auto lease = Acquire(Sleepy());
+      EXPECT_NO_THROW(lease->CheckHeld());
+      EXPECT_THAT(Files(), ElementsAre(kLeaseName)) << "killed at operation " << at;
+    }
+    EXPECT_THAT(Files(), IsEmpty());
+  }
+}
+
+TEST_F(LeaseTest, ADamagedLeaseLapses) {
+  for (const char* text : {"", "{", "{\"version\": 1}", "[1, 2]"}) {
+    std::ofstream(path_) << text;
+    const auto lease = Acquire(Sleepy());
+    EXPECT_EQ(Written().holder.pid, getpid()) << text;
+  }
+}
+
+TEST_F(LeaseTest, ALeaseOfANewerVersionIsNotTaken) {
+  std::ofstream(path_) << "{\"version\": 2}";
+  EXPECT_THAT(ErrorOf([&] { Acquire(Sleepy()); }).message(), HasSubstr("newer"));
+}
+
+TEST_F(LeaseTest, ALeaseRemovedOrDamagedByHandIsWrittenAgain) {
+  const auto lease = Acquire(Sleepy());
+  files_.RemoveAll(path_);
+  EXPECT_NO_THROW(lease->CheckHeld());
+  EXPECT_EQ(Written().holder.pid, getpid());
+  std::ofstream(path_) << "no lease";
+  EXPECT_NO_THROW(lease->CheckHeld());
+  EXPECT_EQ(Written().holder.pid, getpid());
+}
+
+TEST_F(LeaseTest, OfManyRacersOneHoldsTheFolder) {
+  constexpr int kRacers = 4;
+  for (int round = 0; round < 20; ++round) {
+    const bool lapsed = round % 2 == 1;
+    SCOPED_TRACE(lapsed ? "a lapsed lease" : "a free folder");
+    if (lapsed) Leave(OfAnotherHost());
+    std::vector<std::unique_ptr<Lease>> leases(kRacers);
+    std::barrier start(kRacers);
+    std::vector<std::thread> racers;
+    for (int racer = 0; racer < kRacers; ++racer)
+      racers.emplace_back([&, racer] {
+        LeaseOptions options = Lively();
+        if (lapsed) options.lapse = milliseconds(100);
+        start.arrive_and_wait();
+        try {
+          leases[static_cast<size_t>(racer)] = Acquire(options);
+        } catch (const Error& error) {
+          EXPECT_THAT(error.message(), HasSubstr("another job is running"));
+        }
+      });
+    for (std::thread& racer : racers) racer.join();
+    int holders = 0;
+    for (const auto& lease : leases) {
+      if (!lease) continue;
+      try {
+        lease->CheckHeld();
+        ++holders;
+      } catch (const Error& error) {
+        EXPECT_THAT(error.message(), HasSubstr("superseded"));
+      }
+    }
+    EXPECT_EQ(holders, 1);
+    leases.clear();
+    EXPECT_THAT(Files(), IsEmpty());
+  }
+}
+
+class LeaseWatchTest : public ::testing::Test {
+ protected:
+  LeaseWatchTest() {
+    record_.holder.id = "a";
+    record_.period_seconds = 2;
+    record_.sequence = 10;
+  }
+  Verdict After(int64_t passed, int renewals) {
+    now_ += seconds(passed);
+    record_.sequence += static_cast<uint64_t>(renewals);
+    return watch_.Look(record_, now_);
+  }
+
+  LeaseOptions options_;
+  LeaseWatch watch_{options_};
+  LeaseRecord record_;
+  LeaseWatch::Time now_{};
+};
+
+TEST_F(LeaseWatchTest, LapsesWhenTheSequenceStandsStillOnOurClock) {
+  record_.time = 1;  // whatever the holder's clock says
+  EXPECT_EQ(After(0, 0), Verdict::kWait);
+  EXPECT_EQ(After(9, 0), Verdict::kWait);
+  EXPECT_EQ(After(1, 0), Verdict::kLapsed);
+}
+
+TEST_F(LeaseWatchTest, OneLastRenewalIsNoLife) {
+  EXPECT_EQ(After(0, 0), Verdict::kWait);
+  EXPECT_EQ(After(9, 1), Verdict::kWait);
+  EXPECT_EQ(After(9, 0), Verdict::kWait);
+  EXPECT_EQ(After(1, 0), Verdict::kLapsed);
+}
+
+TEST_F(LeaseWatchTest, TwoRenewalsAre) {
+  EXPECT_EQ(After(0, 0), Verdict::kWait);
+  EXPECT_EQ(After(2, 1), Verdict::kWait);
+  EXPECT_EQ(After(2, 1), Verdict::kHeld);
+}
+
+TEST_F(LeaseWatchTest, AHolderWithALongerPeriodNeedsLonger) {
+  record_.period_seconds = 30;
+  EXPECT_EQ(After(0, 0), Verdict::kWait);
+  EXPECT_EQ(After(89, 0), Verdict::kWait);
+  EXPECT_EQ(After(1, 0), Verdict::kLapsed);
+}
+
+TEST_F(LeaseWatchTest, WhatCantBeReadLapses) {
+  EXPECT_EQ(watch_.Look(std::nullopt, now_), Verdict::kWait);
+  EXPECT_EQ(watch_.Look(std::nullopt, now_ + seconds(9)), Verdict::kWait);
+  EXPECT_EQ(watch_.Look(std::nullopt, now_ + seconds(10)), Verdict::kLapsed);
+}
+
+TEST_F(LeaseWatchTest, ARequeuedJobWaitsForItselfToDie) {
+  options_.self.slurm_job = record_.holder.slurm_job = "77";
+  options_.self.slurm_restart = 1;
+  EXPECT_EQ(After(0, 0), Verdict::kWait);
+  for (int i = 0; i < 19; ++i) EXPECT_EQ(After(2, 1), Verdict::kWait);
+  EXPECT_EQ(After(2, 1), Verdict::kHeld) << "after 40 s";
+}
+
+TEST_F(LeaseWatchTest, AnotherStepOfTheSameSlurmJobIsAnotherJob) {
+  options_.self.slurm_job = record_.holder.slurm_job = "77";
+  EXPECT_EQ(After(0, 0), Verdict::kWait);
+  EXPECT_EQ(After(2, 1), Verdict::kWait);
+  EXPECT_EQ(After(2, 1), Verdict::kHeld);
+}
+
+TEST(LeaseFormat, IsReadBackAsWritten) {
+  LeaseRecord record;
+  record.holder = LeaseHolder::Self();
+  record.holder.slurm_job = "12_3";
+  record.holder.slurm_restart = 2;
+  record.holder.attempt = 5;
+  record.sequence = 1ull << 60;
+  record.period_seconds = 2;
+  record.step = 7;
+  record.time = 1795262243;
+  const LeaseRecord read = ParseLease(FormatLease(record), "");
+  EXPECT_EQ(FormatLease(read), FormatLease(record));
+  EXPECT_EQ(read.sequence, record.sequence);
+  EXPECT_EQ(read.holder.boot_id, record.holder.boot_id);
+}
+
+TEST(LeaseFormat, ANewerVersionIsRefusedWithWords) {
+  const Error error = ErrorOf([] { ParseLease("{\"version\": 2}", "lease.json"); });
+  EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  EXPECT_EQ(error.where(), "lease.json");
+  EXPECT_THAT(error.message(), HasSubstr("newer"));
+}
+
+TEST(LeaseFormat, WhatIsNoLeaseIsRefused) {
+  const std::string good = R"({"version":1,"id":"a","host":"h","pid":1,"sequence":1,"period_seconds":2})";
+  EXPECT_NO_THROW(ParseLease(good, ""));
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string text = good;
+    return text.replace(text.find(from), from.size(), to);
+  };
+  for (const std::string& text :
+       {with("\"pid\":1", "\"pid\":-1"), with("\"pid\":1", "\"pid\":\"1\""), with("\"pid\":1", "\"pid\":1e30"),
+        with("\"h\"", "7"), with("\"h\"", "\"\""), with(":2}", ":0}"), with(":2}", ":1e9}"), with(":2}", ":null}"),
+        with("\"version\":1", "\"version\":0"), std::string(1 << 17, ' '), std::string(60000, '[')})
+    EXPECT_EQ(ErrorOf([&] { ParseLease(text, "lease.json"); }).where(), "lease.json") << text.substr(0, 100);
+}
+
+}  // namespace
+}  // namespace lockstep::loop

@@ -1,0 +1,105 @@
+// Checkpoints while training goes on. `Begin` copies what this rank owns, and a background thread writes the copy. That every
+// rank has written travels in the control record; then receipts go to the coordinator, whose background thread commits the
+// manifest; that, too, travels in the control record. So ranks always agree on where a checkpoint stands, and no step waits for
+// a disk. One checkpoint is under way at most.
+//
+//   idle -> (Begin) writing -> (all ranks have written) committing -> (rank 0 has committed, or failed) idle
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "base/memory.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/loop/coordinator.h"
+#include "trainer/loop/job.h"
+#include "trainer/loop/owned_state.h"
+#include "trainer/loop/run_folder.h"
+
+namespace lockstep::loop {
+
+/// One piece of work at a time on a thread of its own.
+class BackgroundTask {
+ public:
+  ~BackgroundTask() { Join(); }
+  void Start(const std::string& name, std::function<void()> work);
+  bool done() const { return done_; }
+  void Join();
+
+ private:
+  std::thread thread_;
+  std::atomic<bool> done_{true};
+};
+
+class Checkpointer {
+ public:
+  /// `coordinator` on rank 0, else null. `may_commit` is called on rank 0 right before each commit and throws where another job
+  /// has taken the run over.
+  Checkpointer(const Job& job, FileSystem& files, uint32_t attempt, const OwnedState& state, Coordinator* coordinator,
+               std::function<void()> may_commit);
+
+  /// What the control record carries: this rank has written its part (or failed to); on rank 0, that the commit is over.
+  bool written() const { return phase_ == Phase::kWriting && task_.done(); }
+  bool settled() const { return phase_ == Phase::kCommitting && task_.done(); }
+
+  bool in_flight() const { return phase_ != Phase::kIdle; }
+  uint64_t saved_step() const { return saved_step_; }
+  void set_saved_step(uint64_t step) { saved_step_ = step; }
+  /// Of the last one that became durable: from its copy until then.
+  double save_seconds() const { return save_seconds_; }
+
+  /// Starts the checkpoint of `step`. `manifest`, used on rank 0, says everything but the files. `pinned` are steps whose
+  /// checkpoints stay. REQUIRES: none is in flight.
+  void Begin(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest, std::vector<uint64_t> pinned) {
+    Start(step, weights, std::move(manifest), std::move(pinned), /*copies=*/true);
+  }
+  /// Collective: the same without a copy, and waits until it is over.
+  void Save(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest, std::vector<uint64_t> pinned) {
+    Start(step, weights, std::move(manifest), std::move(pinned), /*copies=*/false);
+    Drain();
+  }
+  /// Collective, after each control record: what the ranks have said there.
+  void Advance(bool all_written, bool settled);
+  /// Collective: waits until none is in flight.
+  void Drain();
+
+ private:
+  enum class Phase { kIdle, kWriting, kCommitting };
+  enum Outcome : int32_t { kDurable, kFailed, kSuperseded };
+
+  std::string what() const;
+  void Start(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest, std::vector<uint64_t> pinned, bool copies);
+  void CopyInto(std::vector<checkpoint::OwnedRange>& ranges);
+  void Commit();
+  void Settle();
+
+  const Job& job_;
+  comm::Communicator& comm_;
+  FileSystem& files_;
+  RunFolder folder_;
+  const uint32_t attempt_;
+  const OwnedState& state_;
+  Coordinator* coordinator_;
+  const std::function<void()> may_commit_;
+
+  Phase phase_ = Phase::kIdle;
+  uint64_t step_ = 0, saved_step_ = 0;
+  double save_seconds_ = 0;
+  std::chrono::steady_clock::time_point begun_;
+  Buffer copy_;
+  checkpoint::Manifest manifest_;   // rank 0's
+  std::vector<uint64_t> pinned_;
+  checkpoint::Receipt receipt_;     // written by the task
+  Outcome outcome_ = kDurable;      // likewise, on rank 0, with its reason:
+  std::string failure_;
+  std::exception_ptr superseded_;
+  BackgroundTask task_;  // last: ends before what it works on
+};
+
+}  // namespace lockstep::loop

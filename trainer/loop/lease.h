@@ -1,0 +1,176 @@
+// The lease of a run folder: DIR/lease.json names the one process (rank 0 of an attempt) that may change the folder,
+// keeps a second job out, and lapses when its holder is gone.
+//
+// The holder counts `sequence` up every `period`. Who wants the folder takes it at once where there is no lease, or its
+// process is provably dead (same host, boot and pid namespace, and no such process); else it watches the sequence on
+// its own clock, since clocks of hosts differ: unchanged for `lapse`, the lease is taken over; counted up twice, it is
+// held, and that is an Error. The predecessor of a requeued Slurm job (the same job id, fewer restarts) may take a
+// while to die, so it is waited for up to `predecessor`.
+//
+// What it promises: at rest, the file names one holder, and everybody else finds that out at the next CheckHeld, which
+// the coordinator calls right before it commits a checkpoint. What it can't promise: between CheckHeld and the renames
+// of a commit a process may sleep for long enough to be superseded. That is harmless. Shards carry the attempt in their
+// names, so no attempt writes over another's; a manifest of a later attempt is never replaced (CommitManifest); and
+// where the sleeper does commit a step that the later attempt has not, it is the checkpoint that the later attempt
+// would have written, bit for bit, because weights are a function of the recipe alone.
+//
+// A taker moves the old lease aside and brings its own in under a name that must be free (FileSystem::RenameNew), so
+// of several takers one wins. A holder that was stopped (SIGSTOP) just before a renewal may write over its
+// successor's lease: then the successor finds itself superseded. Either way one holder is left, or none.
+//
+// On NFS a reader may see a lease that is some seconds old. With `lapse` well above the mount's acregmin (3 s) this
+// costs time only.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace lockstep::loop {
+
+inline constexpr int kLeaseVersion = 1;
+inline constexpr char kLeaseName[] = "lease.json";
+
+/// A process, told apart from every other one, on this host or another.
+struct LeaseHolder {
+  std::string id;    ///< random; no two leases share one
+  std::string host;  ///< without domain
+  int64_t pid = 0;
+  uint64_t pid_start = 0;     ///< clock ticks from boot to its start: pids are used again
+  std::string boot_id;        ///< of the host's kernel
+  std::string pid_namespace;  ///< containers on one kernel have the same pids
+  std::string slurm_job;      ///< empty outside of Slurm
+  uint32_t slurm_restart = 0;
+  uint32_t attempt = 0;  ///< 0 until it is known
+
+  /// This process, with a new id.
+  static LeaseHolder Self();
+  /// "attempt 3 (host h1, pid 123, Slurm job 77)".
+  std::string Text() const;
+};
+
+/// What lease.json says.
+struct LeaseRecord {
+  LeaseHolder holder;
+  uint64_t sequence = 0;
+  double period_seconds = 0;
+  uint64_t step = 0;  ///< that the run had come to
+  int64_t time = 0;   ///< seconds since 1970 on the holder's clock: for people
+};
+
+std::string FormatLease(const LeaseRecord& record);
+/// Throws Error(kUsage) at `where` for text that is no lease, or one of a newer version.
+LeaseRecord ParseLease(std::string_view text, const std::string& where);
+
+/// Whether the holder certainly no longer runs. False where that can't be known from here.
+bool ProvablyDead(const LeaseHolder& holder);
+
+struct LeaseOptions {
+  std::chrono::milliseconds period{2000};        ///< between renewals
+  std::chrono::milliseconds lapse{10000};        ///< without renewal until a lease is nobody's
+  std::chrono::milliseconds predecessor{40000};  ///< that a requeued job waits for itself; Slurm's KillWait is 30 s
+  std::chrono::milliseconds look{100};           ///< between looks at another's lease
+  LeaseHolder self = LeaseHolder::Self();
+};
+
+/// What someone who wants a folder makes of its lease, look by look. A pure function of what it is told.
+class LeaseWatch {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  enum class Verdict {
+    kWait,
+    kLapsed,  ///< nobody's: take it over
+    kHeld,    ///< its holder lives
+  };
+
+  explicit LeaseWatch(const LeaseOptions& options) : options_(options) {}
+  /// `record`: what the file says at `now`; none where it can't be read.
+  Verdict Look(const std::optional<LeaseRecord>& record, Time now);
+
+ private:
+  bool IsPredecessor(const LeaseHolder& holder) const;
+
+  const LeaseOptions& options_;
+  std::optional<Time> first_look_, changed_;
+  std::optional<LeaseRecord> last_;
+  int advances_ = 0;
+};
+
+/// Thread-safe. `files` must outlive it.
+class Lease {
+ public:
+  /// Takes the lease of `folder`, which exists, and begins to renew it on a thread of its own. `poll` is called while
+  /// it waits, and may throw to end the wait. Throws Error(kUsage) where another job runs in the folder, and what the
+  /// file system says where the lease can't be written.
+  static std::unique_ptr<Lease> Acquire(FileSystem& files, const std::string& folder, LeaseOptions options,
+                                        const std::function<void()>& poll);
+  /// Releases.
+  ~Lease();
+
+  /// What the file says from the next renewal on. Cheap.
+  void SetAttempt(uint32_t attempt) { attempt_ = attempt; }
+  void NoteStep(uint64_t step) { step_ = step; }
+
+  /// From memory: the lease was renewed not longer than `lapse` ago, and nobody has been seen to have taken it. Cheap.
+  bool Holds() const { return !superseded_ && !Lapsed(); }
+  /// From memory: another's name has been seen in the file. This never changes back. Cheap.
+  bool Superseded() const { return superseded_; }
+  /// Reads the file. Throws Error(kUsage) where another's name is in it: this attempt is over, and must not be started
+  /// again blindly (a supervisor takes exit code 2 for that). Throws Error(kCheckpoint) where the lease has lapsed and
+  /// can't be renewed (a full disk), or can't be read: what was to be committed must not be, but later it may work.
+  void CheckHeld();
+
+  /// Ends the renewals and removes the file where it is still this lease's. Failing to remove it is no error: it
+  /// lapses. May be called again.
+  void Release();
+
+  uint64_t failed_renewals() const { return failed_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  Lease(FileSystem& files, const std::string& folder, LeaseOptions options);
+  std::optional<std::string> ReadFile();
+  bool Take(const std::optional<std::string>& observed);
+  bool MoveAside(const std::string& observed);
+  void WriteTemporary();
+  void RemoveLeftovers();
+
+  void Work();
+  void RenewOnce();
+  bool IsMine(const std::optional<std::string>& text);
+  void Renew(const std::optional<std::string>& current);
+  [[noreturn]] void ThrowSuperseded() const;
+  bool Lapsed() const { return Clock::now() - renewed_.load() > options_.lapse; }
+
+  FileSystem& files_;
+  const std::string folder_, path_, temporary_, aside_;
+  const LeaseOptions options_;
+
+  std::atomic<uint32_t> attempt_{0};
+  std::atomic<uint64_t> step_{0};
+  std::atomic<Clock::time_point> renewed_;  ///< when the last renewal that succeeded began
+  std::atomic<uint64_t> failed_{0};
+  std::atomic<bool> superseded_{false};
+
+  std::mutex file_mutex_;  ///< held while the file is looked at and changed, which may take as long as a disk takes
+  uint64_t sequence_ = 0;  // guarded by file_mutex_
+  LeaseHolder successor_;  // guarded by file_mutex_
+  std::mutex stop_mutex_;
+  std::condition_variable stop_;
+  bool stopping_ = false;  // guarded by stop_mutex_
+  std::thread thread_;
+};
+
+}  // namespace lockstep::loop

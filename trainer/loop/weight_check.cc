@@ -1,0 +1,87 @@
+#include "trainer/loop/weight_check.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "trainer/loop/agreement.h"
+
+namespace lockstep::loop {
+namespace {
+
+constexpr char kHint[] = "its memory is faulty, or something wrote into it: start again from the last checkpoint, elsewhere if it happens again";
+
+}  // namespace
+
+uint64_t WeightCheck::HashSlice(comm::ElementRange slice) const {
+  return Hash64(std::as_bytes(session_.exchange().weights().subspan(static_cast<size_t>(slice.begin), static_cast<size_t>(slice.size()))));
+}
+
+std::string WeightCheck::TensorsIn(comm::ElementRange slice) const {
+  std::string first, last;
+  for (const engine::ArenaEntry& entry : session_.layout().entries())
+    if (entry.offset < slice.end && slice.begin < entry.offset + entry.size()) {
+      if (first.empty()) first = entry.name;
+      last = entry.name;
+    }
+  return first == last ? first : fmt::format("{} to {}", first, last);
+}
+
+void WeightCheck::NoteOwned() {
+  const comm::SliceMap& slices = session_.exchange().slices();
+  written_.resize(static_cast<size_t>(slices.buckets()));
+  for (int bucket = 0; bucket < slices.buckets(); ++bucket)
+    written_[static_cast<size_t>(bucket)] = HashSlice(slices.slice(bucket, session_.comm().rank()));
+  pending_.assign(written_.size(), 1);
+}
+
+void WeightCheck::CheckOwned(int bucket, uint64_t step) {
+  const auto index = static_cast<size_t>(bucket);
+  if (index >= pending_.size() || !pending_[index]) return;
+  pending_[index] = 0;
+  const int rank = session_.comm().rank();
+  const comm::ElementRange slice = session_.exchange().slices().slice(bucket, rank);
+  if (HashSlice(slice) == written_[index]) return;
+  throw Error(ErrorKind::kPeer, fmt::format("the weights in memory changed between steps {} and {}, in {}", step, step + 1, TensorsIn(slice)),
+              fmt::format("rank {} on {}", rank, session_.comm().topology().host_of[static_cast<size_t>(rank)]), kHint);
+}
+
+uint64_t WeightCheck::CompareNodes(uint64_t step) {
+  comm::Communicator& comm = session_.comm();
+  const comm::Topology& topology = comm.topology();
+  // The ranks of a node share their weights.
+  uint64_t mine = 0;
+  if (topology.local_rank() == 0) mine = engine::HashWeights(session_.layout(), session_.exchange().weights().data());
+  std::vector<uint64_t> all(static_cast<size_t>(comm.world_size()));
+  comm.Wait(*comm.AllGather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all))),
+            fmt::format("the comparison of weights at step {}", step));
+  const uint64_t first = all.front();
+  const bool same = std::all_of(topology.nodes.begin(), topology.nodes.end(),
+                                [&](const std::vector<int>& ranks) { return all[static_cast<size_t>(ranks.front())] == first; });
+  if (same) return first;
+  Together(comm, "the comparison of weights", [&] {
+    const std::string difference = FindDifference();
+    if (!difference.empty())
+      throw Error(ErrorKind::kPeer, fmt::format("the weights in memory after step {} are not what their owners wrote, in {}", step, difference), "",
+                  kHint);
+  });
+  throw Error(ErrorKind::kInternal, fmt::format("hosts disagree on the weights after step {}, but not on any slice", step));
+}
+
+std::string WeightCheck::FindDifference() {
+  comm::Communicator& comm = session_.comm();
+  const comm::SliceMap& slices = session_.exchange().slices();
+  NoteOwned();
+  pending_.clear();
+  std::vector<uint64_t> all(written_.size() * static_cast<size_t>(comm.world_size()));
+  comm.Wait(*comm.AllGather(std::as_bytes(std::span(written_)), std::as_writable_bytes(std::span(all))), "the owners' hashes");
+  if (comm.topology().local_rank() != 0) return "";
+  for (int owner = 0; owner < comm.world_size(); ++owner)
+    for (int bucket = 0; bucket < slices.buckets(); ++bucket) {
+      const comm::ElementRange slice = slices.slice(bucket, owner);
+      if (HashSlice(slice) != all[static_cast<size_t>(owner) * written_.size() + static_cast<size_t>(bucket)]) return TensorsIn(slice);
+    }
+  return "";
+}
+
+}  // namespace lockstep::loop

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <set>
@@ -14,6 +15,7 @@
 #include "base/file.h"
 #include "base/shape.h"
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/loop/certificate.h"
 
 namespace lockstep::launch {
 namespace {
@@ -173,9 +175,39 @@ std::vector<std::string> Compare(const Reader& a, const Reader& b) {
   return lines;
 }
 
+/// The path of the certificate that `path` means: the file itself, or that of a run folder.
+std::string CertificatePath(const std::string& path) {
+  return std::filesystem::is_directory(path) ? path + "/" + loop::kCertificateName : path;
+}
+
+int DiffCertificates(const DiffOptions& options) {
+  const std::string path_a = CertificatePath(options.a), path_b = CertificatePath(options.b);
+  const loop::Certificate a = loop::ReadCertificate(FileSystem::Real(), path_a);
+  const loop::Certificate b = loop::ReadCertificate(FileSystem::Real(), path_b);
+  const loop::CertificateDifference difference = loop::FirstDifference(a, b);
+  const std::vector<uint64_t> steps = loop::CommonSteps(a, b);
+  if (difference.text.empty() && steps.empty())
+    throw Error(ErrorKind::kUsage, "the two certificates have no step in common", path_a,
+                "record both at the same steps (lockstep replay --record --every)");
+  if (difference.text.empty()) {
+    fmt::print("same certificate: {} and {} agree on {} {}, from {} to {}\n", path_a, path_b, steps.size(),
+               steps.size() == 1 ? "step" : "steps", steps.front(), steps.back());
+    return 0;
+  }
+  fmt::print("{}\n  A: {}\n  B: {}\n", difference.text, path_a, path_b);
+  uint64_t equal = 0;
+  for (const uint64_t step : steps)
+    if (difference.step && step < *difference.step) equal = step;
+  if (equal > 0) fmt::print("the last common step that agrees: {}\n", equal);
+  for (const std::string& line : loop::DifferentCircumstances(a, b)) fmt::print("they ran with other {}\n", line);
+  return 1;
+}
+
 }  // namespace
 
 int DiffCommand(const DiffOptions& options) {
+  const bool files = std::filesystem::is_regular_file(options.a) || std::filesystem::is_regular_file(options.b);
+  if (options.certificates || files) return DiffCertificates(options);
   const std::unique_ptr<Reader> a = checkpoint::OpenPath(FileSystem::Real(), options.a);
   const std::unique_ptr<Reader> b = checkpoint::OpenPath(FileSystem::Real(), options.b);
   const std::vector<std::string> lines = Compare(*a, *b);
@@ -189,16 +221,22 @@ int DiffCommand(const DiffOptions& options) {
 }
 
 void AddDiffCommand(CLI::App& app, int* exit_code) {
-  CLI::App* command =
-      app.add_subcommand("diff", "Compare the state in two checkpoints bit by bit; exit 0 (the same) or 1 (different)");
+  CLI::App* command = app.add_subcommand(
+      "diff",
+      "Compare the state in two checkpoints bit by bit, or two certificates; exit 0 (the same) or 1 (different)");
   auto options = std::make_shared<DiffOptions>();
-  command->add_option("A", options->a, "a run folder (its newest good checkpoint) or a checkpoint folder")->required();
+  command
+      ->add_option("A", options->a,
+                   "a run folder (its newest good checkpoint), a checkpoint folder or a certificate.json")
+      ->required();
   command->add_option("B", options->b, "the other")->required();
+  command->add_flag("--certificates", options->certificates, "compare the certificates of two run folders");
   command->footer(
       "All arrays and the loop's state are compared; on how many ranks and in which attempt they were written is not.\n"
       "Examples:\n"
       "  lockstep diff runs/one-rank runs/five-ranks\n"
-      "  lockstep diff runs/a/checkpoints/step-00000300 runs/b/checkpoints/step-00000300");
+      "  lockstep diff runs/a/checkpoints/step-00000300 runs/b/checkpoints/step-00000300\n"
+      "  lockstep diff --certificates runs/a runs/b");
   command->callback([options, exit_code] { *exit_code = DiffCommand(*options); });
 }
 

@@ -219,14 +219,15 @@ Certificate ReadCertificate(FileSystem& files, const std::string& path) {
 }
 
 CertificateWriter::CertificateWriter(FileSystem& files, std::string path, Certificate now)
-    : files_(files), path_(std::move(path)), certificate_(std::move(now)) {
-  CHECK(certificate_.every > 0 && certificate_.attempts.size() == 1);
+    : files_(files), path_(std::move(path)), every_(now.every), certificate_(std::move(now)) {
+  CHECK(every_ > 0 && certificate_.attempts.size() == 1);
   certificate_.rows.clear();
   certificate_.final.reset();
 }
 
 void CertificateWriter::ResumeAt(uint64_t step) {
   if (!files_.Exists(path_)) return;
+  const std::lock_guard lock(mutex_);
   Certificate before;
   try {
     before = ReadCertificate(files_, path_);
@@ -249,6 +250,7 @@ void CertificateWriter::ResumeAt(uint64_t step) {
 }
 
 void CertificateWriter::Add(CertificateRow row) {
+  const std::lock_guard lock(mutex_);
   CHECK(certificate_.rows.empty() || certificate_.rows.back().step < row.step, "step {} comes after {}", row.step,
         certificate_.rows.back().step);
   CHECK(row.tensors.empty() || row.tensors.size() == certificate_.tensors.size());
@@ -256,10 +258,19 @@ void CertificateWriter::Add(CertificateRow row) {
 }
 
 void CertificateWriter::SetFinal(uint64_t step, uint64_t weights, uint64_t order) {
+  const std::lock_guard lock(mutex_);
   certificate_.final = CertificateRow{step, weights, order, {}};
 }
 
-void CertificateWriter::Write() { WriteFileAtomically(files_, path_, FormatCertificate(certificate_)); }
+void CertificateWriter::Write() {
+  const std::lock_guard lock(write_mutex_);
+  WriteFileAtomically(files_, path_, FormatCertificate(certificate()));
+}
+
+Certificate CertificateWriter::certificate() const {
+  const std::lock_guard lock(mutex_);
+  return certificate_;
+}
 
 std::vector<uint64_t> CommonSteps(const Certificate& a, const Certificate& b) {
   std::vector<uint64_t> steps;

@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -73,10 +74,11 @@ Certificate ParseCertificate(std::string_view text, const std::string& where);
 /// Reads the file `path`; the same errors.
 Certificate ReadCertificate(FileSystem& files, const std::string& path);
 
-/// The certificate that a run writes. Rank 0 alone; not thread-safe.
+/// The certificate that a run writes. Rank 0 alone. Thread-safe: rows come from the training thread while a background
+/// thread writes.
 ///
-/// Write before the manifest of a step is committed, with that step's row added: then no run resumes from a step whose
-/// earlier rows were never written. Rows past a checkpoint that was written are made again after a resume, alike.
+/// Write before the manifest of a step is committed, when the rows up to that step have been added: then no run resumes
+/// from a step whose earlier rows were never written. Rows past the checkpoint are made again after a resume, alike.
 class CertificateWriter {
  public:
   /// `now`: everything but rows, with the one attempt that begins.
@@ -87,19 +89,22 @@ class CertificateWriter {
   void ResumeAt(uint64_t step);
 
   /// Whether step `step` has a row.
-  bool Due(uint64_t step) const { return step % certificate_.every == 0; }
+  bool Due(uint64_t step) const { return step % every_ == 0; }
   /// REQUIRES: later than the row before.
   void Add(CertificateRow row);
   void SetFinal(uint64_t step, uint64_t weights, uint64_t order);
   /// Replaces the file, whole or not at all. Throws what the file system says; the rows stay for the next time.
   void Write();
 
-  const Certificate& certificate() const { return certificate_; }
+  Certificate certificate() const;
 
  private:
   FileSystem& files_;
   const std::string path_;
-  Certificate certificate_;
+  const uint64_t every_;
+  std::mutex write_mutex_;  ///< one thread at a time writes
+  mutable std::mutex mutex_;
+  Certificate certificate_;  // guarded by mutex_
 };
 
 /// Where two certificates part.

@@ -17,6 +17,7 @@
 #include "trainer/checkpoint/safetensors.h"
 #include "trainer/checkpoint/shard_format.h"
 #include "trainer/checkpoint/weights_hash.h"
+#include "trainer/loop/certificate.h"
 
 namespace lockstep::checkpoint {
 namespace {
@@ -154,6 +155,38 @@ TEST_F(Commands, DiffOfOtherModelsNamesTheFirstTensor) {
   SmallRun(3, 16, 2).Write(FileSystem::Real(), root_ + "/c/checkpoints", 200, 1, 1, 4);
   EXPECT_EQ(Run({"diff", root_ + "/a", root_ + "/c"}), 1);
   EXPECT_THAT(output_, HasSubstr("state2: only B has this array"));
+}
+
+TEST_F(Commands, DiffOfCertificatesNamesWhatDiffersFirst) {
+  loop::Certificate certificate;
+  certificate.recipe = HashText(1);
+  certificate.attempts = {{1, 2, 0, "b0", {{"cpu", "X"}}}};
+  certificate.every = 100;
+  certificate.tensors = {"a.weight", "b.weight"};
+  certificate.rows = {{100, 1, 2, {3, 4}}, {200, 5, 6, {7, 8}}};
+  const std::string a = root_ + "/a/certificate.json", b = root_ + "/b/certificate.json";
+  const auto write = [](const std::string& path, const loop::Certificate& written) {
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    std::ofstream(path) << loop::FormatCertificate(written);
+  };
+  write(a, certificate);
+  write(b, certificate);
+  EXPECT_EQ(Run({"diff", a, b}), 0);
+  EXPECT_THAT(output_, HasSubstr("agree on 2 steps, from 100 to 200"));
+  EXPECT_EQ(Run({"diff", "--certificates", root_ + "/a", root_ + "/b"}), 0);
+
+  certificate.rows[1].weights = certificate.rows[1].tensors[1] = 9;
+  certificate.attempts[0].numerics["cpu"] = "Y";
+  write(b, certificate);
+  EXPECT_EQ(Run({"diff", a, b}), 1);
+  EXPECT_THAT(output_, HasSubstr("weights differ first at step 200: tensor b.weight\n"));
+  EXPECT_THAT(output_, HasSubstr("the last common step that agrees: 100\n"));
+  EXPECT_THAT(output_, HasSubstr("other cpu: X and Y\n"));
+
+  certificate.rows.clear();
+  write(b, certificate);
+  EXPECT_EQ(Run({"diff", a, b}), 2) << "no evidence is no agreement";
+  EXPECT_EQ(Run({"diff", "--certificates", root_ + "/a", root_ + "/nowhere"}), 2);
 }
 
 TEST_F(Commands, ExportWritesParametersAndStatistics) {

@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -121,19 +122,30 @@ bool WriteFlightRecord(FileSystem& files, const FlightRecorder& recorder, const 
   }
 }
 
-std::vector<FlightRecord> ReadFlightRecords(FileSystem& files, const std::string& path) {
+std::vector<FlightRecord> ReadFlightRecords(FileSystem& files, const std::string& path,
+                                            std::vector<std::string>* damaged) {
   const auto read = [&](const std::string& file) {
+    std::string bytes;
     try {
-      return DecodeFlightRecord(ReadWholeFile(files, file), file);
+      bytes = ReadWholeFile(files, file);
     } catch (const Error& error) {
       throw Error(ErrorKind::kCheckpoint, error.message(), error.where(), error.hint());
     }
+    return DecodeFlightRecord(bytes, file);
   };
   if (path.ends_with(".pb")) return {read(path)};
   std::vector<FlightRecord> records;
+  std::optional<Error> first;
   for (const std::string& name : files.List(path)) {
-    if (name.starts_with("rank-") && name.ends_with(".pb")) records.push_back(read(path + "/" + name));
+    if (!name.starts_with("rank-") || !name.ends_with(".pb")) continue;
+    try {
+      records.push_back(read(path + "/" + name));
+    } catch (const Error& error) {
+      if (!first) first = error;
+      damaged->push_back(error.what());
+    }
   }
+  if (records.empty() && first) throw *first;
   if (records.empty()) Refuse(path, "no flight records (rank-N.pb) in this folder");
   std::sort(records.begin(), records.end(),
             [](const FlightRecord& a, const FlightRecord& b) { return a.rank() < b.rank(); });

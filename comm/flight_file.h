@@ -32,7 +32,9 @@ void ReplaceFile(FileSystem& files, const std::string& path, std::string_view by
 bool WriteFlightRecord(FileSystem& files, const FlightRecorder& recorder, const std::string& folder,
                        const std::string& ending);
 
-/// The records in a folder, or of one file, by rank. Throws Error(kCheckpoint).
-std::vector<FlightRecord> ReadFlightRecords(FileSystem& files, const std::string& path);
+/// The records in a folder, or of one file, by rank. Throws Error(kCheckpoint) where there is none that can be read;
+/// says in `damaged` what is wrong with the others.
+std::vector<FlightRecord> ReadFlightRecords(FileSystem& files, const std::string& path,
+                                            std::vector<std::string>* damaged);
 
 }  // namespace lockstep::comm

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "launch/inspect_flight.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/weights_hash.h"
 
@@ -174,6 +175,7 @@ void PrintCheckpoint(const Reader& reader) {
 
 int InspectCommand(const InspectOptions& options) {
   FileSystem& files = FileSystem::Real();
+  if (IsFlightPath(files, options.path)) return InspectFlight(files, options.path, options.last, options.json);
   const bool is_checkpoint = files.Exists(options.path + "/" + checkpoint::kManifestName);
   const std::string checkpoints = is_checkpoint ? "" : checkpoint::CheckpointsOf(files, options.path);
   std::vector<Listed> list;
@@ -202,15 +204,18 @@ int InspectCommand(const InspectOptions& options) {
 }
 
 void AddInspectCommand(CLI::App& app, int* exit_code) {
-  CLI::App* command = app.add_subcommand("inspect", "Show what a run or a checkpoint holds");
+  CLI::App* command = app.add_subcommand("inspect", "Show what a run, a checkpoint or flight records hold");
   auto options = std::make_shared<InspectOptions>();
-  command->add_option("PATH", options->path, "a run folder (its newest good checkpoint) or a checkpoint folder")
+  command->add_option("PATH", options->path, "a run folder (its newest good checkpoint), a checkpoint folder,\n"
+                                               "or flight records (DIR/flight)")
       ->required();
+  command->add_option("--last", options->last, "of flight records: how many collectives (default: 20)");
   command->add_flag("--json", options->json, "print one JSON object, for programs");
   command->footer(
       "Examples:\n"
       "  lockstep inspect runs/mnist\n"
-      "  lockstep inspect runs/mnist/checkpoints/step-00002343 --json | jq .weights_hash");
+      "  lockstep inspect runs/mnist/checkpoints/step-00002343 --json | jq .weights_hash\n"
+      "  lockstep inspect runs/mnist/flight/attempt-2");
   command->callback([options, exit_code] { *exit_code = InspectCommand(*options); });
 }
 

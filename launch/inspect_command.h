@@ -1,4 +1,4 @@
-// `lockstep inspect PATH`: what a run folder or checkpoint holds, for a person or (--json) for a program.
+// `lockstep inspect PATH`: what a run folder, checkpoint or flight record holds, for a person or (--json) for a program.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -7,8 +7,9 @@
 namespace lockstep::launch {
 
 struct InspectOptions {
-  std::string path;  ///< a run folder or a checkpoint folder
+  std::string path;  ///< a run folder, a checkpoint folder, or flight records (launch/inspect_flight.h)
   bool json = false;
+  size_t last = 20;  ///< collectives, of flight records
 };
 
 /// Prints to standard output and returns 0. Throws Error(kCheckpoint).

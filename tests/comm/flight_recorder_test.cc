@@ -22,6 +22,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 std::vector<std::string> Story(const FlightRecord& record) {
   std::vector<std::string> story;
@@ -175,7 +176,10 @@ TEST(FlightFileTest, ARecordIsReadBackAsItWas) {
   recorder.SetAttempt(2);
   recorder.EnterPhase(Phase::SAVING_CHECKPOINT, 9);
   EXPECT_TRUE(WriteFlightRecord(FileSystem::Real(), recorder, folder / "flight/attempt-2", "SIGTERM"));
-  const std::vector<FlightRecord> records = ReadFlightRecords(FileSystem::Real(), folder / "flight/attempt-2");
+  std::vector<std::string> damaged;
+  const std::vector<FlightRecord> records =
+      ReadFlightRecords(FileSystem::Real(), folder / "flight/attempt-2", &damaged);
+  EXPECT_THAT(damaged, IsEmpty());
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(records[0].host(), "h\xff");
   EXPECT_EQ(records[0].attempt(), 2u);

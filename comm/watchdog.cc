@@ -22,8 +22,9 @@ using std::chrono::milliseconds;
 constexpr milliseconds kOthersFirst(1000);
 /// A clock-watching thread that is this late has been stopped with its process.
 constexpr milliseconds kStopped(1000);
-/// Without heartbeats, slow can't be told from stuck: this many timeouts are allowed.
-constexpr int kBlindFactor = 10;
+/// Without heartbeats, slow can't be told from stuck: so many timeouts are allowed where their disk is full, and where
+/// it hangs, which is likely to be what is wrong.
+constexpr int kTimeoutsWhenFull = 10, kTimeoutsWhenHanging = 3;
 
 double Seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -259,13 +260,13 @@ Error Watchdog::State::Stalled(std::string message) const {
 // The heartbeats tell nothing: their disk is full, or hangs.
 bool Watchdog::State::Blind(const std::string& what, Clock::time_point waiting_since, Clock::time_point now) {
   const Clock::duration waited = now - waiting_since;
-  if (waited < kBlindFactor * comm_.deadline()) return true;
-  if (topology_.rank > 0 && waited < kBlindFactor * comm_.deadline() + kOthersFirst) return true;
-  verdict_ = {
-      fmt::format("rank {} on {} has waited {} for {}, and heartbeats can't be {} {}: it does not know who is stuck",
-                  topology_.rank, recorder_.host(), SecondsText(Seconds(waited)), what,
-                  writes_fail_ ? "written to" : "read from", options_.folder),
-      {}};
+  Clock::duration patience = (writes_fail_ ? kTimeoutsWhenFull : kTimeoutsWhenHanging) * comm_.deadline();
+  if (topology_.rank > 0) patience += kOthersFirst;
+  if (waited < patience) return true;
+  verdict_ = {fmt::format("rank {} on {} has waited {} for {}, and does not know who is stuck: {} {}", recorder_.rank(),
+                          recorder_.host(), SecondsText(Seconds(waited)), what, options_.folder,
+                          writes_fail_ ? "can't be written to" : "does not answer, the disk or file server hangs"),
+              {}};
   throw Stalled(verdict_->message);
 }
 

@@ -1,16 +1,22 @@
 // A job for mpirun, started by mpi_test.sh:
 //   mpi_program exchange RANKS_PER_NODE   runs scenarios, exits 0 when every rank has the reference's bytes
 //   mpi_program abort RANK CODE FOLDER    writes FOLDER/PID for each rank; RANK fails inside the exchange with CODE
-//   mpi_program full BYTES                asks for so much shared memory: says the error and exits with its code
+//   mpi_program stop RANK FOLDER          RANK stops itself (SIGSTOP) inside the exchange; the others' watchdogs end
+//   the job mpi_program full BYTES                asks for so much shared memory: says the error and exits with its
+//   code
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include "base/error.h"
+#include "comm/flight_file.h"
 #include "comm/mpi/mpi_communicator.h"
+#include "comm/watchdog.h"
 #include "exchange_scenario.h"
 
 namespace lockstep::comm {
@@ -77,6 +83,48 @@ int RunAbort(int culprit, int code, const std::string& folder) {
   return 1;
 }
 
+int RunStop(int culprit, const std::string& folder) {
+  auto comm = StartMpi();
+  std::ofstream(folder + "/pids/" + std::to_string(getpid())) << comm->rank();
+  FlightRecorder recorder(comm->rank(), comm->world_size(), "h" + std::to_string(comm->rank()));
+  recorder.SetAttempt(1);
+  comm->SetRecorder(&recorder);
+  comm->SetDeadline(std::chrono::seconds(1));
+  Watchdog::Options options;
+  options.folder = folder + "/heartbeat";
+  options.records_folder = folder + "/flight";
+  options.on_stuck = [](const Error& error) {
+    std::fprintf(stderr, "stuck: %s\n", error.what());
+    _exit(error.exit_code());
+  };
+  const Watchdog watchdog(*comm, recorder, std::move(options));
+  recorder.EnterPhase(Phase::COMPUTING, 1);
+  Scenario scenario{.lanes = 8, .steps = 1'000'000};
+  scenario.executors.assign(static_cast<size_t>(comm->world_size()), 1);
+  if (comm->rank() == culprit) {
+    comm->SetInterrupt([polls = 0]() mutable {
+      if (++polls == 200) std::raise(SIGSTOP);
+    });
+  }
+  int code = 1;
+  try {
+    RunScenario(*comm, scenario);
+  } catch (const PeerAborted& aborted) {
+    std::fprintf(stderr, "rank %d was told\n", comm->rank());
+    code = aborted.exit_code();
+    WriteFlightRecord(FileSystem::Real(), recorder, folder + "/flight", aborted.what());
+  } catch (const Error& error) {
+    std::fprintf(stderr, "verdict: %s\n", error.what());
+    code = error.exit_code();
+    WriteFlightRecord(FileSystem::Real(), recorder, folder + "/flight", error.what());
+    comm->Abort(code);
+    // The others write their records, too, before anybody ends the job.
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+  comm->Exit(code);
+  return code;
+}
+
 int RunFull(size_t bytes) {
   auto comm = StartMpi();
   try {
@@ -99,6 +147,7 @@ int main(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "";
   if (mode == "exchange" && argc == 3) return RunExchange(std::atoi(argv[2]));
   if (mode == "abort" && argc == 5) return RunAbort(std::atoi(argv[2]), std::atoi(argv[3]), argv[4]);
+  if (mode == "stop" && argc == 4) return RunStop(std::atoi(argv[2]), argv[3]);
   if (mode == "full" && argc == 3) return RunFull(std::strtoull(argv[2], nullptr, 10));
   return 2;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# mpi_test.sh PROGRAM exchange RANKS RANKS_PER_NODE | abort RANKS | full RANKS: one real job of mpi_program.cc.
+# mpi_test.sh PROGRAM exchange RANKS RANKS_PER_NODE | abort RANKS | stop RANKS | full RANKS: one real job of mpi_program.cc.
 set -u
 program=$1 mode=$2 ranks=$3
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
@@ -46,6 +46,23 @@ abort)
   [ "$(ls "$folder/pids" | wc -l)" -eq "$ranks" ] || fail "not every rank started"
   [ "$(grep -c "the culprit's message" "$folder/stderr")" -eq 1 ] || fail "the message is not there once"
   ! grep -q "wrong news" "$folder/stderr" || fail "a rank was told something else"
+  for pid in $(ls "$folder/pids"); do
+    while alive "$pid"; do
+      [ $(($(date +%s%N) - ended)) -lt 2000000000 ] || fail "process $pid still lives two seconds later"
+    done
+  done
+  ;;
+stop)
+  mkdir "$folder/pids"
+  run stop 1 "$folder"
+  code=$?
+  ended=$(date +%s%N)
+  [ $code -eq 6 ] || fail "mpirun returned $code, not 6"
+  [ "$(grep -c "^verdict:" "$folder/stderr")" -eq 1 ] || fail "the verdict is not there once"
+  grep -q "^verdict: rank 1 on .* (last seen: .*); ranks 0.* wait" "$folder/stderr" || fail "the verdict names somebody else"
+  for rank in 0 2; do
+    [ -s "$folder/flight/rank-$rank.pb" ] || fail "no flight record of rank $rank"
+  done
   for pid in $(ls "$folder/pids"); do
     while alive "$pid"; do
       [ $(($(date +%s%N) - ended)) -lt 2000000000 ] || fail "process $pid still lives two seconds later"

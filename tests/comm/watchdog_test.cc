@@ -5,8 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -225,6 +228,46 @@ TEST(WatchdogTest, AFullDiskNeitherEndsAJobNorMakesSlowRanksLookDead) {
       }
     comm.Wait(*comm.Barrier(), "the end");
   });
+}
+
+/// A disk that answers no longer; Heal ends it.
+class HangingFileSystem : public FaultFileSystem {
+ public:
+  HangingFileSystem() : FaultFileSystem(FileSystem::Real()) {}
+  ~HangingFileSystem() override { Heal(); }
+  std::unique_ptr<WritableFile> Create(const std::string& path) override {
+    std::unique_lock lock(mutex_);
+    ++waiting_;
+    changed_.wait(lock, [this] { return healed_; });
+    --waiting_;
+    changed_.notify_all();
+    throw FileError(EIO, "can't create", path);
+  }
+  /// Returns when nobody is in Create any more.
+  void Heal() {
+    std::unique_lock lock(mutex_);
+    healed_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return waiting_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool healed_ = false;
+  int waiting_ = 0;
+};
+
+TEST(WatchdogTest, ADiskThatHangsDoesNotKeepTheVerdictBack) {
+  const TemporaryFolder folder;
+  HangingFileSystem hanging;
+  const auto body = [](Communicator& comm, Watched&) {
+    if (comm.rank() == 1) return HangUntilAborted(comm);
+    comm.Wait(*comm.Barrier(), "the end of the world");
+  };
+  EXPECT_THAT(ErrorOf(2, body, folder, hanging),
+              AllOf(HasSubstr("rank 0 on "), HasSubstr(" for the end of the world, and does not know who is stuck"),
+                    HasSubstr("the disk or file server hangs")));
 }
 
 TEST(WatchdogTest, BeatsWhileNothingIsWrong) {

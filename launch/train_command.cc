@@ -45,9 +45,8 @@ std::optional<loop::StopClock::Clock::time_point> EndOfTime(const TrainOptions& 
   return std::nullopt;
 }
 
-loop::Outcome RunTrain(const TrainOptions& options, comm::Communicator& comm) {
+loop::Outcome RunTrain(const TrainOptions& options, loop::StopClock::Clock::time_point start, comm::Communicator& comm) {
   loop::Job job;
-  const auto stop_before = EndOfTime(options, loop::StopClock::Clock::now());
   // Every rank reads the recipe and the data by itself: where one of them can't, all end.
   loop::Together(comm, "the set-up", [&] {
     Recipe recipe = ReadRecipe(options.recipe, options.settings);
@@ -58,7 +57,7 @@ loop::Outcome RunTrain(const TrainOptions& options, comm::Communicator& comm) {
     job.folder = options.out.empty() ? "runs/" + recipe.name() : options.out;
     job.folder = std::filesystem::absolute(job.folder).lexically_normal().string();
   });
-  job.stop_before = stop_before;
+  job.stop_before = EndOfTime(options, start);
   job.grace_seconds = options.grace;
   job.executors = options.executors;
   job.fresh = options.fresh;
@@ -69,9 +68,10 @@ loop::Outcome RunTrain(const TrainOptions& options, comm::Communicator& comm) {
 }
 
 int Train(const TrainOptions& options) {
+  const auto start = loop::StopClock::Clock::now();
   loop::InstallStopSignals();
   return RunRanks([&](comm::Communicator& comm) {
-    const loop::Outcome outcome = RunTrain(options, comm);
+    const loop::Outcome outcome = RunTrain(options, start, comm);
     if (!outcome.line.empty()) std::printf("%s\n", outcome.line.c_str());
     std::fflush(stdout);
     return outcome.exit_code;

@@ -28,12 +28,12 @@ class StopClock {
   /// What a checkpoint took, from its copy until it was durable.
   void NoteSave(double seconds);
   void NoteStep(double seconds);
-  /// Whether the time that is left is less than two saves and two steps.
+  /// Whether the time that is left is less than two saves and two steps, and what ending takes.
   bool Due(Clock::time_point now) const;
 
  private:
   std::optional<Clock::time_point> end_;
-  double save_seconds_ = 2;  // until one was measured
+  double save_seconds_ = 0;
   double step_seconds_ = 0;  // the longest
 };
 

@@ -130,6 +130,9 @@ Worker::Worker(const Job& job, JobPlans plans, const Verdict& verdict)
     options.quiet = job.quiet;
     reporter_ = std::make_unique<Reporter>(std::move(options));
   }
+  // Until a save was measured: as on a slow disk.
+  const double bytes = static_cast<double>(state_.owned()) * static_cast<double>(state_.arrays().size() + 1) * sizeof(float);
+  clock_.NoteSave(0.5 + bytes / 50e6);
   checkpointer_ = std::make_unique<Checkpointer>(job, files_, verdict.attempt(), state_, coordinator_.get(), [] {});
 }
 
@@ -229,7 +232,7 @@ void Worker::Certify() {
 void Worker::Report(const StepResult& result, double seconds, bool logged) {
   step_seconds_.push_back(seconds);
   clock_.NoteStep(seconds);
-  clock_.NoteSave(checkpointer_->save_seconds());
+  if (checkpointer_->save_seconds() > 0) clock_.NoteSave(checkpointer_->save_seconds());
   if (!leads()) return;
   if (const std::optional<std::string> line = stragglers_.Observe(result.record.ranks)) LogWarning("{}", *line);
   StepRow row;

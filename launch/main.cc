@@ -11,6 +11,7 @@
 #include "launch/help_command.h"
 #include "launch/inspect_command.h"
 #include "launch/plan_command.h"
+#include "launch/replay_command.h"
 #include "launch/train_command.h"
 #include "launch/verify_command.h"
 
@@ -27,6 +28,7 @@ int main(int argc, char** argv) {
   launch::AddInspectCommand(app, &exit_code);
   launch::AddVerifyCommand(app, &exit_code);
   launch::AddDiffCommand(app, &exit_code);
+  launch::AddReplayCommand(app, &exit_code);
   launch::AddExportCommand(app, &exit_code);
   launch::AddDoctorCommand(app, &exit_code);
   launch::AddHelpCommand(app, &exit_code);

@@ -1,0 +1,308 @@
+#include "trainer/loop/replay.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/build_info.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/lane_tree.h"
+#include "base/log.h"
+#include "data/ledger.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/loop/agreement.h"
+#include "trainer/loop/certificate.h"
+#include "trainer/loop/handshake.h"
+#include "trainer/loop/job_plans.h"
+#include "trainer/loop/session.h"
+#include "trainer/loop/stepper.h"
+#include "trainer/loop/weight_check.h"
+
+namespace lockstep::loop {
+namespace {
+
+void CheckOptions(const Job& job, const ReplayOptions& options) {
+  if (job.comm->world_size() > static_cast<int>(job.train.lanes()))
+    throw Error(ErrorKind::kUsage,
+                fmt::format("{} ranks are more than the {} lanes", job.comm->world_size(), job.train.lanes()),
+                "train.lanes", "replay on fewer ranks");
+  const uint64_t total = LengthOf(job).total_steps;
+  if (options.first > options.last || options.last > total)
+    throw Error(ErrorKind::kUsage,
+                fmt::format("steps {} to {} are not within the run's {} steps", options.first, options.last, total),
+                "--steps");
+  if (options.certificate.empty() && options.record.empty())
+    throw Error(ErrorKind::kUsage, "there is no certificate to compare with, and nothing is recorded",
+                options.checkpoint,
+                "record the steps with --record FILE, and compare two such files with lockstep diff");
+}
+
+std::vector<int> ExecutorsOfRanks(const Job& job) {
+  std::vector<int> executors;
+  for (const LaneRange& run : DealLanes(static_cast<int>(job.train.lanes()), job.comm->world_size()))
+    executors.push_back(std::clamp(job.executors, 1, run.size()));
+  return executors;
+}
+
+/// Everything of a certificate but its rows: what this replay is made of.
+Certificate Head(const Job& job) {
+  const Hello hello = SayHello(job);
+  Certificate head;
+  head.recipe = HashText(Hash64(job.recipe.identity));
+  for (const auto& [split, fingerprint] : hello.data()) head.data[split] = HashText(fingerprint);
+  head.attempts = {
+      {1, job.comm->world_size(), 0, hello.build_hash(), {hello.numerics().begin(), hello.numerics().end()}}};
+  head.every = 1;
+  return head;
+}
+
+std::unique_ptr<checkpoint::Reader> OpenCheckpoint(const ReplayOptions& options) {
+  FileSystem& files = FileSystem::Real();
+  const std::string checkpoints = checkpoint::CheckpointsOf(files, options.checkpoint);
+  if (checkpoints.empty()) {
+    auto reader = checkpoint::Reader::Open(files, options.checkpoint);
+    if (const uint64_t step = reader->manifest().step(); step > options.first)
+      throw Error(ErrorKind::kUsage, fmt::format("the checkpoint is of step {}, after step {}", step, options.first),
+                  options.checkpoint, "begin --steps later, or give an older checkpoint");
+    return reader;
+  }
+  std::vector<std::string> passed_over;
+  auto reader = checkpoint::FindNewest(files, checkpoints, options.first, &passed_over);
+  for (const std::string& text : passed_over) LogWarning("{}; passed over", text);
+  if (!reader)
+    throw Error(ErrorKind::kCheckpoint, fmt::format("no good checkpoint of step {} or before", options.first),
+                options.checkpoint,
+                "begin --steps at a checkpoint that was kept (checkpoint.keep, checkpoint.keep_every)");
+  return reader;
+}
+
+class Replayer {
+ public:
+  Replayer(const Job& job, const ReplayOptions& options, const std::function<void(const std::string&)>& say)
+      : job_(job),
+        options_(options),
+        say_(say),
+        session_(job, CompileJob(job), ExecutorsOfRanks(job)),
+        optimizer_(job.optimizer, MakeSegments(session_.plans(), job.optimizer), LengthOf(job),
+                   static_cast<int>(job.train.lanes())),
+        state_(session_.exchange().slices(), job.comm->rank(), StateArrays(optimizer_, job.train)),
+        check_(session_),
+        stepper_(job, session_, optimizer_, state_, check_),
+        ledger_(job.splits.train->size()),
+        mine_(Head(job)) {
+    mine_.tensors = TensorNames(session_.layout());
+    if (options.every > 0) mine_.every = options.every;
+  }
+
+  ReplayResult Run();
+
+ private:
+  bool leads() const { return job_.comm->rank() == 0; }
+  void Open();
+  void CompareRanks();
+  bool Due() const;
+  void Step(data::Loader& loader);
+  /// False, on all ranks, where the replay is over.
+  bool Look();
+  CertificateDifference Compare(const CertificateRow& row);
+  std::string Owners(const std::string& tensor);
+  ReplayResult Finish();
+
+  const Job& job_;
+  const ReplayOptions& options_;
+  const std::function<void(const std::string&)>& say_;
+  Session session_;
+  optim::Optimizer optimizer_;
+  OwnedState state_;
+  WeightCheck check_;
+  Stepper stepper_;
+  data::Ledger ledger_;
+  checkpoint::LoopState loop_;
+  uint64_t step_ = 0;  ///< finished steps
+  std::optional<Certificate> theirs_;
+  Certificate mine_;
+  std::string first_difference_;    ///< rank 0
+  std::vector<uint64_t> agreeing_;  ///< rank 0: steps that agree with theirs_, before the first difference
+};
+
+void Replayer::Open() {
+  Together(session_.comm(), "the loading of the checkpoint", [&] {
+    if (!options_.certificate.empty()) theirs_ = ReadCertificate(FileSystem::Real(), options_.certificate);
+    const auto reader = OpenCheckpoint(options_);
+    if (reader->manifest().arena_elements() != session_.layout().elements())
+      throw Error(ErrorKind::kCheckpoint, "it holds another model than the recipe's", reader->folder());
+    state_.Load(*reader, session_.exchange().weights());
+    loop_ = reader->manifest().loop();
+    ledger_.Restore(loop_.ledger());
+    step_ = reader->manifest().step();
+    if (!theirs_) return;
+    const bool common = std::any_of(theirs_->rows.begin(), theirs_->rows.end(), [&](const CertificateRow& row) {
+      return row.step >= options_.first && row.step <= options_.last;
+    });
+    if (!common)
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("the certificate has no row from step {} to {}", options_.first, options_.last),
+                  options_.certificate, fmt::format("it has one every {} steps: take more of them", theirs_->every));
+  });
+  mine_.attempts.front().from_step = step_;
+  session_.exchange().ShareNow();
+}
+
+/// Ranks that differ would train something else together; the coordinator, which would say so, has no part in this.
+void Replayer::CompareRanks() {
+  std::vector<Hello> hellos;
+  for (const std::string& bytes :
+       comm::GatherStrings(session_.comm(), SayHello(job_).SerializeAsString(), "the comparison of ranks"))
+    hellos.emplace_back().ParseFromString(bytes);
+  const Hello& first = hellos.front();
+  const auto differs = [&](const Hello& other) -> const char* {
+    if (other.build_hash() != first.build_hash()) return "build of lockstep";
+    if (other.recipe() != first.recipe()) return "recipe";
+    for (const auto& [split, fingerprint] : first.data())
+      if (const auto found = other.data().find(split); found == other.data().end() || found->second != fingerprint)
+        return "data";
+    return nullptr;
+  };
+  Together(session_.comm(), "the comparison of ranks", [&] {
+    if (const char* what = differs(hellos[static_cast<size_t>(session_.comm().rank())]))
+      throw Error(ErrorKind::kUsage, fmt::format("its {} differs from rank 0's on {}", what, first.host()));
+  });
+}
+
+bool Replayer::Due() const {
+  if (step_ < options_.first) return false;
+  if (theirs_ && theirs_->RowOf(step_) != nullptr) return true;
+  return options_.every > 0 && (step_ % options_.every == 0 || step_ == options_.first || step_ == options_.last);
+}
+
+void Replayer::Step(data::Loader& loader) {
+  const StepResult result = stepper_.Run(
+      step_, loop_.updates_applied(), false, [](RankRecord&) {}, loader);
+  std::vector<data::LaneDelivery> deliveries;
+  for (const LaneRecord& lane : result.record.lanes) deliveries.push_back(lane.delivery);
+  ledger_.Add(step_, deliveries, (step_ + 1) * job_.train.global_batch());
+  ++step_;
+  if (!result.skipped) loop_.set_updates_applied(loop_.updates_applied() + 1);
+}
+
+/// "rank 1 on h1", "ranks 0 on h1 and 1 on h2": who holds the master copy and updates it, in this replay.
+std::string Replayer::Owners(const std::string& tensor) {
+  const engine::ArenaEntry* entry = session_.layout().Find(tensor);
+  const comm::SliceMap& slices = session_.exchange().slices();
+  std::vector<int> owners;
+  for (int rank = 0; rank < job_.comm->world_size(); ++rank)
+    for (int bucket = 0; bucket < slices.buckets(); ++bucket) {
+      const comm::ElementRange slice = slices.slice(bucket, rank);
+      if (slice.begin >= entry->offset + entry->size() || slice.end <= entry->offset) continue;
+      owners.push_back(rank);
+      break;
+    }
+  std::string text;
+  for (const int rank : owners)
+    text += fmt::format("{}{} on {}",
+                        text.empty()            ? ""
+                        : rank == owners.back() ? " and "
+                                                : ", ",
+                        rank, job_.comm->topology().host_of[static_cast<size_t>(rank)]);
+  return (owners.size() == 1 ? "rank " : "ranks ") + text;
+}
+
+CertificateDifference Replayer::Compare(const CertificateRow& row) {
+  const CertificateRow* other = theirs_ ? theirs_->RowOf(row.step) : nullptr;
+  if (other == nullptr) {
+    say_(fmt::format("step {}: weights={}", row.step, HashText(row.weights)));
+    return {};
+  }
+  CertificateDifference difference = CompareRows(mine_, row, *theirs_, *other);
+  say_(fmt::format("step {}: {}", row.step, difference.text.empty() ? "ok" : "differs"));
+  if (difference.text.empty() && first_difference_.empty()) agreeing_.push_back(row.step);
+  return difference;
+}
+
+bool Replayer::Look() {
+  CertificateRow row;
+  row.step = step_;
+  row.weights = check_.CompareNodes(step_);
+  row.order = ledger_.chain();
+  std::string over;
+  if (leads()) {
+    row.tensors = HashTensors(session_.layout(), session_.exchange().weights().data());
+    const CertificateDifference difference = Compare(row);
+    if (!difference.text.empty() && first_difference_.empty())
+      first_difference_ = difference.tensor.empty() ? difference.text
+                                                    : fmt::format("step {}, tensor {} (owned by {})", step_,
+                                                                  difference.tensor, Owners(difference.tensor));
+    if (!first_difference_.empty() && options_.record.empty()) over = "over";
+  }
+  mine_.rows.push_back(std::move(row));
+  return comm::BroadcastString(session_.comm(), over, 0, "the comparison with the certificate").empty();
+}
+
+ReplayResult Replayer::Finish() {
+  Together(session_.comm(), "the recording", [&] {
+    if (leads() && !options_.record.empty())
+      WriteFileAtomically(FileSystem::Real(), options_.record, FormatCertificate(mine_));
+  });
+  ReplayResult result;
+  if (leads()) {
+    result.exit_code = first_difference_.empty() ? 0 : 1;
+    if (!first_difference_.empty())
+      result.line = "first difference: " + first_difference_ +
+                    (agreeing_.empty() ? "" : fmt::format("; step {} agrees", agreeing_.back()));
+    else if (agreeing_.empty())
+      result.line = fmt::format("steps {} to {} recorded in {}", mine_.rows.front().step, mine_.rows.back().step,
+                                options_.record);
+    else
+      result.line = fmt::format("steps {} to {} agree with the certificate", agreeing_.front(), agreeing_.back());
+  }
+  const std::string code =
+      comm::BroadcastString(session_.comm(), std::to_string(result.exit_code), 0, "the end of the replay");
+  result.exit_code = std::stoi(code);
+  return result;
+}
+
+ReplayResult Replayer::Run() {
+  CompareRanks();
+  Open();
+  if (theirs_) {
+    // Recipes and data first: rows of others mean nothing.
+    Certificate head = *theirs_;
+    head.rows.clear();
+    head.final.reset();
+    if (const CertificateDifference difference = FirstDifference(mine_, head); !difference.text.empty())
+      return {leads() ? "first difference: " + difference.text : "", 1};
+    if (leads())
+      for (const std::string& line : DifferentCircumstances(head, mine_))
+        LogNote("the run and this replay differ in {}", line);
+  }
+  data::Loader::Options loading;
+  loading.dataset = job_.splits.train;
+  loading.transform = job_.splits.transform;
+  loading.seed = job_.train.seed();
+  loading.global_batch = job_.train.global_batch();
+  loading.lanes = static_cast<int>(job_.train.lanes());
+  loading.mine = session_.lanes();
+  loading.first_step = step_;
+  loading.end_step = options_.last;
+  loading.threads = static_cast<int>(std::max(1u, job_.data.threads()));
+  data::Loader loader(std::move(loading));
+
+  bool goes_on = !Due() || Look();
+  while (goes_on && step_ < options_.last) {
+    Step(loader);
+    goes_on = !Due() || Look();
+  }
+  return Finish();
+}
+
+}  // namespace
+
+ReplayResult Replay(const Job& job, const ReplayOptions& options, const std::function<void(const std::string&)>& say) {
+  Together(*job.comm, "the set-up", [&] { CheckOptions(job, options); });
+  return Replayer(job, options, say).Run();
+}
+
+}  // namespace lockstep::loop

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <sstream>
 #include <string_view>
 #include <vector>
@@ -79,6 +80,15 @@ void LimitMemory(const std::vector<int64_t>& bytes, CgroupLimits& limits) {
   limits.memory = limits.memory == 0 ? memory : std::min(limits.memory, memory);
 }
 
+/// The number after "NAME " at the beginning of a line.
+std::optional<uint64_t> ReadCounter(const std::string& path, const std::string& name) {
+  std::ifstream file(path);
+  std::string word;
+  for (uint64_t count = 0; file >> word >> count;)
+    if (word == name) return count;
+  return std::nullopt;
+}
+
 }  // namespace
 
 CgroupLimits ReadCgroupLimits(const std::string& root) {
@@ -107,6 +117,23 @@ CgroupLimits ReadCgroupLimits(const std::string& root) {
     }
   }
   return limits;
+}
+
+uint64_t ReadOomKills(const std::string& root) {
+  const std::vector<Mount> mounts = ReadMounts(root + "/proc/self/mountinfo");
+  std::ifstream groups(root + "/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    const size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::vector<std::string> controllers = Split(line.substr(first + 1, second - first - 1), ',');
+    for (const Mount& mount : mounts) {
+      const bool unified = controllers.empty() && mount.controllers.empty();
+      if (!unified && !(Has(controllers, "memory") && Has(mount.controllers, "memory"))) continue;
+      const std::string own = GroupFolders({root + mount.folder, mount.root, {}}, line.substr(second + 1)).front();
+      if (const auto count = ReadCounter(own + (unified ? "/memory.events" : "/memory.oom_control"), "oom_kill")) return *count;
+    }
+  }
+  return ReadCounter(root + "/proc/vmstat", "oom_kill").value_or(0);
 }
 
 }  // namespace lockstep

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace lockstep {
@@ -14,5 +15,9 @@ struct CgroupLimits {
 /// The tightest limits of this process's own groups and all groups above them. Files are read below `root`, which tests
 /// set.
 CgroupLimits ReadCgroupLimits(const std::string& root = "");
+
+/// How many processes the kernel has killed for want of memory in this process's group (version 2: and in those below
+/// it); on the whole machine, where groups don't count them. Only differences mean something.
+uint64_t ReadOomKills(const std::string& root = "");
 
 }  // namespace lockstep

@@ -12,6 +12,7 @@
 #include "launch/inspect_command.h"
 #include "launch/plan_command.h"
 #include "launch/replay_command.h"
+#include "launch/run_command.h"
 #include "launch/train_command.h"
 #include "launch/verify_command.h"
 
@@ -23,6 +24,7 @@ int main(int argc, char** argv) {
   app.set_help_all_flag("--help-all", "Help for all commands");
   int exit_code = 0;
   launch::AddTrainCommand(app, &exit_code);
+  launch::AddRunCommand(app, &exit_code);
   launch::AddEvalCommand(app, &exit_code);
   launch::AddPlanCommand(app, &exit_code);
   launch::AddInspectCommand(app, &exit_code);

@@ -59,6 +59,7 @@ std::unique_ptr<comm::Communicator> JoinRanks() {
 }
 
 bool OnTerminal() {
+  if (const char* said = std::getenv(kTerminalVariable)) return *said == '1';
   if (!isatty(STDERR_FILENO)) return false;
   if (std::getenv("OMPI_COMM_WORLD_SIZE") == nullptr) return true;
   char target[256];

@@ -1,0 +1,67 @@
+#include "launch/start_report.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstring>
+#include <regex>
+
+namespace lockstep::launch {
+namespace {
+
+/// The host in a verdict's place: "rank 3 on h2".
+std::string HostIn(const std::string& where) {
+  static const std::regex on_host(R"(\bon ([A-Za-z0-9_.\-]+))");
+  std::smatch found;
+  return std::regex_search(where, found, on_host) ? found[1].str() : "";
+}
+
+std::string SignalWords(int number) {
+  const char* words = strsignal(number);
+  return fmt::format("signal {}, {}", number, words == nullptr ? "unknown" : words);
+}
+
+std::string RankOn(const LauncherEvents& events) {
+  const std::string rank = events.rank ? fmt::format("rank {}", *events.rank) : "a rank";
+  return events.host.empty() ? rank : rank + " on " + events.host;
+}
+
+Cause FromVerdict(const Verdict& verdict) {
+  const std::string host = HostIn(verdict.where.empty() ? verdict.message : verdict.where);
+  const std::string sentence = verdict.where.empty() ? verdict.message : verdict.where + ": " + verdict.message;
+  // The words of the watchdog's verdicts (comm/watchdog).
+  if (verdict.message.find("has not entered") != std::string::npos) return {"hang", host, sentence};
+  if (verdict.exit_code == 6) return {"failed peer", host, sentence};
+  if (verdict.exit_code == 1) return {"internal error", host, sentence};
+  if (verdict.exit_code == 75) return {"stop", host, sentence};
+  return {fmt::format("exit code {}", verdict.exit_code), host, sentence};
+}
+
+}  // namespace
+
+Cause Explain(const StartFacts& facts) {
+  if (!facts.lost_host.empty()) return {"lost host", facts.lost_host, facts.lost_host + " no longer answers"};
+  if (facts.launcher_signal != 0)
+    return {
+        "killed " + facts.launcher, facts.this_host,
+        fmt::format("{} on {} was ended ({})", facts.launcher, facts.this_host, SignalWords(facts.launcher_signal))};
+  const int signal = facts.events.signal;
+  // A rank that a signal ended is why the others failed, whatever they say of it.
+  if (signal == SIGKILL)
+    return {facts.out_of_memory ? "out of memory" : "killed rank", facts.events.host,
+            fmt::format("{} was killed ({})", RankOn(facts.events), SignalWords(signal))};
+  if (signal != 0)
+    return {"crashed rank", facts.events.host,
+            fmt::format("{} crashed ({})", RankOn(facts.events), SignalWords(signal))};
+  if (facts.verdict && facts.verdict->exit_code != 0) return FromVerdict(*facts.verdict);
+  if (facts.events.host_lost || facts.code == 205) return {"lost host", facts.events.host, "a host was lost"};
+  if (facts.code == 6) return {"failed peer", facts.events.host, RankOn(facts.events) + " lost its peers"};
+  if (facts.code == 75) return {"stop", facts.events.host, "it stopped in time"};
+  if (facts.code > 128)
+    return {"killed rank", facts.events.host,
+            fmt::format("{} was ended ({})", RankOn(facts.events), SignalWords(facts.code - 128))};
+  return {fmt::format("exit code {}", facts.code), facts.events.host,
+          fmt::format("{} ended with exit code {}", RankOn(facts.events), facts.code)};
+}
+
+}  // namespace lockstep::launch

@@ -1,0 +1,59 @@
+// What to do after a job ended: pure, so that every case can be tested without one.
+//
+// Whatever would happen again is not tried again: bad usage, data, checkpoints, divergence. Everything else (a killed
+// rank, a lost host, a hang, an internal error) begins anew at the newest good checkpoint, later each time while no
+// step is gained.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace lockstep::launch {
+
+inline constexpr int kDone = 0, kUsageCode = 2, kPeerCode = 6, kPreempted = 75, kInterrupted = 130;
+
+/// How one start ended.
+struct StartEnd {
+  int launcher_code = 0;            ///< mpirun's or srun's: 128 + signal where one ended it or a rank
+  std::optional<int> verdict_code;  ///< of a verdict.json that this start wrote
+  bool stop_asked = false;          ///< this process had got a signal and passed it on
+  bool interrupted = false;         ///< a second SIGINT: ended without saving
+  bool out_of_memory = false;       ///< the kernel killed a rank for want of memory
+  uint64_t progress = 0;            ///< the last step that is known: of the newest checkpoint or row of metrics
+};
+
+struct Decision {
+  enum Action { kFinish, kRestart };
+  Action action = kFinish;
+  int exit_code = 0;      ///< for kFinish
+  int delay_seconds = 0;  ///< for kRestart
+  std::string reason;     ///< words for a person; empty where there is nothing to say
+};
+
+class RestartPolicy {
+ public:
+  struct Options {
+    int max_restarts = -1;           ///< in all; -1: as many as there is progress
+    int tries_without_progress = 3;  ///< in a row, then it gives up
+    bool stop_is_callers =
+        false;  ///< a stop in time that no signal to this process asked for is not its to undo: a time limit's
+    uint64_t first_progress = 0;  ///< where the run stood before the first start
+  };
+  explicit RestartPolicy(const Options& options) : options_(options), best_(options.first_progress) {}
+
+  Decision After(const StartEnd& end);
+  int restarts() const { return restarts_; }
+  /// The run begins anew (--fresh): what it had come to counts no longer.
+  void Forget() { best_ = 0; }
+
+ private:
+  Options options_;
+  uint64_t best_;
+  int restarts_ = 0, without_progress_ = 0;
+};
+
+/// What a start ended with: its own words where it left some, else the launcher's code.
+int EffectiveCode(const StartEnd& end);
+
+}  // namespace lockstep::launch

@@ -1,0 +1,24 @@
+// The options of `lockstep train` as `run` and `submit` take and pass them on.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace lockstep::launch {
+
+struct TrainArguments {
+  std::string recipe, out, progress, grace;
+  std::vector<std::string> settings;
+  bool fresh = false, accept_build = false;
+  int executors = 0;
+  std::vector<std::string> others;  ///< what this program version doesn't know: train decides
+
+  void AddTo(CLI::App& command);
+  /// Words after "lockstep train", without --fresh.
+  std::vector<std::string> Words() const;
+  /// The run's folder, absolute; `name` is the recipe's.
+  std::string Folder(const std::string& name) const;
+};
+
+}  // namespace lockstep::launch

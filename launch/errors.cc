@@ -16,6 +16,8 @@ namespace {
 
 /// How long a rank leaves the ending of the job to the rank that says why.
 constexpr auto kCulpritsTime = std::chrono::milliseconds(1500);
+/// What it leaves the others to write their flight records, before it ends them.
+constexpr auto kRecordsTime = std::chrono::milliseconds(300);
 constexpr auto kDrainLimit = std::chrono::milliseconds(500);
 
 /// Waits until mpirun has read from its pipe what this rank has said: the end of a job loses what is still in there.
@@ -64,9 +66,11 @@ int RunRanks(const std::function<int(comm::Communicator&)>& body) {
   }
   FlushLog();
   // Others may wait for this rank: they are told, and the launcher learns the exit code.
-  if (comm && comm->world_size() > 1) {
+  // Alone, too: mpirun takes two seconds to end after a rank that has failed without MPI_Abort.
+  if (comm) {
     DrainStandardError();
     comm->Abort(code);
+    if (comm->world_size() > 1) std::this_thread::sleep_for(kRecordsTime);
     comm->Exit(code);
   }
   return code;

@@ -71,6 +71,7 @@ loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm) {
   job.data = recipe.data();
   job.optimizer = recipe.optimizer();
   job.checkpoint = recipe.checkpoint();
+  job.watchdog = recipe.watchdog();
   job.comm = &comm;
   job.splits = OpenSplits(recipe);
 

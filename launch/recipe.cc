@@ -252,6 +252,11 @@ void ResolveRecipe(Recipe& recipe) {
           "keep at least 2: while one is written, another must be whole");
   Require(checkpoint.every_minutes() >= 0, "checkpoint.every_minutes", fmt::format("{} is less than 0", checkpoint.every_minutes()),
           "for example every_minutes: 10");
+  comm::WatchdogConfig& watchdog = *recipe.mutable_watchdog();
+  if (watchdog.timeout_seconds() == 0) watchdog.set_timeout_seconds(60);
+  if (watchdog.straggler_factor() == 0) watchdog.set_straggler_factor(2);
+  Require(watchdog.straggler_factor() > 1, "watchdog.straggler_factor", fmt::format("{} is not more than 1", watchdog.straggler_factor()),
+          "for example straggler_factor: 2");
   optim::Validate(recipe.optimizer());
 }
 
@@ -265,6 +270,7 @@ Recipe IdentityOf(const Recipe& recipe) {
   Recipe identity = recipe;
   identity.clear_name();
   identity.clear_checkpoint();
+  identity.clear_watchdog();
   identity.mutable_data()->clear_threads();
   identity.mutable_data()->clear_verify();
   loop::TrainConfig& train = *identity.mutable_train();

@@ -1,5 +1,7 @@
 #include "launch/train_command.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -59,6 +61,10 @@ loop::Outcome RunTrain(const TrainOptions& options, loop::StopClock::Clock::time
   });
   job.stop_before = EndOfTime(options, start);
   job.grace_seconds = options.grace;
+  job.end_stuck = [](const Error& error) {
+    PrintError(error);
+    _exit(error.exit_code());
+  };
   job.executors = options.executors;
   job.fresh = options.fresh;
   job.accept_build = options.accept_build;

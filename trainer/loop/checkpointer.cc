@@ -33,16 +33,14 @@ void BackgroundTask::Join() {
   if (thread_.joinable()) thread_.join();
 }
 
-Checkpointer::Checkpointer(const Job& job, FileSystem& files, uint32_t attempt, const OwnedState& state, Coordinator* coordinator,
-                           std::function<void()> may_commit)
+Checkpointer::Checkpointer(const Job& job, FileSystem& files, uint32_t attempt, const OwnedState& state, Coordinator* coordinator)
     : job_(job),
       comm_(*job.comm),
       files_(files),
       folder_(files, job.folder),
       attempt_(attempt),
       state_(state),
-      coordinator_(coordinator),
-      may_commit_(std::move(may_commit)) {}
+      coordinator_(coordinator) {}
 
 std::string Checkpointer::what() const { return fmt::format("the checkpoint of step {}", step_); }
 
@@ -105,17 +103,11 @@ void Checkpointer::Commit() {
   task_.Start("checkpoint", [this, receipts = std::move(receipts)] {
     outcome_ = kDurable;
     try {
-      may_commit_();
-    } catch (...) {
-      outcome_ = kSuperseded;
-      superseded_ = std::current_exception();
-      return;
-    }
-    try {
       coordinator_->Commit(manifest_, receipts, folder_.checkpoint(step_));
     } catch (const std::exception& error) {
-      outcome_ = kFailed;
+      outcome_ = coordinator_->lease().Superseded() ? kSuperseded : kFailed;
       failure_ = error.what();
+      superseded_ = std::current_exception();
       return;
     }
     try {

@@ -39,10 +39,8 @@ class BackgroundTask {
 
 class Checkpointer {
  public:
-  /// `coordinator` on rank 0, else null. `may_commit` is called on rank 0 right before each commit and throws where another job
-  /// has taken the run over.
-  Checkpointer(const Job& job, FileSystem& files, uint32_t attempt, const OwnedState& state, Coordinator* coordinator,
-               std::function<void()> may_commit);
+  /// `coordinator` on rank 0, else null.
+  Checkpointer(const Job& job, FileSystem& files, uint32_t attempt, const OwnedState& state, Coordinator* coordinator);
 
   /// What the control record carries: this rank has written its part (or failed to); on rank 0, that the commit is over.
   bool written() const { return phase_ == Phase::kWriting && task_.done(); }
@@ -86,7 +84,6 @@ class Checkpointer {
   const uint32_t attempt_;
   const OwnedState& state_;
   Coordinator* coordinator_;
-  const std::function<void()> may_commit_;
 
   Phase phase_ = Phase::kIdle;
   uint64_t step_ = 0, saved_step_ = 0;

@@ -100,12 +100,22 @@ void Coordinator::CompareRanks(const std::vector<Hello>& hellos) const {
                             job_.train.lanes()));
 }
 
-void Coordinator::OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos) {
-  if (job_.fresh) {
+void Coordinator::TakeFolder() {
+  const auto take = [this] {
+    folder_.Create();
+    lease_ = Lease::Acquire(files_, job_.folder, {}, [this] { job_.comm->Poll(); });
+  };
+  if (job_.fresh && files_.Exists(job_.folder)) {
+    take();  // nobody else is in the old run, so it may be moved
+    lease_.reset();
     const std::string aside = folder_.MoveAside();
     if (!aside.empty()) LogNote("moved the old run to {}", aside);
   }
-  folder_.Create();
+  take();
+}
+
+void Coordinator::OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos) {
+  TakeFolder();
   const std::string identity_hash = HashText(Hash64(job_.recipe.identity));
   std::unique_ptr<checkpoint::Reader> newest;
   if (folder_.HasRun()) {
@@ -130,10 +140,17 @@ void Coordinator::OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos)
   }
   if (newest) CompareWithLastAttempt(hellos.front(), newest->manifest().build_hash());
   folder_.RemoveDone();
+  files_.RemoveAll(folder_.heartbeats());
   WriteFileAtomically(files_, folder_.recipe(), job_.recipe.resolved);
   folder_.DiscardMetricsAfter(verdict.resume_step());
   verdict.set_attempt(folder_.BeginAttempt({0, hellos.front().host(), static_cast<int>(hellos.size()), verdict.resume_step(),
                                             hellos.front().build_hash(), NumericsOf(hellos.front())}));
+  lease_->SetAttempt(verdict.attempt());
+  begun_.recipe = identity_hash;
+  for (const auto& [split, fingerprint] : hellos.front().data()) begun_.data[split] = HashText(fingerprint);
+  begun_.attempts = {{verdict.attempt(), static_cast<int>(hellos.size()), verdict.resume_step(), hellos.front().build_hash(),
+                      NumericsOf(hellos.front())}};
+  begun_.every = job_.train.certificate_every_steps();
   verdict.set_witness(fmt::format(".witness-{}", verdict.attempt()));
   WriteFileAtomically(files_, job_.folder + "/" + verdict.witness(), hellos.front().host() + "\n");
 }
@@ -204,12 +221,21 @@ void Coordinator::WarnOfRecipe() const {
     LogWarning("batch norm sees {} samples a lane, which is few; lower train.lanes or raise train.global_batch (either changes the bits)", rows);
 }
 
+void Coordinator::BeginCertificate(const engine::ParameterLayout& layout, uint64_t step) {
+  begun_.tensors = TensorNames(layout);
+  certificate_ = std::make_unique<CertificateWriter>(files_, job_.folder + "/" + kCertificateName, begun_);
+  certificate_->ResumeAt(step);
+}
+
 void Coordinator::Commit(checkpoint::Manifest manifest, const std::vector<checkpoint::Receipt>& receipts,
                          const std::string& folder) {
   for (const checkpoint::Receipt& receipt : receipts) {
     if (!receipt.error().empty()) throw Error(ErrorKind::kCheckpoint, receipt.error());
     if (receipt.file().chunks_size() > 0) *manifest.add_files() = receipt.file();
   }
+  certificate_->Write();
+  lease_->NoteStep(manifest.step());
+  lease_->CheckHeld();
   checkpoint::CommitManifest(files_, folder, std::move(manifest));
 }
 

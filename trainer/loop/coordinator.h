@@ -11,7 +11,9 @@
 #include "base/file.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/engine/parameter_layout.h"
+#include "trainer/loop/certificate.h"
 #include "trainer/loop/job.h"
+#include "trainer/loop/lease.h"
 #include "trainer/loop/messages.pb.h"
 #include "trainer/loop/run_folder.h"
 
@@ -25,11 +27,19 @@ class Coordinator {
   /// verdict: all ranks learn of them.
   Verdict Decide(const std::vector<Hello>& hellos);
 
-  /// Commits the checkpoint of `step` from the ranks' receipts. Throws Error(kCheckpoint) where a rank could not write.
+  /// Of the run folder, from Decide on.
+  Lease& lease() { return *lease_; }
+  /// Before the first step: the certificate goes on at `step`.
+  void BeginCertificate(const engine::ParameterLayout& layout, uint64_t step);
+  CertificateWriter& certificate() { return *certificate_; }
+
+  /// Commits a checkpoint from the ranks' receipts, and the certificate before it. Throws where a rank could not write, and
+  /// where another job has taken the run over (then lease().Superseded()). May run on a thread of its own.
   void Commit(checkpoint::Manifest manifest, const std::vector<checkpoint::Receipt>& receipts, const std::string& folder);
 
  private:
   void CompareRanks(const std::vector<Hello>& hellos) const;
+  void TakeFolder();
   void OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos);
   void CompareWithLastAttempt(const Hello& now, const std::string& build_hash);
   void WarnOfRecipe() const;
@@ -39,6 +49,9 @@ class Coordinator {
   FileSystem& files_;
   RunFolder folder_;
   uint64_t total_steps_;
+  std::unique_ptr<Lease> lease_;
+  Certificate begun_;  ///< what the certificate says besides rows
+  std::unique_ptr<CertificateWriter> certificate_;
 };
 
 /// What a checkpoint's manifest says of the arena: its tensors.

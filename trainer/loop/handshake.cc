@@ -29,13 +29,13 @@ Hello SayHello(const Job& job) {
   return hello;
 }
 
-Verdict Handshake(const Job& job, FileSystem& files, uint64_t total_steps) {
+Verdict Handshake(const Job& job, FileSystem& files, Coordinator* coordinator) {
   comm::Communicator& comm = *job.comm;
   std::vector<Hello> hellos;
   for (const std::string& bytes : comm::GatherStrings(comm, SayHello(job).SerializeAsString(), "the handshake"))
     hellos.emplace_back().ParseFromString(bytes);
   std::string answer;
-  if (comm.rank() == 0) answer = Coordinator(job, files, total_steps).Decide(hellos).SerializeAsString();
+  if (coordinator != nullptr) answer = coordinator->Decide(hellos).SerializeAsString();
   Verdict verdict;
   verdict.ParseFromString(comm::BroadcastString(comm, answer, 0, "the coordinator's verdict"));
   if (verdict.has_error()) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "trainer/loop/coordinator.h"
 #include "trainer/loop/job.h"
 #include "trainer/loop/messages.pb.h"
 
@@ -14,6 +15,7 @@ Hello SayHello(const Job& job);
 
 /// Collective. Returns the coordinator's verdict, or throws its error (printed by rank 0). Also makes sure that every rank sees
 /// the run folder that rank 0 writes to.
-Verdict Handshake(const Job& job, FileSystem& files, uint64_t total_steps);
+/// `coordinator` on rank 0, else null.
+Verdict Handshake(const Job& job, FileSystem& files, Coordinator* coordinator);
 
 }  // namespace lockstep::loop

@@ -7,7 +7,9 @@
 #include <optional>
 #include <string>
 
+#include "base/error.h"
 #include "comm/communicator.h"
+#include "comm/watchdog.pb.h"
 #include "data/data.pb.h"
 #include "data/dataset.h"
 #include "data/loader.h"
@@ -65,6 +67,9 @@ struct Job {
   bool quiet = false;         ///< no progress
   bool terminal = false;  ///< draw a progress bar
   std::optional<StopClock::Clock::time_point> stop_before;  ///< the end of the job's time
+  comm::WatchdogConfig watchdog;
+  /// Says the error and ends the process, from any thread: for a rank whose main thread is stuck.
+  std::function<void(const Error&)> end_stuck;
   double grace_seconds = 0;  ///< between a signal to stop and the end, where known; 0: unknown
 };
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "comm/flight_recorder.h"
 
 namespace lockstep::loop {
 namespace {
@@ -18,11 +19,28 @@ LaneRecord ResultsOf(const engine::Program& program) {
   return record;
 }
 
+/// What an executor does, as the flight recorder knows it; nothing any more at the scope's end.
+class ExecutorPhase {
+ public:
+  ExecutorPhase(comm::FlightRecorder* recorder, int executor) : recorder_(recorder), executor_(executor) {}
+  ~ExecutorPhase() {
+    if (recorder_ != nullptr) recorder_->LeaveExecutorPhase(executor_);
+  }
+  void Enter(comm::Phase::Value phase) {
+    if (recorder_ != nullptr) recorder_->EnterExecutorPhase(executor_, phase);
+  }
+
+ private:
+  comm::FlightRecorder* recorder_;
+  int executor_;
+};
+
 }  // namespace
 
 LaneRunner::LaneRunner(const LanePrograms& model, const engine::ParameterLayout& layout, engine::Backend& backend,
-                       comm::Exchange& exchange, int executor, LaneRange lanes, int all_lanes)
+                       comm::Exchange& exchange, comm::FlightRecorder* recorder, int executor, LaneRange lanes, int all_lanes)
     : exchange_(exchange),
+      recorder_(recorder),
       executor_(executor),
       lanes_(lanes),
       arena_(static_cast<size_t>(std::max(model.train->memory.bytes, model.evaluate->memory.bytes))),
@@ -64,9 +82,12 @@ void LaneRunner::RunStep(uint64_t seed, uint64_t step, std::span<const float> lo
   const auto since = [](auto start) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
   load_seconds_ = 0;
   for (int lane = lanes_.begin; lane < lanes_.end; ++lane) {
+    ExecutorPhase phase(recorder_, executor_);
+    phase.Enter(comm::Phase::LOADING_BATCH);
     const auto asked = std::chrono::steady_clock::now();
     const data::LaneBatch* batch = loader.Acquire(step, lane);
     load_seconds_ += since(asked);
+    phase.Enter(comm::Phase::COMPUTING);
     Fill(*train_, *batch);
     block.first_sample = batch->first_position;
     const data::LaneDelivery delivery = batch->delivery;
@@ -88,6 +109,7 @@ void LaneRunner::RunStep(uint64_t seed, uint64_t step, std::span<const float> lo
 LaneRecord LaneRunner::Evaluate(const data::LaneBatch& block) {
   Fill(*evaluate_, block);
   evaluate_->Run(nullptr);
+  if (recorder_ != nullptr) recorder_->Progress();
   return ResultsOf(*evaluate_);
 }
 

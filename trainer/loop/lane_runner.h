@@ -24,7 +24,7 @@ class LaneRunner {
  public:
   /// `lanes`: those of this executor. Called on the executor's thread: kernels are prepared where they run.
   LaneRunner(const LanePrograms& model, const engine::ParameterLayout& layout, engine::Backend& backend,
-             comm::Exchange& exchange, int executor, LaneRange lanes, int all_lanes);
+             comm::Exchange& exchange, comm::FlightRecorder* recorder, int executor, LaneRange lanes, int all_lanes);
 
   /// Forward and backward of all lanes of this executor. `records` has one entry per lane, filled in.
   void RunStep(uint64_t seed, uint64_t step, std::span<const float> loss_scales, data::Loader& loader,
@@ -40,6 +40,7 @@ class LaneRunner {
   void Fill(engine::Program& program, const data::LaneBatch& batch);
 
   comm::Exchange& exchange_;
+  comm::FlightRecorder* recorder_;  ///< may be null
   int executor_;
   LaneRange lanes_;
   std::vector<comm::ElementRange> buckets_;

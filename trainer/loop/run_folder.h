@@ -8,6 +8,10 @@
 //   verdict.json                how the last attempt has ended
 //   checkpoints/step-00001200/  checkpoints
 //   logs/rank-N.log             each rank's log
+//   lease.json                  who may write here now (lease.h)
+//   certificate.json            hashes of what the run was made from, and of its weights on the way (certificate.h)
+//   heartbeat/rank-N.pb         what each rank is doing now (comm/watchdog.h)
+//   flight/attempt-N/rank-N.pb  what each rank did last, where an attempt ended badly (comm/flight_recorder.h)
 #pragma once
 
 #include <cstdint>
@@ -28,6 +32,8 @@ class RunFolder {
   std::string checkpoint(uint64_t step) const;
   std::string recipe() const { return path_ + "/recipe.textproto"; }
   std::string metrics() const { return path_ + "/metrics.jsonl"; }
+  std::string heartbeats() const { return path_ + "/heartbeat"; }
+  std::string flight_records(uint32_t attempt) const { return path_ + "/flight/attempt-" + std::to_string(attempt); }
   std::string log(int rank) const { return path_ + "/logs/rank-" + std::to_string(rank) + ".log"; }
 
   /// Makes the folder and its subfolders, and tries that a file can be written there. Throws Error(kUsage).

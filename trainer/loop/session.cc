@@ -68,7 +68,7 @@ Session::Session(const Job& job, JobPlans plans, const std::vector<int>& executo
   OnExecutors("the preparation of kernels", [&](int e) {
     runners_[static_cast<size_t>(e)] =
         std::make_unique<LaneRunner>(LanePrograms{plans_.train, plans_.evaluate, packed_train_.get(), packed_evaluate_.get()}, layout(),
-                                     *job.backend, *exchange_, e, plan_[rank()][static_cast<size_t>(e)], lanes);
+                                     *job.backend, *exchange_, comm().recorder(), e, plan_[rank()][static_cast<size_t>(e)], lanes);
   });
 }
 

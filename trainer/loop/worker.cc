@@ -11,6 +11,8 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "comm/flight_file.h"
+#include "comm/watchdog.h"
 #include "data/ledger.h"
 #include "trainer/loop/agreement.h"
 #include "trainer/loop/checkpointer.h"
@@ -31,7 +33,6 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr double kStragglerFactor = 2;
 // What a rank's record says where its time is over, instead of a signal's number.
 constexpr int kStopTime = -1;
 
@@ -41,7 +42,7 @@ double SecondsSince(steady_clock::time_point start) {
 
 class Worker {
  public:
-  Worker(const Job& job, JobPlans plans, const Verdict& verdict);
+  Worker(const Job& job, JobPlans plans, const Verdict& verdict, Coordinator* coordinator);
   Outcome Run();
   uint64_t step() const { return step_; }
 
@@ -49,6 +50,9 @@ class Worker {
   bool leads() const { return job_.comm->rank() == 0; }
   double EpochAt(uint64_t step) const { return static_cast<double>(step) / length_.steps_per_epoch; }
   bool Ended() const { return step_ >= length_.total_steps || loop_.stopped_early(); }
+  void Enter(comm::Phase::Value phase) {
+    if (comm::FlightRecorder* recorder = session_.comm().recorder()) recorder->EnterPhase(phase, static_cast<int64_t>(step_));
+  }
   bool EvaluationDue() const;
   bool CheckpointDue() const;
 
@@ -97,7 +101,7 @@ class Worker {
   StopClock clock_;
   StragglerWatch stragglers_;
   std::unique_ptr<data::Loader> loader_;
-  std::unique_ptr<Coordinator> coordinator_;  ///< rank 0
+  Coordinator* coordinator_;                  ///< rank 0
   std::unique_ptr<Reporter> reporter_;        ///< rank 0
   std::unique_ptr<Checkpointer> checkpointer_;
   std::vector<double> step_seconds_;
@@ -105,7 +109,7 @@ class Worker {
   bool warned_of_grace_ = false;
 };
 
-Worker::Worker(const Job& job, JobPlans plans, const Verdict& verdict)
+Worker::Worker(const Job& job, JobPlans plans, const Verdict& verdict, Coordinator* coordinator)
     : job_(job),
       folder_(files_, job.folder),
       verdict_(verdict),
@@ -118,9 +122,9 @@ Worker::Worker(const Job& job, JobPlans plans, const Verdict& verdict)
       stepper_(job, session_, optimizer_, state_, check_),
       ledger_(job.splits.train->size()),
       clock_(job.stop_before),
-      stragglers_(job.comm->topology(), kStragglerFactor) {
+      stragglers_(job.comm->topology(), job.watchdog.straggler_factor()),
+      coordinator_(coordinator) {
   if (leads()) {
-    coordinator_ = std::make_unique<Coordinator>(job, files_, length_.total_steps);
     Reporter::Options options;
     options.metrics_path = folder_.metrics();
     options.attempt = verdict.attempt();
@@ -133,7 +137,7 @@ Worker::Worker(const Job& job, JobPlans plans, const Verdict& verdict)
   // Until a save was measured: as on a slow disk.
   const double bytes = static_cast<double>(state_.owned()) * static_cast<double>(state_.arrays().size() + 1) * sizeof(float);
   clock_.NoteSave(0.5 + bytes / 50e6);
-  checkpointer_ = std::make_unique<Checkpointer>(job, files_, verdict.attempt(), state_, coordinator_.get(), [] {});
+  checkpointer_ = std::make_unique<Checkpointer>(job, files_, verdict.attempt(), state_, coordinator_);
 }
 
 void Worker::LoadOrInitialize() {
@@ -179,14 +183,19 @@ Outcome Worker::Run() {
   LogInfo("attempt {}: rank {} of {} on {}, lanes {} to {}, {} executors, from step {} of {}", verdict_.attempt(), topology.rank,
           topology.world_size, topology.host_of[static_cast<size_t>(topology.rank)], session_.lanes().begin,
           session_.lanes().end - 1, session_.pool().size(), verdict_.resume_step(), length_.total_steps);
+  Enter(comm::Phase::LOADING_CHECKPOINT);
   LoadOrInitialize();
+  if (leads()) coordinator_->BeginCertificate(session_.layout(), step_);
   StartLoader();
   PollStopSignals();
   start_ = last_save_ = steady_clock::now();
   // A stop may have come between a step and its evaluation.
   if (step_ > 0 && EvaluationDue() && !EvaluateSplits()) return StopHere();
   while (!Ended()) {
+    Enter(comm::Phase::COMPUTING);
     Step();
+    // The first step prepares much; from the second on nothing takes long.
+    if (job_.watchdog.timeout_seconds() > 0) session_.comm().SetDeadline(std::chrono::seconds(job_.watchdog.timeout_seconds()));
     if (stopping_) return StopHere();
     if (EvaluationDue() && !EvaluateSplits()) return StopHere();
     if (CheckpointDue()) SaveInBackground();
@@ -224,17 +233,22 @@ void Worker::Step() {
 }
 
 void Worker::Certify() {
-  weights_hash_ = HashText(check_.CompareNodes(step_));
+  const uint64_t weights = check_.CompareNodes(step_);
+  weights_hash_ = HashText(weights);
   hashed_step_ = step_;
   check_.NoteOwned();
+  if (leads() && coordinator_->certificate().Due(step_))
+    coordinator_->certificate().Add(
+        {step_, weights, ledger_.chain(), HashTensors(session_.layout(), session_.exchange().weights().data())});
 }
 
 void Worker::Report(const StepResult& result, double seconds, bool logged) {
   step_seconds_.push_back(seconds);
   clock_.NoteStep(seconds);
+  if (leads()) coordinator_->lease().NoteStep(step_);
   if (checkpointer_->save_seconds() > 0) clock_.NoteSave(checkpointer_->save_seconds());
   if (!leads()) return;
-  if (const std::optional<std::string> line = stragglers_.Observe(result.record.ranks)) LogWarning("{}", *line);
+  if (const std::string line = stragglers_.Observe(result.record.ranks); !line.empty()) LogWarning("{}", line);
   StepRow row;
   row.step = step_;
   row.epoch = EpochAt(step_);
@@ -284,6 +298,7 @@ bool Worker::Evaluate(const std::string& split, checkpoint::Evaluation* evaluati
 }
 
 bool Worker::EvaluateSplits() {
+  Enter(comm::Phase::EVALUATING);
   const int array = EvaluatedArray();
   std::vector<std::string> splits;  // the one that steers first
   if (job_.splits.validation) splits.push_back("validation");
@@ -354,6 +369,7 @@ std::vector<uint64_t> Worker::PinnedSteps() const {
 }
 
 void Worker::SaveInBackground() {
+  Enter(comm::Phase::SAVING_CHECKPOINT);
   const auto begin = steady_clock::now();
   checkpointer_->Drain();
   checkpointer_->Begin(step_, session_.exchange().weights(), MakeManifest(), PinnedSteps());
@@ -365,6 +381,7 @@ void Worker::SaveInBackground() {
 }
 
 void Worker::SaveNow() {
+  Enter(comm::Phase::SAVING_CHECKPOINT);
   checkpointer_->Drain();
   if (checkpointer_->saved_step() == step_ && step_ > 0) return;
   if (hashed_step_ != step_ || step_ == 0) Certify();
@@ -381,6 +398,7 @@ Outcome Worker::StopHere() {
 }
 
 Outcome Worker::Finish() {
+  Enter(comm::Phase::FINISHING);
   const bool best = BestArray() >= 0 && loop_.has_best();
   const std::string split = job_.splits.reported_name();
   // The last checkpoint holds the state from which training could go on; what is reported are the weights that evaluation means.
@@ -408,46 +426,118 @@ Outcome Worker::Finish() {
     line.samples_per_s = static_cast<double>(job_.train.global_batch()) / step_seconds_[step_seconds_.size() / 2];
   }
   if (best) line.best_step = loop_.best_step();
+  coordinator_->certificate().SetFinal(step_, line.weights, ledger_.chain());
+  coordinator_->certificate().Write();
   const std::string text = Format(line);
   folder_.WriteDone({text, HashText(Hash64(job_.recipe.identity)), step_});
   return {text, 0};
 }
 
-/// Notes in the run folder how this attempt has ended: the rank that knows why, or rank 0 where nothing went wrong.
-Outcome RunAndNote(Worker& worker, const Job& job, const Verdict& verdict) {
-  RunFolder folder(FileSystem::Real(), job.folder);
-  const auto note = [&](int code, const std::string& message, const std::string& where) {
-    folder.WriteVerdict({verdict.attempt(), code, message, where, worker.step()});
-  };
-  const comm::Topology& topology = job.comm->topology();
-  const std::string rank = fmt::format("rank {} on {}", topology.rank, topology.host_of[static_cast<size_t>(topology.rank)]);
-  try {
-    Outcome outcome = worker.Run();
-    if (topology.rank == 0) note(outcome.exit_code, outcome.exit_code == 0 ? "done" : "stopped in time", "");
-    return outcome;
-  } catch (const Error& error) {
-    // A usage error in mid-run means that another job has taken the folder over.
-    if (error.kind() != ErrorKind::kUsage) note(error.exit_code(), error.message(), error.where().empty() ? rank : error.where());
-    throw;
+/// Sets the communicator's recorder for as long as it lives.
+class Recording {
+ public:
+  explicit Recording(comm::Communicator& comm)
+      : comm_(comm), recorder_(comm.rank(), comm.world_size(), comm.topology().host_of[static_cast<size_t>(comm.rank())]) {
+    comm_.SetRecorder(&recorder_);
   }
-}
+  ~Recording() { comm_.SetRecorder(nullptr); }
+  comm::FlightRecorder& recorder() { return recorder_; }
+
+ private:
+  comm::Communicator& comm_;
+  comm::FlightRecorder recorder_;
+};
+
+/// An attempt of a run, from the verdict on. Whatever ends it, it is noted in the run folder: how, by the rank that knows why (or
+/// rank 0, where nothing went wrong), and what each rank did last.
+class Attempt {
+ public:
+  Attempt(const Job& job, const Verdict& verdict, comm::FlightRecorder& recorder, Coordinator* coordinator)
+      : job_(job), verdict_(verdict), recorder_(recorder), coordinator_(coordinator), folder_(FileSystem::Real(), job.folder) {
+    recorder_.SetAttempt(verdict.attempt());
+    comm::Watchdog::Options options;
+    options.folder = folder_.heartbeats();
+    options.records_folder = folder_.flight_records(verdict.attempt());
+    options.on_stuck = [this](const Error& error) {
+      NoteFailure(error, 0);
+      if (job_.end_stuck) job_.end_stuck(error);
+    };
+    watchdog_.emplace(*job.comm, recorder, std::move(options));
+  }
+
+  Outcome Run() {
+    uint64_t step = verdict_.resume_step();
+    try {
+      recorder_.EnterPhase(comm::Phase::COMPILING);
+      Worker worker(job_, Compile(), verdict_, coordinator_);
+      Outcome outcome;
+      try {
+        outcome = worker.Run();
+      } catch (...) {
+        step = worker.step();
+        throw;
+      }
+      if (job_.comm->rank() == 0)
+        folder_.WriteVerdict({verdict_.attempt(), outcome.exit_code, outcome.exit_code == 0 ? "done" : "stopped in time", "", worker.step()});
+      return outcome;
+    } catch (const comm::PeerAborted& aborted) {
+      Record(aborted.what());
+      throw;
+    } catch (const Error& error) {
+      NoteFailure(error, step);
+      throw;
+    }
+  }
+
+ private:
+  JobPlans Compile() const {
+    std::optional<JobPlans> plans;
+    Together(*job_.comm, "the compilation of the model", [&] {
+      plans = CompileJob(job_);
+      const comm::Topology& topology = job_.comm->topology();
+      CheckMemory(job_, *plans, PlanLanes(static_cast<int>(job_.train.lanes()), {verdict_.executors().begin(), verdict_.executors().end()}),
+                  topology.nodes[static_cast<size_t>(topology.node())], MemoryLimit());
+    });
+    return std::move(*plans);
+  }
+
+  void Record(const std::string& ending) {
+    comm::WriteFlightRecord(FileSystem::Real(), recorder_, folder_.flight_records(verdict_.attempt()), ending);
+  }
+
+  void NoteFailure(const Error& error, uint64_t step) {
+    Record(error.what());
+    // A usage error in mid-run means that another job has taken the folder over: it is that job's now.
+    if (error.kind() == ErrorKind::kUsage) return;
+    const comm::Topology& topology = job_.comm->topology();
+    std::string where = error.where();
+    if (const auto diagnosis = watchdog_->verdict(); where.empty() && diagnosis && !diagnosis->culprits.empty())
+      where = comm::RanksOnHosts(diagnosis->culprits, topology);
+    if (where.empty()) where = fmt::format("rank {} on {}", topology.rank, topology.host_of[static_cast<size_t>(topology.rank)]);
+    folder_.WriteVerdict({verdict_.attempt(), error.exit_code(), error.message(), where, step});
+  }
+
+  const Job& job_;
+  const Verdict& verdict_;
+  comm::FlightRecorder& recorder_;
+  Coordinator* coordinator_;
+  RunFolder folder_;
+  std::optional<comm::Watchdog> watchdog_;
+};
 
 }  // namespace
 
 Outcome Train(const Job& job) {
   comm::Communicator& comm = *job.comm;
-  const Verdict verdict = Handshake(job, FileSystem::Real(), LengthOf(job).total_steps);
+  Recording recording(comm);
+  recording.recorder().EnterPhase(comm::Phase::COMPARING_RANKS);
+  std::optional<Coordinator> coordinator;
+  if (comm.rank() == 0) coordinator.emplace(job, FileSystem::Real(), LengthOf(job).total_steps);
+  Coordinator* leader = coordinator ? &*coordinator : nullptr;
+  const Verdict verdict = Handshake(job, FileSystem::Real(), leader);
   if (!verdict.done_line().empty()) return {comm.rank() == 0 ? verdict.done_line() : "", 0};
   StartLog(RunFolder(FileSystem::Real(), job.folder).log(comm.rank()), comm.rank() == 0, comm.rank());
-  std::optional<JobPlans> plans;
-  Together(comm, "the compilation of the model", [&] {
-    plans = CompileJob(job);
-    const comm::Topology& topology = comm.topology();
-    CheckMemory(job, *plans, PlanLanes(static_cast<int>(job.train.lanes()), {verdict.executors().begin(), verdict.executors().end()}),
-                topology.nodes[static_cast<size_t>(topology.node())], MemoryLimit());
-  });
-  Worker worker(job, std::move(*plans), verdict);
-  return RunAndNote(worker, job, verdict);
+  return Attempt(job, verdict, recording.recorder(), leader).Run();
 }
 
 }  // namespace lockstep::loop

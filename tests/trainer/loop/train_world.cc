@@ -37,6 +37,7 @@ Job MakeSmallJob(const TrainSetup& setup, comm::Communicator& comm, const std::s
   if (job.train.lane_threads() == 0) job.train.set_lane_threads(1);
   if (job.train.evaluation_block() == 0) job.train.set_evaluation_block(16);
   if (job.train.log_every_steps() == 0) job.train.set_log_every_steps(1);
+  if (job.train.certificate_every_steps() == 0) job.train.set_certificate_every_steps(4);
   job.optimizer = Parse<optim::OptimizerConfig>(setup.optimizer);
   job.checkpoint = Parse<checkpoint::CheckpointConfig>(setup.checkpoint);
   job.data = Parse<data::DataConfig>(setup.data +

@@ -17,6 +17,8 @@ namespace lockstep::launch {
 
 /// The schema of recipes with its comments, as protoc describes it (a FileDescriptorSet).
 extern const std::string_view kRecipeSchema;
+/// That of a site's defaults.
+extern const std::string_view kSiteSchema;
 
 namespace {
 
@@ -80,18 +82,19 @@ void Print(const pb::Descriptor& message, const std::string& indent, std::set<st
   }
 }
 
-int HelpRecipe(const std::string& field_path) {
+/// Prints message `root` of `bytes`, or the part of it that `field_path` leads to; `what` it is, in words.
+int HelpSchema(std::string_view bytes, const char* root, const char* what, const std::string& field_path) {
   pb::FileDescriptorSet schema;
-  CHECK(schema.ParseFromArray(kRecipeSchema.data(), static_cast<int>(kRecipeSchema.size())));
+  CHECK(schema.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
   pb::DescriptorPool pool;
   for (const pb::FileDescriptorProto& file : schema.file()) CHECK(pool.BuildFile(file) != nullptr, "{}", file.name());
-  const pb::Descriptor* message = pool.FindMessageTypeByName("lockstep.Recipe");
+  const pb::Descriptor* message = pool.FindMessageTypeByName(root);
   CHECK(message != nullptr);
   std::istringstream path(field_path);
   for (std::string name; std::getline(path, name, '.');) {
     const pb::FieldDescriptor* field = message->FindFieldByName(name);
     if (field == nullptr || field->message_type() == nullptr)
-      throw Error(ErrorKind::kUsage, fmt::format("there is no part \"{}\" of a recipe", name), "lockstep help recipe " + field_path,
+      throw Error(ErrorKind::kUsage, fmt::format("there is no part \"{}\" of a {}", name, what), fmt::format("lockstep help {} {}", what, field_path),
                   "for example lockstep help recipe train, or data.train");
     message = field->message_type();
   }
@@ -114,16 +117,18 @@ int HelpCommand(const CLI::App& app, const std::string& topic) {
 }  // namespace
 
 void AddHelpCommand(CLI::App& app, int* exit_code) {
-  CLI::App* help = app.add_subcommand("help", "Explain a command, or the fields of a recipe");
+  CLI::App* help = app.add_subcommand("help", "Explain a command, the fields of a recipe, or a site's defaults");
   struct Options {
     std::string topic, field;
   };
   auto options = std::make_shared<Options>();
-  help->add_option("TOPIC", options->topic, "A command, or recipe");
+  help->add_option("TOPIC", options->topic, "A command, recipe, or site");
   help->add_option("PART", options->field, "A part of the recipe, e.g. train or data.train.csv");
   help->footer("Examples:\n  lockstep help recipe\n  lockstep help recipe optimizer\n  lockstep help train");
   help->callback([&app, options, exit_code] {
-    *exit_code = options->topic == "recipe" ? HelpRecipe(options->field) : HelpCommand(app, options->topic);
+    if (options->topic == "recipe") *exit_code = HelpSchema(kRecipeSchema, "lockstep.Recipe", "recipe", options->field);
+    else if (options->topic == "site") *exit_code = HelpSchema(kSiteSchema, "lockstep.launch.Site", "site", options->field);
+    else *exit_code = HelpCommand(app, options->topic);
   });
 }
 

@@ -13,6 +13,8 @@
 #include "launch/plan_command.h"
 #include "launch/replay_command.h"
 #include "launch/run_command.h"
+#include "launch/status_command.h"
+#include "launch/submit_command.h"
 #include "launch/train_command.h"
 #include "launch/verify_command.h"
 
@@ -25,6 +27,8 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   launch::AddTrainCommand(app, &exit_code);
   launch::AddRunCommand(app, &exit_code);
+  launch::AddSubmitCommand(app, &exit_code);
+  launch::AddStatusCommand(app, &exit_code);
   launch::AddEvalCommand(app, &exit_code);
   launch::AddPlanCommand(app, &exit_code);
   launch::AddInspectCommand(app, &exit_code);

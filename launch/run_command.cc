@@ -110,7 +110,7 @@ void AddRunCommand(CLI::App& app, int* exit_code) {
       "with 75; a second SIGINT ends it at once. Hosts are reached by ssh, or by the program that LOCKSTEP_RSH_AGENT "
       "names.");
   command->callback([options, command, exit_code] {
-    options->train.others = command->remaining();
+    options->train.TakeOthers(command->remaining());
     *exit_code = Supervise(MakeSupervisedJob(*options));
   });
 }

@@ -21,6 +21,11 @@ void TrainArguments::AddTo(CLI::App& command) {
                      "What lies between a signal to stop and the end, to warn where a checkpoint takes longer: 30, 2m");
 }
 
+void TrainArguments::TakeOthers(std::vector<std::string> words) {
+  std::erase(words, "--");
+  others = std::move(words);
+}
+
 std::vector<std::string> TrainArguments::Words() const {
   std::vector<std::string> words = {recipe};
   if (!out.empty()) words.insert(words.end(), {"--out", out});

@@ -15,6 +15,8 @@ struct TrainArguments {
   std::vector<std::string> others;  ///< what this program version doesn't know: train decides
 
   void AddTo(CLI::App& command);
+  /// What was left over of the command line.
+  void TakeOthers(std::vector<std::string> words);
   /// Words after "lockstep train", without --fresh.
   std::vector<std::string> Words() const;
   /// The run's folder, absolute; `name` is the recipe's.

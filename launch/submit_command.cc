@@ -1,0 +1,142 @@
+#include "launch/submit_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "launch/child_process.h"
+#include "launch/duration.h"
+#include "launch/recipe.h"
+#include "launch/sbatch_script.h"
+#include "launch/site_config.h"
+#include "launch/train_arguments.h"
+#include "trainer/loop/run_folder.h"
+
+namespace lockstep::launch {
+namespace {
+
+constexpr auto kSbatchLimit = std::chrono::seconds(60);
+
+struct SubmitOptions {
+  TrainArguments train;
+  int nodes = 1, ranks_per_node = 0, cpus_per_rank = 0, gpus_per_node = 0, chain = 0;
+  std::string time, partition;
+  std::vector<std::string> sbatch;
+  bool dry_run = false;
+};
+
+std::string Absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+
+/// The folder that the script lies in: a job array has several, of which none is the job's.
+std::string ScriptFolder(std::string folder) {
+  for (size_t at; (at = folder.find("%a")) != std::string::npos;) folder.replace(at, 2, "array");
+  return folder;
+}
+
+JobScript MakeScript(SubmitOptions options) {
+  const Recipe recipe = ReadRecipe(options.train.recipe, options.train.settings);
+  JobScript job;
+  job.site = ReadSite();
+  job.name = recipe.name();
+  job.program = std::filesystem::read_symlink("/proc/self/exe").string();
+  job.folder = options.train.Folder(recipe.name());
+  job.directory = std::filesystem::current_path().string();
+  job.nodes = options.nodes;
+  job.ranks_per_node = options.ranks_per_node > 0 ? options.ranks_per_node : std::max(1, options.gpus_per_node);
+  job.cpus_per_rank = options.cpus_per_rank;
+  job.gpus_per_node = options.gpus_per_node;
+  job.seconds = ParseDuration(options.time, "--time");
+  job.partition = options.partition;
+  job.chain = options.chain > 0;
+  job.sbatch = options.sbatch;
+  if (job.seconds <= 2 * static_cast<int64_t>(job.site.grace_seconds()))
+    job.site.set_grace_seconds(static_cast<uint32_t>(std::max<int64_t>(1, job.seconds / 4)));
+  options.train.recipe = Absolute(options.train.recipe);
+  options.train.out = job.folder;
+  options.train.grace.clear();  // the script's own
+  if (options.train.progress.empty()) options.train.progress = "auto";
+  job.train = options.train.Words();
+  return job;
+}
+
+/// The new job's number.
+std::string Sbatch(const std::string& script, const std::string& after) {
+  std::vector<std::string> words = {"sbatch", "--parsable"};
+  if (!after.empty()) words.push_back("--dependency=afterany:" + after);
+  words.push_back(script);
+  const Captured said = RunForOutput(words, kSbatchLimit);
+  if (said.code != 0) {
+    std::string reason = said.errors.empty() ? said.output : said.errors;
+    while (!reason.empty() && reason.back() == '\n') reason.pop_back();
+    throw Error(ErrorKind::kUsage, fmt::format("sbatch refused it: {}", reason), script,
+                said.code == 127
+                    ? "submit from a machine that has Slurm's commands, or look at the script with --dry-run"
+                    : "");
+  }
+  return said.output.substr(0, said.output.find_first_of(";\n"));
+}
+
+int Submit(const SubmitOptions& options) {
+  const JobScript job = MakeScript(options);
+  const std::string text = FormatScript(job);
+  if (options.dry_run) {
+    std::fputs(text.c_str(), stdout);
+    return 0;
+  }
+  const std::string folder = ScriptFolder(job.folder);
+  FileSystem& files = FileSystem::Real();
+  loop::RunFolder run(files, folder);
+  if (options.train.fresh)
+    if (const std::string aside = run.MoveAside(); !aside.empty())
+      std::fprintf(stderr, "note: the old run is in %s now\n", aside.c_str());
+  files.CreateFolders(folder + "/logs");
+  for (const char* old : {"/job.ended", "/job.without-progress"}) files.RemoveAll(folder + old);
+  const std::string script = folder + "/job.sbatch";
+  WriteFileAtomically(files, script, text);
+  std::vector<std::string> ids;
+  for (int i = 0; i < std::max(1, options.chain); ++i) ids.push_back(Sbatch(script, ids.empty() ? "" : ids.back()));
+  WriteFileAtomically(files, folder + "/job.json",
+                      nlohmann::json{{"slurm_jobs", ids}, {"time", std::time(nullptr)}}.dump() + "\n");
+  for (const std::string& id : ids) std::printf("submitted job %s (%s)\n", id.c_str(), script.c_str());
+  return 0;
+}
+
+}  // namespace
+
+void AddSubmitCommand(CLI::App& app, int* exit_code) {
+  auto options = std::make_shared<SubmitOptions>();
+  CLI::App* command =
+      app.add_subcommand("submit", "Submit a Slurm job that saves and requeues itself before its time limit");
+  options->train.AddTo(*command);
+  command->add_option("--nodes", options->nodes, "Nodes (default: 1)")->check(CLI::PositiveNumber);
+  command->add_option("--time", options->time, "Time limit of one start: 30m, 12h, 00:30:00, 1-00:00:00")->required();
+  command->add_option("--partition", options->partition, "Partition (default: the site's)");
+  command->add_option("--ranks-per-node", options->ranks_per_node, "Ranks on each node (default: one a GPU, else 1)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--cpus-per-rank", options->cpus_per_rank, "Cores of each rank (default: Slurm's)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--gpus-per-node", options->gpus_per_node, "GPUs on each node")->check(CLI::PositiveNumber);
+  command->add_option("--chain", options->chain, "So many jobs, each after the other, where Slurm may not requeue")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--dry-run", options->dry_run, "Print the script and submit nothing");
+  command->add_option("OPTIONS", options->sbatch, "After --: options for sbatch, each one word");
+  command->footer(
+      "Examples:\n"
+      "  lockstep submit examples/mnist.textproto --nodes 2 --time 00:30:00\n"
+      "  lockstep submit examples/mnist.textproto --time 12h --gpus-per-node 4 --dry-run -- --mail-type=FAIL\n"
+      "  lockstep submit examples/mnist.textproto --time 1h --out runs/seed-%a --set train.seed=%a -- --array=1-4\n"
+      "Words after -- go to sbatch. Account, partition, modules and the like that are the same for all jobs: lockstep "
+      "help site.");
+  command->callback([options, exit_code] { *exit_code = Submit(*options); });
+}
+
+}  // namespace lockstep::launch

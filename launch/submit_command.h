@@ -1,0 +1,10 @@
+// lockstep submit: a Slurm job that saves and requeues itself.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace lockstep::launch {
+
+void AddSubmitCommand(CLI::App& app, int* exit_code);
+
+}  // namespace lockstep::launch

@@ -60,7 +60,13 @@ int RunRanks(const std::function<int(comm::Communicator&)>& body) {
   int code = 0;
   try {
     comm = JoinRanks();
-    return body(*comm);
+    code = body(*comm);
+    if (code == 0) return 0;
+    // Where no rank has failed, and all are done, but the launcher is to return something else: as below, without waiting.
+    FlushLog();
+    DrainStandardError();
+    comm->Exit(code);
+    return code;
   } catch (...) {
     code = Report();
   }

@@ -38,36 +38,35 @@ must_train 2 "$digits" --out "$work/passes" --set train.epochs=2 --set train.on_
 equal_state "$work/fused" "$work/passes"
 echo "$name: equal"
 
-# The weights lie in memory that the ranks of a host share: the largest such mapping of a rank, at its end or beginning.
+# The weights are the first thing in the largest piece of memory that the ranks of a host share.
 name="a flipped bit in memory"
 out=$work/flipped
-long=(--set train.epochs=300 --set optimizer.schedule='constant {}' --set train.certificate_every_steps=1 --set checkpoint.every_steps=50)
+long=(--set train.epochs=60 --set optimizer.schedule='constant {}' --set train.certificate_every_steps=1 --set checkpoint.every_steps=50)
 (train 2 "$digits" --out "$out" "${long[@]}"; declare -p code ended_at said_at >"$work/ended") &
 job=$!
 while ! grep -q '"step":200' "$out/metrics.jsonl" 2>/dev/null; do kill -0 $job 2>/dev/null || fail "$name: the job ended"; done
-python3 - $(living) <<'END' || fail "$name: the weights were not found"
+python3 - "$(living | tail -n 1)" <<'END' || fail "$name: the weights were not found"
 import struct, sys
-flipped = 0
-for pid in sys.argv[1:]:
-    for line in open(f"/proc/{pid}/maps"):
-        if "/dev/shm/lockstep-" not in line: continue
+pid = sys.argv[1]
+segments = []
+for line in open(f"/proc/{pid}/maps"):
+    if "/dev/shm/lockstep-" in line:
         begin, end = (int(part, 16) for part in line.split()[0].split("-"))
-        with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
-            # One bit of one number in every page: whichever of them are weights, an owner sees it.
-            for page in range(begin, end, 4096):
-                memory.seek(page + 256)
-                word = memory.read(4)
-                value = abs(struct.unpack("f", word)[0])
-                if not 1e-6 < value < 10: continue
-                memory.seek(page + 256)
-                memory.write(bytes([word[0] ^ 1]) + word[1:])
-                flipped += 1
-    break
-sys.exit(0 if flipped else 1)
+        segments.append((end - begin, begin))
+with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
+    for page in range(1, 100):
+        place = max(segments)[1] + 4096 * page
+        memory.seek(place)
+        word = memory.read(4)
+        if 1e-6 < abs(struct.unpack("f", word)[0]) < 10:
+            memory.seek(place)
+            memory.write(bytes([word[0] ^ 1]) + word[1:])
+            sys.exit(0)
+sys.exit(1)
 END
 wait $job
 source "$work/ended"
 refused 6 "weights in memory changed" "rank" "between steps"
-must_train 2 "$digits" --out "$work/flipped" "${long[@]}" --set train.epochs=20
-must_train 1 "$digits" --out "$work/unflipped" "${long[@]}" --set train.epochs=20
+must_train 2 "$digits" --out "$work/flipped" "${long[@]}"
+must_train 1 "$digits" --out "$work/unflipped" "${long[@]}"
 equal_state "$work/unflipped" "$work/flipped"

@@ -479,6 +479,8 @@ class Attempt {
       }
       if (job_.comm->rank() == 0)
         folder_.WriteVerdict({verdict_.attempt(), outcome.exit_code, outcome.exit_code == 0 ? "done" : "stopped in time", "", worker.step()});
+      // Some launchers end all ranks as soon as one returns an exit code that is not 0.
+      if (outcome.exit_code != 0) job_.comm->Wait(*job_.comm->Barrier(), "the end");
       return outcome;
     } catch (const comm::PeerAborted& aborted) {
       Record(aborted.what());

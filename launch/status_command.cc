@@ -41,20 +41,22 @@ double WrittenAt(const fs::path& path) {
   return stat(path.c_str(), &status) == 0 ? static_cast<double>(status.st_mtim.tv_sec) : 0;
 }
 
-/// Whether somebody works in the folder: its lease or a heartbeat is young, and the holder not known to be dead.
-bool IsAlive(const std::string& folder, double now) {
-  double youngest = WrittenAt(folder + "/lease.json");
-  if (youngest > 0) {
+/// Whether somebody works in the folder: its lease is young, and the holder not known to be dead. Without a lease
+/// (released, or of a run without one) a young heartbeat tells, unless the last attempt `has_ended` by its own words.
+bool IsAlive(const std::string& folder, double now, bool has_ended) {
+  if (const double written = WrittenAt(folder + "/lease.json"); written > 0) {
     try {
       if (loop::ProvablyDead(loop::ParseLease(ReadText(folder + "/lease.json"), folder).holder)) return false;
     } catch (const Error&) {
       // Its age still tells something.
     }
+    return now - written < kAliveSeconds;
   }
+  if (has_ended) return false;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder + "/heartbeat", ignored))
-    youngest = std::max(youngest, WrittenAt(entry.path()));
-  return youngest > 0 && now - youngest < kAliveSeconds;
+    if (now - WrittenAt(entry.path()) < kAliveSeconds) return true;
+  return false;
 }
 
 /// Steps of the whole run: what the recipe says, or what its epochs come to at the pace of steps and epochs in `row`.
@@ -136,12 +138,12 @@ void AddQueue(const RunFiles& files, json& status) {
 }
 
 /// running, done, stopped (in time), failed, killed (no words were left), waiting (nothing has begun).
-std::string State(const RunFiles& files, bool alive, const std::optional<Verdict>& verdict) {
-  if (alive) return "running";
-  const double attempts = static_cast<double>(files.Rows("attempts.jsonl").size());
+std::string State(const RunFiles& files, const std::optional<Verdict>& verdict, double now) {
+  const auto attempts = static_cast<int64_t>(files.Rows("attempts.jsonl").size());
   // A verdict of an older attempt is not about this one.
-  if (verdict && verdict->attempt >= attempts)
-    return verdict->exit_code == 0 ? "done" : verdict->exit_code == 75 ? "stopped" : "failed";
+  const bool has_ended = verdict && verdict->attempt >= attempts;
+  if (IsAlive(files.folder(), now, has_ended)) return "running";
+  if (has_ended) return verdict->exit_code == 0 ? "done" : verdict->exit_code == 75 ? "stopped" : "failed";
   if (fs::exists(files.folder() + "/done.json")) return "done";
   return attempts > 0 ? "killed" : "waiting";
 }
@@ -186,7 +188,7 @@ json RunStatus(const std::string& path, double now) {
     throw Error(ErrorKind::kUsage, "is no run's folder", path, "give what --out of lockstep train was, or runs/NAME");
   const RunFiles files(folder);
   const std::optional<Verdict> verdict = files.ReadVerdict();
-  json status = {{"folder", folder}, {"now", now}, {"state", State(files, IsAlive(folder, now), verdict)}};
+  json status = {{"folder", folder}, {"now", now}, {"state", State(files, verdict, now)}};
   if (verdict) status["verdict"] = files.Object("verdict.json");
   AddProgress(files, status);
   if (const auto newest = files.FindNewestCheckpoint())

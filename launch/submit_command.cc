@@ -36,14 +36,16 @@ struct SubmitOptions {
 
 std::string Absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
 
-/// The folder that the script lies in: a job array has several, of which none is the job's.
-std::string ScriptFolder(std::string folder) {
-  for (size_t at; (at = folder.find("%a")) != std::string::npos;) folder.replace(at, 2, "array");
-  return folder;
+/// `text` with `number` in place of %a.
+std::string Replaced(std::string text, const std::string& number) {
+  for (size_t at; (at = text.find("%a")) != std::string::npos;) text.replace(at, 2, number);
+  return text;
 }
 
 JobScript MakeScript(SubmitOptions options) {
-  const Recipe recipe = ReadRecipe(options.train.recipe, options.train.settings);
+  std::vector<std::string> settings = options.train.settings;
+  for (std::string& setting : settings) setting = Replaced(setting, "1");  // any job of an array will do to check
+  const Recipe recipe = ReadRecipe(options.train.recipe, settings);
   JobScript job;
   job.site = ReadSite();
   job.name = recipe.name();
@@ -92,7 +94,8 @@ int Submit(const SubmitOptions& options) {
     std::fputs(text.c_str(), stdout);
     return 0;
   }
-  const std::string folder = ScriptFolder(job.folder);
+  // A job array has several folders, of which none is the job's.
+  const std::string folder = Replaced(job.folder, "array");
   FileSystem& files = FileSystem::Real();
   loop::RunFolder run(files, folder);
   if (options.train.fresh)

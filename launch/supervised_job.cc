@@ -94,6 +94,7 @@ class Supervisor {
     std::string launcher_text;
   };
 
+  static RestartPolicy::Options PolicyOptions(const SupervisedJob& job, const RunFiles& files);
   void Probe();
   bool Prepare(bool first);
   Ended StartOnce();
@@ -129,14 +130,15 @@ class Supervisor {
   double started_time_ = 0;
   steady_clock::time_point ended_;
   std::vector<StartCost> costs_;
-  uint64_t first_step_ = 0;
+  uint64_t first_step_ = 0;      // of the checkpoint that the first start goes on from
+  uint64_t first_progress_ = 0;  // the last step that was known then
 };
 
 Supervisor::Supervisor(const SupervisedJob& job)
     : job_(job),
       files_(job.folder),
       journal_(job.folder),
-      policy_(job.policy),
+      policy_(PolicyOptions(job, files_)),
       traces_(NewJobId()),
       first_attempt_(files_.FirstAttempt()),
       fresh_(job.fresh && !first_attempt_.empty()),
@@ -148,7 +150,14 @@ Supervisor::Supervisor(const SupervisedJob& job)
   if (!fresh_) {
     const auto newest = files_.FindNewestCheckpoint();
     first_step_ = newest ? newest->step : 0;
+    first_progress_ = files_.Progress();
   }
+}
+
+RestartPolicy::Options Supervisor::PolicyOptions(const SupervisedJob& job, const RunFiles& files) {
+  RestartPolicy::Options options = job.policy;
+  options.first_progress = job.fresh ? 0 : files.Progress();
+  return options;
 }
 
 int Supervisor::Nodes() const {
@@ -354,7 +363,8 @@ Error Supervisor::OutOfMemory(const Cause& cause) const {
 
 int Supervisor::Finish(const Ended& ended, const Cause& cause, const Decision& decision) {
   const uint64_t now = ended.end.progress;
-  if (decision.exit_code == kDone || decision.exit_code == kPreempted || policy_.restarts() > 0 || now > first_step_)
+  if (decision.exit_code == kDone || decision.exit_code == kPreempted || policy_.restarts() > 0 ||
+      now > first_progress_)
     Say(GoodputLine(now > first_step_ ? now - first_step_ : 0, costs_));
   journal_.Add(
       {{"event", "finish"}, {"time", Now()}, {"exit_code", decision.exit_code}, {"restarts", policy_.restarts()}});

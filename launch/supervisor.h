@@ -44,8 +44,6 @@ class RestartPolicy {
 
   Decision After(const StartEnd& end);
   int restarts() const { return restarts_; }
-  /// The run begins anew (--fresh): what it had come to counts no longer.
-  void Forget() { best_ = 0; }
 
  private:
   Options options_;

@@ -95,5 +95,23 @@ TEST_F(CgroupTest, HybridSystemsReadBothVersions) {
   EXPECT_EQ(limits.cores, 3);
 }
 
+TEST_F(CgroupTest, OomKillsAreCountedByTheOwnGroup) {
+  Version2();
+  Write("proc/self/cgroup", "0::/job_7\n");
+  Write("proc/vmstat", "nr_free_pages 100\noom_kill 9\n");
+  EXPECT_EQ(ReadOomKills(folder_.path()), 9u) << "where groups don't count";
+  Write("sys/fs/cgroup/job_7/memory.events", "low 0\nhigh 0\nmax 17\noom 3\noom_kill 2\n");
+  EXPECT_EQ(ReadOomKills(folder_.path()), 2u);
+}
+
+TEST_F(CgroupTest, OomKillsOfVersion1) {
+  Write("proc/self/mountinfo", "31 22 0:27 / /sys/fs/cgroup/memory rw shared:5 - cgroup cgroup rw,memory\n");
+  Write("proc/self/cgroup", "4:memory:/job_7\n0::/\n");
+  Write("sys/fs/cgroup/memory/job_7/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n");
+  EXPECT_EQ(ReadOomKills(folder_.path()), 5u);
+}
+
+TEST_F(CgroupTest, NobodyCountsOomKills) { EXPECT_EQ(ReadOomKills(folder_.path()), 0u); }
+
 }  // namespace
 }  // namespace lockstep

@@ -46,8 +46,8 @@ Ended Call(const std::string& arguments, const std::string& redirection = "2>&1"
 }
 
 const std::vector<std::string>& Commands() {
-  static const std::vector<std::string> kCommands = {"train", "eval",   "plan",   "inspect", "verify",
-                                                     "diff",  "export", "doctor", "help",    "version"};
+  static const std::vector<std::string> kCommands = {"train", "eval",   "run",    "submit", "status", "plan", "inspect",
+                                                     "diff",  "replay", "verify", "export", "doctor", "help", "version"};
   return kCommands;
 }
 

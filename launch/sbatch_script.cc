@@ -34,7 +34,7 @@ std::string Directives(const JobScript& job) {
   text += Named("partition", job.partition.empty() ? site.partition() : job.partition);
   text += Named("account", site.account()) + Named("qos", site.qos()) + Named("constraint", site.constraint());
   const std::string array = job.folder.find("%a") == std::string::npos ? "%j" : "%A_%a";
-  text += Named("output", Quoted(job.folder + "/logs/slurm-" + array + ".out"));
+  text += Named("output", Quoted(ScriptFolder(job) + "/logs/slurm-" + array + ".out"));
   text += Directive("--open-mode=append");
   text += "# Preempted, or off a node that failed: Slurm starts the job again by itself.\n";
   text += Directive(job.chain ? "--no-requeue" : "--requeue");
@@ -139,6 +139,13 @@ std::string ScriptWord(const std::string& word) {
   if (at < word.size() || word.empty()) text += ShellWord(word.substr(at));
   return text;
 }
+
+std::string WithArrayNumber(std::string text, const std::string& number) {
+  for (size_t at; (at = text.find("%a")) != std::string::npos;) text.replace(at, 2, number);
+  return text;
+}
+
+std::string ScriptFolder(const JobScript& job) { return WithArrayNumber(job.folder, "array"); }
 
 std::string FormatScript(const JobScript& job) {
   std::string text = "#!/bin/bash\n# Written by lockstep submit. Submit it again with: sbatch FILE\n";

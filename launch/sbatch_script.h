@@ -28,6 +28,13 @@ struct JobScript {
 
 std::string FormatScript(const JobScript& job);
 
+/// The folder of the script and of what the job prints: the run's. A job array has several runs, and this folder beside
+/// theirs.
+std::string ScriptFolder(const JobScript& job);
+
+/// `text` with `number` in place of %a.
+std::string WithArrayNumber(std::string text, const std::string& number);
+
 /// `word` for the script: as a shell reads it back, but with %a replaced by the number in a job array.
 std::string ScriptWord(const std::string& word);
 

@@ -45,6 +45,8 @@ Cause Explain(const StartFacts& facts) {
     return {
         "killed " + facts.launcher, facts.this_host,
         fmt::format("{} on {} was ended ({})", facts.launcher, facts.this_host, SignalWords(facts.launcher_signal))};
+  if (facts.not_done)
+    return {"false start", facts.events.host, facts.launcher + " ended with exit code 0, but the run is not done"};
   const int signal = facts.events.signal;
   // A rank that a signal ended is why the others failed, whatever they say of it.
   if (signal == SIGKILL)

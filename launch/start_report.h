@@ -18,6 +18,7 @@ struct StartFacts {
   std::string this_host;
   std::string launcher;  ///< "mpirun" or "srun"
   bool out_of_memory = false;
+  bool not_done = false;  ///< the launcher said 0, but the run's folder does not
 };
 
 struct Cause {

@@ -36,15 +36,10 @@ struct SubmitOptions {
 
 std::string Absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
 
-/// `text` with `number` in place of %a.
-std::string Replaced(std::string text, const std::string& number) {
-  for (size_t at; (at = text.find("%a")) != std::string::npos;) text.replace(at, 2, number);
-  return text;
-}
-
 JobScript MakeScript(SubmitOptions options) {
   std::vector<std::string> settings = options.train.settings;
-  for (std::string& setting : settings) setting = Replaced(setting, "1");  // any job of an array will do to check
+  for (std::string& setting : settings)
+    setting = WithArrayNumber(setting, "1");  // any job of an array will do to check
   const Recipe recipe = ReadRecipe(options.train.recipe, settings);
   JobScript job;
   job.site = ReadSite();
@@ -94,8 +89,7 @@ int Submit(const SubmitOptions& options) {
     std::fputs(text.c_str(), stdout);
     return 0;
   }
-  // A job array has several folders, of which none is the job's.
-  const std::string folder = Replaced(job.folder, "array");
+  const std::string folder = ScriptFolder(job);
   FileSystem& files = FileSystem::Real();
   loop::RunFolder run(files, folder);
   if (options.train.fresh)

@@ -263,6 +263,9 @@ Supervisor::Ended Supervisor::Gather(ChildProcess& child, const LauncherOutput& 
   ended.error_seen = output.error_seen();
   ended.launcher_text = output.launcher_text();
 
+  // srun has been seen to end with 0 when a node could not start its step.
+  ended.facts.not_done = ended.facts.code == 0 && !std::filesystem::exists(job_.folder + "/done.json");
+  if (ended.facts.not_done) ended.facts.code = kPeerCode;
   ended.end.launcher_code = ended.facts.code;
   if (ended.facts.verdict) ended.end.verdict_code = ended.facts.verdict->exit_code;
   ended.end.stop_asked = requests_.asked();

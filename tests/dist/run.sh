@@ -149,6 +149,13 @@ ended
 [ "$(wc -l <"$work/starts")" -eq 3 ] || fail "$name: after $(wc -l <"$work/starts") starts"
 once "lockstep: error:" && has "gave up" || fail "$name: it is not said"
 
+name="a launcher that says 0 and has run nothing"
+rm -f "$work/starts"
+sed -i "s/^exit .*/exit 0/" "$work/bin/mpirun"
+STARTS=$work/starts PATH=$work/bin:$PATH supervise -n 2 "$digits" --out "$out" "${settings[@]}"
+ended
+[ "$code" -eq 6 ] && has "the run is not done" || fail "$name: it ended with $code"
+
 name="exit codes"
 for wanted in 2 3 4 5; do
   rm -f "$work/starts"

@@ -192,6 +192,8 @@ TEST(StartReport, NamesTheFirstCause) {
   facts.verdict->where = "";
   EXPECT_EQ(Explain(facts).name, "hang");
   EXPECT_EQ(Explain(facts).host, "h2");
+  facts.not_done = true;
+  EXPECT_EQ(Explain(facts).name, "false start");
   facts.lost_host = "h3";
   EXPECT_EQ(Explain(facts).name, "lost host");
   facts.lost_host = "";

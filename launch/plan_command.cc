@@ -64,13 +64,14 @@ void PrintMemory(const loop::Job& job, const loop::JobPlans& plans, const comm::
   const optim::Optimizer optimizer(job.optimizer, loop::MakeSegments(plans, job.optimizer), loop::LengthOf(job),
                                    static_cast<int>(job.train.lanes()));
   const int arrays = static_cast<int>(loop::StateArrays(optimizer, job.train).size()) + (optimizer.clips() ? 1 : 0);
-  loop::MemoryEstimate rank = loop::EstimateMemory(plans.layout, *plans.train, *plans.evaluate, static_cast<int>(job.train.lanes()), plan, 0, arrays);
+  loop::MemoryEstimate rank = loop::EstimateMemory(plans.layout, *plans.train, *plans.evaluate, static_cast<int>(job.train.lanes()), plan, 0, arrays,
+                                                   loop::SavesMeanwhile(job.checkpoint));
   for (const auto& split : {job.splits.train, job.splits.validation, job.splits.test})
     if (split) rank.data += loop::BytesOf(*split);
   std::printf("memory of rank 0\n");
-  std::printf("  gradients       %s\n  optimizer       %s\n  activations     %s\n  packed weights  %s\n  data            %s\n",
+  std::printf("  gradients       %s\n  optimizer       %s\n  activations     %s\n  packed weights  %s\n  checkpoint copy %s\n  data            %s\n",
               Bytes(rank.gradients).c_str(), Bytes(rank.optimizer).c_str(), Bytes(rank.activations).c_str(), Bytes(rank.packed).c_str(),
-              Bytes(rank.data).c_str());
+              Bytes(rank.checkpoint).c_str(), Bytes(rank.data).c_str());
   std::printf("  weights         %s, shared by the ranks of a host\n", Bytes(rank.weights).c_str());
   std::printf("  all             %s of %s\n", Bytes(rank.rank() + rank.weights).c_str(), Bytes(static_cast<int64_t>(MemoryLimit())).c_str());
 }

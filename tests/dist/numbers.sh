@@ -46,7 +46,7 @@ long=(--set train.epochs=60 --set optimizer.schedule='constant {}' --set train.c
 job=$!
 while ! grep -q '"step":200' "$out/metrics.jsonl" 2>/dev/null; do kill -0 $job 2>/dev/null || fail "$name: the job ended"; done
 python3 - "$(living | tail -n 1)" <<'END' || fail "$name: the weights were not found"
-import struct, sys
+import struct, sys, time
 pid = sys.argv[1]
 segments = []
 for line in open(f"/proc/{pid}/maps"):
@@ -57,12 +57,19 @@ with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
     for page in range(1, 100):
         place = max(segments)[1] + 4096 * page
         memory.seek(place)
-        word = memory.read(4)
-        if 1e-6 < abs(struct.unpack("f", word)[0]) < 10:
+        if 1e-6 < abs(struct.unpack("f", memory.read(4))[0]) < 10: break
+    else:
+        sys.exit(1)
+    # An update just then may write over the flip, so it is done until the job ends.
+    for _ in range(100):
+        try:
             memory.seek(place)
-            memory.write(bytes([word[0] ^ 1]) + word[1:])
-            sys.exit(0)
-sys.exit(1)
+            low = memory.read(1)
+            memory.seek(place)
+            memory.write(bytes([low[0] ^ 1]))
+        except OSError:
+            break
+        time.sleep(0.02)
 END
 wait $job
 source "$work/ended"

@@ -105,7 +105,7 @@ void Checkpointer::Commit() {
     try {
       coordinator_->Commit(manifest_, receipts, folder_.checkpoint(step_));
     } catch (const std::exception& error) {
-      outcome_ = coordinator_->lease().Superseded() ? kSuperseded : kFailed;
+      outcome_ = coordinator_->Superseded() ? kSuperseded : kFailed;
       failure_ = error.what();
       superseded_ = std::current_exception();
       return;

@@ -18,6 +18,12 @@ std::string RankName(const std::vector<Hello>& hellos, size_t rank) {
   return fmt::format("rank {} on {}", rank, hellos[rank].host());
 }
 
+/// Whether the checkpoint was written after the evaluation of its step.
+bool IsEvaluated(const checkpoint::Manifest& manifest) {
+  const auto& evaluations = manifest.loop().evaluations();
+  return std::any_of(evaluations.begin(), evaluations.end(), [&](const auto& evaluation) { return evaluation.step() == manifest.step(); });
+}
+
 using Numerics = std::map<std::string, std::string>;
 
 Numerics NumericsOf(const Hello& hello) { return {hello.numerics().begin(), hello.numerics().end()}; }
@@ -142,7 +148,7 @@ void Coordinator::OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos)
   folder_.RemoveDone();
   files_.RemoveAll(folder_.heartbeats());
   WriteFileAtomically(files_, folder_.recipe(), job_.recipe.resolved);
-  folder_.DiscardMetricsAfter(verdict.resume_step());
+  folder_.DiscardMetricsAfter(verdict.resume_step(), newest && IsEvaluated(newest->manifest()));
   verdict.set_attempt(folder_.BeginAttempt({0, hellos.front().host(), static_cast<int>(hellos.size()), verdict.resume_step(),
                                             hellos.front().build_hash(), NumericsOf(hellos.front())}));
   lease_->SetAttempt(verdict.attempt());
@@ -227,12 +233,22 @@ void Coordinator::BeginCertificate(const engine::ParameterLayout& layout, uint64
   certificate_->ResumeAt(step);
 }
 
+bool Coordinator::Superseded() {
+  if (lease_->Superseded()) return true;
+  // A later attempt may have come and gone, its lease with it, while this process was stopped.
+  const std::optional<RunFolder::Attempt> last = folder_.LastAttempt();
+  return last && last->number > begun_.attempts.front().attempt;
+}
+
 void Coordinator::Commit(checkpoint::Manifest manifest, const std::vector<checkpoint::Receipt>& receipts,
                          const std::string& folder) {
   for (const checkpoint::Receipt& receipt : receipts) {
     if (!receipt.error().empty()) throw Error(ErrorKind::kCheckpoint, receipt.error());
     if (receipt.file().chunks_size() > 0) *manifest.add_files() = receipt.file();
   }
+  if (Superseded())
+    throw Error(ErrorKind::kUsage, fmt::format("attempt {} was superseded: another job has gone on with this run", manifest.attempt()),
+                job_.folder, "nothing is lost; see attempts.jsonl");
   certificate_->Write();
   lease_->NoteStep(manifest.step());
   lease_->CheckHeld();

@@ -29,12 +29,14 @@ class Coordinator {
 
   /// Of the run folder, from Decide on.
   Lease& lease() { return *lease_; }
+  /// Whether a later attempt has begun: this one must not write into the folder any more.
+  bool Superseded();
   /// Before the first step: the certificate goes on at `step`.
   void BeginCertificate(const engine::ParameterLayout& layout, uint64_t step);
   CertificateWriter& certificate() { return *certificate_; }
 
   /// Commits a checkpoint from the ranks' receipts, and the certificate before it. Throws where a rank could not write, and
-  /// where another job has taken the run over (then lease().Superseded()). May run on a thread of its own.
+  /// where another job has taken the run over (then Superseded()). May run on a thread of its own.
   void Commit(checkpoint::Manifest manifest, const std::vector<checkpoint::Receipt>& receipts, const std::string& folder);
 
  private:

@@ -98,27 +98,32 @@ JobPlans CompileJob(const Job& job) {
   return plans;
 }
 
+bool SavesMeanwhile(const checkpoint::CheckpointConfig& config) {
+  return config.every_steps() > 0 || config.every_minutes() > 0 || config.when() == checkpoint::BEST;
+}
+
 void CheckMemory(const Job& job, const JobPlans& plans, const comm::LanePlan& plan, const std::vector<int>& local_ranks, size_t limit) {
   const optim::Optimizer optimizer(job.optimizer, MakeSegments(plans, job.optimizer), LengthOf(job), static_cast<int>(job.train.lanes()));
   const int arrays = static_cast<int>(StateArrays(optimizer, job.train).size()) + (optimizer.clips() ? 1 : 0);
   MemoryEstimate host;
   for (int rank : local_ranks) {
-    const MemoryEstimate mine = EstimateMemory(plans.layout, *plans.train, *plans.evaluate, static_cast<int>(job.train.lanes()), plan, rank, arrays);
+    const MemoryEstimate mine = EstimateMemory(plans.layout, *plans.train, *plans.evaluate, static_cast<int>(job.train.lanes()), plan, rank, arrays, SavesMeanwhile(job.checkpoint));
     host.weights = mine.weights;
     host.gradients += mine.gradients;
     host.optimizer += mine.optimizer;
     host.activations += mine.activations;
     host.packed += mine.packed;
+    host.checkpoint += mine.checkpoint;
     for (const auto& split : {job.splits.train, job.splits.validation, job.splits.test})
       if (split) host.data += BytesOf(*split);
   }
   const int64_t need = host.weights + host.rank();
   if (need <= static_cast<int64_t>(limit)) return;
   throw Error(ErrorKind::kUsage,
-              fmt::format("{} rank{} on this host need {}: weights {}, gradients {}, optimizer {}, activations {}, packed weights {}, data {}; "
+              fmt::format("{} rank{} on this host need {}: weights {}, gradients {}, optimizer {}, activations {}, packed weights {}, copy for checkpoints {}, data {}; "
                           "the limit is {}",
                           local_ranks.size(), local_ranks.size() == 1 ? "" : "s", Mebibytes(need), Mebibytes(host.weights), Mebibytes(host.gradients),
-                          Mebibytes(host.optimizer), Mebibytes(host.activations), Mebibytes(host.packed), Mebibytes(host.data), Mebibytes(static_cast<int64_t>(limit))),
+                          Mebibytes(host.optimizer), Mebibytes(host.activations), Mebibytes(host.packed), Mebibytes(host.checkpoint), Mebibytes(host.data), Mebibytes(static_cast<int64_t>(limit))),
               "", "use fewer executors (--executors), more hosts, a smaller train.global_batch or more train.lanes");
 }
 

@@ -37,6 +37,9 @@ std::vector<std::string> StateArrays(const optim::Optimizer& optimizer, const Tr
 /// Steps and steps per epoch of the run.
 optim::RunLength LengthOf(const Job& job);
 
+/// Whether checkpoints are written before the end: then a copy of the state is kept.
+bool SavesMeanwhile(const checkpoint::CheckpointConfig& config);
+
 /// Throws Error(kUsage), with the plan by kind, where the ranks of a host (`plan` and `local_ranks` of it) need more memory than
 /// `limit` bytes.
 void CheckMemory(const Job& job, const JobPlans& plans, const comm::LanePlan& plan, const std::vector<int>& local_ranks, size_t limit);

@@ -9,7 +9,7 @@ namespace lockstep::loop {
 
 MemoryEstimate EstimateMemory(const engine::ParameterLayout& layout, const engine::ProgramPlan& train,
                               const engine::ProgramPlan& evaluate, int lanes, const comm::LanePlan& plan, int rank,
-                              int state_arrays) {
+                              int state_arrays, bool saves) {
   const int64_t arena = layout.elements() * static_cast<int64_t>(sizeof(float));
   MemoryEstimate estimate;
   estimate.weights = arena;
@@ -21,6 +21,7 @@ MemoryEstimate EstimateMemory(const engine::ParameterLayout& layout, const engin
                             static_cast<int64_t>(std::max(train.workspace_bytes, evaluate.workspace_bytes));
   }
   estimate.optimizer = arena * state_arrays / static_cast<int64_t>(plan.size());
+  if (saves) estimate.checkpoint = arena * (state_arrays + 1) / static_cast<int64_t>(plan.size());
   estimate.packed = static_cast<int64_t>(train.packed_bytes + evaluate.packed_bytes);
   return estimate;
 }

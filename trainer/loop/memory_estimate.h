@@ -17,15 +17,16 @@ struct MemoryEstimate {
   int64_t optimizer = 0;    ///< owned slices of optimizer state, EMA, best weights
   int64_t activations = 0;  ///< activation arenas and workspaces of executors
   int64_t packed = 0;       ///< packed copies of weights
+  int64_t checkpoint = 0;   ///< the copy of owned state that is written while training goes on
   int64_t data = 0;         ///< samples held by the rank
 
-  int64_t rank() const { return gradients + optimizer + activations + packed + data; }
+  int64_t rank() const { return gradients + optimizer + activations + packed + checkpoint + data; }
 };
 
-/// `state_arrays`: arrays of owned state, the summed gradient of clipping included.
+/// `state_arrays`: arrays of owned state, the summed gradient of clipping included. `saves`: checkpoints are written before the end.
 MemoryEstimate EstimateMemory(const engine::ParameterLayout& layout, const engine::ProgramPlan& train,
                               const engine::ProgramPlan& evaluate, int lanes, const comm::LanePlan& plan, int rank,
-                              int state_arrays);
+                              int state_arrays, bool saves);
 
 /// Bytes of all samples, as the formats hold them.
 int64_t BytesOf(const data::Dataset& dataset);

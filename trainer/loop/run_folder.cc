@@ -61,14 +61,15 @@ uint32_t RunFolder::BeginAttempt(Attempt attempt) {
   return attempt.number;
 }
 
-void RunFolder::DiscardMetricsAfter(uint64_t step) {
+void RunFolder::DiscardMetricsAfter(uint64_t step, bool evaluated) {
   if (!files_.Exists(metrics())) return;
   std::string kept, discarded;
   const std::string all = ReadWholeFile(files_, metrics());
   std::istringstream lines(all);
   for (std::string line; std::getline(lines, line);) {
     const json row = json::parse(line, nullptr, /*allow_exceptions=*/false);
-    const bool keep = row.is_object() && row.value("step", uint64_t{0}) <= step;
+    const uint64_t at = row.is_object() ? row.value("step", uint64_t{0}) : step + 1;
+    const bool keep = at < step || (at == step && (evaluated || !row.contains("split")));
     (keep ? kept : discarded) += line + "\n";
   }
   if (!discarded.empty()) {

@@ -55,8 +55,10 @@ class RunFolder {
   /// Gives `attempt` the next number, from 1, and notes it.
   uint32_t BeginAttempt(Attempt attempt);
 
-  /// Moves rows of metrics.jsonl past `step` to metrics.discarded.jsonl, and a torn last row.
-  void DiscardMetricsAfter(uint64_t step);
+  /// Moves rows of metrics.jsonl past `step` to metrics.discarded.jsonl, and a torn last row. Without `evaluated`,
+  /// evaluations at `step` too: a run that was stopped between a step and its evaluation makes up for it, each time it
+  /// goes on from there.
+  void DiscardMetricsAfter(uint64_t step, bool evaluated = true);
 
   struct Done {
     std::string line;

@@ -1,5 +1,5 @@
-// Weights in memory are compared with what their owners wrote, every so many steps: a flipped bit is found before it has been
-// trained on for long, and never saved.
+// Weights in memory are compared with what their owners wrote, every so many steps (train.certificate_every_steps): a sample,
+// which finds a memory that fails again and again, and all of its flipped bits only where every step is looked at.
 //
 // Two comparisons. Right before an update, an owner's slices still hold what it wrote a step ago (their copy is the master).
 // After the update, all nodes hold the same weights as the first; where one does not, its slices are compared with the owners'.

@@ -44,7 +44,7 @@ TEST(MemoryEstimate, OfGradientsIsWhatExchangeAndFoldsAllocate) {
       if (run.size() > 1) gradients.emplace_back(static_cast<size_t>(arena));
     }
     const int64_t allocated = AddressSpaceInUse() - before;
-    const MemoryEstimate estimate = EstimateMemory(layout, {}, {}, kLanes, plan, 0, 0);
+    const MemoryEstimate estimate = EstimateMemory(layout, {}, {}, kLanes, plan, 0, 0, false);
     EXPECT_EQ(estimate.weights, arena);
     EXPECT_NEAR(static_cast<double>(allocated) / static_cast<double>(arena),
                 static_cast<double>(estimate.weights + estimate.gradients) / static_cast<double>(arena), 0.5)
@@ -63,14 +63,17 @@ TEST(MemoryEstimate, CountsWhatRanksAndExecutorsEachHold) {
   evaluate.workspace_bytes = 20;
   evaluate.packed_bytes = 8;
   const comm::LanePlan plan = PlanLanes(8, {2, 4});
-  const MemoryEstimate two = EstimateMemory(layout, train, evaluate, 8, plan, 0, 3);
+  const MemoryEstimate two = EstimateMemory(layout, train, evaluate, 8, plan, 0, 3, false);
   EXPECT_EQ(two.activations, 2 * 3050);
   EXPECT_EQ(two.packed, 15);
   EXPECT_EQ(two.optimizer, 3 * arena / 2);
   EXPECT_EQ(two.gradients, 2 * 2 * arena);  // of two lanes each: the piece and the lane's own
-  const MemoryEstimate four = EstimateMemory(layout, train, evaluate, 8, plan, 1, 3);
+  const MemoryEstimate four = EstimateMemory(layout, train, evaluate, 8, plan, 1, 3, true);
   EXPECT_EQ(four.activations, 4 * 3050);
   EXPECT_EQ(four.gradients, 4 * arena);  // lanes write straight into their pieces
+  EXPECT_EQ(two.checkpoint, 0);
+  EXPECT_EQ(four.checkpoint, 4 * arena / 2);  // three arrays and the weights, of half the arena
+  EXPECT_EQ(four.rank(), four.gradients + four.optimizer + four.activations + four.packed + four.checkpoint);
   EXPECT_EQ(two.rank(), two.gradients + two.optimizer + two.activations + two.packed);
 }
 

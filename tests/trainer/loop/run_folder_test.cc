@@ -92,6 +92,14 @@ TEST_F(RunFolderTest, MetricsPastTheStepAreSetAside) {
   EXPECT_EQ(Read("metrics.jsonl"), "{\"step\":10,\"loss\":3}\n");
 }
 
+TEST_F(RunFolderTest, AnEvaluationThatTheCheckpointDoesNotKnowIsSetAside) {
+  folder_.Create();
+  Write("metrics.jsonl", "{\"step\":10,\"split\":\"test\"}\n{\"step\":20,\"loss\":2}\n{\"step\":20,\"split\":\"test\"}\n");
+  folder_.DiscardMetricsAfter(20, false);
+  EXPECT_EQ(Read("metrics.jsonl"), "{\"step\":10,\"split\":\"test\"}\n{\"step\":20,\"loss\":2}\n");
+  EXPECT_EQ(Read("metrics.discarded.jsonl"), "{\"step\":20,\"split\":\"test\"}\n");
+}
+
 TEST_F(RunFolderTest, ATornLastRowIsSetAside) {
   folder_.Create();
   Write("metrics.jsonl", "{\"step\":10}\n{\"step\":20,\"lo");

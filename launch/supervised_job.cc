@@ -418,8 +418,9 @@ int Supervisor::Run() {
     LookAtFolder();
     if (!again) return Finish(ended, cause, decision);
     // Where nobody said why, and the launcher neither, its whole text is the only trace.
-    if (!ended.error_seen && !ended.facts.events.rank && ended.facts.launcher_signal == 0)
-      WriteOut(ended.launcher_text);
+    const bool explained = ended.error_seen || ended.facts.events.rank || ended.facts.launcher_signal != 0 ||
+                           !ended.facts.lost_host.empty() || ended.facts.verdict;
+    if (!explained) WriteOut(ended.launcher_text);
     bool stopped = !WaitBefore(decision.delay_seconds);
     for (int probe = 1; !stopped && !Prepare(false); ++probe) {
       if (probe == kMostProbes) return Finish(ended, cause, {Decision::kFinish, kPeerCode, 0, "no host answers"});

@@ -84,10 +84,18 @@ FlightRecord DecodeFlightRecord(std::string_view bytes, const std::string& where
 
 void ReplaceFile(FileSystem& files, const std::string& path, std::string_view bytes) {
   const std::string temporary = path + ".tmp";
-  const std::unique_ptr<WritableFile> file = files.Create(temporary);
-  file->Append(std::as_bytes(std::span(bytes)));
-  file->Close();
-  files.Rename(temporary, path);
+  try {
+    const std::unique_ptr<WritableFile> file = files.Create(temporary);
+    file->Append(std::as_bytes(std::span(bytes)));
+    file->Close();
+    files.Rename(temporary, path);
+  } catch (const Error&) {
+    try {
+      files.RemoveAll(temporary);
+    } catch (const Error&) {  // what made the write fail may well forbid this
+    }
+    throw;
+  }
 }
 
 bool WriteFlightRecord(FileSystem& files, const FlightRecorder& recorder, const std::string& folder,

@@ -20,6 +20,8 @@ using std::chrono::milliseconds;
 
 /// How long a rank leaves it to another one to say what is wrong.
 constexpr milliseconds kOthersFirst(1000);
+/// Between looks at a deadline that may have changed, at most.
+constexpr milliseconds kLook(250);
 /// A clock-watching thread that is this late has been stopped with its process.
 constexpr milliseconds kStopped(1000);
 /// Without heartbeats, slow can't be told from stuck: so many timeouts are allowed where their disk is full, and where
@@ -69,6 +71,7 @@ class Watchdog::State {
   std::string PathOf(int rank) const { return options_.folder + "/" + RankFileName(rank); }
   /// Sleeps; false where it is time to end.
   bool Sleep(Clock::duration duration);
+  bool SleepUntilNextBeat();
   std::string OwnHeartbeat();
   bool Write(const std::string& bytes);
   void ReadOthers();
@@ -102,6 +105,16 @@ class Watchdog::State {
 bool Watchdog::State::Sleep(Clock::duration duration) {
   std::unique_lock lock(mutex_);
   return !changed_.wait_for(lock, duration, [this] { return stopping_; });
+}
+
+// The deadline may become shorter meanwhile, as it does after the first step: then others expect beats more often.
+bool Watchdog::State::SleepUntilNextBeat() {
+  const Clock::time_point begun = Clock::now();
+  for (;;) {
+    const Clock::duration left = Period(comm_.deadline()) - (Clock::now() - begun);
+    if (left <= Clock::duration::zero()) return true;
+    if (!Sleep(std::min<Clock::duration>(left, kLook))) return false;
+  }
 }
 
 void Watchdog::State::Stop() {
@@ -184,7 +197,7 @@ void Watchdog::State::Beat() {
     // them still beat, without comparing the clocks of hosts.
     Clock::time_point waiting_since;
     if (comm_.waiting_since(&waiting_since) && Clock::now() - waiting_since > timeout / 2) ReadOthers();
-    if (!Sleep(Period(timeout))) break;
+    if (!SleepUntilNextBeat()) break;
   }
   std::lock_guard lock(mutex_);
   beating_ended_ = true;
@@ -195,7 +208,7 @@ void Watchdog::State::Guard() {
   Clock::time_point last_tick = Clock::now();
   for (;;) {
     const milliseconds timeout = comm_.deadline();
-    if (!Sleep(std::clamp(timeout / 20, milliseconds(10), milliseconds(250)))) return;
+    if (!Sleep(std::clamp(timeout / 20, milliseconds(10), kLook))) return;
     const Clock::time_point now = Clock::now();
     Clock::time_point alive;
     {

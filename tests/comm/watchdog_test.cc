@@ -127,6 +127,30 @@ TEST(WatchdogTest, NamesARankThatNoLongerBeats) {
                     HasSubstr("ranks 1-2 wait there")));
 }
 
+TEST(WatchdogTest, NamesTheRankWhenTheTimeoutHasJustBecomeShort) {
+  const TemporaryFolder folder;
+  const auto body = [&](Communicator& comm, Watched& watched) {
+    // As at the start of a job: all have beaten once, and would beat again in five seconds.
+    comm.SetDeadline(std::chrono::minutes(10));
+    watched.watchdog.reset();
+    Watchdog::Options options;
+    options.folder = folder / "heartbeat";
+    watched.watchdog.emplace(comm, watched.recorder, options);
+    for (int rank = 0; rank < comm.world_size(); ++rank)
+      comm.WaitUntil([&] { return FileSystem::Real().Exists(fmt::format("{}/rank-{}.pb", options.folder, rank)); },
+                     "heartbeats");
+    comm.Wait(*comm.Barrier(), "the start");
+    comm.SetDeadline(std::chrono::seconds(1));
+    watched.recorder.EnterPhase(Phase::LOADING_BATCH, 1);
+    if (comm.rank() == 0) {
+      watched.watchdog.reset();
+      return HangUntilAborted(comm);
+    }
+    comm.Wait(*comm.Barrier(), "the end");
+  };
+  EXPECT_THAT(ErrorOf(3, body, folder), AllOf(HasSubstr("rank 0 on"), HasSubstr("ranks 1-2 wait there")));
+}
+
 TEST(WatchdogTest, NamesTheRankWhoseLanesHangThoughItsMainThreadWaitsInTheExchange) {
   const TemporaryFolder folder;
   const auto body = [](Communicator& comm, Watched& watched) {

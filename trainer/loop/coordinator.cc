@@ -157,6 +157,9 @@ void Coordinator::OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos)
   begun_.attempts = {{verdict.attempt(), static_cast<int>(hellos.size()), verdict.resume_step(), hellos.front().build_hash(),
                       NumericsOf(hellos.front())}};
   begun_.every = job_.train.certificate_every_steps();
+  // A start that was killed right here has left its own.
+  for (const std::string& name : files_.List(job_.folder))
+    if (name.starts_with(".witness-")) files_.RemoveAll(job_.folder + "/" + name);
   verdict.set_witness(fmt::format(".witness-{}", verdict.attempt()));
   WriteFileAtomically(files_, job_.folder + "/" + verdict.witness(), hellos.front().host() + "\n");
 }

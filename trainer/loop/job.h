@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "comm/communicator.h"
 #include "comm/watchdog.pb.h"
 #include "data/data.pb.h"
@@ -70,6 +71,7 @@ struct Job {
   comm::WatchdogConfig watchdog;
   /// Says the error and ends the process, from any thread: for a rank whose main thread is stuck.
   std::function<void(const Error&)> end_stuck;
+  FileSystem* files = &FileSystem::Real();  ///< of the run folder
   double grace_seconds = 0;  ///< between a signal to stop and the end, where known; 0: unknown
 };
 

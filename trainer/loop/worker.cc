@@ -81,7 +81,7 @@ class Worker {
   uint64_t WeightsHash() { return engine::HashWeights(session_.layout(), session_.exchange().weights().data()); }
 
   const Job& job_;
-  FileSystem& files_ = FileSystem::Real();
+  FileSystem& files_;
   RunFolder folder_;
   Verdict verdict_;
   optim::RunLength length_;
@@ -111,6 +111,7 @@ class Worker {
 
 Worker::Worker(const Job& job, JobPlans plans, const Verdict& verdict, Coordinator* coordinator)
     : job_(job),
+      files_(*job.files),
       folder_(files_, job.folder),
       verdict_(verdict),
       length_(LengthOf(job)),
@@ -453,9 +454,10 @@ class Recording {
 class Attempt {
  public:
   Attempt(const Job& job, const Verdict& verdict, comm::FlightRecorder& recorder, Coordinator* coordinator)
-      : job_(job), verdict_(verdict), recorder_(recorder), coordinator_(coordinator), folder_(FileSystem::Real(), job.folder) {
+      : job_(job), verdict_(verdict), recorder_(recorder), coordinator_(coordinator), folder_(*job.files, job.folder) {
     recorder_.SetAttempt(verdict.attempt());
     comm::Watchdog::Options options;
+    options.files = job.files;
     options.folder = folder_.heartbeats();
     options.records_folder = folder_.flight_records(verdict.attempt());
     options.on_stuck = [this](const Error& error) {
@@ -504,7 +506,7 @@ class Attempt {
   }
 
   void Record(const std::string& ending) {
-    comm::WriteFlightRecord(FileSystem::Real(), recorder_, folder_.flight_records(verdict_.attempt()), ending);
+    comm::WriteFlightRecord(*job_.files, recorder_, folder_.flight_records(verdict_.attempt()), ending);
   }
 
   void NoteFailure(const Error& error, uint64_t step) {
@@ -534,9 +536,9 @@ Outcome Train(const Job& job) {
   Recording recording(comm);
   recording.recorder().EnterPhase(comm::Phase::COMPARING_RANKS);
   std::optional<Coordinator> coordinator;
-  if (comm.rank() == 0) coordinator.emplace(job, FileSystem::Real(), LengthOf(job).total_steps);
+  if (comm.rank() == 0) coordinator.emplace(job, *job.files, LengthOf(job).total_steps);
   Coordinator* leader = coordinator ? &*coordinator : nullptr;
-  const Verdict verdict = Handshake(job, FileSystem::Real(), leader);
+  const Verdict verdict = Handshake(job, *job.files, leader);
   if (!verdict.done_line().empty()) return {comm.rank() == 0 ? verdict.done_line() : "", 0};
   StartLog(RunFolder(FileSystem::Real(), job.folder).log(comm.rank()), comm.rank() == 0, comm.rank());
   return Attempt(job, verdict, recording.recorder(), leader).Run();

@@ -60,11 +60,12 @@ Job MakeSmallJob(const TrainSetup& setup, comm::Communicator& comm, const std::s
 }
 
 TrainOutcome TrainOnThreads(const TrainSetup& setup, int ranks, const std::string& folder,
-                            std::vector<int> ranks_per_node, int executors) {
+                            std::vector<int> ranks_per_node, int executors, FileSystem& files) {
   std::string line;
   comm::RunLocalWorld({ranks, std::move(ranks_per_node), {}}, [&](comm::Communicator& comm) {
     Job job = MakeSmallJob(setup, comm, folder);
     job.executors = executors;
+    job.files = &files;
     const std::string mine = Train(job).line;
     if (comm.rank() == 0) line = mine;
   });

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "tests/base/temporary_folder.h"
 #include "trainer/loop/job.h"
 
@@ -33,7 +34,8 @@ struct TrainOutcome {
 
 /// Trains in `folder` on threads; `ranks_per_node` as in LocalWorldOptions.
 TrainOutcome TrainOnThreads(const TrainSetup& setup, int ranks, const std::string& folder,
-                            std::vector<int> ranks_per_node = {}, int executors = 1);
+                            std::vector<int> ranks_per_node = {}, int executors = 1,
+                            FileSystem& files = FileSystem::Real());
 /// What the run in `folder` left behind.
 TrainOutcome OutcomeOf(const std::string& folder, const std::string& line);
 

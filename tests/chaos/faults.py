@@ -256,9 +256,13 @@ def leave_lease(out, chance):
     return "the lease of a dead process is there"
 
 
+def in_the_middle(out):
+    """A run that is done has written all it writes: no kill leaves anything half there, and a start changes nothing."""
+    return os.path.exists(f"{out}/metrics.jsonl") and not os.path.exists(f"{out}/done.json")
+
+
 def tear_metrics(out, chance):
-    """A run that is done has written all of its rows, and a start changes nothing any more."""
-    if not os.path.exists(f"{out}/metrics.jsonl") or os.path.exists(f"{out}/done.json"):
+    if not in_the_middle(out):
         return ""
     with open(f"{out}/metrics.jsonl", "a") as file:
         file.write('{"accuracy":0.96875,"attempt":1,"epo'[:chance.randrange(1, 36)])
@@ -268,7 +272,7 @@ def tear_metrics(out, chance):
 def leave_temporary_files(out, chance):
     """As kills leave them: small files, a lease, and a checkpoint that nobody has finished."""
     steps = checkpoints(out)
-    if not steps:
+    if not steps or not in_the_middle(out):
         return ""
     newest = max(steps)
     unfinished = f"{out}/checkpoints/step-{newest - 1:08}"

@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -17,6 +16,7 @@
 #include "base/log.h"
 #include "launch/errors.h"
 #include "launch/init_from.h"
+#include "launch/job_end.h"
 #include "launch/job_setup.h"
 #include "launch/ranks.h"
 #include "launch/recipe.h"
@@ -38,16 +38,14 @@ struct TrainOptions {
 };
 
 /// The end of this job's time, as the command line or Slurm says.
-std::optional<loop::StopClock::Clock::time_point> EndOfTime(const TrainOptions& options, loop::StopClock::Clock::time_point start) {
+std::optional<loop::StopClock::Clock::time_point> EndOfTime(const TrainOptions& options) {
   using loop::StopClock;
-  if (options.stop_after > 0)
-    return start + std::chrono::duration_cast<StopClock::Clock::duration>(std::chrono::duration<double>(options.stop_after));
-  if (const char* end = std::getenv("SLURM_JOB_END_TIME"))
-    if (const long long seconds = std::atoll(end); seconds > 0) return StopClock::Clock::from_time_t(static_cast<time_t>(seconds));
-  return std::nullopt;
+  if (options.stop_after <= 0) return EndOfSlurmJob();
+  return StopClock::Clock::now() +
+         std::chrono::duration_cast<StopClock::Clock::duration>(std::chrono::duration<double>(options.stop_after));
 }
 
-loop::Outcome RunTrain(const TrainOptions& options, loop::StopClock::Clock::time_point start, comm::Communicator& comm) {
+loop::Outcome RunTrain(const TrainOptions& options, std::optional<loop::StopClock::Clock::time_point> end, comm::Communicator& comm) {
   loop::Job job;
   // Every rank reads the recipe and the data by itself: where one of them can't, all end.
   loop::Together(comm, "the set-up", [&] {
@@ -59,7 +57,7 @@ loop::Outcome RunTrain(const TrainOptions& options, loop::StopClock::Clock::time
     job.folder = options.out.empty() ? "runs/" + recipe.name() : options.out;
     job.folder = std::filesystem::absolute(job.folder).lexically_normal().string();
   });
-  job.stop_before = EndOfTime(options, start);
+  job.stop_before = end;
   job.grace_seconds = options.grace;
   job.end_stuck = [](const Error& error) {
     PrintError(error);
@@ -74,10 +72,10 @@ loop::Outcome RunTrain(const TrainOptions& options, loop::StopClock::Clock::time
 }
 
 int Train(const TrainOptions& options) {
-  const auto start = loop::StopClock::Clock::now();
+  const auto end = EndOfTime(options);
   loop::InstallStopSignals();
   return RunRanks([&](comm::Communicator& comm) {
-    const loop::Outcome outcome = RunTrain(options, start, comm);
+    const loop::Outcome outcome = RunTrain(options, end, comm);
     if (!outcome.line.empty()) std::printf("%s\n", outcome.line.c_str());
     std::fflush(stdout);
     return outcome.exit_code;

@@ -258,7 +258,6 @@ TEST(WatchdogTest, AFullDiskNeitherEndsAJobNorMakesSlowRanksLookDead) {
 class HangingFileSystem : public FaultFileSystem {
  public:
   HangingFileSystem() : FaultFileSystem(FileSystem::Real()) {}
-  ~HangingFileSystem() override { Heal(); }
   std::unique_ptr<WritableFile> Create(const std::string& path) override {
     std::unique_lock lock(mutex_);
     ++waiting_;
@@ -284,7 +283,8 @@ class HangingFileSystem : public FaultFileSystem {
 
 TEST(WatchdogTest, ADiskThatHangsDoesNotKeepTheVerdictBack) {
   const TemporaryFolder folder;
-  HangingFileSystem hanging;
+  // Never destroyed: the watchdogs leave threads behind that still use it.
+  HangingFileSystem& hanging = *new HangingFileSystem;
   const auto body = [](Communicator& comm, Watched&) {
     if (comm.rank() == 1) return HangUntilAborted(comm);
     comm.Wait(*comm.Barrier(), "the end of the world");
@@ -292,6 +292,7 @@ TEST(WatchdogTest, ADiskThatHangsDoesNotKeepTheVerdictBack) {
   EXPECT_THAT(ErrorOf(2, body, folder, hanging),
               AllOf(HasSubstr("rank 0 on "), HasSubstr(" for the end of the world, and does not know who is stuck"),
                     HasSubstr("the disk or file server hangs")));
+  hanging.Heal();
 }
 
 TEST(WatchdogTest, BeatsWhileNothingIsWrong) {

@@ -18,7 +18,8 @@ void PollStopSignals();
 /// The signal that asked to stop; 0: none has.
 int StopSignal();
 
-/// When to stop so that a last checkpoint is durable before `end`. On rank 0; the others follow its control record.
+/// When to stop so that a last checkpoint is durable before `end`. One rank that knows the end is enough: all follow its control
+/// record.
 class StopClock {
  public:
   using Clock = std::chrono::system_clock;

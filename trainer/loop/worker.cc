@@ -207,11 +207,12 @@ Outcome Worker::Run() {
 void Worker::FillRecord(RankRecord& record) {
   record.checkpoint_written = checkpointer_->written();
   record.stop = StopSignal();
+  // Whichever rank was told when the job ends.
+  if (clock_.Due(StopClock::Clock::now())) record.stop = kStopTime;
   if (!leads()) return;
   record.checkpoint_settled = checkpointer_->settled();
   const double every_minutes = job_.checkpoint.every_minutes();
   record.checkpoint_due = every_minutes > 0 && SecondsSince(last_save_) >= 60 * every_minutes && !checkpointer_->in_flight();
-  if (clock_.Due(StopClock::Clock::now())) record.stop = kStopTime;
 }
 
 void Worker::Step() {

@@ -1,0 +1,40 @@
+#include "launch/job_end.h"
+
+#include <cstdlib>
+#include <string>
+
+#include "base/error.h"
+#include "launch/child_process.h"
+#include "launch/duration.h"
+
+namespace lockstep::launch {
+namespace {
+
+constexpr std::chrono::seconds kSqueueLimit(5);
+
+bool IsFirstRank() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "SLURM_PROCID"})
+    if (const char* rank = std::getenv(name)) return std::string(rank) == "0";
+  return true;
+}
+
+}  // namespace
+
+std::optional<std::chrono::system_clock::time_point> EndOfSlurmJob() {
+  using std::chrono::system_clock;
+  const char* job = std::getenv("SLURM_JOB_ID");
+  if (job == nullptr || !IsFirstRank()) return std::nullopt;
+  if (const char* end = std::getenv("SLURM_JOB_END_TIME"))
+    if (const long long seconds = std::atoll(end); seconds > 0) return system_clock::from_time_t(static_cast<time_t>(seconds));
+  const auto asked = system_clock::now();
+  const Captured said = RunForOutput({"squeue", "-h", "-o", "%L", "-j", job}, kSqueueLimit);
+  if (said.code != 0) return std::nullopt;
+  const std::string left = said.output.substr(0, said.output.find_first_of("\r\n "));
+  try {
+    return asked + std::chrono::seconds(ParseDuration(left, "squeue"));
+  } catch (const Error&) {
+    return std::nullopt;  // "UNLIMITED", "INVALID"
+  }
+}
+
+}  // namespace lockstep::launch

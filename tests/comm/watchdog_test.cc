@@ -32,7 +32,7 @@ using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::StartsWith;
 
-constexpr milliseconds kTimeout(300);
+constexpr milliseconds kTimeout(600);
 
 /// One rank's recorder and watchdog, as the worker makes them.
 struct Watched {

@@ -428,10 +428,15 @@ Outcome Worker::Finish() {
     line.samples_per_s = static_cast<double>(job_.train.global_batch()) / step_seconds_[step_seconds_.size() / 2];
   }
   if (best) line.best_step = loop_.best_step();
-  coordinator_->certificate().SetFinal(step_, line.weights, ledger_.chain());
-  coordinator_->certificate().Write();
   const std::string text = Format(line);
-  folder_.WriteDone({text, HashText(Hash64(job_.recipe.identity)), step_});
+  try {
+    coordinator_->certificate().SetFinal(step_, line.weights, ledger_.chain());
+    coordinator_->certificate().Write();
+    folder_.WriteDone({text, HashText(Hash64(job_.recipe.identity)), step_});
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kCheckpoint, fmt::format("the run is done, but this can't be written down: {}", error.message()), error.where(),
+                "make room and start again: it takes up where its last checkpoint is");
+  }
   return {text, 0};
 }
 

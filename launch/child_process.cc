@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <sstream>
 
@@ -184,6 +185,8 @@ std::vector<Captured> RunAll(const std::vector<std::vector<std::string>>& comman
 Captured RunForOutput(const std::vector<std::string>& words, std::chrono::milliseconds limit) {
   return RunAll({words}, limit).front();
 }
+
+std::string OwnProgram() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
 
 bool IsOnPath(const std::string& name) {
   const char* path = std::getenv("PATH");

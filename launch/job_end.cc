@@ -6,24 +6,19 @@
 #include "base/error.h"
 #include "launch/child_process.h"
 #include "launch/duration.h"
+#include "launch/ranks.h"
 
 namespace lockstep::launch {
 namespace {
 
 constexpr std::chrono::seconds kSqueueLimit(5);
 
-bool IsFirstRank() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "SLURM_PROCID"})
-    if (const char* rank = std::getenv(name)) return std::string(rank) == "0";
-  return true;
-}
-
 }  // namespace
 
 std::optional<std::chrono::system_clock::time_point> EndOfSlurmJob() {
   using std::chrono::system_clock;
   const char* job = std::getenv("SLURM_JOB_ID");
-  if (job == nullptr || !IsFirstRank()) return std::nullopt;
+  if (job == nullptr || !IsFirstProcess()) return std::nullopt;
   if (const char* end = std::getenv("SLURM_JOB_END_TIME"))
     if (const long long seconds = std::atoll(end); seconds > 0) return system_clock::from_time_t(static_cast<time_t>(seconds));
   const auto asked = system_clock::now();

@@ -34,11 +34,17 @@ Launcher DetectLauncher() {
 
 /// All tasks find the same thing wrong with their launcher: the first of them says so.
 [[noreturn]] void Refuse(const Error& error) {
-  if (EnvironmentInteger("SLURM_PROCID") > 0 || EnvironmentInteger("PMI_RANK") > 0) throw comm::PeerAborted(0, error.exit_code());
+  if (!IsFirstProcess()) throw comm::PeerAborted(0, error.exit_code());
   throw error;
 }
 
 }  // namespace
+
+bool IsFirstProcess() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"})
+    if (std::getenv(name) != nullptr) return EnvironmentInteger(name) == 0;
+  return true;
+}
 
 std::unique_ptr<comm::Communicator> JoinRanks() {
   const Launcher launcher = DetectLauncher();

@@ -16,6 +16,7 @@
 #include "launch/errors.h"
 #include "launch/job_setup.h"
 #include "launch/recipe.h"
+#include "launch/run_files.h"
 #include "trainer/loop/agreement.h"
 #include "trainer/loop/certificate.h"
 #include "trainer/loop/replay.h"
@@ -29,16 +30,6 @@ struct ReplayCommandOptions {
   int executors = 0;
   uint64_t every = 0;
 };
-
-/// The run folder that `path` (itself, or a checkpoint in it) belongs to.
-std::filesystem::path RunFolderOf(const std::string& path) {
-  std::filesystem::path folder = std::filesystem::absolute(path).lexically_normal();
-  if (!folder.has_filename()) folder = folder.parent_path();
-  for (int level = 0; level < 3; ++level, folder = folder.parent_path())
-    if (std::filesystem::exists(folder / "recipe.textproto")) return folder;
-  throw Error(ErrorKind::kUsage, "there is no recipe.textproto in it or above it", path,
-              "give a run's folder, or a checkpoint inside one");
-}
 
 uint64_t ParseStep(std::string_view text, const std::string& all) {
   uint64_t step = 0;

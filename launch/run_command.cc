@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "launch/duration.h"
 #include "launch/recipe.h"
 #include "launch/supervised_job.h"
 #include "launch/train_arguments.h"
@@ -21,7 +22,7 @@ struct RunOptions {
   int ranks = 0;
   std::string hosts, hostfile, launcher = "mpirun";
   int max_restarts = -1;
-  double stop_after = 0;
+  std::string stop_after;
 };
 
 std::vector<Host> ReadHosts(const RunOptions& options) {
@@ -67,10 +68,10 @@ SupervisedJob MakeSupervisedJob(const RunOptions& options) {
   if (options.train.executors > 0)
     job.plan.insert(job.plan.end(), {"--executors", std::to_string(options.train.executors)});
   job.fresh = options.train.fresh;
-  if (options.stop_after > 0) job.stop_after = std::chrono::seconds(static_cast<int64_t>(options.stop_after));
+  if (!options.stop_after.empty()) job.stop_after = std::chrono::seconds(ParseDuration(options.stop_after, "--stop-after"));
   job.policy.max_restarts = options.max_restarts;
   // A Slurm job's time is over for the next start too.
-  job.policy.stop_is_callers = options.stop_after > 0 || std::getenv("SLURM_JOB_ID") != nullptr;
+  job.policy.stop_is_callers = job.stop_after.has_value() || std::getenv("SLURM_JOB_ID") != nullptr;
   return job;
 }
 
@@ -91,12 +92,8 @@ void AddRunCommand(CLI::App& app, int* exit_code) {
   command
       ->add_option("--max-restarts", options->max_restarts, "Restarts in all (default: as long as there is progress)")
       ->check(CLI::NonNegativeNumber);
-  const CLI::AsNumberWithUnit seconds(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}},
-                                      CLI::AsNumberWithUnit::CASE_INSENSITIVE);
-  command
-      ->add_option("--stop-after", options->stop_after,
-                   "Save and end with exit code 75 before this time is over: 3600, 90m, 12h")
-      ->transform(seconds);
+  command->add_option("--stop-after", options->stop_after,
+                      "Save and end with exit code 75 before this time is over: 90m, 12h, 1-00:00:00");
   options->train.AddTo(*command);
   command->allow_extras();
   command->footer(

@@ -3,9 +3,11 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "trainer/checkpoint/checkpoint.h"
 
@@ -41,6 +43,14 @@ std::vector<json> ParseRows(const std::string& text) {
 }
 
 }  // namespace
+
+std::string RunFolderOf(const std::string& path) {
+  std::filesystem::path folder = std::filesystem::absolute(path).lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();
+  for (int level = 0; level < 3; ++level, folder = folder.parent_path())
+    if (std::filesystem::exists(folder / "recipe.textproto")) return folder.string();
+  throw Error(ErrorKind::kUsage, "there is no recipe.textproto in it or above it", path, "give a run's folder, or a checkpoint inside one");
+}
 
 double NumberIn(const json& row, const char* name, double otherwise) {
   if (!row.is_object()) return otherwise;

@@ -25,6 +25,10 @@ struct NewestCheckpoint {
   double written = 0;  ///< seconds since 1970
 };
 
+/// The run folder that `path` (itself, or a checkpoint in it) belongs to. Throws Error(kUsage) where it belongs to none: the one
+/// function here that fails.
+std::string RunFolderOf(const std::string& path);
+
 class RunFiles {
  public:
   explicit RunFiles(std::string folder) : folder_(std::move(folder)) {}

@@ -44,7 +44,7 @@ JobScript MakeScript(SubmitOptions options) {
   JobScript job;
   job.site = ReadSite();
   job.name = recipe.name();
-  job.program = std::filesystem::read_symlink("/proc/self/exe").string();
+  job.program = OwnProgram();
   job.folder = options.train.Folder(recipe.name());
   job.directory = std::filesystem::current_path().string();
   job.nodes = options.nodes;

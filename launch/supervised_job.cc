@@ -14,6 +14,7 @@
 
 #include "base/cgroup.h"
 #include "base/error.h"
+#include "base/threads.h"
 #include "launch/child_process.h"
 #include "launch/cleanup.h"
 #include "launch/goodput.h"
@@ -40,21 +41,13 @@ constexpr auto kKillLimit = std::chrono::seconds(5);
 constexpr auto kProbeKeeps = milliseconds(1500);
 constexpr int kMostProbes = 3;
 
-std::string OwnHost() {
-  char name[256] = "";
-  gethostname(name, sizeof(name) - 1);
-  return name;
-}
-
 /// Differs between all supervisors that ever run at the same time, on hosts that share names or not.
 std::string NewJobId() {
-  return fmt::format("{}-{}-{:x}", OwnHost(), getpid(), std::chrono::system_clock::now().time_since_epoch().count());
+  return fmt::format("{}-{}-{:x}", HostName(), getpid(), std::chrono::system_clock::now().time_since_epoch().count());
 }
 
 /// Seconds since 1970.
 double Now() { return Seconds(std::chrono::system_clock::now().time_since_epoch()).count(); }
-
-std::string OwnProgram() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
 
 std::vector<std::string> ExportedVariables() {
   std::vector<std::string> names;
@@ -194,7 +187,7 @@ std::vector<std::string> Supervisor::Command() const {
   if (fresh_) launch.program.emplace_back("--fresh");
   if (job_.stop_after) {
     const auto left = *job_.stop_after - std::chrono::duration_cast<std::chrono::seconds>(steady_clock::now() - begun_);
-    launch.program.push_back(fmt::format("--stop-after={}", std::max<int64_t>(1, left.count())));
+    launch.program.push_back(fmt::format("--stop-after={}s", std::max<int64_t>(1, left.count())));
   }
   return job_.launcher == Launcher::kSrun ? SrunCommand(launch) : MpirunCommand(version_, launch);
 }
@@ -256,7 +249,7 @@ Supervisor::Ended Supervisor::Gather(ChildProcess& child, const LauncherOutput& 
   ended.facts.code = *child.Poll();
   ended.facts.launcher_signal = child.ending_signal();
   ended.facts.events = ReadLauncherText(output.launcher_text());
-  ended.facts.this_host = OwnHost();
+  ended.facts.this_host = HostName();
   ended.facts.launcher = job_.launcher == Launcher::kSrun ? "srun" : "mpirun";
   const std::optional<Verdict> verdict = files_.ReadVerdict();
   if (verdict && (!before || before->text != verdict->text)) ended.facts.verdict = verdict;
@@ -307,7 +300,7 @@ Supervisor::Ended Supervisor::StartOnce() {
                 {"time", started_time_},
                 {"job", traces_.id()},
                 {"pid", getpid()},
-                {"host", OwnHost()},
+                {"host", HostName()},
                 {"ranks", ranks_},
                 {"hosts", hosts},
                 {"from_step", newest && !fresh_ ? newest->step : 0},

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,12 +13,14 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "launch/duration.h"
 #include "launch/errors.h"
 #include "launch/init_from.h"
 #include "launch/job_end.h"
 #include "launch/job_setup.h"
 #include "launch/ranks.h"
 #include "launch/recipe.h"
+#include "launch/run_files.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/loop/agreement.h"
 #include "trainer/loop/evaluate_checkpoint.h"
@@ -34,15 +35,14 @@ struct TrainOptions {
   std::vector<std::string> settings;
   bool fresh = false, accept_build = false;
   int executors = 0;
-  double stop_after = 0, grace = 0;  ///< seconds
+  std::string stop_after, grace;  ///< durations
 };
 
 /// The end of this job's time, as the command line or Slurm says.
 std::optional<loop::StopClock::Clock::time_point> EndOfTime(const TrainOptions& options) {
   using loop::StopClock;
-  if (options.stop_after <= 0) return EndOfSlurmJob();
-  return StopClock::Clock::now() +
-         std::chrono::duration_cast<StopClock::Clock::duration>(std::chrono::duration<double>(options.stop_after));
+  if (options.stop_after.empty()) return EndOfSlurmJob();
+  return StopClock::Clock::now() + std::chrono::seconds(ParseDuration(options.stop_after, "--stop-after"));
 }
 
 loop::Outcome RunTrain(const TrainOptions& options, std::optional<loop::StopClock::Clock::time_point> end, comm::Communicator& comm) {
@@ -58,7 +58,7 @@ loop::Outcome RunTrain(const TrainOptions& options, std::optional<loop::StopCloc
     job.folder = std::filesystem::absolute(job.folder).lexically_normal().string();
   });
   job.stop_before = end;
-  job.grace_seconds = options.grace;
+  if (!options.grace.empty()) job.grace_seconds = static_cast<double>(ParseDuration(options.grace, "--grace"));
   job.end_stuck = [](const Error& error) {
     PrintError(error);
     _exit(error.exit_code());
@@ -73,7 +73,7 @@ loop::Outcome RunTrain(const TrainOptions& options, std::optional<loop::StopCloc
 
 int Train(const TrainOptions& options) {
   const auto end = EndOfTime(options);
-  loop::InstallStopSignals();
+  loop::InstallStopSignals(IsFirstProcess());
   return RunRanks([&](comm::Communicator& comm) {
     const loop::Outcome outcome = RunTrain(options, end, comm);
     if (!outcome.line.empty()) std::printf("%s\n", outcome.line.c_str());
@@ -88,21 +88,11 @@ struct EvalOptions {
   int executors = 0;
 };
 
-/// The recipe of the run that `path` (a run folder, or a checkpoint in one) belongs to.
-std::string RecipeOf(const std::string& path) {
-  std::filesystem::path folder = std::filesystem::absolute(path).lexically_normal();
-  if (!folder.has_filename()) folder = folder.parent_path();
-  for (int level = 0; level < 3; ++level, folder = folder.parent_path())
-    if (std::filesystem::exists(folder / "recipe.textproto")) return (folder / "recipe.textproto").string();
-  throw Error(ErrorKind::kUsage, "there is no recipe.textproto in it or above it", path,
-              "give a run's folder, or a checkpoint inside one");
-}
-
 int Eval(const EvalOptions& options) {
   return RunRanks([&](comm::Communicator& comm) {
     loop::Job job;
     loop::Together(comm, "the set-up", [&] {
-      Recipe recipe = ReadRecipe(RecipeOf(options.path), options.settings);
+      Recipe recipe = ReadRecipe(RunFolderOf(options.path) + "/recipe.textproto", options.settings);
       ResolveRecipe(recipe);
       job = MakeJob(recipe, comm);
     });
@@ -129,14 +119,10 @@ void AddTrainCommand(CLI::App& app, int* exit_code) {
   command->add_option("--progress", options->progress, "on or off (default: a bar on a terminal, else a line every few seconds)")
       ->check(CLI::IsMember({"on", "off", "auto"}));
   command->add_flag("--accept-build", options->accept_build, "Continue a run that another build of lockstep began (recorded)");
-  const CLI::AsNumberWithUnit seconds(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}},
-                                      CLI::AsNumberWithUnit::CASE_INSENSITIVE);
   command->add_option("--stop-after", options->stop_after,
-                      "Save and end with exit code 75 before this time is over: 3600, 90m, 12h (default: the Slurm job's end)")
-      ->transform(seconds);
-  command->add_option("--grace", options->grace, "What lies between a signal to stop and the end, to warn where a checkpoint takes longer: 30, 2m")
-      ->envname("LOCKSTEP_GRACE_SECONDS")
-      ->transform(seconds);
+                      "Save and end with exit code 75 before this time is over: 90m, 12h, 1-00:00:00 (default: the Slurm job's end)");
+  command->add_option("--grace", options->grace, "What lies between a signal to stop and the end, to warn where a checkpoint takes longer: 30s, 2m")
+      ->envname("LOCKSTEP_GRACE");
   command->footer(
       "Examples:\n"
       "  lockstep train examples/digits.textproto\n"

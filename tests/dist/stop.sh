@@ -64,7 +64,7 @@ echo "signals: equal weights after $stops stops"
 
 name="--stop-after"
 told=$(now)
-train 2 "$digits" --out "$work/limited" "${often[@]}" --set train.epochs=300 --set "optimizer.schedule=constant {}" --stop-after 5
+train 2 "$digits" --out "$work/limited" "${often[@]}" --set train.epochs=300 --set "optimizer.schedule=constant {}" --stop-after 5s
 [ "$code" -eq 75 ] || fail "$name: it ended with $code"
 [ $((ended_at - told)) -lt 5000000 ] || fail "$name: it took $(((ended_at - told) / 1000)) ms"
 once "its checkpoint is durable" || fail "$name: it does not say that it stopped"

@@ -301,14 +301,17 @@ bool Lease::MoveAside(const std::string& observed) {
   try {
     files_.Rename(path_, aside_);
   } catch (const Error&) {
-    if (files_.Exists(path_)) throw;
+    // Another taker may have moved it first.
+    if (ReadFile() == observed) throw;
     return false;
   }
   // Between look and rename another may have taken it, and then this is its lease: it gets it back.
   std::string moved;
   try {
     moved = ReadWholeFile(files_, aside_);
-  } catch (const Error&) {  // as unreadable as it was
+  } catch (const Error&) {
+    // As unreadable as it was; or its holder has cleared it up, and writes it again when it renews.
+    if (!files_.Exists(aside_)) return false;
   }
   if (moved != observed && files_.RenameNew(aside_, path_)) return false;
   files_.RemoveAll(aside_);
@@ -318,25 +321,25 @@ bool Lease::MoveAside(const std::string& observed) {
 bool Lease::Take(const std::optional<std::string>& observed) {
   const std::lock_guard lock(file_mutex_);
   const auto begin = Clock::now();
+  bool taken = false;
   try {
     WriteTemporary();
-    if ((!observed || MoveAside(*observed)) && files_.RenameNew(temporary_, path_)) {
-      renewed_ = begin;
-      return IsMine(ReadFile());
-    }
+    taken = (!observed || MoveAside(*observed)) && files_.RenameNew(temporary_, path_);
   } catch (const Error&) {
     // The winner of a race clears up what the others have begun.
-    const bool lost = !files_.Exists(temporary_) && files_.Exists(path_);
-    if (!lost) {
-      try {
-        files_.RemoveAll(temporary_);
-      } catch (const Error&) {  // what made the write fail may well forbid this
-      }
-      throw;
+    if (!files_.Exists(temporary_) && files_.Exists(path_)) return false;
+    try {
+      files_.RemoveAll(temporary_);
+    } catch (const Error&) {  // what made the write fail may well forbid this
     }
+    throw;
   }
-  files_.RemoveAll(temporary_);
-  return false;
+  if (!taken) {
+    files_.RemoveAll(temporary_);
+    return false;
+  }
+  renewed_ = begin;
+  return IsMine(ReadFile());
 }
 
 void Lease::RemoveLeftovers() {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
 
 #include "base/error.h"
@@ -47,17 +46,10 @@ void OnSignal(int signal) {
   stop_signal.compare_exchange_strong(nothing, signal);
 }
 
-/// The rank by the launcher's environment: MPI may not be there yet.
-bool IsFirstRank() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"})
-    if (const char* rank = std::getenv(name)) return std::atoi(rank) == 0;
-  return true;
-}
-
 }  // namespace
 
-void InstallStopSignals() {
-  speaks = IsFirstRank();
+void InstallStopSignals(bool first) {
+  speaks = first;
   struct sigaction action {};
   action.sa_handler = OnSignal;
   sigemptyset(&action.sa_mask);

@@ -11,8 +11,8 @@
 
 namespace lockstep::loop {
 
-/// Installs the handlers. Once, before ranks are joined.
-void InstallStopSignals();
+/// Installs the handlers. Once, before ranks are joined. `speaks`: this process says that it was stopped before the first step.
+void InstallStopSignals(bool speaks);
 /// From now on signals are polled.
 void PollStopSignals();
 /// The signal that asked to stop; 0: none has.

@@ -48,7 +48,7 @@ int ExitOf(const std::function<void()>& body) {
 TEST(StopSignals, EndTheProcessAtOnceBeforeTheFirstStep) {
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2})
     EXPECT_EQ(ExitOf([signal] {
-                InstallStopSignals();
+                InstallStopSignals(true);
                 raise(signal);
               }),
               75)
@@ -57,7 +57,7 @@ TEST(StopSignals, EndTheProcessAtOnceBeforeTheFirstStep) {
 
 TEST(StopSignals, ArePolledFromThenOnAndTheFirstIsRemembered) {
   EXPECT_EQ(ExitOf([] {
-              InstallStopSignals();
+              InstallStopSignals(true);
               PollStopSignals();
               if (StopSignal() != 0) _exit(1);
               raise(SIGUSR2);
@@ -70,7 +70,7 @@ TEST(StopSignals, ArePolledFromThenOnAndTheFirstIsRemembered) {
 
 TEST(StopSignals, ASecondInterruptASecondLaterEndsAtOnceAndOneByAnotherWayDoesNot) {
   EXPECT_EQ(ExitOf([] {
-              InstallStopSignals();
+              InstallStopSignals(true);
               PollStopSignals();
               raise(SIGINT);
               raise(SIGINT);

@@ -17,7 +17,7 @@
 #include "launch/duration.h"
 #include "launch/recipe.h"
 #include "launch/run_files.h"
-#include "trainer/loop/lease.h"
+#include "trainer/loop/lease_record.h"
 
 namespace lockstep::launch {
 namespace {

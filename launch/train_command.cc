@@ -25,7 +25,7 @@
 #include "trainer/loop/agreement.h"
 #include "trainer/loop/evaluate_checkpoint.h"
 #include "trainer/loop/run_folder.h"
-#include "trainer/loop/worker.h"
+#include "trainer/loop/train.h"
 
 namespace lockstep::launch {
 namespace {

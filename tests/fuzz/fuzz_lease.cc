@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "trainer/loop/lease.h"
+#include "trainer/loop/lease_record.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace lockstep;

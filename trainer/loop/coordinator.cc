@@ -258,15 +258,4 @@ void Coordinator::Commit(checkpoint::Manifest manifest, const std::vector<checkp
   checkpoint::CommitManifest(files_, folder, std::move(manifest));
 }
 
-void DescribeTensors(const engine::ParameterLayout& layout, checkpoint::Manifest& manifest) {
-  manifest.set_arena_elements(layout.elements());
-  for (const engine::ArenaEntry& entry : layout.entries()) {
-    checkpoint::Tensor* tensor = manifest.add_tensors();
-    tensor->set_name(entry.name);
-    for (int64_t dim : entry.shape.dims()) tensor->add_shape(dim);
-    tensor->set_offset(entry.offset);
-    tensor->set_statistic(entry.statistic);
-  }
-}
-
 }  // namespace lockstep::loop

@@ -56,7 +56,4 @@ class Coordinator {
   std::unique_ptr<CertificateWriter> certificate_;
 };
 
-/// What a checkpoint's manifest says of the arena: its tensors.
-void DescribeTensors(const engine::ParameterLayout& layout, checkpoint::Manifest& manifest);
-
 }  // namespace lockstep::loop

@@ -11,15 +11,12 @@
 #include "base/hash.h"
 #include "base/lane_tree.h"
 #include "base/log.h"
-#include "data/ledger.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/loop/agreement.h"
 #include "trainer/loop/certificate.h"
 #include "trainer/loop/handshake.h"
 #include "trainer/loop/job_plans.h"
-#include "trainer/loop/session.h"
-#include "trainer/loop/stepper.h"
-#include "trainer/loop/weight_check.h"
+#include "trainer/loop/training_state.h"
 
 namespace lockstep::loop {
 namespace {
@@ -82,29 +79,21 @@ std::unique_ptr<checkpoint::Reader> OpenCheckpoint(const ReplayOptions& options)
 class Replayer {
  public:
   Replayer(const Job& job, const ReplayOptions& options, const std::function<void(const std::string&)>& say)
-      : job_(job),
-        options_(options),
-        say_(say),
-        session_(job, CompileJob(job), ExecutorsOfRanks(job)),
-        optimizer_(job.optimizer, MakeSegments(session_.plans(), job.optimizer), LengthOf(job),
-                   static_cast<int>(job.train.lanes())),
-        state_(session_.exchange().slices(), job.comm->rank(), StateArrays(optimizer_, job.train)),
-        check_(session_),
-        stepper_(job, session_, optimizer_, state_, check_),
-        ledger_(job.splits.train->size()),
-        mine_(Head(job)) {
-    mine_.tensors = TensorNames(session_.layout());
+      : job_(job), options_(options), say_(say), state_(job, CompileJob(job), ExecutorsOfRanks(job)), mine_(Head(job)) {
+    mine_.tensors = TensorNames(layout());
     if (options.every > 0) mine_.every = options.every;
   }
 
   ReplayResult Run();
 
  private:
+  comm::Communicator& comm() const { return *job_.comm; }
   bool leads() const { return job_.comm->rank() == 0; }
+  uint64_t step() const { return state_.step(); }
+  const engine::ParameterLayout& layout() const { return state_.session().layout(); }
   void Open();
   void CompareRanks();
   bool Due() const;
-  void Step(data::Loader& loader);
   /// False, on all ranks, where the replay is over.
   bool Look();
   CertificateDifference Compare(const CertificateRow& row);
@@ -114,14 +103,7 @@ class Replayer {
   const Job& job_;
   const ReplayOptions& options_;
   const std::function<void(const std::string&)>& say_;
-  Session session_;
-  optim::Optimizer optimizer_;
-  OwnedState state_;
-  WeightCheck check_;
-  Stepper stepper_;
-  data::Ledger ledger_;
-  checkpoint::LoopState loop_;
-  uint64_t step_ = 0;  ///< finished steps
+  TrainingState state_;
   std::optional<Certificate> theirs_;
   Certificate mine_;
   std::string first_difference_;    ///< rank 0
@@ -129,16 +111,9 @@ class Replayer {
 };
 
 void Replayer::Open() {
-  Together(session_.comm(), "the loading of the checkpoint", [&] {
-    if (!options_.certificate.empty()) theirs_ = ReadCertificate(FileSystem::Real(), options_.certificate);
-    const auto reader = OpenCheckpoint(options_);
-    if (reader->manifest().arena_elements() != session_.layout().elements())
-      throw Error(ErrorKind::kCheckpoint, "it holds another model than the recipe's", reader->folder());
-    state_.Load(*reader, session_.exchange().weights());
-    loop_ = reader->manifest().loop();
-    ledger_.Restore(loop_.ledger());
-    step_ = reader->manifest().step();
-    if (!theirs_) return;
+  Together(comm(), "the reading of the certificate", [&] {
+    if (options_.certificate.empty()) return;
+    theirs_ = ReadCertificate(FileSystem::Real(), options_.certificate);
     const bool common = std::any_of(theirs_->rows.begin(), theirs_->rows.end(), [&](const CertificateRow& row) {
       return row.step >= options_.first && row.step <= options_.last;
     });
@@ -147,15 +122,16 @@ void Replayer::Open() {
                   fmt::format("the certificate has no row from step {} to {}", options_.first, options_.last),
                   options_.certificate, fmt::format("it has one every {} steps: take more of them", theirs_->every));
   });
-  mine_.attempts.front().from_step = step_;
-  session_.exchange().ShareNow();
+  state_.Load([&] { return OpenCheckpoint(options_); });
+  state_.StartLoader(options_.last);
+  mine_.attempts.front().from_step = step();
 }
 
 /// Ranks that differ would train something else together; the coordinator, which would say so, has no part in this.
 void Replayer::CompareRanks() {
   std::vector<Hello> hellos;
   for (const std::string& bytes :
-       comm::GatherStrings(session_.comm(), SayHello(job_).SerializeAsString(), "the comparison of ranks"))
+       comm::GatherStrings(comm(), SayHello(job_).SerializeAsString(), "the comparison of ranks"))
     hellos.emplace_back().ParseFromString(bytes);
   const Hello& first = hellos.front();
   const auto differs = [&](const Hello& other) -> const char* {
@@ -166,32 +142,22 @@ void Replayer::CompareRanks() {
         return "data";
     return nullptr;
   };
-  Together(session_.comm(), "the comparison of ranks", [&] {
-    if (const char* what = differs(hellos[static_cast<size_t>(session_.comm().rank())]))
+  Together(comm(), "the comparison of ranks", [&] {
+    if (const char* what = differs(hellos[static_cast<size_t>(comm().rank())]))
       throw Error(ErrorKind::kUsage, fmt::format("its {} differs from rank 0's on {}", what, first.host()));
   });
 }
 
 bool Replayer::Due() const {
-  if (step_ < options_.first) return false;
-  if (theirs_ && theirs_->RowOf(step_) != nullptr) return true;
-  return options_.every > 0 && (step_ % options_.every == 0 || step_ == options_.first || step_ == options_.last);
-}
-
-void Replayer::Step(data::Loader& loader) {
-  const StepResult result = stepper_.Run(
-      step_, loop_.updates_applied(), false, [](RankRecord&) {}, loader);
-  std::vector<data::LaneDelivery> deliveries;
-  for (const LaneRecord& lane : result.record.lanes) deliveries.push_back(lane.delivery);
-  ledger_.Add(step_, deliveries, (step_ + 1) * job_.train.global_batch());
-  ++step_;
-  if (!result.skipped) loop_.set_updates_applied(loop_.updates_applied() + 1);
+  if (step() < options_.first) return false;
+  if (theirs_ && theirs_->RowOf(step()) != nullptr) return true;
+  return options_.every > 0 && (step() % options_.every == 0 || step() == options_.first || step() == options_.last);
 }
 
 /// "rank 1 on h1", "ranks 0 on h1 and 1 on h2": who holds the master copy and updates it, in this replay.
 std::string Replayer::Owners(const std::string& tensor) {
-  const engine::ArenaEntry* entry = session_.layout().Find(tensor);
-  const comm::SliceMap& slices = session_.exchange().slices();
+  const engine::ArenaEntry* entry = layout().Find(tensor);
+  const comm::SliceMap& slices = state_.session().exchange().slices();
   std::vector<int> owners;
   for (int rank = 0; rank < job_.comm->world_size(); ++rank)
     for (int bucket = 0; bucket < slices.buckets(); ++bucket) {
@@ -224,25 +190,25 @@ CertificateDifference Replayer::Compare(const CertificateRow& row) {
 
 bool Replayer::Look() {
   CertificateRow row;
-  row.step = step_;
-  row.weights = check_.CompareNodes(step_);
-  row.order = ledger_.chain();
+  row.step = step();
+  row.weights = state_.check().CompareNodes(step());
+  row.order = state_.ledger().chain();
   std::string over;
   if (leads()) {
-    row.tensors = HashTensors(session_.layout(), session_.exchange().weights().data());
+    row.tensors = HashTensors(layout(), state_.weights().data());
     const CertificateDifference difference = Compare(row);
     if (!difference.text.empty() && first_difference_.empty())
       first_difference_ = difference.tensor.empty() ? difference.text
-                                                    : fmt::format("step {}, tensor {} (owned by {})", step_,
+                                                    : fmt::format("step {}, tensor {} (owned by {})", step(),
                                                                   difference.tensor, Owners(difference.tensor));
     if (!first_difference_.empty() && options_.record.empty()) over = "over";
   }
   mine_.rows.push_back(std::move(row));
-  return comm::BroadcastString(session_.comm(), over, 0, "the comparison with the certificate").empty();
+  return comm::BroadcastString(comm(), over, 0, "the comparison with the certificate").empty();
 }
 
 ReplayResult Replayer::Finish() {
-  Together(session_.comm(), "the recording", [&] {
+  Together(comm(), "the recording", [&] {
     if (leads() && !options_.record.empty())
       WriteFileAtomically(FileSystem::Real(), options_.record, FormatCertificate(mine_));
   });
@@ -258,8 +224,7 @@ ReplayResult Replayer::Finish() {
     else
       result.line = fmt::format("steps {} to {} agree with the certificate", agreeing_.front(), agreeing_.back());
   }
-  const std::string code =
-      comm::BroadcastString(session_.comm(), std::to_string(result.exit_code), 0, "the end of the replay");
+  const std::string code = comm::BroadcastString(comm(), std::to_string(result.exit_code), 0, "the end of the replay");
   result.exit_code = std::stoi(code);
   return result;
 }
@@ -278,21 +243,9 @@ ReplayResult Replayer::Run() {
       for (const std::string& line : DifferentCircumstances(head, mine_))
         LogNote("the run and this replay differ in {}", line);
   }
-  data::Loader::Options loading;
-  loading.dataset = job_.splits.train;
-  loading.transform = job_.splits.transform;
-  loading.seed = job_.train.seed();
-  loading.global_batch = job_.train.global_batch();
-  loading.lanes = static_cast<int>(job_.train.lanes());
-  loading.mine = session_.lanes();
-  loading.first_step = step_;
-  loading.end_step = options_.last;
-  loading.threads = static_cast<int>(std::max(1u, job_.data.threads()));
-  data::Loader loader(std::move(loading));
-
   bool goes_on = !Due() || Look();
-  while (goes_on && step_ < options_.last) {
-    Step(loader);
+  while (goes_on && step() < options_.last) {
+    state_.Step(/*want_norm=*/false, [](RankRecord&) {});
     goes_on = !Due() || Look();
   }
   return Finish();

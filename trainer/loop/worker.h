@@ -1,9 +1,23 @@
-// The worker: what every rank runs. It shakes hands with the coordinator, makes or loads the state, and walks the steps.
+// The worker: what every rank runs in an attempt. It takes up the checkpoint or begins, walks the steps, and between
+// them evaluates, writes checkpoints, and stops when a rank was asked to.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
+#include "comm/flight_recorder.h"
+#include "trainer/loop/checkpointer.h"
+#include "trainer/loop/coordinator.h"
 #include "trainer/loop/job.h"
+#include "trainer/loop/job_plans.h"
+#include "trainer/loop/reporter.h"
+#include "trainer/loop/run_folder.h"
+#include "trainer/loop/stop.h"
+#include "trainer/loop/straggler.h"
+#include "trainer/loop/training_state.h"
 
 namespace lockstep::loop {
 
@@ -12,7 +26,64 @@ struct Outcome {
   int exit_code = 0;  ///< 75 (ErrorKind::kPreempted) where the run was asked to stop and can go on
 };
 
-/// Trains. Collective.
-Outcome Train(const Job& job);
+class Worker {
+ public:
+  /// Collective. `coordinator`: on rank 0, else null.
+  Worker(const Job& job, JobPlans plans, const Verdict& verdict, Coordinator* coordinator);
+
+  /// Until the run is done or stopped. Collective.
+  Outcome Run();
+  uint64_t step() const { return state_.step(); }  ///< finished steps
+
+ private:
+  comm::Communicator& comm() const { return *job_.comm; }
+  bool leads() const { return job_.comm->rank() == 0; }
+  double EpochAt(uint64_t step) const { return static_cast<double>(step) / length_.steps_per_epoch; }
+  bool Ended() const { return step() >= length_.total_steps || state_.loop().stopped_early(); }
+  void Enter(comm::Phase::Value phase);
+
+  void Begin();
+  void Step();
+  void FillRecord(RankRecord& record);
+  void Certify();
+  void Report(const StepResult& result, double seconds, bool logged);
+
+  bool EvaluationDue() const;
+  /// False where a rank was asked to stop meanwhile.
+  bool EvaluateSplits();
+  bool Evaluate(const std::string& split, checkpoint::Evaluation* evaluation);
+  void Observe(const checkpoint::Evaluation& evaluation);
+
+  bool CheckpointDue() const;
+  checkpoint::Manifest MakeManifest() const;
+  std::vector<uint64_t> PinnedSteps() const;
+  void SaveInBackground();
+  void SaveNow();
+
+  Outcome StopHere();
+  Outcome Finish();
+  ResultLine MakeResult(const checkpoint::Evaluation& evaluation, uint64_t weights, double seconds) const;
+  void WriteDown(const ResultLine& result);
+
+  const Job& job_;
+  FileSystem& files_;
+  RunFolder folder_;
+  Verdict verdict_;
+  optim::RunLength length_;
+  TrainingState state_;
+  bool stopping_ = false;        ///< all ranks have agreed to
+  bool checkpoint_due_ = false;  ///< by time, or because the weights are the best so far
+  uint64_t hashed_step_ = 0;     ///< at which the weights' hash was taken:
+  std::string weights_hash_;
+  double checkpoint_seconds_ = 0;  ///< waited for checkpoints since the last logged step
+  StopClock clock_;
+  StragglerWatch stragglers_;
+  Coordinator* coordinator_;            ///< rank 0
+  std::unique_ptr<Reporter> reporter_;  ///< rank 0
+  Checkpointer checkpointer_;
+  std::vector<double> step_seconds_;
+  std::chrono::steady_clock::time_point start_, last_save_;
+  bool warned_of_grace_ = false;
+};
 
 }  // namespace lockstep::loop

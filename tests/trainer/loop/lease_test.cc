@@ -7,6 +7,8 @@
 
 #include <barrier>
 #include <fstream>
+#include <functional>
+#include <utility>
 
 #include "base/fault_file_system.h"
 #include "base/log.h"
@@ -171,19 +173,6 @@ TEST_F(LeaseTest, ADeadProcessIsFollowedAtOnce) {
   EXPECT_EQ(Written().holder.id, options.self.id);
 }
 
-TEST_F(LeaseTest, DeathIsProvedOnlyWhereItCanBeSeen) {
-  LeaseHolder alive = LeaseHolder::Self();
-  EXPECT_FALSE(ProvablyDead(alive));
-  LeaseHolder before = alive;
-  before.pid_start -= 1;
-  EXPECT_TRUE(ProvablyDead(before)) << "the pid was given to another process";
-  for (std::string LeaseHolder::*field : {&LeaseHolder::host, &LeaseHolder::boot_id, &LeaseHolder::pid_namespace}) {
-    LeaseHolder elsewhere = before;
-    elsewhere.*field = "other";
-    EXPECT_FALSE(ProvablyDead(elsewhere));
-  }
-}
-
 TEST_F(LeaseTest, WhoWasSupersededMayNotCommit) {
   LeaseOptions first = Sleepy(), second = Sleepy();
   first.self.attempt = 2;
@@ -311,6 +300,49 @@ TEST_F(LeaseTest, ALeaseRemovedOrDamagedByHandIsWrittenAgain) {
   EXPECT_EQ(Written().holder.pid, getpid());
 }
 
+/// Calls `before` and `after` around the first rename, which is the takeover's move aside.
+class Overtaken : public FaultFileSystem {
+ public:
+  using Step = std::function<void(const std::string& from, const std::string& to)>;
+  Overtaken(Step before, Step after)
+      : FaultFileSystem(FileSystem::Real()), before_(std::move(before)), after_(std::move(after)) {}
+  void Rename(const std::string& from, const std::string& to) override {
+    if (std::exchange(done_, true)) return FaultFileSystem::Rename(from, to);
+    before_(from, to);
+    try {
+      FaultFileSystem::Rename(from, to);
+    } catch (const Error&) {
+      after_(from, to);
+      throw;
+    }
+    after_(from, to);
+  }
+
+ private:
+  const Step before_, after_;
+  bool done_ = false;
+};
+
+TEST_F(LeaseTest, WhoFindsTheOldLeaseMovedByAFasterTakerLooksAgain) {
+  Leave(OfAnotherHost());
+  LeaseRecord faster = OfAnotherHost();
+  faster.holder.id = "faster";
+  Overtaken files([&](const std::string& from, const std::string&) { files_.RemoveAll(from); },
+                  [&](const std::string&, const std::string&) { Leave(faster); });
+  const LeaseOptions options = Sleepy();
+  const auto lease = Acquire(options, files);
+  EXPECT_EQ(Written().holder.id, options.self.id) << "once the faster one has lapsed too";
+}
+
+TEST_F(LeaseTest, WhoMovedAsideWhatItsHolderClearedUpLooksAgain) {
+  Leave(OfAnotherHost());
+  Overtaken files([](const std::string&, const std::string&) {},
+                  [&](const std::string&, const std::string& to) { files_.RemoveAll(to); });
+  const LeaseOptions options = Sleepy();
+  const auto lease = Acquire(options, files);
+  EXPECT_EQ(Written().holder.id, options.self.id);
+}
+
 TEST_F(LeaseTest, OfManyRacersOneHoldsTheFolder) {
   constexpr int kRacers = 4;
   for (int round = 0; round < 20; ++round) {
@@ -413,43 +445,6 @@ TEST_F(LeaseWatchTest, AnotherStepOfTheSameSlurmJobIsAnotherJob) {
   EXPECT_EQ(After(0, 0), Verdict::kWait);
   EXPECT_EQ(After(2, 1), Verdict::kWait);
   EXPECT_EQ(After(2, 1), Verdict::kHeld);
-}
-
-TEST(LeaseFormat, IsReadBackAsWritten) {
-  LeaseRecord record;
-  record.holder = LeaseHolder::Self();
-  record.holder.slurm_job = "12_3";
-  record.holder.slurm_restart = 2;
-  record.holder.attempt = 5;
-  record.sequence = 1ull << 60;
-  record.period_seconds = 2;
-  record.step = 7;
-  record.time = 1795262243;
-  const LeaseRecord read = ParseLease(FormatLease(record), "");
-  EXPECT_EQ(FormatLease(read), FormatLease(record));
-  EXPECT_EQ(read.sequence, record.sequence);
-  EXPECT_EQ(read.holder.boot_id, record.holder.boot_id);
-}
-
-TEST(LeaseFormat, ANewerVersionIsRefusedWithWords) {
-  const Error error = ErrorOf([] { ParseLease("{\"version\": 2}", "lease.json"); });
-  EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-  EXPECT_EQ(error.where(), "lease.json");
-  EXPECT_THAT(error.message(), HasSubstr("newer"));
-}
-
-TEST(LeaseFormat, WhatIsNoLeaseIsRefused) {
-  const std::string good = R"({"version":1,"id":"a","host":"h","pid":1,"sequence":1,"period_seconds":2})";
-  EXPECT_NO_THROW(ParseLease(good, ""));
-  const auto with = [&](const std::string& from, const std::string& to) {
-    std::string text = good;
-    return text.replace(text.find(from), from.size(), to);
-  };
-  for (const std::string& text :
-       {with("\"pid\":1", "\"pid\":-1"), with("\"pid\":1", "\"pid\":\"1\""), with("\"pid\":1", "\"pid\":1e30"),
-        with("\"h\"", "7"), with("\"h\"", "\"\""), with(":2}", ":0}"), with(":2}", ":1e9}"), with(":2}", ":null}"),
-        with("\"version\":1", "\"version\":0"), std::string(1 << 17, ' '), std::string(60000, '[')})
-    EXPECT_EQ(ErrorOf([&] { ParseLease(text, "lease.json"); }).where(), "lease.json") << text.substr(0, 100);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "comm/local/local_communicator.h"
 #include "tests/trainer/loop/train_world.h"
-#include "trainer/loop/worker.h"
+#include "trainer/loop/train.h"
 
 namespace lockstep::loop {
 namespace {

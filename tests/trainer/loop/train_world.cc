@@ -13,7 +13,7 @@
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
 #include "trainer/loop/run_folder.h"
-#include "trainer/loop/worker.h"
+#include "trainer/loop/train.h"
 #include "trainer/models/models.h"
 
 namespace lockstep::loop {

@@ -39,23 +39,61 @@ int Count(size_t bytes) {
   return static_cast<int>(bytes);
 }
 
+// A message from `from` whose length the receiver knows.
+struct Expected {
+  int from = -1;
+  size_t bytes = 0;
+};
+
 // Requests under way. One that is destroyed before it is done (an error ends the rank) is left to MPI, which makes no
 // progress any more.
 class MpiPending : public Pending {
  public:
-  void Add(MPI_Request request) { requests_.push_back(request); }
+  explicit MpiPending(const Topology& topology) : topology_(topology) {}
+  void Add(MPI_Request request, Expected expected = {}) { parts_.push_back({request, expected}); }
+
   bool Done() override {
-    while (!requests_.empty()) {
+    while (!parts_.empty()) {
       int done = 0;
-      Check(MPI_Test(&requests_.back(), &done, MPI_STATUS_IGNORE), "MPI_Test");
+      MPI_Status status;
+      const int code = MPI_Test(&parts_.back().request, &done, &status);
+      if (parts_.back().expected.from >= 0 && (code != MPI_SUCCESS || done)) CheckLength(code, status);
+      Check(code, "MPI_Test");
       if (!done) return false;
-      requests_.pop_back();
+      parts_.pop_back();
     }
     return true;
   }
 
  private:
-  std::vector<MPI_Request> requests_;
+  struct Part {
+    MPI_Request request;
+    Expected expected;
+  };
+
+  // MPI takes a shorter message without a word.
+  void CheckLength(int code, const MPI_Status& status) const {
+    const Expected& expected = parts_.back().expected;
+    int error_class = MPI_SUCCESS, count = 0;
+    MPI_Error_class(code, &error_class);
+    const bool longer = error_class == MPI_ERR_TRUNCATE;
+    if (!longer && code != MPI_SUCCESS) return;
+    MPI_Get_count(&status, MPI_BYTE, &count);
+    if (!longer && static_cast<size_t>(count) == expected.bytes) return;
+    const std::string sent =
+        longer ? fmt::format("more than {} bytes", expected.bytes) : fmt::format("{} bytes", count);
+    const auto name = [&](int rank) {
+      return fmt::format("rank {} on {}", rank, topology_.host_of[static_cast<size_t>(rank)]);
+    };
+    throw Error(
+        ErrorKind::kPeer,
+        fmt::format("{} has sent {} where {} expects {}: they entered a collective with different element counts",
+                    name(expected.from), sent, name(topology_.rank), expected.bytes),
+        name(topology_.rank), "the ranks do not run the same model, or the memory or network of one is broken");
+  }
+
+  const Topology& topology_;
+  std::vector<Part> parts_;
 };
 
 struct AbortMessage {
@@ -124,14 +162,14 @@ class MpiCommunicator : public Communicator {
 
   std::unique_ptr<Pending> Send(std::span<const std::byte> bytes, int to, int tag) override {
     CheckAddress(to, tag);
-    return InParts(bytes, [&](auto part, MPI_Request* request) {
+    return InParts(bytes, {}, [&](auto part, MPI_Request* request) {
       Check(MPI_Isend(part.data(), Count(part.size()), MPI_BYTE, to, tag, all_, request), "MPI_Isend");
     });
   }
 
   std::unique_ptr<Pending> Receive(std::span<std::byte> bytes, int from, int tag) override {
     CheckAddress(from, tag);
-    return InParts(bytes, [&](auto part, MPI_Request* request) {
+    return InParts(bytes, {.from = from}, [&](auto part, MPI_Request* request) {
       Check(MPI_Irecv(part.data(), Count(part.size()), MPI_BYTE, from, tag, all_, request), "MPI_Irecv");
     });
   }
@@ -159,7 +197,7 @@ class MpiCommunicator : public Communicator {
 
   template <typename Call>
   std::unique_ptr<Pending> Start(const Call& call, const char* name) {
-    auto pending = std::make_unique<MpiPending>();
+    auto pending = std::make_unique<MpiPending>(topology_);
     MPI_Request request;
     Check(call(&request), name);
     pending->Add(request);
@@ -177,14 +215,15 @@ class MpiCommunicator : public Communicator {
 
   // The parts of a long message have one tag: MPI keeps their order.
   template <typename Byte, typename Call>
-  std::unique_ptr<Pending> InParts(std::span<Byte> bytes, const Call& call) {
-    auto pending = std::make_unique<MpiPending>();
+  std::unique_ptr<Pending> InParts(std::span<Byte> bytes, Expected expected, const Call& call) {
+    auto pending = std::make_unique<MpiPending>(topology_);
     size_t begin = 0;
     do {
       MPI_Request request;
       const size_t size = std::min(kMaxMessage, bytes.size() - begin);
       call(bytes.subspan(begin, size), &request);
-      pending->Add(request);
+      expected.bytes = size;
+      pending->Add(request, expected);
       begin += size;
     } while (begin < bytes.size());
     return pending;

@@ -2,8 +2,9 @@
 //   mpi_program exchange RANKS_PER_NODE   runs scenarios, exits 0 when every rank has the reference's bytes
 //   mpi_program abort RANK CODE FOLDER    writes FOLDER/PID for each rank; RANK fails inside the exchange with CODE
 //   mpi_program stop RANK FOLDER          RANK stops itself (SIGSTOP) inside the exchange; the others' watchdogs end
-//   the job mpi_program full BYTES                asks for so much shared memory: says the error and exits with its
-//   code
+//   the job
+//   mpi_program full BYTES                asks for so much shared memory: says the error and exits with its code
+//   mpi_program lengths SENT EXPECTED     rank 0 sends so many bytes, rank 1 expects others: says the error likewise
 #include <unistd.h>
 
 #include <csignal>
@@ -139,6 +140,23 @@ int RunFull(size_t bytes) {
   return 0;
 }
 
+int RunLengths(size_t sent, size_t expected) {
+  auto comm = StartMpi();
+  try {
+    std::vector<std::byte> bytes(comm->rank() == 0 ? sent : expected);
+    if (comm->rank() == 0) comm->Wait(*comm->Send(bytes, 1, 0), "the message");
+    if (comm->rank() == 1) comm->Wait(*comm->Receive(bytes, 0, 0), "the message");
+    comm->Wait(*comm->Barrier(), "the end");
+  } catch (const PeerAborted& aborted) {
+    comm->Exit(aborted.exit_code());
+  } catch (const Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    comm->Abort(error.exit_code());
+    comm->Exit(error.exit_code());
+  }
+  return 0;
+}
+
 }  // namespace
 }  // namespace lockstep::comm
 
@@ -148,6 +166,8 @@ int main(int argc, char** argv) {
   if (mode == "exchange" && argc == 3) return RunExchange(std::atoi(argv[2]));
   if (mode == "abort" && argc == 5) return RunAbort(std::atoi(argv[2]), std::atoi(argv[3]), argv[4]);
   if (mode == "stop" && argc == 4) return RunStop(std::atoi(argv[2]), argv[3]);
+  if (mode == "lengths" && argc == 4)
+    return RunLengths(std::strtoull(argv[2], nullptr, 10), std::strtoull(argv[3], nullptr, 10));
   if (mode == "full" && argc == 3) return RunFull(std::strtoull(argv[2], nullptr, 10));
   return 2;
 }

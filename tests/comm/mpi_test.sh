@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# mpi_test.sh PROGRAM exchange RANKS RANKS_PER_NODE | abort RANKS | stop RANKS | full RANKS: one real job of mpi_program.cc.
+# mpi_test.sh PROGRAM exchange RANKS RANKS_PER_NODE | abort RANKS | stop RANKS | full RANKS | lengths RANKS: one real job of mpi_program.cc.
 set -u
 program=$1 mode=$2 ranks=$3
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
@@ -75,6 +75,17 @@ full)
   [ $code -eq 2 ] || fail "mpirun returned $code, not 2"
   [ "$(grep -c "shared memory for gradients" "$folder/stderr")" -eq 1 ] || fail "the message is not there once"
   grep -q "/dev/shm has" "$folder/stderr" || fail "the message does not say what there is"
+  ;;
+lengths)
+  run lengths 64 64 || fail "a message of the expected length ended with $?"
+  # Not a long message into a short buffer: some of Open MPI's own ways write past its end.
+  for lengths in "32 64" "100 64" "500000 1000000"; do
+    run lengths $lengths
+    code=$?
+    [ $code -eq 6 ] || fail "mpirun returned $code, not 6, for lengths $lengths"
+    grep -q "rank 0 on .* has sent .* where rank 1 on .* expects ${lengths#* }" "$folder/stderr" ||
+      fail "the message does not name both ranks"
+  done
   ;;
 *)
   echo "unknown mode $mode"

@@ -51,12 +51,12 @@ SupervisedJob MakeSupervisedJob(const RunOptions& options) {
   ResolveRecipe(recipe);
   SupervisedJob job;
   job.launcher = options.launcher == "srun" ? Launcher::kSrun : Launcher::kMpirun;
-  job.lanes = static_cast<int>(recipe.train().lanes());
+  const auto lanes = static_cast<int>(recipe.train().lanes());
   job.hosts = ReadHosts(options);
-  job.ranks = options.ranks > 0 ? options.ranks : DefaultRanks(job.hosts, job.lanes);
-  if (job.ranks > job.lanes)
-    throw Error(ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", job.ranks, job.lanes), "-n",
-                fmt::format("use at most {} ranks, or raise train.lanes", job.lanes));
+  job.ranks = options.ranks > 0 ? options.ranks : DefaultRanks(job.hosts, lanes);
+  if (job.ranks > lanes)
+    throw Error(ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", job.ranks, lanes), "-n",
+                fmt::format("use at most {} ranks, or raise train.lanes", lanes));
   FillSlots(job.hosts, job.ranks);
   if (!job.hosts.empty() && TotalSlots(job.hosts) < job.ranks)
     throw Error(ErrorKind::kUsage, fmt::format("{} ranks don't fit into {} slots", job.ranks, TotalSlots(job.hosts)),

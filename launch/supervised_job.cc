@@ -4,27 +4,27 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <regex>
 
-#include "base/cgroup.h"
 #include "base/error.h"
 #include "base/threads.h"
 #include "launch/child_process.h"
 #include "launch/cleanup.h"
+#include "launch/ended_start.h"
 #include "launch/goodput.h"
 #include "launch/journal.h"
 #include "launch/launcher_output.h"
 #include "launch/mpirun.h"
+#include "launch/out_of_memory.h"
+#include "launch/placement.h"
 #include "launch/ranks.h"
 #include "launch/run_files.h"
+#include "launch/say.h"
 #include "launch/start_report.h"
 #include "launch/stop_requests.h"
+#include "launch/watch_launcher.h"
 
 namespace lockstep::launch {
 namespace {
@@ -32,23 +32,22 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
-using Seconds = std::chrono::duration<double>;
 
-constexpr auto kLook = milliseconds(500);  // between looks at what tells nobody that it changed
-constexpr auto kRepeatSignal = std::chrono::seconds(5);
-constexpr auto kEndAtOnceLimit = std::chrono::seconds(3);
 constexpr auto kKillLimit = std::chrono::seconds(5);
-constexpr auto kProbeKeeps = milliseconds(1500);
 constexpr int kMostProbes = 3;
+constexpr int kProbeDelay = 5;  // seconds
 
 /// Differs between all supervisors that ever run at the same time, on hosts that share names or not.
 std::string NewJobId() {
   return fmt::format("{}-{}-{:x}", HostName(), getpid(), std::chrono::system_clock::now().time_since_epoch().count());
 }
 
-/// Seconds since 1970.
-double Now() { return Seconds(std::chrono::system_clock::now().time_since_epoch()).count(); }
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
 
+/// Names of variables that ranks on other hosts need.
 std::vector<std::string> ExportedVariables() {
   std::vector<std::string> names;
   for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -60,128 +59,106 @@ std::vector<std::string> ExportedVariables() {
   return names;
 }
 
-void Say(const std::string& text) {
-  std::fprintf(stderr, "%s\n", text.c_str());
-  std::fflush(stderr);
-}
-
-void WriteOut(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stderr);
-  std::fflush(stderr);
-}
-
-bool HasOthers(const std::vector<Host>& hosts) {
-  return std::any_of(hosts.begin(), hosts.end(), [](const Host& host) { return !IsThisHost(host.name); });
-}
-
 class Supervisor {
  public:
   explicit Supervisor(const SupervisedJob& job);
   int Run();
 
  private:
-  struct Ended {
-    StartEnd end;
-    StartFacts facts;
-    bool error_seen = false;
-    std::string launcher_text;
-  };
-
-  static RestartPolicy::Options PolicyOptions(const SupervisedJob& job, const RunFiles& files);
-  void Probe();
-  bool Prepare(bool first);
-  Ended StartOnce();
-  ChildOptions LauncherOptions() const;
+  EndedStart StartOnce();
   std::vector<std::string> Command() const;
-  void Watch(ChildProcess& child, LauncherOutput& output);
-  void PassOn(ChildProcess& child, int number);
-  void LookAtFolder();
+  ChildOptions LauncherOptions() const;
   void CleanUp();
-  Ended Gather(ChildProcess& child, const LauncherOutput& output, const std::optional<Verdict>& before,
-               uint64_t oom_kills);
-  StartCost Account(const Ended& ended, const Cause& cause) const;
-  bool WaitBefore(int delay);
-  int Finish(const Ended& ended, const Cause& cause, const Decision& decision);
-  Error OutOfMemory(const Cause& cause) const;
-  int Nodes() const;
+
+  bool WaitUntilAfterEnd(int seconds);
+  std::optional<Decision> PrepareAgain(int delay);
+  int Finish(const EndedStart& ended, const Cause& cause, const Decision& decision);
+
+  void NoteStart(const std::vector<std::string>& command);
+  void NoteEnd(const EndedStart& ended, const Cause& cause, const Decision& decision);
+  void LookAtFolder();
+  uint64_t NextFromStep() const;
 
   const SupervisedJob& job_;
+  const std::string launcher_;
   RunFiles files_;
   Journal journal_;
-  RestartPolicy policy_;
   JobTraces traces_;
+  Placement placement_;
   StopRequests requests_;
   MpirunVersion version_;
-  std::string first_attempt_;  // of the run that was in the folder before a fresh start
-  bool fresh_;                 // still to be done
-  std::vector<Host> answering_;
-  steady_clock::time_point probed_;
-  int ranks_ = 0;
-  std::vector<Host> dealt_;
-  bool observed_ = false;
-  steady_clock::time_point begun_, started_;
-  double started_time_ = 0;
-  steady_clock::time_point ended_;
-  std::vector<StartCost> costs_;
-  uint64_t first_step_ = 0;      // of the checkpoint that the first start goes on from
-  uint64_t first_progress_ = 0;  // the last step that was known then
+  const std::string first_attempt_;  // of the run that was in the folder before a fresh start
+  bool fresh_;                       // still to be done
+  const uint64_t first_step_;        // of the checkpoint that the first start goes on from
+  const uint64_t first_progress_;    // the last step that was known then
+  RestartPolicy policy_;
+  const steady_clock::time_point begun_;
+  BeforeStart before_;              // the last start
+  steady_clock::time_point ended_;  // of the last start
+  std::vector<StartCost> costs_;    // of each start that has ended
 };
 
 Supervisor::Supervisor(const SupervisedJob& job)
     : job_(job),
+      launcher_(job.launcher == Launcher::kSrun ? "srun" : "mpirun"),
       files_(job.folder),
       journal_(job.folder),
-      policy_(PolicyOptions(job, files_)),
       traces_(NewJobId()),
+      placement_(job.hosts, job.ranks, RemoteCleanUp(traces_.id())),
       first_attempt_(files_.FirstAttempt()),
       fresh_(job.fresh && !first_attempt_.empty()),
-      answering_(job.hosts),
+      first_step_(NextFromStep()),
+      first_progress_(fresh_ ? 0 : files_.Progress()),
+      policy_(job.policy, first_progress_),
       begun_(steady_clock::now()) {
   if (job.launcher == Launcher::kMpirun) version_ = InstalledMpirun();
   if (job.launcher == Launcher::kSrun && !IsOnPath("srun"))
     throw Error(ErrorKind::kUsage, "there is no srun", "PATH", "--launcher srun is for Slurm; leave it out elsewhere");
-  if (!fresh_) {
-    const auto newest = files_.FindNewestCheckpoint();
-    first_step_ = newest ? newest->step : 0;
-    first_progress_ = files_.Progress();
+}
+
+int Supervisor::Run() {
+  if (!placement_.ChooseFirst())
+    throw Error(ErrorKind::kUsage, "there is no room for a rank", "--hosts", "give hosts slots");
+  for (;;) {
+    const EndedStart ended = StartOnce();
+    const Cause cause = Explain(ended.facts);
+    const Decision decision = policy_.After(ended.end);
+    NoteEnd(ended, cause, decision);
+    if (decision.action == Decision::kFinish) return Finish(ended, cause, decision);
+    if (!ended.IsExplained()) WriteOut(ended.launcher_text);
+    if (const auto other = PrepareAgain(decision.delay_seconds)) return Finish(ended, cause, *other);
+    Say(fmt::format("note: {}; restart {} on {} rank{} from step {}", cause.sentence, policy_.restarts(),
+                    placement_.ranks(), placement_.ranks() == 1 ? "" : "s", NextFromStep()));
   }
 }
 
-RestartPolicy::Options Supervisor::PolicyOptions(const SupervisedJob& job, const RunFiles& files) {
-  RestartPolicy::Options options = job.policy;
-  options.first_progress = job.fresh ? 0 : files.Progress();
-  return options;
-}
-
-int Supervisor::Nodes() const {
-  if (!dealt_.empty()) return static_cast<int>(dealt_.size());
-  const char* nodes = std::getenv("SLURM_JOB_NUM_NODES");
-  return nodes == nullptr ? 1 : std::max(1, std::atoi(nodes));
-}
-
-/// Which hosts answer; what this job left on them ends on the way.
-void Supervisor::Probe() {
-  answering_ = AnsweringHosts(job_.hosts, RemoteCleanUp(traces_.id()));
-  probed_ = steady_clock::now();
-}
-
-/// Chooses hosts and ranks for the next start; false where no host answers.
-bool Supervisor::Prepare(bool first) {
-  ranks_ = std::min(job_.ranks, first ? job_.ranks : job_.lanes);
-  if (job_.hosts.empty()) return true;
-  if (!first && steady_clock::now() - probed_ > kProbeKeeps) Probe();
-  ranks_ = std::min(ranks_, TotalSlots(answering_));
-  dealt_ = ranks_ > 0 ? DealRanks(answering_, ranks_) : std::vector<Host>{};
-  return ranks_ > 0;
+EndedStart Supervisor::StartOnce() {
+  const std::vector<std::string> command = Command();
+  before_ = LookBefore(files_);
+  NoteStart(command);
+  LauncherOutput output;
+  bool observed = false;
+  ChildProcess launcher(command, LauncherOptions());
+  WatchLauncher(launcher, requests_, output, [&] {
+    if (!observed) observed = traces_.Observe(launcher.pid());
+    LookAtFolder();
+  });
+  ended_ = steady_clock::now();
+  EndedStart ended = Gather(before_, launcher_, launcher, output, requests_, files_);
+  CleanUp();
+  LookAtFolder();
+  if (fresh_) ended.end.progress = 0;  // what is known is of the old run
+  if (ended.facts.code != 0) ended.facts.lost_host = placement_.FindLostHost();
+  return ended;
 }
 
 std::vector<std::string> Supervisor::Command() const {
   RankLaunch launch;
-  launch.ranks = ranks_;
-  launch.hosts = dealt_;
+  launch.ranks = placement_.ranks();
+  launch.hosts = placement_.hosts();
   launch.in_allocation = std::getenv("SLURM_JOB_ID") != nullptr;
   launch.agent = AgentForMpirun();
-  if (HasOthers(dealt_) || launch.in_allocation) launch.exported = ExportedVariables();
+  if (placement_.HasOthers() || launch.in_allocation) launch.exported = ExportedVariables();
   launch.program = {OwnProgram(), "train"};
   launch.program.insert(launch.program.end(), job_.train.begin(), job_.train.end());
   if (fresh_) launch.program.emplace_back("--fresh");
@@ -190,84 +167,6 @@ std::vector<std::string> Supervisor::Command() const {
     launch.program.push_back(fmt::format("--stop-after={}s", std::max<int64_t>(1, left.count())));
   }
   return job_.launcher == Launcher::kSrun ? SrunCommand(launch) : MpirunCommand(version_, launch);
-}
-
-/// A fresh start has happened when another run is in the folder.
-void Supervisor::LookAtFolder() {
-  if (fresh_ && files_.FirstAttempt() != first_attempt_ && !files_.FirstAttempt().empty()) fresh_ = false;
-  if (!fresh_ && !files_.FirstAttempt().empty()) journal_.Write();
-}
-
-void Supervisor::PassOn(ChildProcess& child, int number) {
-  if (requests_.interrupted()) {
-    child.Signal(SIGTERM);
-    return;
-  }
-  child.Signal(number == SIGUSR2 ? SIGUSR2 : SIGUSR1);
-}
-
-/// Until the launcher has ended and all it said was read.
-void Supervisor::Watch(ChildProcess& child, LauncherOutput& output) {
-  std::optional<steady_clock::time_point> repeat_at, kill_at;
-  int asked = 0;
-  char part[8192];
-  for (bool running = true; running;) {
-    const int request = requests_.Wait(kLook, child.stderr_fd());
-    running = !child.Poll();
-    for (ssize_t n; (n = read(child.stderr_fd(), part, sizeof(part))) > 0;)
-      WriteOut(output.Add(std::string(part, static_cast<size_t>(n))));
-    if (!observed_) observed_ = traces_.Observe(child.pid());
-    LookAtFolder();
-    const auto now = steady_clock::now();
-    if (request != 0) {
-      if (asked == 0) Say("note: asked to stop: the ranks save and end");
-      asked = request;
-      PassOn(child, request);
-      repeat_at = now + kRepeatSignal;
-      if (requests_.interrupted() && !kill_at) kill_at = now + kEndAtOnceLimit;
-    }
-    // A signal that mpirun gets while it starts ranks reaches none of them. Twice is as good as once.
-    if (repeat_at && now >= *repeat_at && !requests_.interrupted()) {
-      PassOn(child, asked);
-      repeat_at = now + kRepeatSignal;
-    }
-    if (kill_at && now >= *kill_at) child.Signal(SIGKILL);
-  }
-  WriteOut(output.Finish());
-  if (output.mid_line()) WriteOut(isatty(STDERR_FILENO) ? "\r\033[K" : "\n");
-}
-
-/// Nothing of a start may live when the next one begins.
-void Supervisor::CleanUp() {
-  if (!traces_.KillProcesses(kKillLimit)) Say("warning: processes of this job don't die: " + traces_.id());
-  traces_.RemoveLeftovers();
-}
-
-Supervisor::Ended Supervisor::Gather(ChildProcess& child, const LauncherOutput& output,
-                                     const std::optional<Verdict>& before, uint64_t oom_kills) {
-  Ended ended;
-  ended.facts.code = *child.Poll();
-  ended.facts.launcher_signal = child.ending_signal();
-  ended.facts.events = ReadLauncherText(output.launcher_text());
-  ended.facts.this_host = HostName();
-  ended.facts.launcher = job_.launcher == Launcher::kSrun ? "srun" : "mpirun";
-  const std::optional<Verdict> verdict = files_.ReadVerdict();
-  if (verdict && (!before || before->text != verdict->text)) ended.facts.verdict = verdict;
-  ended.error_seen = output.error_seen();
-  ended.launcher_text = output.launcher_text();
-
-  // srun has been seen to end with 0 when a node could not start its step.
-  ended.facts.not_done = ended.facts.code == 0 && !std::filesystem::exists(job_.folder + "/done.json");
-  if (ended.facts.not_done) ended.facts.code = kPeerCode;
-  ended.end.launcher_code = ended.facts.code;
-  if (ended.facts.verdict) ended.end.verdict_code = ended.facts.verdict->exit_code;
-  ended.end.stop_asked = requests_.asked();
-  ended.end.interrupted = requests_.interrupted();
-  const bool killed = ended.facts.code == 128 + SIGKILL || ended.facts.events.signal == SIGKILL;
-  ended.facts.out_of_memory = ended.facts.events.out_of_memory || (killed && ReadOomKills() > oom_kills);
-  ended.end.out_of_memory = ended.facts.code != 0 && ended.facts.out_of_memory;
-  ended.end.progress = files_.Progress();
-  return ended;
 }
 
 ChildOptions Supervisor::LauncherOptions() const {
@@ -284,146 +183,101 @@ ChildOptions Supervisor::LauncherOptions() const {
   return options;
 }
 
-Supervisor::Ended Supervisor::StartOnce() {
-  const std::optional<Verdict> before = files_.ReadVerdict();
-  const uint64_t oom_kills = ReadOomKills();
-  const std::vector<std::string> command = Command();
-  const auto newest = files_.FindNewestCheckpoint();
-  observed_ = false;
-  started_ = steady_clock::now();
-  started_time_ = Now();
-  if (!costs_.empty()) costs_.back().waited = Seconds(started_ - ended_).count();
-  json hosts = json::array();
-  for (const Host& host : dealt_) hosts.push_back(fmt::format("{}:{}", host.name, host.slots));
-  journal_.Add({{"event", "start"},
-                {"start", costs_.size() + 1},
-                {"time", started_time_},
-                {"job", traces_.id()},
-                {"pid", getpid()},
-                {"host", HostName()},
-                {"ranks", ranks_},
-                {"hosts", hosts},
-                {"from_step", newest && !fresh_ ? newest->step : 0},
-                {"slurm_job", std::getenv("SLURM_JOB_ID") == nullptr ? "" : std::getenv("SLURM_JOB_ID")},
-                {"command", ShellWords(command)}});
-  LauncherOutput output;
-  ChildProcess child(command, LauncherOptions());
-  Watch(child, output);
-  ended_ = steady_clock::now();
-  Ended ended = Gather(child, output, before, oom_kills);
-  CleanUp();
-  LookAtFolder();
-  if (fresh_) ended.end.progress = 0;
-  return ended;
+/// Nothing of a start may live when the next one begins.
+void Supervisor::CleanUp() {
+  if (!traces_.KillProcesses(kKillLimit)) Say("warning: processes of this job don't die: " + traces_.id());
+  traces_.RemoveLeftovers();
 }
 
-StartCost Supervisor::Account(const Ended& ended, const Cause& cause) const {
-  StartCost cost;
-  cost.nodes = Nodes();
-  cost.seconds = Seconds(ended_ - started_).count();
-  if (ended.facts.code == 0 || ended.facts.code == kPreempted) return cost;
-  cost.cause = cause.name;
-  cost.host = cause.host;
-  cost.lost_seconds = cost.seconds;
-  // What was durable is not lost.
-  const auto newest = files_.FindNewestCheckpoint();
-  if (newest && newest->written >= started_time_)
-    cost.lost_seconds = std::clamp(Now() - newest->written, 0.0, cost.seconds);
-  return cost;
-}
-
-/// Waits before the next start; false where a signal asks to stop meanwhile.
-bool Supervisor::WaitBefore(int delay) {
-  const auto end = ended_ + std::chrono::seconds(delay);
+/// False where a signal asks to stop meanwhile.
+bool Supervisor::WaitUntilAfterEnd(int seconds) {
+  const auto end = ended_ + std::chrono::seconds(seconds);
+  requests_.Wait(milliseconds(0));
   for (auto now = steady_clock::now(); now < end && !requests_.asked(); now = steady_clock::now())
     requests_.Wait(std::chrono::duration_cast<milliseconds>(end - now) + milliseconds(1));
-  if (!requests_.asked()) requests_.Wait(milliseconds(0));
   return !requests_.asked();
 }
 
-Error Supervisor::OutOfMemory(const Cause& cause) const {
-  std::vector<std::string> words = {OwnProgram(), "plan", "-n", std::to_string(ranks_)};
-  words.insert(words.end(), job_.plan.begin(), job_.plan.end());
-  const std::string plan = RunForOutput(words, std::chrono::seconds(60)).output;
-  static const std::regex all(R"(\n  all +(\S+ \S+) of (\S+ \S+))");
-  std::smatch found;
-  const std::string need = std::regex_search(plan, found, all)
-                               ? fmt::format(": by its plan, each of {} ranks needs {}, and the limit is {}", ranks_,
-                                             found[1].str(), found[2].str())
-                               : "";
-  return Error(ErrorKind::kUsage, "the kernel killed it for want of memory" + need,
-               cause.sentence.substr(0, cause.sentence.find(" was ")),
-               "use fewer ranks on a host, fewer --executors, smaller lanes (a smaller train.global_batch, or more "
-               "train.lanes), or give it more memory");
+/// Waits, and chooses hosts and ranks for the next start; says what to do instead where there can be none.
+std::optional<Decision> Supervisor::PrepareAgain(int delay) {
+  const Decision stopped = {Decision::kFinish, kPreempted, 0, "asked to stop between two starts"};
+  if (!WaitUntilAfterEnd(delay)) return stopped;
+  for (int probe = 1; !placement_.ChooseAgain(); ++probe) {
+    if (probe == kMostProbes) return Decision{Decision::kFinish, kPeerCode, 0, "no host answers"};
+    const auto since_end = std::chrono::duration_cast<std::chrono::seconds>(steady_clock::now() - ended_);
+    if (!WaitUntilAfterEnd(static_cast<int>(since_end.count()) + kProbeDelay)) return stopped;
+  }
+  return std::nullopt;
 }
 
-int Supervisor::Finish(const Ended& ended, const Cause& cause, const Decision& decision) {
+int Supervisor::Finish(const EndedStart& ended, const Cause& cause, const Decision& decision) {
   const uint64_t now = ended.end.progress;
-  if (decision.exit_code == kDone || decision.exit_code == kPreempted || policy_.restarts() > 0 ||
-      now > first_progress_)
+  const int code = decision.exit_code;
+  if (code == kDone || code == kPreempted || policy_.restarts() > 0 || now > first_progress_)
     Say(GoodputLine(now > first_step_ ? now - first_step_ : 0, costs_));
-  journal_.Add(
-      {{"event", "finish"}, {"time", Now()}, {"exit_code", decision.exit_code}, {"restarts", policy_.restarts()}});
+  journal_.Add({{"event", "finish"}, {"time", SecondsNow()}, {"exit_code", code}, {"restarts", policy_.restarts()}});
   LookAtFolder();
-  if (ended.end.out_of_memory && decision.exit_code == kUsageCode) throw OutOfMemory(cause);
-  if (decision.exit_code == kPeerCode || (decision.exit_code == 1 && !decision.reason.empty()))
-    throw Error(decision.exit_code == 1 ? ErrorKind::kInternal : ErrorKind::kPeer,
+  if (ended.end.out_of_memory && code == kUsageCode) throw OutOfMemory(job_.plan, placement_.ranks(), cause);
+  if (code == kPeerCode || (code == 1 && !decision.reason.empty()))
+    throw Error(code == 1 ? ErrorKind::kInternal : ErrorKind::kPeer,
                 fmt::format("gave up: {}; the last ended because {}", decision.reason, cause.sentence), job_.folder,
                 "supervisor.jsonl and logs/ in it tell more");
   if (!decision.reason.empty()) Say("note: " + decision.reason);
   // The launcher's own words are all there is where no rank came to say something.
-  if (decision.exit_code != kDone && decision.exit_code != kPreempted && !ended.error_seen) {
+  if (code != kDone && code != kPreempted && !ended.error_seen) {
     WriteOut(ended.launcher_text);
     Say(fmt::format("lockstep: error: {}", cause.sentence));
   }
-  return decision.exit_code;
+  return code;
 }
 
-int Supervisor::Run() {
-  if (!Prepare(true)) throw Error(ErrorKind::kUsage, "there is no room for a rank", "--hosts", "give hosts slots");
-  for (;;) {
-    Ended ended = StartOnce();
-    if (ended.facts.code != 0 && HasOthers(job_.hosts)) {
-      const std::vector<Host> before = dealt_;
-      Probe();
-      for (const Host& host : before)
-        if (std::none_of(answering_.begin(), answering_.end(),
-                         [&](const Host& other) { return other.name == host.name; }))
-          ended.facts.lost_host = host.name;
-    }
-    const Cause cause = Explain(ended.facts);
-    costs_.push_back(Account(ended, cause));
-    const Decision decision = policy_.After(ended.end);
-    const bool again = decision.action == Decision::kRestart;
-    journal_.Add({{"event", "end"},
-                  {"start", costs_.size()},
-                  {"time", Now()},
-                  {"exit_code", EffectiveCode(ended.end)},
-                  {"launcher_code", ended.facts.code},
-                  {"cause", costs_.back().cause},
-                  {"host", costs_.back().host},
-                  {"message", ended.facts.code == 0 ? "" : cause.sentence},
-                  {"step", ended.end.progress},
-                  {"seconds", costs_.back().seconds},
-                  {"lost_node_seconds", LostNodeSeconds(costs_.back())},
-                  {"restart", again},
-                  {"delay", decision.delay_seconds}});
-    LookAtFolder();
-    if (!again) return Finish(ended, cause, decision);
-    // Where nobody said why, and the launcher neither, its whole text is the only trace.
-    const bool explained = ended.error_seen || ended.facts.events.rank || ended.facts.launcher_signal != 0 ||
-                           !ended.facts.lost_host.empty() || ended.facts.verdict;
-    if (!explained) WriteOut(ended.launcher_text);
-    bool stopped = !WaitBefore(decision.delay_seconds);
-    for (int probe = 1; !stopped && !Prepare(false); ++probe) {
-      if (probe == kMostProbes) return Finish(ended, cause, {Decision::kFinish, kPeerCode, 0, "no host answers"});
-      stopped = !WaitBefore(static_cast<int>(Seconds(steady_clock::now() - ended_).count()) + 5);
-    }
-    if (stopped) return Finish(ended, cause, {Decision::kFinish, kPreempted, 0, "asked to stop between two starts"});
-    const auto newest = files_.FindNewestCheckpoint();
-    Say(fmt::format("note: {}; restart {} on {} rank{} from step {}", cause.sentence, policy_.restarts(), ranks_,
-                    ranks_ == 1 ? "" : "s", newest && !fresh_ ? newest->step : 0));
-  }
+void Supervisor::NoteStart(const std::vector<std::string>& command) {
+  if (!costs_.empty()) costs_.back().waited = std::chrono::duration<double>(before_.begun - ended_).count();
+  json hosts = json::array();
+  for (const Host& host : placement_.hosts()) hosts.push_back(fmt::format("{}:{}", host.name, host.slots));
+  journal_.Add({{"event", "start"},
+                {"start", costs_.size() + 1},
+                {"time", before_.time},
+                {"job", traces_.id()},
+                {"pid", getpid()},
+                {"host", HostName()},
+                {"ranks", placement_.ranks()},
+                {"hosts", hosts},
+                {"from_step", NextFromStep()},
+                {"slurm_job", Environment("SLURM_JOB_ID")},
+                {"command", ShellWords(command)}});
+}
+
+void Supervisor::NoteEnd(const EndedStart& ended, const Cause& cause, const Decision& decision) {
+  const StartCost cost = CostOf(ended, cause, placement_.nodes(), before_, files_);
+  costs_.push_back(cost);
+  journal_.Add({{"event", "end"},
+                {"start", costs_.size()},
+                {"time", SecondsNow()},
+                {"exit_code", EffectiveCode(ended.end)},
+                {"launcher_code", ended.facts.code},
+                {"cause", cost.cause},
+                {"host", cost.host},
+                {"message", ended.facts.code == kDone ? "" : cause.sentence},
+                {"step", ended.end.progress},
+                {"seconds", cost.seconds},
+                {"lost_node_seconds", LostNodeSeconds(cost)},
+                {"restart", decision.action == Decision::kRestart},
+                {"delay", decision.delay_seconds}});
+  LookAtFolder();
+}
+
+/// A fresh start has happened when another run is in the folder. Until then the journal waits: it would be moved aside.
+void Supervisor::LookAtFolder() {
+  const std::string attempt = files_.FirstAttempt();
+  if (fresh_ && attempt != first_attempt_ && !attempt.empty()) fresh_ = false;
+  if (!fresh_ && !attempt.empty()) journal_.Write();
+}
+
+/// Of the checkpoint that the next start goes on from.
+uint64_t Supervisor::NextFromStep() const {
+  const auto newest = files_.FindNewestCheckpoint();
+  return newest && !fresh_ ? newest->step : 0;
 }
 
 }  // namespace

@@ -20,7 +20,6 @@ enum class Launcher { kMpirun, kSrun };
 struct SupervisedJob {
   Launcher launcher = Launcher::kMpirun;
   int ranks = 1;                   ///< at first, and at most
-  int lanes = 1;                   ///< of the recipe: more ranks have nothing to do
   std::vector<Host> hosts;         ///< with slots; none: this machine, or the batch system's
   std::string folder;              ///< of the run, absolute
   std::vector<std::string> train;  ///< words after "lockstep train"

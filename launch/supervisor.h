@@ -38,9 +38,10 @@ class RestartPolicy {
     int tries_without_progress = 3;  ///< in a row, then it gives up
     bool stop_is_callers =
         false;  ///< a stop in time that no signal to this process asked for is not its to undo: a time limit's
-    uint64_t first_progress = 0;  ///< where the run stood before the first start
   };
-  explicit RestartPolicy(const Options& options) : options_(options), best_(options.first_progress) {}
+  /// `first_progress`: the last step that was known before the first start.
+  explicit RestartPolicy(const Options& options, uint64_t first_progress = 0)
+      : options_(options), best_(first_progress) {}
 
   Decision After(const StartEnd& end);
   int restarts() const { return restarts_; }

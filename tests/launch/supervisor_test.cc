@@ -83,7 +83,7 @@ TEST(RestartPolicy, OutOfMemoryIsNotTriedUnchanged) {
 }
 
 TEST(RestartPolicy, GivesUpAfterThreeTriesWithoutAStep) {
-  RestartPolicy policy({.first_progress = 50});
+  RestartPolicy policy({}, 50);
   EXPECT_EQ(policy.After(Code(137, 50)).action, Decision::kRestart);
   EXPECT_EQ(policy.After(Code(137, 40)).action, Decision::kRestart);  // a resume discards rows
   const Decision decision = policy.After(Code(137, 50));

@@ -1,0 +1,51 @@
+// What is known when one start of a supervised job has ended: how, why, and what it has cost.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "launch/child_process.h"
+#include "launch/goodput.h"
+#include "launch/launcher_output.h"
+#include "launch/run_files.h"
+#include "launch/start_report.h"
+#include "launch/stop_requests.h"
+#include "launch/supervisor.h"
+
+namespace lockstep::launch {
+
+/// How things were before a start, to tell afterwards what is its own doing.
+struct BeforeStart {
+  std::chrono::steady_clock::time_point begun;
+  double time = 0;  ///< the same in seconds since 1970, as files' times are
+  std::optional<Verdict> verdict;
+  uint64_t oom_kills = 0;
+};
+
+BeforeStart LookBefore(const RunFiles& files);
+
+/// Seconds since 1970.
+double SecondsNow();
+
+struct EndedStart {
+  StartEnd end;               ///< for the decision what comes next
+  StartFacts facts;           ///< for the words why it ended
+  double seconds = 0;         ///< from its start to its end
+  bool error_seen = false;    ///< a rank has said "lockstep: error:"
+  std::string launcher_text;  ///< what the launcher said of its own
+
+  /// Whether anybody has said why it ended; else the launcher's text is the only trace.
+  bool IsExplained() const;
+};
+
+/// REQUIRES: `launcher` has ended.
+EndedStart Gather(const BeforeStart& before, const std::string& launcher_name, ChildProcess& launcher,
+                  const LauncherOutput& output, const StopRequests& requests, const RunFiles& files);
+
+/// A failure loses what was not durable when it came; an end that was wanted loses nothing.
+StartCost CostOf(const EndedStart& ended, const Cause& cause, int nodes, const BeforeStart& before,
+                 const RunFiles& files);
+
+}  // namespace lockstep::launch

@@ -109,6 +109,11 @@ std::unique_ptr<WritableFile> FaultFileSystem::Create(const std::string& path) {
   return std::make_unique<File>(*this, path, files_.Create(path));
 }
 
+std::unique_ptr<WritableFile> FaultFileSystem::OpenAt(const std::string& path, uint64_t offset) {
+  Pass(FileOperation::kCreate, path);
+  return std::make_unique<File>(*this, path, files_.OpenAt(path, offset));
+}
+
 void FaultFileSystem::CreateFolders(const std::string& path) {
   Pass(FileOperation::kCreateFolders, path);
   files_.CreateFolders(path);

@@ -23,7 +23,7 @@ namespace lockstep {
 enum class FileOperation {
   kAny,
   kCreateFolders,
-  kCreate,
+  kCreate,  ///< OpenAt too
   kAppend,
   kSync,
   kClose,
@@ -67,6 +67,7 @@ class FaultFileSystem : public FileSystem {
   int count() const;
 
   std::unique_ptr<WritableFile> Create(const std::string& path) override;
+  std::unique_ptr<WritableFile> OpenAt(const std::string& path, uint64_t offset) override;
   std::unique_ptr<ReadableFile> Open(const std::string& path) override { return files_.Open(path); }
   bool Exists(const std::string& path) override { return files_.Exists(path); }
   std::vector<std::string> List(const std::string& folder) override { return files_.List(folder); }

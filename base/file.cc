@@ -128,6 +128,15 @@ class PosixFileSystem : public FileSystem {
     return std::make_unique<PosixWritableFile>(path, fd);
   }
 
+  std::unique_ptr<WritableFile> OpenAt(const std::string& path, uint64_t offset) override {
+    const int fd = OpenRetrying(path, O_WRONLY | O_CREAT);
+    if (fd < 0) throw FileError(errno, "can't create", path);
+    auto file = std::make_unique<PosixWritableFile>(path, fd);
+    if (::lseek(fd, static_cast<off_t>(offset), SEEK_SET) < 0)
+      throw FileError(errno, fmt::format("can't go to byte {}", offset), path);
+    return file;
+  }
+
   std::unique_ptr<ReadableFile> Open(const std::string& path) override {
     return std::make_unique<PosixReadableFile>(path);
   }

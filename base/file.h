@@ -44,6 +44,9 @@ class FileSystem {
   virtual ~FileSystem() = default;
 
   virtual std::unique_ptr<WritableFile> Create(const std::string& path) = 0;  ///< truncates
+  /// Appends go to byte `offset` and on; what else the file holds stays. Creates it where it is missing. Several may
+  /// write different parts of one file at the same moment, on any hosts: apart by whole pages, for the sake of NFS.
+  virtual std::unique_ptr<WritableFile> OpenAt(const std::string& path, uint64_t offset) = 0;
   virtual std::unique_ptr<ReadableFile> Open(const std::string& path) = 0;
   virtual bool Exists(const std::string& path) = 0;
   virtual std::vector<std::string> List(const std::string& folder) = 0;  ///< names, sorted; empty where it is missing

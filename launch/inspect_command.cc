@@ -115,6 +115,7 @@ Json CheckpointJson(const Reader& reader) {
     json["files"].push_back({{"name", file.name()},
                              {"rank", file.rank()},
                              {"host", file.host()},
+                             {"offset", file.offset()},
                              {"bytes", file.bytes()},
                              {"chunks", file.chunks_size()}});
   json["loop"] = LoopJson(manifest.loop());
@@ -138,9 +139,8 @@ void PrintLoop(const checkpoint::LoopState& loop) {
   if (loop.has_best())
     // A score that is less than 0 is a loss turned around (trainer/loop/early_stopping.h).
     Print(fmt::format("best          {} {:.6g} at step {}, {} evaluations without gain since{}\n",
-                      loop.best_score() < 0 ? "loss" : "accuracy", std::abs(loop.best_score()),
-                      loop.best_step(), loop.evaluations_without_gain(),
-                      loop.stopped_early() ? "; stopped early" : ""));
+                      loop.best_score() < 0 ? "loss" : "accuracy", std::abs(loop.best_score()), loop.best_step(),
+                      loop.evaluations_without_gain(), loop.stopped_early() ? "; stopped early" : ""));
   for (const checkpoint::Evaluation& evaluation : loop.evaluations()) {
     std::string line =
         fmt::format("{:<12}  step {}, loss {:.6g}", evaluation.split(), evaluation.step(), evaluation.loss());
@@ -162,7 +162,8 @@ void PrintCheckpoint(const Reader& reader) {
                     SizeText(BytesOf(manifest))));
   Print(fmt::format("\nranks ({})\n", manifest.world_size()));
   for (const checkpoint::ShardFile& file : manifest.files())
-    Print(fmt::format("  {:>5}  {:<20}  {:>10}  {}\n", file.rank(), file.host(), SizeText(file.bytes()), file.name()));
+    Print(fmt::format("  {:>5}  {:<20}  {:>10}  {}{}\n", file.rank(), file.host(), SizeText(file.bytes()), file.name(),
+                      file.offset() > 0 ? fmt::format(" from byte {}", file.offset()) : ""));
   size_t width = 4;
   for (const checkpoint::Tensor& tensor : manifest.tensors()) width = std::max(width, tensor.name().size());
   Print(fmt::format("\ntensors ({})\n", manifest.tensors_size()));
@@ -206,8 +207,10 @@ int InspectCommand(const InspectOptions& options) {
 void AddInspectCommand(CLI::App& app, int* exit_code) {
   CLI::App* command = app.add_subcommand("inspect", "Show what a run, a checkpoint or flight records hold");
   auto options = std::make_shared<InspectOptions>();
-  command->add_option("PATH", options->path, "a run folder (its newest good checkpoint), a checkpoint folder,\n"
-                                               "or flight records (DIR/flight)")
+  command
+      ->add_option("PATH", options->path,
+                   "a run folder (its newest good checkpoint), a checkpoint folder,\n"
+                   "or flight records (DIR/flight)")
       ->required();
   command->add_option("--last", options->last, "of flight records: how many collectives (default: 20)");
   command->add_flag("--json", options->json, "print one JSON object, for programs");

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "base/error.h"
@@ -26,9 +27,12 @@ std::string DamageOf(FileSystem& files, const std::string& folder, std::string* 
       return fmt::format("{}: the weights have hash {}, not {} as the manifest says", folder, hash,
                          manifest.weights_hash());
     uint64_t bytes = 0;
-    for (const checkpoint::ShardFile& file : manifest.files()) bytes += file.bytes();
-    *summary =
-        fmt::format("step {}, {} files, {} bytes, weights={}", manifest.step(), manifest.files_size(), bytes, hash);
+    std::set<std::string> names;
+    for (const checkpoint::ShardFile& file : manifest.files()) {
+      bytes += file.bytes();
+      names.insert(file.name());
+    }
+    *summary = fmt::format("step {}, {} files, {} bytes, weights={}", manifest.step(), names.size(), bytes, hash);
     return "";
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kCheckpoint) throw;

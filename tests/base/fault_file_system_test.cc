@@ -69,6 +69,13 @@ TEST_F(FaultFileSystemTest, EveryKindOfOperationCanFail) {
   }
 }
 
+TEST_F(FaultFileSystemTest, OpenAtCountsAsACreation) {
+  FaultFileSystem files(real_, {.operation = FileOperation::kCreate, .at = 2, .fault = Fault::kFail});
+  files.OpenAt(folder_ / "a", 3)->Append(Bytes("text"));
+  EXPECT_THROW(files.OpenAt(folder_ / "a", 0), Error);
+  EXPECT_EQ(ReadWholeFile(real_, folder_ / "a"), std::string("\0\0\0text", 7));
+}
+
 TEST_F(FaultFileSystemTest, OnlyTheChosenOperationFailsOrAllAfterIt) {
   FaultFileSystem once(real_, {.operation = FileOperation::kAppend, .at = 2, .fault = Fault::kFail});
   FaultFileSystem from_then_on(

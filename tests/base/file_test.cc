@@ -81,6 +81,20 @@ TEST_F(FileTest, ReadsAnyPartAndRefusesToReadPastTheEnd) {
   EXPECT_THAT(error.message(), HasSubstr("ends at byte 10, 2 bytes too early"));
 }
 
+TEST_F(FileTest, OpenAtWritesPartsOfOneFileInAnyOrder) {
+  const auto second = files_.OpenAt(folder_ / "a", 5);
+  const auto first = files_.OpenAt(folder_ / "a", 0);
+  second->Append(Bytes("fg"));
+  first->Append(Bytes("abc"));
+  second->Append(Bytes("h"));
+  for (const auto& part : {first.get(), second.get()}) {
+    part->Sync();
+    part->Close();
+  }
+  EXPECT_EQ(ReadWholeFile(files_, folder_ / "a"), std::string("abc\0\0fgh", 8)) << "nothing is cut off";
+  EXPECT_THROW(files_.OpenAt(folder_ / "none/a", 0), Error);
+}
+
 TEST_F(FileTest, ListIsSortedAndEmptyForAMissingFolder) {
   for (const char* name : {"b", "a", "c"}) std::ofstream(folder_ / name) << name;
   EXPECT_THAT(files_.List(folder_.path()), ElementsAre("a", "b", "c"));

@@ -1,7 +1,8 @@
 // Any bytes as a checkpoint of one shard: its state, or Error(kCheckpoint), and nothing else.
 //
-// The input is the length of the manifest (two bytes, little-endian), the manifest without its hash, the shard. The
-// hash is put behind the manifest here, else no changed manifest would get further than it.
+// The input is the length of the manifest (two bytes, little-endian), the manifest without its hash, and the file of the
+// shard, which is there under the name of a shared file too. The hash is put behind the manifest here, else no changed
+// manifest would get further than it.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -62,6 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   files.CreateFolders(kFolder);
   Put(files, lockstep::checkpoint::kManifestName, std::move(manifest));
   Put(files, lockstep::checkpoint::ShardName(0, 1), bytes.substr(split));
+  Put(files, lockstep::checkpoint::ShardFileName{0, 1, 1}.ToString(), bytes.substr(split));
   Try([&] { ReadEverything(*Reader::Open(files, kFolder)); });
   return 0;
 }

@@ -1,6 +1,6 @@
-// Checkpoints: a folder step-00001200/ with one file of owned slices per writing rank and a manifest, written last
-// (docs/checkpoint-format.md). State is addressed by array and element range, so any number of ranks reads what any
-// other wrote.
+// Checkpoints: a folder step-00001200/ with one shard of owned slices per writing rank, in a file of its own or in one
+// that ranks share, and a manifest, written last (docs/checkpoint-format.md). State is addressed by array and element
+// range, so any number of ranks reads what any other wrote.
 //
 // Writing:  each rank WriteShard -> Receipt; the coordinator collects receipts and calls CommitManifest, the commit
 // point. Reading:  FindNewest passes over what is unfinished or damaged; Reader reads any range of any array, verifying
@@ -25,7 +25,8 @@
 
 namespace lockstep::checkpoint {
 
-inline constexpr uint32_t kFormatVersion = 1;
+/// The newest format that this program knows. Checkpoints without shared files are written as format 1.
+inline constexpr uint32_t kFormatVersion = 2;
 inline constexpr char kManifestName[] = "manifest.pb";
 
 /// "step-00001200".
@@ -40,15 +41,30 @@ struct OwnedRange {
   std::span<const float> data;
 };
 
+/// Bytes of the shard of a rank that owns ranges of these sizes, in elements; 0 where it owns nothing.
+uint64_t ShardBytes(std::span<const int64_t> range_sizes);
+
+/// The file that ranks `first` to `last` write, and where in it one of them does; it is that rank's alone where these
+/// are the same.
+struct ShardPlace {
+  uint32_t first = 0, last = 0;
+  uint64_t offset = 0;
+};
+/// Deals the ranks to `files` files (0: one each), in runs of about equal length, and their shards, of `shard_bytes` by
+/// rank, to places in them.
+std::vector<ShardPlace> PlaceShards(std::span<const uint64_t> shard_bytes, uint32_t files);
+
 /// Writes this rank's file into `folder` (created where missing): temporary name, fsync, rename, fsync of the folder.
 /// The name carries rank and attempt. After a failure the temporary file is removed, where that works.
+/// At a `place` in a shared file: writes and fsyncs its part of the temporary file; CommitManifest renames it, or
+/// DiscardUnfinished removes it. There a rank that owns nothing writes nothing.
 ShardFile WriteShard(FileSystem& files, const std::string& folder, uint32_t rank, uint32_t attempt,
-                     const std::string& host, std::span<const OwnedRange> ranges);
+                     const std::string& host, std::span<const OwnedRange> ranges, const ShardPlace& place = {});
 
-/// Writes the manifest: after this the checkpoint exists. Fills in format_version and self_hash. Then removes what this
-/// or earlier attempts left in the folder and the manifest doesn't list. A manifest that a later attempt has committed
-/// is never replaced: that is an error. REQUIRES: the files in the manifest are durable, and hold every array once
-/// (CHECKed).
+/// Names the files that ranks share and writes the manifest: after this the checkpoint exists. Fills in format_version
+/// and self_hash. Then removes what this or earlier attempts left in the folder and the manifest doesn't list. A
+/// manifest that a later attempt has committed is never replaced: that is an error. REQUIRES: the shards in the
+/// manifest are durable, and hold every array once (CHECKed).
 void CommitManifest(FileSystem& files, const std::string& folder, Manifest manifest);
 
 /// Removes a folder that has no manifest, to give a full disk its bytes back after a failed write. Failing to is no
@@ -78,8 +94,8 @@ class Reader {
   const std::string& folder() const { return folder_; }
   /// Index of `array` in manifest().arrays(); -1 where there is none.
   int ArrayIndex(const std::string& array) const;
-  /// The array of weights that evaluations, exports and runs that begin with them mean: "best" where early stopping has kept
-  /// some, else "ema" where there is one, else "weights".
+  /// The array of weights that evaluations, exports and runs that begin with them mean: "best" where early stopping has
+  /// kept some, else "ema" where there is one, else "weights".
   int EvaluatedArray() const;
   /// Fills `data` with elements from `begin` of `array`. Reads only the chunks it needs, and verifies their hashes.
   /// After an error `data` is undefined. REQUIRES: the range lies inside the arena.
@@ -92,6 +108,7 @@ class Reader {
   std::shared_ptr<const ReadableFile> OpenShard(int file) const;
   void ReadChunk(int file, int chunk, std::span<float> data) const;
   void VerifyFrame(int file) const;
+  uint64_t FileBytes(int file) const;
   std::string PathOf(int file) const;
 
   FileSystem& files_;

@@ -5,12 +5,14 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <span>
 #include <vector>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/memory.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/shard_format.h"
 
@@ -88,7 +90,7 @@ void CheckTensors(const Manifest& manifest, const std::string& where) {
 }
 
 void CheckFile(const Manifest& manifest, const ShardFile& file, const std::string& where) {
-  uint64_t offset = kShardHeaderBytes;
+  uint64_t offset = file.offset() + kShardHeaderBytes;
   for (int i = 0; i < file.chunks_size(); ++i) {
     const Chunk& chunk = file.chunks(i);
     if (chunk.array() >= static_cast<uint32_t>(manifest.arrays_size()) || chunk.elements() < 1 ||
@@ -99,14 +101,46 @@ void CheckFile(const Manifest& manifest, const ShardFile& file, const std::strin
       Damaged(where, "chunk {} of {} should be at byte {}, not {}", i, file.name(), offset, chunk.file_offset());
     offset += static_cast<uint64_t>(chunk.elements()) * sizeof(float);
   }
-  const uint64_t bytes = offset + IndexBytes(static_cast<uint64_t>(file.chunks_size()));
+  const uint64_t bytes = offset + IndexBytes(static_cast<uint64_t>(file.chunks_size())) - file.offset();
   if (file.bytes() != bytes) Damaged(where, "{} has {} bytes by its chunks, not {}", file.name(), bytes, file.bytes());
+}
+
+/// Names also keep paths out of the folder from being read.
+void CheckName(const Manifest& manifest, const ShardFile& file, const std::string& where) {
+  const std::optional<ShardFileName> name = ShardFileName::Parse(file.name());
+  if (!name || name->attempt != manifest.attempt() || file.rank() < name->first || file.rank() > name->last)
+    Damaged(where, "file '{}' of rank {} and attempt {} should be named {}", file.name(), file.rank(),
+            manifest.attempt(), ShardName(file.rank(), manifest.attempt()));
+  if (name->last >= manifest.world_size())
+    Damaged(where, "{} is of rank {} among {} ranks", file.name(), name->last, manifest.world_size());
+}
+
+void CheckFiles(const Manifest& manifest, const std::string& where) {
+  std::set<std::string> names;
+  const ShardFile* before = nullptr;
+  for (const ShardFile& file : manifest.files()) {
+    CheckName(manifest, file, where);
+    const bool goes_on = before != nullptr && before->name() == file.name() && before->rank() < file.rank();
+    if (!goes_on && !names.insert(file.name()).second)
+      Damaged(where, "file '{}' is there twice, or its ranks are out of order", file.name());
+    const uint64_t offset = goes_on ? AlignUp(before->offset() + before->bytes(), kShardAlignment) : 0;
+    if (file.offset() != offset)
+      Damaged(where, "rank {} should begin at byte {} of {}, not {}", file.rank(), offset, file.name(), file.offset());
+    CheckFile(manifest, file, where);
+    before = &file;
+  }
+}
+
+/// The lowest version that programs must know to read it.
+uint32_t FormatNeededBy(const Manifest& manifest) {
+  const bool shares = std::any_of(manifest.files().begin(), manifest.files().end(), IsShared);
+  return shares ? 2 : 1;
 }
 
 }  // namespace
 
 std::string EncodeManifest(Manifest manifest) {
-  manifest.set_format_version(kFormatVersion);
+  manifest.set_format_version(FormatNeededBy(manifest));
   manifest.clear_self_hash();
   std::string bytes = Serialize(manifest);
   const uint64_t hash = Hash64(bytes);
@@ -132,6 +166,8 @@ Manifest DecodeManifest(std::string_view bytes, const std::string& where) {
                 fmt::format("use the Lockstep that wrote it, version {}, or a newer one", manifest.lockstep_version()));
   }
   if (manifest.format_version() < 1) Damaged(where, "it names no format version");
+  if (manifest.format_version() < FormatNeededBy(manifest))
+    Damaged(where, "format {} has no files that ranks share", manifest.format_version());
   CheckManifest(manifest, where);
   return manifest;
 }
@@ -139,16 +175,12 @@ Manifest DecodeManifest(std::string_view bytes, const std::string& where) {
 void CheckManifest(const Manifest& manifest, const std::string& where) {
   CheckArrays(manifest, where);
   CheckTensors(manifest, where);
-  std::set<std::string> names;
-  for (const ShardFile& file : manifest.files()) {
-    // Also keeps paths out of the folder from being read.
-    if (file.name() != ShardName(file.rank(), manifest.attempt()) || !names.insert(file.name()).second)
-      Damaged(where, "file '{}' of rank {} and attempt {} is there twice, or should be named {}", file.name(),
-              file.rank(), manifest.attempt(), ShardName(file.rank(), manifest.attempt()));
-    if (file.rank() >= manifest.world_size())
-      Damaged(where, "{} is of rank {} among {} ranks", file.name(), file.rank(), manifest.world_size());
-    CheckFile(manifest, file, where);
-  }
+  CheckFiles(manifest, where);
+}
+
+bool IsShared(const ShardFile& file) {
+  const std::optional<ShardFileName> name = ShardFileName::Parse(file.name());
+  return name && name->shared();
 }
 
 Shape ShapeOf(const Tensor& tensor) {

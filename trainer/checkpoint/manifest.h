@@ -18,8 +18,12 @@ std::string EncodeManifest(Manifest manifest);
 /// CheckManifest refuses.
 Manifest DecodeManifest(std::string_view bytes, const std::string& where);
 
+/// Whether others have parts in the file too.
+bool IsShared(const ShardFile& file);
+
 /// Throws Error(kCheckpoint) at `where` unless names are unique, tensors lie inside the arena without overlapping, and
-/// each file's chunks lie inside an array, back to back in the file, and add up to its size.
+/// each shard's chunks lie inside an array, back to back in the file, and add up to its size; and unless shards in a
+/// file that ranks share follow each other there and here, each at the first multiple of 1 MiB after the one before.
 void CheckManifest(const Manifest& manifest, const std::string& where);
 
 /// REQUIRES of these: CheckManifest.

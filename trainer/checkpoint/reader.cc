@@ -66,14 +66,21 @@ int Reader::ArrayIndex(const std::string& array) const {
 
 std::string Reader::PathOf(int file) const { return folder_ + "/" + manifest_.files(file).name(); }
 
+/// Of the whole file, whose last shard ends it.
+uint64_t Reader::FileBytes(int file) const {
+  int last = file;
+  while (last + 1 < manifest_.files_size() && manifest_.files(last + 1).name() == manifest_.files(file).name()) ++last;
+  return manifest_.files(last).offset() + manifest_.files(last).bytes();
+}
+
 std::shared_ptr<const ReadableFile> Reader::OpenShard(int file) const {
   const std::lock_guard lock(mutex_);
-  if (last_file_ == file) return last_open_;
+  if (last_file_ >= 0 && manifest_.files(last_file_).name() == manifest_.files(file).name()) return last_open_;
   std::shared_ptr<const ReadableFile> opened = files_.Open(PathOf(file));
-  if (opened->size() != manifest_.files(file).bytes()) {
+  if (opened->size() != FileBytes(file)) {
     throw Error(ErrorKind::kCheckpoint,
                 fmt::format("the file has {} bytes, not {} as the manifest says: it is damaged", opened->size(),
-                            manifest_.files(file).bytes()),
+                            FileBytes(file)),
                 PathOf(file));
   }
   last_file_ = file;
@@ -132,9 +139,14 @@ void Reader::VerifyFrame(int file) const {
         fmt::format("the {} is damaged at byte {}", part, offset + static_cast<uint64_t>(differs - bytes.begin())),
         PathOf(file));
   };
+  if (info.offset() > 0) {
+    const ShardFile& before = manifest_.files(file - 1);
+    const uint64_t end = before.offset() + before.bytes();
+    compare(end, std::string(info.offset() - end, '\0'), "gap");
+  }
   const std::string index = EncodeIndex(info, manifest_.attempt());
-  compare(0, EncodeHeader(info, manifest_.attempt()), "header");
-  compare(info.bytes() - index.size(), index, "index");
+  compare(info.offset(), EncodeHeader(info, manifest_.attempt()), "header");
+  compare(info.offset() + info.bytes() - index.size(), index, "index");
 }
 
 void Reader::Verify() const {

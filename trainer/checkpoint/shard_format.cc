@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/checkpoint/durable_write.h"
 
 namespace lockstep::checkpoint {
 namespace {
@@ -16,7 +16,6 @@ constexpr std::string_view kHeaderMagic = "LKSTSHRD";
 constexpr std::string_view kTrailerMagic = "LKSTTAIL";
 constexpr uint64_t kEntryBytes = 32;
 constexpr uint64_t kTrailerBytes = 32;
-constexpr std::string_view kTemporarySuffix = ".tmp";
 
 void AppendInteger(std::string* bytes, uint64_t value, int width) {
   for (int i = 0; i < width; ++i) bytes->push_back(static_cast<char>(value >> (8 * i)));
@@ -35,22 +34,33 @@ std::optional<uint32_t> TakeNumber(std::string_view* text, std::string_view pref
 
 }  // namespace
 
-std::string ShardName(uint32_t rank, uint32_t attempt) {
-  return fmt::format("rank-{:05}.attempt-{:04}.shard", rank, attempt);
+std::string ShardFileName::ToString() const {
+  const std::string ranks = shared() ? fmt::format("ranks-{:05}-{:05}", first, last) : fmt::format("rank-{:05}", first);
+  return fmt::format("{}.attempt-{:04}.shard", ranks, attempt);
 }
+
+std::optional<ShardFileName> ShardFileName::Parse(std::string_view name) {
+  std::string_view rest = name;
+  const std::optional<uint32_t> only = TakeNumber(&rest, "rank-");
+  const std::optional<uint32_t> first = only ? only : TakeNumber(&rest, "ranks-");
+  const std::optional<uint32_t> last = only ? only : first ? TakeNumber(&rest, "-") : std::nullopt;
+  const std::optional<uint32_t> attempt = last ? TakeNumber(&rest, ".attempt-") : std::nullopt;
+  if (!attempt) return std::nullopt;
+  const ShardFileName parsed{*first, *last, *attempt};
+  return parsed.ToString() == name ? std::optional(parsed) : std::nullopt;
+}
+
+std::string ShardName(uint32_t rank, uint32_t attempt) { return ShardFileName{rank, rank, attempt}.ToString(); }
 
 std::optional<uint32_t> AttemptOfShard(std::string_view name) {
   if (name.ends_with(kTemporarySuffix)) name.remove_suffix(kTemporarySuffix.size());
-  std::string_view rest = name;
-  const std::optional<uint32_t> rank = TakeNumber(&rest, "rank-");
-  const std::optional<uint32_t> attempt = rank ? TakeNumber(&rest, ".attempt-") : std::nullopt;
-  if (!attempt || name != ShardName(*rank, *attempt)) return std::nullopt;
-  return attempt;
+  const std::optional<ShardFileName> parsed = ShardFileName::Parse(name);
+  return parsed ? std::optional(parsed->attempt) : std::nullopt;
 }
 
 std::string EncodeHeader(const ShardFile& file, uint32_t attempt) {
   std::string bytes(kHeaderMagic);
-  AppendInteger(&bytes, kFormatVersion, 4);
+  AppendInteger(&bytes, kShardVersion, 4);
   AppendInteger(&bytes, file.rank(), 4);
   AppendInteger(&bytes, attempt, 4);
   AppendInteger(&bytes, static_cast<uint64_t>(file.chunks_size()), 4);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/memory.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/durable_write.h"
 #include "trainer/checkpoint/manifest.h"
@@ -17,12 +18,14 @@ static_assert(std::endian::native == std::endian::little, "chunks are written as
 std::span<const std::byte> AsBytes(const std::string& text) { return std::as_bytes(std::span(text)); }
 
 /// All of the shard's entry but the hashes, which come with the bytes.
-ShardFile LayOut(uint32_t rank, uint32_t attempt, const std::string& host, std::span<const OwnedRange> ranges) {
+ShardFile LayOut(const std::string& name, uint64_t begin, uint32_t rank, const std::string& host,
+                 std::span<const OwnedRange> ranges) {
   ShardFile file;
-  file.set_name(ShardName(rank, attempt));
+  file.set_name(name);
+  file.set_offset(begin);
   file.set_rank(rank);
   file.set_host(host);
-  uint64_t offset = kShardHeaderBytes;
+  uint64_t offset = begin + kShardHeaderBytes;
   for (const OwnedRange& range : ranges) {
     const auto size = static_cast<int64_t>(range.data.size());
     for (int64_t at = 0; at < size; at += kMaxChunkElements) {
@@ -34,7 +37,7 @@ ShardFile LayOut(uint32_t rank, uint32_t attempt, const std::string& host, std::
       offset += static_cast<uint64_t>(chunk->elements()) * sizeof(float);
     }
   }
-  file.set_bytes(offset + IndexBytes(static_cast<uint64_t>(file.chunks_size())));
+  file.set_bytes(offset + IndexBytes(static_cast<uint64_t>(file.chunks_size())) - begin);
   return file;
 }
 
@@ -92,15 +95,58 @@ void RemoveUnlisted(FileSystem& files, const std::string& folder, const Manifest
   }
 }
 
+/// Gives files that ranks share their names: durable before the manifest says that they are there.
+void NameSharedFiles(FileSystem& files, const std::string& folder, const Manifest& manifest) {
+  std::string last;
+  for (const ShardFile& file : manifest.files()) {
+    if (!IsShared(file) || file.name() == last) continue;
+    last = file.name();
+    NameParts(files, folder + "/" + last);
+  }
+  if (!last.empty()) files.SyncFolder(folder);
+}
+
 }  // namespace
 
+uint64_t ShardBytes(std::span<const int64_t> range_sizes) {
+  uint64_t elements = 0, chunks = 0;
+  for (const int64_t size : range_sizes) {
+    elements += static_cast<uint64_t>(size);
+    chunks += static_cast<uint64_t>((size + kMaxChunkElements - 1) / kMaxChunkElements);
+  }
+  return elements == 0 ? 0 : kShardHeaderBytes + elements * sizeof(float) + IndexBytes(chunks);
+}
+
+std::vector<ShardPlace> PlaceShards(std::span<const uint64_t> shard_bytes, uint32_t files) {
+  const uint64_t ranks = shard_bytes.size();
+  const uint64_t groups = files == 0 ? ranks : std::min<uint64_t>(files, ranks);
+  std::vector<ShardPlace> places;
+  for (uint64_t group = 0; group < groups; ++group) {
+    const auto first = static_cast<uint32_t>(group * ranks / groups);
+    const auto last = static_cast<uint32_t>((group + 1) * ranks / groups - 1);
+    uint64_t end = 0;
+    for (uint32_t rank = first; rank <= last; ++rank) {
+      const uint64_t offset = AlignUp(end, kShardAlignment);
+      places.push_back({first, last, offset});
+      if (shard_bytes[rank] > 0) end = offset + shard_bytes[rank];
+    }
+  }
+  return places;
+}
+
 ShardFile WriteShard(FileSystem& files, const std::string& folder, uint32_t rank, uint32_t attempt,
-                     const std::string& host, std::span<const OwnedRange> ranges) {
-  ShardFile file = LayOut(rank, attempt, host, ranges);
+                     const std::string& host, std::span<const OwnedRange> ranges, const ShardPlace& place) {
+  const bool shared = place.first < place.last;
+  const std::string name =
+      shared ? ShardFileName{place.first, place.last, attempt}.ToString() : ShardName(rank, attempt);
+  ShardFile file = LayOut(name, shared ? place.offset : 0, rank, host, ranges);
+  const auto append = [&](WritableFile& out) { AppendShard(out, attempt, ranges, &file); };
   AsCheckpointError([&] {
     files.CreateFolders(folder);
-    WriteDurably(files, folder + "/" + file.name(),
-                 [&](WritableFile& out) { AppendShard(out, attempt, ranges, &file); });
+    if (!shared)
+      WriteDurably(files, folder + "/" + name, append);
+    else if (file.chunks_size() > 0)
+      WritePartDurably(files, folder + "/" + name, place.offset, append);
   });
   return file;
 }
@@ -109,6 +155,7 @@ void CommitManifest(FileSystem& files, const std::string& folder, Manifest manif
   CheckConsistent(manifest, folder);
   CheckNotSuperseded(files, folder, manifest.attempt());
   AsCheckpointError([&] {
+    NameSharedFiles(files, folder, manifest);
     // The folder's own name must be durable too, before the manifest says that the checkpoint exists.
     files.SyncFolder(ParentOf(folder));
     const std::string bytes = EncodeManifest(manifest);

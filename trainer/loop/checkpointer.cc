@@ -16,6 +16,14 @@ namespace {
 // Where cores are few, training goes first.
 constexpr int kNiceness = 5;
 
+/// Where this rank's shard goes: the sizes of all ranks' follow from the slices alone.
+checkpoint::ShardPlace PlaceOf(const Job& job, const OwnedState& state) {
+  std::vector<uint64_t> bytes;
+  for (int rank = 0; rank < job.comm->world_size(); ++rank)
+    bytes.push_back(checkpoint::ShardBytes(state.RangeSizes(rank)));
+  return checkpoint::PlaceShards(bytes, job.checkpoint.files())[static_cast<size_t>(job.comm->rank())];
+}
+
 }  // namespace
 
 void BackgroundTask::Start(const std::string& name, std::function<void()> work) {
@@ -33,19 +41,22 @@ void BackgroundTask::Join() {
   if (thread_.joinable()) thread_.join();
 }
 
-Checkpointer::Checkpointer(const Job& job, FileSystem& files, uint32_t attempt, const OwnedState& state, Coordinator* coordinator)
+Checkpointer::Checkpointer(const Job& job, FileSystem& files, uint32_t attempt, const OwnedState& state,
+                           Coordinator* coordinator)
     : job_(job),
       comm_(*job.comm),
       files_(files),
       folder_(files, job.folder),
       attempt_(attempt),
       state_(state),
-      coordinator_(coordinator) {}
+      coordinator_(coordinator),
+      place_(PlaceOf(job, state)) {}
 
 std::string Checkpointer::what() const { return fmt::format("the checkpoint of step {}", step_); }
 
 void Checkpointer::CopyInto(std::vector<checkpoint::OwnedRange>& ranges) {
-  if (copy_.size() == 0) copy_ = Buffer(static_cast<size_t>(state_.owned()) * (state_.arrays().size() + 1) * sizeof(float));
+  if (copy_.size() == 0)
+    copy_ = Buffer(static_cast<size_t>(state_.owned()) * (state_.arrays().size() + 1) * sizeof(float));
   float* to = copy_.As<float>().data();
   for (checkpoint::OwnedRange& range : ranges) {
     std::memcpy(to, range.data.data(), range.data.size_bytes());
@@ -54,8 +65,8 @@ void Checkpointer::CopyInto(std::vector<checkpoint::OwnedRange>& ranges) {
   }
 }
 
-void Checkpointer::Start(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest, std::vector<uint64_t> pinned,
-                         bool copies) {
+void Checkpointer::Start(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest,
+                         std::vector<uint64_t> pinned, bool copies) {
   CHECK(!in_flight());
   begun_ = std::chrono::steady_clock::now();
   step_ = step;
@@ -69,7 +80,7 @@ void Checkpointer::Start(uint64_t step, std::span<const float> weights, checkpoi
     const auto rank = static_cast<uint32_t>(comm_.rank());
     try {
       *receipt_.mutable_file() = checkpoint::WriteShard(files_, folder_.checkpoint(step_), rank, attempt_,
-                                                        comm_.topology().host_of[rank], ranges);
+                                                        comm_.topology().host_of[rank], ranges, place_);
     } catch (const std::exception& error) {
       receipt_.set_error(error.what());
     }
@@ -141,7 +152,8 @@ void Checkpointer::Settle() {
     throw Error(ErrorKind::kCheckpoint, fmt::format("{} could not be written: {}", what(), failure_), "",
                 "make room and start again: the run resumes from the newest good checkpoint");
   }
-  if (leads) LogWarning("{} could not be written: {}; training goes on, older checkpoints are untouched", what(), failure_);
+  if (leads)
+    LogWarning("{} could not be written: {}; training goes on, older checkpoints are untouched", what(), failure_);
 }
 
 }  // namespace lockstep::loop

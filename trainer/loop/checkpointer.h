@@ -1,7 +1,7 @@
-// Checkpoints while training goes on. `Begin` copies what this rank owns, and a background thread writes the copy. That every
-// rank has written travels in the control record; then receipts go to the coordinator, whose background thread commits the
-// manifest; that, too, travels in the control record. So ranks always agree on where a checkpoint stands, and no step waits for
-// a disk. One checkpoint is under way at most.
+// Checkpoints while training goes on. `Begin` copies what this rank owns, and a background thread writes the copy. That
+// every rank has written travels in the control record; then receipts go to the coordinator, whose background thread
+// commits the manifest; that, too, travels in the control record. So ranks always agree on where a checkpoint stands,
+// and no step waits for a disk. One checkpoint is under way at most.
 //
 //   idle -> (Begin) writing -> (all ranks have written) committing -> (rank 0 has committed, or failed) idle
 #pragma once
@@ -42,7 +42,8 @@ class Checkpointer {
   /// `coordinator` on rank 0, else null.
   Checkpointer(const Job& job, FileSystem& files, uint32_t attempt, const OwnedState& state, Coordinator* coordinator);
 
-  /// What the control record carries: this rank has written its part (or failed to); on rank 0, that the commit is over.
+  /// What the control record carries: this rank has written its part (or failed to); on rank 0, that the commit is
+  /// over.
   bool written() const { return phase_ == Phase::kWriting && task_.done(); }
   bool settled() const { return phase_ == Phase::kCommitting && task_.done(); }
 
@@ -52,13 +53,15 @@ class Checkpointer {
   /// Of the last one that became durable: from its copy until then.
   double save_seconds() const { return save_seconds_; }
 
-  /// Starts the checkpoint of `step`. `manifest`, used on rank 0, says everything but the files. `pinned` are steps whose
-  /// checkpoints stay. REQUIRES: none is in flight.
-  void Begin(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest, std::vector<uint64_t> pinned) {
+  /// Starts the checkpoint of `step`. `manifest`, used on rank 0, says everything but the files. `pinned` are steps
+  /// whose checkpoints stay. REQUIRES: none is in flight.
+  void Begin(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest,
+             std::vector<uint64_t> pinned) {
     Start(step, weights, std::move(manifest), std::move(pinned), /*copies=*/true);
   }
   /// Collective: the same without a copy, and waits until it is over.
-  void Save(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest, std::vector<uint64_t> pinned) {
+  void Save(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest,
+            std::vector<uint64_t> pinned) {
     Start(step, weights, std::move(manifest), std::move(pinned), /*copies=*/false);
     Drain();
   }
@@ -72,7 +75,8 @@ class Checkpointer {
   enum Outcome : int32_t { kDurable, kFailed, kSuperseded };
 
   std::string what() const;
-  void Start(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest, std::vector<uint64_t> pinned, bool copies);
+  void Start(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest, std::vector<uint64_t> pinned,
+             bool copies);
   void CopyInto(std::vector<checkpoint::OwnedRange>& ranges);
   void Commit();
   void Settle();
@@ -86,14 +90,15 @@ class Checkpointer {
   Coordinator* coordinator_;
 
   Phase phase_ = Phase::kIdle;
+  checkpoint::ShardPlace place_;  // of this rank's shard
   uint64_t step_ = 0, saved_step_ = 0;
   double save_seconds_ = 0;
   std::chrono::steady_clock::time_point begun_;
   Buffer copy_;
-  checkpoint::Manifest manifest_;   // rank 0's
+  checkpoint::Manifest manifest_;  // rank 0's
   std::vector<uint64_t> pinned_;
-  checkpoint::Receipt receipt_;     // written by the task
-  Outcome outcome_ = kDurable;      // likewise, on rank 0, with its reason:
+  checkpoint::Receipt receipt_;  // written by the task
+  Outcome outcome_ = kDurable;   // likewise, on rank 0, with its reason:
   std::string failure_;
   std::exception_ptr superseded_;
   BackgroundTask task_;  // last: ends before what it works on

@@ -1,7 +1,8 @@
-// What this rank owns: its slices of the weights' companions (optimizer state, EMA, best weights), bucket after bucket, packed
-// without gaps, and how they go into and out of checkpoints. The weights themselves lie in the exchange's arena.
+// What this rank owns: its slices of the weights' companions (optimizer state, EMA, best weights), bucket after bucket,
+// packed without gaps, and how they go into and out of checkpoints. The weights themselves lie in the exchange's arena.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +27,8 @@ class OwnedState {
 
   /// All that this rank owns, for a checkpoint; array 0 is `weights`.
   std::vector<checkpoint::OwnedRange> Ranges(std::span<const float> weights) const;
+  /// The sizes of the ranges that `rank` has in a checkpoint, in elements.
+  std::vector<int64_t> RangeSizes(int rank) const;
   /// Fills the owned slices of all arrays, and of `weights`. Throws Error(kCheckpoint) where an array is missing.
   void Load(const checkpoint::Reader& reader, std::span<float> weights);
 

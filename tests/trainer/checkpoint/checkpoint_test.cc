@@ -68,12 +68,12 @@ TEST(Checkpoint, KeepsEverythingThatTheManifestWasGiven) {
   const std::string folder = run.Write(files, "checkpoints", 5, 3, 2, 4);
   Manifest expected = run.Describe(5, 3, 2);
   Manifest manifest = Reader::Open(files, folder)->manifest();
-  EXPECT_EQ(manifest.format_version(), kFormatVersion);
+  EXPECT_EQ(manifest.format_version(), 1u) << "older programs read what has no shared files";
   EXPECT_EQ(manifest.files_size(), 2);
   EXPECT_EQ(manifest.files(1).host(), "host1");
   manifest.clear_files();
   manifest.clear_self_hash();
-  expected.set_format_version(kFormatVersion);
+  expected.set_format_version(1);
   EXPECT_EQ(manifest.DebugString(), expected.DebugString());
 }
 

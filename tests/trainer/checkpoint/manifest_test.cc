@@ -41,7 +41,7 @@ Chunk* FirstChunk(Manifest& m) { return m.mutable_files(0)->mutable_chunks(0); }
 INSTANTIATE_TEST_SUITE_P(
     Each, ImpossibleManifest,
     testing::Values(
-        Impossible{"Newer", [](Manifest& m) { m.set_format_version(2); }, "newer than this program"},
+        Impossible{"Newer", [](Manifest& m) { m.set_format_version(3); }, "newer than this program"},
         Impossible{"NoVersion", [](Manifest& m) { m.set_format_version(0); }, "names no format version"},
         Impossible{"NoArena", [](Manifest& m) { m.set_arena_elements(0); }, "arena_elements is 0"},
         Impossible{"HugeArena", [](Manifest& m) { m.set_arena_elements(kHuge); }, "arena_elements is"},
@@ -94,10 +94,10 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(Manifest, OfANewerFormatNamesTheVersionThatWroteIt) {
   Manifest manifest = SmallRun(1, 16, 1).Describe(5, 1, 1);
-  manifest.set_format_version(2);
+  manifest.set_format_version(3);
   manifest.set_lockstep_version("3.0.0");
   EXPECT_EQ(CheckpointErrorOf([&] { DecodeManifest(Seal(manifest), "m"); }),
-            "m: checkpoint format 2 is newer than this program, which knows formats up to 1 (use the Lockstep that "
+            "m: checkpoint format 3 is newer than this program, which knows formats up to 2 (use the Lockstep that "
             "wrote it, version 3.0.0, or a newer one)");
 }
 

@@ -1,6 +1,8 @@
 #include "tests/trainer/checkpoint/memory_file_system.h"
 
+#include <algorithm>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -40,15 +42,25 @@ void MoveTree(Names& names, const std::string& from, const std::string& to) {
 
 class MemoryFileSystem::Writer : public WritableFile {
  public:
-  explicit Writer(std::shared_ptr<Content> content) : content_(std::move(content)) {}
+  Writer(std::shared_ptr<Content> content, size_t offset)
+      : content_(std::move(content)), begin_(offset), end_(offset) {}
   void Append(std::span<const std::byte> bytes) override {
-    content_->bytes.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    Put(content_->bytes, end_, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    end_ += bytes.size();
   }
-  void Sync() override { content_->durable = content_->bytes; }
+  void Sync() override {
+    Put(content_->durable, begin_, std::string_view(content_->bytes).substr(begin_, end_ - begin_));
+  }
   void Close() override {}
 
  private:
+  static void Put(std::string& bytes, size_t at, std::string_view part) {
+    bytes.resize(std::max(bytes.size(), at + part.size()));
+    part.copy(bytes.data() + at, part.size());
+  }
+
   std::shared_ptr<Content> content_;
+  size_t begin_, end_;
 };
 
 class MemoryFileSystem::Reading : public ReadableFile {
@@ -87,7 +99,12 @@ std::vector<std::string> MemoryFileSystem::Paths() const {
 
 std::unique_ptr<WritableFile> MemoryFileSystem::Create(const std::string& path) {
   if (!folders_.contains(FolderOf(path))) throw Error(ErrorKind::kUsage, "no such folder", path);
-  return std::make_unique<Writer>(files_[path] = std::make_shared<Content>());
+  return std::make_unique<Writer>(files_[path] = std::make_shared<Content>(), 0);
+}
+
+std::unique_ptr<WritableFile> MemoryFileSystem::OpenAt(const std::string& path, uint64_t offset) {
+  if (!files_.contains(path)) Create(path);
+  return std::make_unique<Writer>(files_.at(path), static_cast<size_t>(offset));
 }
 
 std::unique_ptr<ReadableFile> MemoryFileSystem::Open(const std::string& path) {

@@ -1,7 +1,8 @@
 // A file system in memory that knows what of it is durable, so that tests can cut the power between any two operations.
 //
-// A file's bytes are durable after its Sync, a name after SyncFolder of the folder it is in; folders themselves are
-// always durable. `Crash` gives what a machine finds when it comes up again.
+// A file's bytes are durable after a Sync by who wrote them (no Sync reaches the caches of other hosts), a name after
+// SyncFolder of the folder it is in; folders themselves are always durable. `Crash` gives what a machine finds when it
+// comes up again.
 #pragma once
 
 #include <map>
@@ -35,6 +36,7 @@ class MemoryFileSystem : public FileSystem {
   uint64_t bytes_read() const { return *bytes_read_; }
 
   std::unique_ptr<WritableFile> Create(const std::string& path) override;
+  std::unique_ptr<WritableFile> OpenAt(const std::string& path, uint64_t offset) override;
   std::unique_ptr<ReadableFile> Open(const std::string& path) override;
   bool Exists(const std::string& path) override;
   std::vector<std::string> List(const std::string& folder) override;

@@ -69,13 +69,26 @@ Manifest SmallRun::Describe(uint64_t step, uint32_t attempt, uint32_t ranks) con
 }
 
 std::string SmallRun::Write(FileSystem& files, const std::string& checkpoints, uint64_t step, uint32_t attempt,
-                            int ranks, int64_t grain) const {
+                            int ranks, int64_t grain, uint32_t shared) const {
   const std::string folder = checkpoints + "/" + FolderName(step);
   Manifest manifest = Describe(step, attempt, static_cast<uint32_t>(ranks));
   const auto owned = Cut(ranks, grain);
-  for (int rank = 0; rank < ranks; ++rank)
-    *manifest.add_files() = WriteShard(files, folder, static_cast<uint32_t>(rank), attempt,
-                                       "host" + std::to_string(rank), owned[static_cast<size_t>(rank)]);
+  std::vector<uint64_t> bytes;
+  for (const auto& ranges : owned) {
+    std::vector<int64_t> sizes;
+    for (const OwnedRange& range : ranges) sizes.push_back(static_cast<int64_t>(range.data.size()));
+    bytes.push_back(ShardBytes(sizes));
+  }
+  const std::vector<ShardPlace> places = PlaceShards(bytes, shared);
+  std::vector<ShardFile> written(owned.size());
+  for (size_t i = 0; i < owned.size(); ++i) {
+    // Shared files may be written in any order: from their end.
+    const size_t rank = shared == 0 ? i : owned.size() - 1 - i;
+    written[rank] = WriteShard(files, folder, static_cast<uint32_t>(rank), attempt, "host" + std::to_string(rank),
+                               owned[rank], places[rank]);
+  }
+  for (const ShardFile& file : written)
+    if (shared == 0 || file.chunks_size() > 0) *manifest.add_files() = file;
   CommitManifest(files, folder, manifest);
   return folder;
 }

@@ -23,9 +23,10 @@ struct SmallRun {
   /// A manifest without files: tensors "a.weight" [2, 2] at 0, "b.weight" [4] at 4, and the statistic "b.mean" [2] at
   /// 8, as far as they fit.
   Manifest Describe(uint64_t step, uint32_t attempt, uint32_t ranks) const;
-  /// Writes a whole checkpoint into `checkpoints`/step-...; returns the folder.
+  /// Writes a whole checkpoint into `checkpoints`/step-...; returns the folder. `shared`: the number of files (0: one a
+  /// rank).
   std::string Write(FileSystem& files, const std::string& checkpoints, uint64_t step, uint32_t attempt, int ranks,
-                    int64_t grain = 4096) const;
+                    int64_t grain = 4096, uint32_t shared = 0) const;
 };
 
 /// A path for a real folder that no other process uses.

@@ -20,10 +20,10 @@ namespace lockstep::loop {
 namespace {
 
 // Three checkpoints, of which two are kept: the first is removed.
-TrainSetup ThreeCheckpoints(const std::string& on_write_error) {
+TrainSetup ThreeCheckpoints(const std::string& on_write_error, int files) {
   TrainSetup setup;
   setup.train = "steps: 6 global_batch: 24 lanes: 8 evaluate_every_steps: 4";
-  setup.checkpoint = "every_steps: 2 keep: 2 on_write_error: " + on_write_error;
+  setup.checkpoint = "every_steps: 2 keep: 2 on_write_error: " + on_write_error + " files: " + std::to_string(files);
   return setup;
 }
 
@@ -62,14 +62,16 @@ struct Failing {
   Fault fault;
   bool and_after;
   const char* on_write_error;
+  int ranks = 2;
+  int files = 0;
 };
 
 class FileFaults : public testing::TestWithParam<Failing> {};
 
 TEST_P(FileFaults, AtEveryOperationOnCheckpointsLeaveARunThatEndsWithEqualWeights) {
   const TemporaryFolder root;
-  const TrainSetup setup = ThreeCheckpoints(GetParam().on_write_error);
-  ASSERT_EQ(TrainInChild(setup, 2, root / "quiet", {}), kDone);
+  const TrainSetup setup = ThreeCheckpoints(GetParam().on_write_error, GetParam().files);
+  ASSERT_EQ(TrainInChild(ThreeCheckpoints("WARN", 0), 2, root / "quiet", {}), kDone);
   const TrainOutcome quiet = OutcomeIn(root / "quiet");
   ASSERT_EQ(quiet.weights.size(), 16u);
 
@@ -84,7 +86,7 @@ TEST_P(FileFaults, AtEveryOperationOnCheckpointsLeaveARunThatEndsWithEqualWeight
                          .and_after = GetParam().and_after,
                          .error_number = ENOSPC,
                          .path_part = "/checkpoints"};
-    const Ending ending = TrainInChild(setup, 2, folder, plan);
+    const Ending ending = TrainInChild(setup, GetParam().ranks, folder, plan);
     ASSERT_NE(ending, kOther);
     if (ending == kDone) break;
     ++faults;
@@ -105,14 +107,18 @@ TEST_P(FileFaults, AtEveryOperationOnCheckpointsLeaveARunThatEndsWithEqualWeight
   std::printf("%d faults, %d resumed in the middle\n", faults, resumed);
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, FileFaults,
-                         testing::Values(Failing{"Kill", FileOperation::kAny, Fault::kShortenAndKill, false, "WARN"},
-                                         Failing{"OneFailureAndStop", FileOperation::kAny, Fault::kFail, false, "STOP"},
-                                         Failing{"OneFailureAndOn", FileOperation::kAny, Fault::kFail, false, "WARN"},
-                                         Failing{"AllFromThereOn", FileOperation::kAny, Fault::kFail, true, "STOP"},
-                                         Failing{"ShortWrite", FileOperation::kAppend, Fault::kShorten, false, "STOP"},
-                                         Failing{"FullDisk", FileOperation::kAppend, Fault::kShorten, true, "WARN"}),
-                         [](const testing::TestParamInfo<Failing>& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Each, FileFaults,
+    testing::Values(Failing{"Kill", FileOperation::kAny, Fault::kShortenAndKill, false, "WARN"},
+                    Failing{"OneFailureAndStop", FileOperation::kAny, Fault::kFail, false, "STOP"},
+                    Failing{"OneFailureAndOn", FileOperation::kAny, Fault::kFail, false, "WARN"},
+                    Failing{"AllFromThereOn", FileOperation::kAny, Fault::kFail, true, "STOP"},
+                    Failing{"ShortWrite", FileOperation::kAppend, Fault::kShorten, false, "STOP"},
+                    Failing{"FullDisk", FileOperation::kAppend, Fault::kShorten, true, "WARN"},
+                    Failing{"KillWithSharedFiles", FileOperation::kAny, Fault::kShortenAndKill, false, "WARN", 5, 2},
+                    Failing{"FailureWithSharedFiles", FileOperation::kAny, Fault::kFail, false, "WARN", 5, 2},
+                    Failing{"ShortWriteIntoSharedFiles", FileOperation::kAppend, Fault::kShorten, false, "STOP", 5, 2}),
+    [](const testing::TestParamInfo<Failing>& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace lockstep::loop

@@ -36,7 +36,9 @@ std::string Directives(const JobScript& job) {
   const std::string array = job.folder.find("%a") == std::string::npos ? "%j" : "%A_%a";
   text += Named("output", Quoted(ScriptFolder(job) + "/logs/slurm-" + array + ".out"));
   text += Directive("--open-mode=append");
-  text += "# Preempted, or off a node that failed: Slurm starts the job again by itself.\n";
+  text += job.chain
+              ? "# Preempted, or off a node that failed: Slurm ends this job, and the next one of the chain goes on.\n"
+              : "# Preempted, or off a node that failed: Slurm starts the job again by itself.\n";
   text += Directive(job.chain ? "--no-requeue" : "--requeue");
   text += fmt::format("# This script hears of the time limit {} s before.\n", site.grace_seconds());
   text += Directive(fmt::format("--signal=B:USR1@{}", site.grace_seconds()));
@@ -54,7 +56,7 @@ std::string SetUp(const JobScript& job) {
 std::string RunCommand(const JobScript& job) {
   std::vector<std::string> words;
   for (const std::string& word : job.train) words.push_back(ScriptWord(word));
-  return fmt::format("{} run -n \"$ranks\" --launcher {} {} --grace {}", ShellWord(job.program),
+  return fmt::format("{} run -n \"$ranks\" --launcher {} {} --grace {}s", ShellWord(job.program),
                      job.site.launcher() == JobLauncher::MPIRUN ? "mpirun" : "srun", fmt::join(words, " "),
                      job.site.grace_seconds());
 }
@@ -66,17 +68,24 @@ constexpr char kChainBegin[] = R"sh(
 [ ! -e "$run/job.ended" ] || { echo "lockstep: the chain has ended before, with $(cat "$run/job.ended")"; exit 0; }
 )sh";
 
-constexpr char kStart[] = R"sh(
+constexpr char kSignals[] = R"sh(
 # Asked to stop (time limit, preemption, scancel): the ranks save, and lockstep run ends with 75.
-child=
-stop() { [ -z "$child" ] || kill -USR1 "$child" 2>/dev/null; }
+child= asked=
+stop() {
+  asked=1
+  [ -z "$child" ] || kill -USR1 "$child" 2>/dev/null
+}
 trap stop USR1 USR2 TERM INT
+)sh";
 
+constexpr char kStep[] = R"sh(
 newest_step() { ls -d "$run"/checkpoints/step-*/manifest.pb 2>/dev/null | sed 's|.*/step-0*\([0-9]*\)/.*|\1|' | sort -n | tail -n 1; }
 step_before=$(newest_step)
 )sh";
 
 constexpr char kWait[] = R"sh(child=$!
+# One that came before: not at once, since a shell that is about to become another program loses signals.
+[ -z "$asked" ] || { sleep 1; stop; }
 # A signal ends wait, not what it waits for.
 while :; do
   wait "$child"
@@ -150,15 +159,16 @@ std::string ScriptFolder(const JobScript& job) { return WithArrayNumber(job.fold
 std::string FormatScript(const JobScript& job) {
   std::string text = "#!/bin/bash\n# Written by lockstep submit. Submit it again with: sbatch FILE\n";
   text += Directives(job);
+  text += kSignals;  // at once: a signal during the setup would end the script
   text += "\nrun=" + ScriptWord(job.folder) + "\nmkdir -p \"$run/logs\"\n";
   text += SetUp(job);
   if (job.chain) text += kChainBegin;
   text += job.chain ? kChain : kRequeue;
-  text += kStart;
+  text += kStep;
   text += "\n# srun does not hand on the cores of a task by itself.\n";
   text += "[ -z \"${SLURM_CPUS_PER_TASK:-}\" ] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK\n";
   text += fmt::format("ranks=$((SLURM_JOB_NUM_NODES * {}))\n", job.ranks_per_node);
-  text += RunCommand(job) + " &\n" + kWait + kDecide;
+  text += "[ -z \"$asked\" ] || again\n" + RunCommand(job) + " &\n" + kWait + kDecide;
   return text;
 }
 

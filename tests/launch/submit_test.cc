@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "launch/child_process.h"
+#include "launch/duration.h"
 #include "launch/sbatch_script.h"
 #include "launch/site_config.h"
 #include "launch/status_command.h"
@@ -52,6 +53,24 @@ TEST(SbatchScript, CarriesTheJobsAndTheSitesOptions) {
         "cd '/home/me/my work'", "--launcher srun", "scontrol requeue"})
     EXPECT_THAT(text, HasSubstr(line));
   EXPECT_THAT(text, Not(HasSubstr("--qos")));
+}
+
+/// What follows `option` in the line that starts the ranks.
+std::string ValueIn(const std::string& script, const std::string& option) {
+  const size_t at = script.find(option + " ") + option.size() + 1;
+  return script.substr(at, script.find_first_of(" \n", at) - at);
+}
+
+TEST(SbatchScript, GivesTheSitesGraceInTheFormOfDurations) {
+  EXPECT_EQ(ParseDuration(ValueIn(FormatScript(Job()), "--grace"), "--grace"), 120);
+}
+
+TEST(SbatchScript, SaysWhatStartsAgain) {
+  JobScript job = Job();
+  EXPECT_THAT(FormatScript(job), HasSubstr("Slurm starts the job again by itself.\n#SBATCH --requeue\n"));
+  job.chain = true;
+  EXPECT_THAT(FormatScript(job), AllOf(HasSubstr("the next one of the chain goes on.\n#SBATCH --no-requeue\n"),
+                                       Not(HasSubstr("again by itself"))));
 }
 
 TEST(SbatchScript, IsOneThatBashReads) {
@@ -174,6 +193,14 @@ TEST_F(SbatchScriptRuns, ASignalReachesTheRanksAndTheScriptWaitsForThem) {
   // The program sends the script Slurm's signal, and ends only after it was passed on.
   Ends("trap 'exit 75' USR1; kill -USR1 $PPID; while :; do sleep 0.01; done");
   Run();
+  EXPECT_TRUE(Requeued());
+}
+
+TEST_F(SbatchScriptRuns, ASignalBeforeThereAreRanksStartsNone) {
+  job_.site.add_setup("kill -USR1 $$");
+  Ends("exit 0");
+  const Captured said = Run();
+  EXPECT_THAT(said.output, Not(HasSubstr("ran")));
   EXPECT_TRUE(Requeued());
 }
 

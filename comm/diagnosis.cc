@@ -233,6 +233,8 @@ double Sighting::stale_seconds() const {
   return heartbeat ? heartbeat->status().progress_seconds() + age_seconds : age_seconds;
 }
 
+bool Sighting::warms_up() const { return heartbeat && heartbeat->status().warming_up() && !Waits(heartbeat->status()); }
+
 Diagnosis Diagnose(std::span<const Sighting> ranks, const Topology& topology, double silent_seconds) {
   CHECK(!ranks.empty() && ranks.size() == topology.host_of.size(), "{} sightings", ranks.size());
   return Scene(ranks, topology, silent_seconds).Explain();

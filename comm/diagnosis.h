@@ -18,6 +18,8 @@ struct Sighting {
 
   /// Since the rank last got on, as far as is known.
   double stale_seconds() const;
+  /// It has work of its own that comes before the end of its first step.
+  bool warms_up() const;
 };
 
 struct Diagnosis {

@@ -208,6 +208,7 @@ Status FlightRecorder::StatusAt(int64_t now) const {
   }
   status.set_progress(progress_.load(std::memory_order_relaxed));
   status.set_progress_seconds(Seconds(std::max<int64_t>(0, now - progress_ns_.load(std::memory_order_relaxed))));
+  status.set_warming_up(warming_up_);
   return status;
 }
 

@@ -58,6 +58,10 @@ class FlightRecorder {
   /// The communicating thread has been waiting for `what` since `since`; an empty `what`: no longer.
   void SetWaiting(std::string_view what, std::chrono::steady_clock::time_point since);
 
+  /// From the start to the end of the first step, when big files, compilers and first touches of memory take long.
+  void SetWarmingUp(bool warming_up) { warming_up_ = warming_up; }
+  bool warming_up() const { return warming_up_; }
+
   void Note(std::string_view text);
   void Progress() { Progress(Now()); }
 
@@ -115,6 +119,7 @@ class FlightRecorder {
   const int rank_, world_size_;
   const std::string host_;
   std::atomic<uint32_t> attempt_{0};
+  std::atomic<bool> warming_up_{false};
   std::atomic<uint64_t> progress_{0};
   std::atomic<int64_t> progress_ns_;
 

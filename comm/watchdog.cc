@@ -28,6 +28,9 @@ constexpr milliseconds kStopped(1000);
 /// it hangs, which is likely to be what is wrong.
 constexpr int kTimeoutsWhenFull = 10, kTimeoutsWhenHanging = 3;
 
+/// What a rank that warms up may take without a sign of progress, as long as it beats.
+constexpr std::chrono::minutes kWarmUp(10);
+
 double Seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 double WallSeconds() {
@@ -207,7 +210,7 @@ void Watchdog::State::Beat() {
 void Watchdog::State::Guard() {
   Clock::time_point last_tick = Clock::now();
   for (;;) {
-    const milliseconds timeout = comm_.deadline();
+    milliseconds timeout = comm_.deadline();
     if (!Sleep(std::clamp(timeout / 20, milliseconds(10), kLook))) return;
     const Clock::time_point now = Clock::now();
     Clock::time_point alive;
@@ -217,6 +220,7 @@ void Watchdog::State::Guard() {
       alive = resumed_;
     }
     last_tick = now;
+    if (recorder_.warming_up()) timeout = std::max<milliseconds>(timeout, kWarmUp);
     alive = std::max({alive, comm_.last_look(), recorder_.last_progress()});
     if (now - alive < timeout + kOthersFirst) continue;
     const Status status = recorder_.status();
@@ -293,13 +297,15 @@ bool Watchdog::State::OnStalled(const std::string& what) {
   if (writes_fail_ || !round_is_new) return Blind(what, waiting_since, now);
 
   const std::vector<Sighting> ranks = Sightings(now);
-  const bool moves = std::any_of(ranks.begin(), ranks.end(),
-                                 [&](const Sighting& rank) { return rank.stale_seconds() < Seconds(timeout); });
+  const double silent = Seconds(timeout) / 2;
+  const bool moves = std::any_of(ranks.begin(), ranks.end(), [&](const Sighting& rank) {
+    const double patience = Seconds(rank.warms_up() && rank.age_seconds <= silent ? kWarmUp : Clock::duration(timeout));
+    return rank.stale_seconds() < patience;
+  });
   if (moves) {
     first_verdict_.reset();
     return true;
   }
-  const double silent = Seconds(timeout) / 2;
   if (!MaySpeak(ranks, silent, now)) return true;
   verdict_ = Diagnose(ranks, topology_, silent);
   throw Stalled(verdict_->message);

@@ -2,10 +2,10 @@
 // moves any more on any rank, says which one is to blame.
 //
 // How a hang ends. Some rank's wait passes its deadline and asks the watchdog, again and again. It lets the wait go on
-// while any rank gets on (a long evaluation, a big file); else the lowest rank that still lives throws Error(kPeer)
-// with the Diagnosis, and the others learn of its abort. They throw the same themselves a second later, should no abort
-// reach them. Where no rank waits because all are stuck in work of their own, each watchdog ends its process in the end
-// (on_stuck).
+// while any rank gets on (a long evaluation, a big file, a rank that warms up); else the lowest rank that still lives
+// throws Error(kPeer) with the Diagnosis, and the others learn of its abort. They throw the same themselves a second
+// later, should no abort reach them. Where no rank waits because all are stuck in work of their own, each watchdog ends
+// its process in the end (on_stuck).
 //
 // Time spent stopped (SIGSTOP, Slurm's suspend) doesn't count: after it everybody gets a whole timeout again.
 //

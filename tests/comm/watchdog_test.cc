@@ -187,6 +187,34 @@ TEST(WatchdogTest, WaitsForAsLongAsSomebodyGetsOn) {
   });
 }
 
+TEST(WatchdogTest, ARankThatWarmsUpHasTime) {
+  const TemporaryFolder folder;
+  const auto body = [](Communicator& comm, Watched& watched) {
+    watched.recorder.SetWarmingUp(true);
+    watched.recorder.EnterPhase(Phase::COMPILING);
+    comm.Wait(*comm.Barrier(), "the start");
+    if (comm.rank() == 1) std::this_thread::sleep_for(3 * kTimeout);
+    comm.Wait(*comm.Barrier(), "the end");
+  };
+  EXPECT_EQ(ErrorOf(3, body, folder), "no error");
+}
+
+TEST(WatchdogTest, NamesARankThatFallsSilentWhileItWarmsUp) {
+  const TemporaryFolder folder;
+  const auto body = [](Communicator& comm, Watched& watched) {
+    watched.recorder.SetWarmingUp(true);
+    watched.recorder.EnterPhase(Phase::COMPILING);
+    comm.Wait(*comm.Barrier(), "the start");
+    if (comm.rank() == 1) {
+      watched.watchdog.reset();
+      return HangUntilAborted(comm);
+    }
+    comm.Wait(*comm.Barrier(), "the end");
+  };
+  EXPECT_THAT(ErrorOf(3, body, folder),
+              AllOf(HasSubstr("rank 1 on"), HasSubstr("has not entered barrier 2 (last seen: compiling")));
+}
+
 TEST(WatchdogTest, NamesARankThatWasNeverSeen) {
   const TemporaryFolder folder;
   try {

@@ -50,6 +50,8 @@ class Attempt {
       if (job_.end_stuck) job_.end_stuck(error);
     };
     watchdog_.emplace(*job.comm, recorder, std::move(options));
+    if (const uint32_t timeout = job.watchdog.timeout_seconds(); timeout > 0)
+      job.comm->SetDeadline(std::chrono::seconds(timeout));
   }
 
   Outcome Run() {
@@ -123,6 +125,7 @@ class Attempt {
 Outcome Train(const Job& job) {
   comm::Communicator& comm = *job.comm;
   Recording recording(comm);
+  recording.recorder().SetWarmingUp(true);
   recording.recorder().EnterPhase(comm::Phase::COMPARING_RANKS);
   std::optional<Coordinator> coordinator;
   if (comm.rank() == 0) coordinator.emplace(job, *job.files, LengthOf(job).total_steps);

@@ -87,12 +87,10 @@ Outcome Worker::Run() {
   Begin();
   // A stop may have come between a step and its evaluation.
   if (step() > 0 && EvaluationDue() && !EvaluateSplits()) return StopHere();
-  for (bool first = true; !Ended(); first = false) {
+  while (!Ended()) {
     Enter(comm::Phase::COMPUTING);
     Step();
-    // The first step prepares much; from the second on nothing takes long.
-    if (first && job_.watchdog.timeout_seconds() > 0)
-      comm().SetDeadline(std::chrono::seconds(job_.watchdog.timeout_seconds()));
+    if (comm::FlightRecorder* recorder = comm().recorder()) recorder->SetWarmingUp(false);
     if (stopping_) return StopHere();
     if (EvaluationDue() && !EvaluateSplits()) return StopHere();
     if (CheckpointDue()) SaveInBackground();

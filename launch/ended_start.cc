@@ -22,15 +22,15 @@ bool EndedStart::IsExplained() const {
 }
 
 EndedStart Gather(const BeforeStart& before, const std::string& launcher_name, ChildProcess& launcher,
-                  const LauncherOutput& output, const StopRequests& requests, const RunFiles& files) {
+                  const LauncherOutput& output, const StopRequests& requests, const RunFiles& files, bool overdue) {
   EndedStart ended;
   ended.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - before.begun).count();
   ended.error_seen = output.error_seen();
   ended.launcher_text = output.launcher_text();
 
   StartFacts& facts = ended.facts;
-  facts.code = *launcher.Poll();
-  facts.launcher_signal = launcher.ending_signal();
+  facts.code = overdue ? kPeerCode : *launcher.Poll();
+  facts.launcher_signal = overdue ? 0 : launcher.ending_signal();
   facts.launcher = launcher_name;
   facts.this_host = HostName();
   facts.events = ReadLauncherText(ended.launcher_text);

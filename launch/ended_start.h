@@ -40,9 +40,11 @@ struct EndedStart {
   bool IsExplained() const;
 };
 
-/// REQUIRES: `launcher` has ended.
+/// `overdue`: the launcher was killed since it lived on when a rank had failed: then that is why. REQUIRES: `launcher`
+/// has ended.
 EndedStart Gather(const BeforeStart& before, const std::string& launcher_name, ChildProcess& launcher,
-                  const LauncherOutput& output, const StopRequests& requests, const RunFiles& files);
+                  const LauncherOutput& output, const StopRequests& requests, const RunFiles& files,
+                  bool overdue = false);
 
 /// A failure loses what was not durable when it came; an end that was wanted loses nothing.
 StartCost CostOf(const EndedStart& ended, const Cause& cause, int nodes, const BeforeStart& before,

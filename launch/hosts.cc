@@ -15,7 +15,8 @@
 namespace lockstep::launch {
 namespace {
 
-constexpr auto kProbeLimit = std::chrono::seconds(5);
+// A host that is gone shows in five seconds (ConnectTimeout); one that is there may be slow to begin a shell.
+constexpr auto kProbeLimit = std::chrono::seconds(10);
 
 Host ParseHost(const std::string& text, const std::string& where) {
   static const std::regex form(R"(([A-Za-z0-9_.\-]+)(?::(\d{1,5}))?)");

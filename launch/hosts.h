@@ -35,7 +35,7 @@ std::string AgentForMpirun();
 /// Whether `name` is this machine.
 bool IsThisHost(const std::string& name);
 
-/// Runs `command`, a line for sh, on those of the hosts that are other machines, side by side, within five seconds;
+/// Runs `command`, a line for sh, on those of the hosts that are other machines, side by side, within ten seconds;
 /// returns the hosts where it succeeded, and this one, if it is among them.
 std::vector<Host> AnsweringHosts(const std::vector<Host>& hosts, const std::string& command);
 

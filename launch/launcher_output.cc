@@ -30,7 +30,7 @@ constexpr std::string_view kStarts[] = {"mpirun: ", "mpirun noticed", "prterun: 
 
 bool IsHelpRemark(const std::string& line) {
   static const std::regex remark(
-      R"(\[[^\]]*\] (\d+ more process(es)? ha(s|ve) sent help message|Set MCA parameter "orte_base_help|.*ORTE_ERROR_LOG: ).*)");
+      R"(\[[^\]]*\] (\d+ more process(es)? ha(s|ve) sent help message|Set MCA parameter "orte_base_help|plm:rsh: Warning: setpgid|.*ORTE_ERROR_LOG: ).*)");
   return std::regex_match(line, remark);
 }
 

@@ -33,6 +33,15 @@ void AppendExports(Words& words, const RankLaunch& launch) {
   for (const std::string& name : launch.exported) Append(words, {"-x", name});
 }
 
+/// A host that is gone, or cut off, is missed after a quarter to a third of the watchdog's timeout; by itself mpirun
+/// waits on, deaf to SIGTERM. Not earlier: ranks sit out a shorter cut, after which TCP takes as long again to find out
+/// that it is over.
+Words KeepAlive(std::chrono::seconds patience) {
+  const std::string each = std::to_string(std::max<int64_t>(1, patience.count() / 12));
+  return {"--mca", "oob_tcp_keepalive_time",   each, "--mca", "oob_tcp_keepalive_intvl", each,
+          "--mca", "oob_tcp_keepalive_probes", "3"};
+}
+
 Words OpenMpi4(const RankLaunch& launch) {
   // Executors choose their cores. After a rank's death the others are killed at once, not after three seconds; that
   // mpirun killed them is no reason for a stack trace.
@@ -40,10 +49,7 @@ Words OpenMpi4(const RankLaunch& launch) {
                  "0"};
   if (MayExceedCores(launch)) words.push_back("--oversubscribe");
   if (!launch.hosts.empty()) Append(words, {"--host", HostList(launch.hosts, true)});
-  // A host that is gone is missed after 4 to 6 seconds: by itself mpirun waits on, deaf to SIGTERM.
-  if (HasOtherHosts(launch) || launch.in_allocation)
-    Append(words, {"--mca", "oob_tcp_keepalive_time", "2", "--mca", "oob_tcp_keepalive_intvl", "1", "--mca",
-                   "oob_tcp_keepalive_probes", "3"});
+  if (HasOtherHosts(launch) || launch.in_allocation) Append(words, KeepAlive(launch.patience));
   if (!launch.agent.empty()) Append(words, {"--mca", "plm_rsh_agent", launch.agent});
   AppendExports(words, launch);
   return words;

@@ -1,6 +1,7 @@
 // Command lines of mpirun, as far as the installed version knows the options, and of srun.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,11 @@ MpirunVersion InstalledMpirun();
 /// What is to be started.
 struct RankLaunch {
   int ranks = 1;
-  std::vector<Host> hosts;            ///< with slots; none: this machine, or what the batch system has given
-  bool in_allocation = false;         ///< a batch system says which hosts there are, and how many ranks fit
-  std::string agent;                  ///< the program that mpirun reaches other hosts with; empty: its own choice
+  std::vector<Host> hosts;  ///< with slots; none: this machine, or what the batch system has given
+  std::chrono::seconds patience{
+      60};                     ///< the watchdog's timeout, which the launcher's own patience with a silent host follows
+  bool in_allocation = false;  ///< a batch system says which hosts there are, and how many ranks fit
+  std::string agent;           ///< the program that mpirun reaches other hosts with; empty: its own choice
   std::vector<std::string> exported;  ///< names of environment variables that ranks on other hosts need
   std::vector<std::string> program;
 };

@@ -53,6 +53,7 @@ SupervisedJob MakeSupervisedJob(const RunOptions& options) {
   job.launcher = options.launcher == "srun" ? Launcher::kSrun : Launcher::kMpirun;
   const auto lanes = static_cast<int>(recipe.train().lanes());
   job.hosts = ReadHosts(options);
+  job.patience = std::chrono::seconds(recipe.watchdog().timeout_seconds());
   job.ranks = options.ranks > 0 ? options.ranks : DefaultRanks(job.hosts, lanes);
   if (job.ranks > lanes)
     throw Error(ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", job.ranks, lanes), "-n",
@@ -68,7 +69,8 @@ SupervisedJob MakeSupervisedJob(const RunOptions& options) {
   if (options.train.executors > 0)
     job.plan.insert(job.plan.end(), {"--executors", std::to_string(options.train.executors)});
   job.fresh = options.train.fresh;
-  if (!options.stop_after.empty()) job.stop_after = std::chrono::seconds(ParseDuration(options.stop_after, "--stop-after"));
+  if (!options.stop_after.empty())
+    job.stop_after = std::chrono::seconds(ParseDuration(options.stop_after, "--stop-after"));
   job.policy.max_restarts = options.max_restarts;
   // A Slurm job's time is over for the next start too.
   job.policy.stop_is_callers = job.stop_after.has_value() || std::getenv("SLURM_JOB_ID") != nullptr;

@@ -34,6 +34,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr auto kKillLimit = std::chrono::seconds(5);
+constexpr auto kEndAfterError = milliseconds(5000);  // for mpirun, when a rank has failed
 constexpr int kMostProbes = 3;
 constexpr int kProbeDelay = 5;  // seconds
 
@@ -139,12 +140,15 @@ EndedStart Supervisor::StartOnce() {
   LauncherOutput output;
   bool observed = false;
   ChildProcess launcher(command, LauncherOptions());
-  WatchLauncher(launcher, requests_, output, [&] {
-    if (!observed) observed = traces_.Observe(launcher.pid());
-    LookAtFolder();
-  });
+  const bool overdue = WatchLauncher(
+      launcher, requests_, output,
+      [&] {
+        if (!observed) observed = traces_.Observe(launcher.pid());
+        LookAtFolder();
+      },
+      launcher_ == "mpirun" ? std::optional(kEndAfterError) : std::nullopt);
   ended_ = steady_clock::now();
-  EndedStart ended = Gather(before_, launcher_, launcher, output, requests_, files_);
+  EndedStart ended = Gather(before_, launcher_, launcher, output, requests_, files_, overdue);
   CleanUp();
   LookAtFolder();
   if (fresh_) ended.end.progress = 0;  // what is known is of the old run
@@ -156,6 +160,7 @@ std::vector<std::string> Supervisor::Command() const {
   RankLaunch launch;
   launch.ranks = placement_.ranks();
   launch.hosts = placement_.hosts();
+  launch.patience = job_.patience;
   launch.in_allocation = std::getenv("SLURM_JOB_ID") != nullptr;
   launch.agent = AgentForMpirun();
   if (placement_.HasOthers() || launch.in_allocation) launch.exported = ExportedVariables();

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 
@@ -61,18 +62,26 @@ void PassOutput(int fd, LauncherOutput& output) {
 
 }  // namespace
 
-void WatchLauncher(ChildProcess& launcher, StopRequests& requests, LauncherOutput& output,
-                   const std::function<void()>& look) {
+bool WatchLauncher(ChildProcess& launcher, StopRequests& requests, LauncherOutput& output,
+                   const std::function<void()>& look, std::optional<std::chrono::milliseconds> after_error) {
   PassedOn passed_on(launcher, requests);
+  auto end_by = steady_clock::time_point::max();
+  bool overdue = false;
   for (bool running = true; running;) {
     const int request = requests.Wait(kLook, launcher.stderr_fd());
     running = !launcher.Poll();  // before the last read: what it said while it ended is read too
     PassOutput(launcher.stderr_fd(), output);
     look();
     passed_on.Update(request);
+    const auto now = steady_clock::now();
+    if (after_error && output.error_seen()) end_by = std::min(end_by, now + *after_error);
+    if (!running || now < end_by) continue;
+    overdue = true;
+    launcher.Signal(SIGKILL);
   }
   WriteOut(output.Finish());
   if (output.mid_line()) WriteOut(isatty(STDERR_FILENO) ? "\r\033[K" : "\n");
+  return overdue;
 }
 
 }  // namespace lockstep::launch

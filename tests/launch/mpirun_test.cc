@@ -64,13 +64,25 @@ TEST(Mpirun, SeveralHostsAreWatched) {
   launch.exported = {"LOCKSTEP_JOB"};
   launch.program = {"lockstep"};
   EXPECT_THAT(Joined(MpirunCommand({MpirunVersion::kOpenMpi, 4, 1}, launch)),
-              AllOf(HasSubstr(" --host h1:2,h2:1 "), HasSubstr(" --mca oob_tcp_keepalive_time 2 "),
+              AllOf(HasSubstr(" --host h1:2,h2:1 "), HasSubstr(" --mca oob_tcp_keepalive_time 5 "),
                     HasSubstr(" --mca plm_rsh_agent /opt/agent "), HasSubstr(" -x LOCKSTEP_JOB "),
                     Not(HasSubstr("--oversubscribe"))));
   EXPECT_THAT(Joined(MpirunCommand({MpirunVersion::kOpenMpi, 5, 0}, launch)),
               AllOf(HasSubstr(" --host h1:2,h2:1 "), HasSubstr(" --prtemca plm_ssh_agent /opt/agent "),
                     Not(HasSubstr("--mca "))));
   EXPECT_EQ(Joined(SrunCommand(launch)), "srun --mpi=pmix --kill-on-bad-exit=1 -n 3 -w h1,h2 lockstep");
+}
+
+TEST(Mpirun, PatienceWithASilentHostFollowsTheWatchdogs) {
+  RankLaunch launch;
+  launch.hosts = {{"h1", 1}, {"h2", 1}};
+  const std::pair<int, std::string> cases[] = {{4, "1"}, {60, "5"}, {240, "20"}};
+  for (const auto& [timeout, each] : cases) {
+    launch.patience = std::chrono::seconds(timeout);
+    const std::string command = Joined(MpirunCommand({MpirunVersion::kOpenMpi, 4, 1}, launch));
+    EXPECT_THAT(command, HasSubstr(" --mca oob_tcp_keepalive_time " + each + " "));
+    EXPECT_THAT(command, HasSubstr(" --mca oob_tcp_keepalive_intvl " + each + " "));
+  }
 }
 
 // --- hosts

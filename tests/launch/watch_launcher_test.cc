@@ -96,5 +96,18 @@ TEST(WatchLauncher, OneThatDoesNotEndAtASecondInterruptIsKilled) {
   EXPECT_LT(steady_clock::now() - begun, std::chrono::seconds(20));
 }
 
+TEST(WatchLauncher, OneThatLivesOnWhenARankHasFailedIsKilled) {
+  StopRequests requests;
+  for (const bool ends : {true, false}) {
+    LauncherOutput output;
+    ChildProcess launcher({"bash", "-c", std::string("echo 'lockstep: error: bad' >&2;") + (ends ? "exit 6" : kWait)},
+                          {.environment = {}, .pipe_stderr = true});
+    EXPECT_EQ(WatchLauncher(
+                  launcher, requests, output, [] {}, ends ? std::chrono::minutes(1) : std::chrono::seconds(0)),
+              !ends);
+    EXPECT_EQ(launcher.Poll(), ends ? 6 : 128 + SIGKILL);
+  }
+}
+
 }  // namespace
 }  // namespace lockstep::launch

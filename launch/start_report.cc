@@ -28,11 +28,13 @@ std::string RankOn(const LauncherEvents& events) {
 
 Cause FromVerdict(const Verdict& verdict) {
   const std::string host = HostIn(verdict.where.empty() ? verdict.message : verdict.where);
-  const std::string sentence = verdict.where.empty() ? verdict.message : verdict.where + ": " + verdict.message;
+  const std::string sentence =
+      verdict.message.starts_with(verdict.where) ? verdict.message : verdict.where + ": " + verdict.message;
   // The words of the watchdog's verdicts (comm/watchdog).
   if (verdict.message.find("has not entered") != std::string::npos) return {"hang", host, sentence};
   // Of hosts that no longer reach each other, none is to blame more than the others.
   if (verdict.message.find("no longer delivers") != std::string::npos) return {"network", "", verdict.message};
+  if (verdict.message.find("has not arrived") != std::string::npos) return {"network", host, sentence};
   if (verdict.exit_code == 6) return {"failed peer", host, sentence};
   if (verdict.exit_code == 1) return {"internal error", host, sentence};
   if (verdict.exit_code == 75) return {"stop", host, sentence};

@@ -24,7 +24,7 @@ run_memory() {
     fuzz_csv fuzz_idx fuzz_checkpoint fuzz_safetensors fuzz_recipe fuzz_lease fuzz_certificate fuzz_flight_record fuzz_heartbeat
 }
 
-install_packages "${packages[@]}" clang libclang-rt-14-dev
+install_packages "${packages[@]}" clang libclang-rt-14-dev iproute2 openssh-client openssh-server
 if [ $# -eq 0 ]; then
   run_threads
   if command -v clang++ >/dev/null; then

@@ -204,6 +204,14 @@ TEST(StartReport, NamesTheFirstCause) {
   facts.verdict->where = "";
   EXPECT_EQ(Explain(facts).name, "hang");
   EXPECT_EQ(Explain(facts).host, "h2");
+  facts.verdict->message = "all ranks are in exchange 17: the network between h1 and h2 no longer delivers";
+  facts.verdict->where = "rank 0 on h1";  // who says it is not to blame
+  EXPECT_EQ(Explain(facts).name, "network");
+  EXPECT_EQ(Explain(facts).host, "");
+  facts.verdict->message = "rank 2 on h3 still waits in exchange 17: what was sent there has not arrived";
+  facts.verdict->where = "rank 2 on h3";
+  EXPECT_EQ(Explain(facts).name, "network");
+  EXPECT_EQ(Explain(facts).sentence, facts.verdict->message);
   facts.not_done = true;
   EXPECT_EQ(Explain(facts).name, "false start");
   facts.lost_host = "h3";

@@ -26,6 +26,7 @@ class Round:
         self.ranks = self.chance.randint(self.fault.fewest_ranks, MOST_RANKS)
         self.moment = self.chance.random()  # of the life of the job
         self.fault.draw(self.chance, self.ranks)
+        self.files = self.chance.choice([0, 1, 2])  # of a checkpoint; 0: one a rank
 
 
 def dealt(cards, count, chance):
@@ -85,8 +86,8 @@ class Chaos:
         fault = round.fault
         damage = DAMAGES[round.damage](out, round.chance)
         whole = whole_steps(out)
-        self.line = f"round {round.number}: {round.ranks} ranks, {damage + ', ' if damage else ''}{fault.text()}"
-        self.job = job = Job(round.ranks, out, fault.supervised)
+        self.line = f"round {round.number}: {round.ranks} ranks, {f'{round.files} files, ' if round.files else ''}{damage + ', ' if damage else ''}{fault.text()}"
+        self.job = job = Job(round.ranks, out, fault.supervised, round.files)
         self.line += f" {self.await_moment(round.moment)}"
         injected = not job.ended() and fault.inject(job)
         self.keep_lease()
@@ -109,8 +110,7 @@ class Chaos:
         self.tally["injected" if injected else "too late"] += 1
         self.tally["resumed"] += bool(resumed)
         self.tally["damaged"] += bool(damage)
-        # On a full disk a run ends well, but its last state is not there.
-        if code == 0 and whole_steps(out)[-1:] == [self.total] and os.path.exists(f"{out}/done.json"):
+        if code == 0:
             self.line += ": done"
             self.finish()
         print(self.line, flush=True)

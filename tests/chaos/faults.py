@@ -185,7 +185,7 @@ class FullDisk(Fault):
         return True
 
     def codes(self, job):
-        # 2: a start that can't write its folder; 4: a lease or a last file that can't be written.
+        # 2: a start that can't write its folder; 4: a lease or a last checkpoint that can't be written.
         return {2, 4}
 
     def after(self):

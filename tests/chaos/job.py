@@ -59,10 +59,10 @@ def rank_of(pid):
 
 
 class Job:
-    def __init__(self, ranks, out, supervised=False):
+    def __init__(self, ranks, out, supervised=False, files=0):
         self.ranks, self.out, self.supervised = ranks, out, supervised
         self.attempts_before = len(rows(out, "attempts.jsonl"))
-        arguments = [RECIPE, "--out", out, "--progress", "off"] + [word for setting in SETTINGS for word in ("--set", setting)]
+        arguments = [RECIPE, "--out", out, "--progress", "off"] + [word for setting in [*SETTINGS, f"checkpoint.files={files}"] for word in ("--set", setting)]
         command = ([LOCKSTEP, "run", "-n", str(ranks)] if supervised
                    else ["bash", "-c", 'source "$0"; run_ranks "$@"', SETUP, str(ranks), LOCKSTEP, "train"]) + arguments
         self.output = {name: open(f"{WORK}/{name}", "w+") for name in ("stdout", "stderr")}

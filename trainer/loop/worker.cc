@@ -287,8 +287,9 @@ Outcome Worker::Finish() {
   if (array >= 0) state_.SwapWeights(array);
   if (!evaluated) return StopHere();
   SaveNow();
-  if (!leads()) return {};
   const ResultLine result = MakeResult(evaluation, weights, seconds);
+  if (checkpointer_.saved_step() != step()) EndUnsaved(result);
+  if (!leads()) return {};
   WriteDown(result);
   return {Format(result), 0};
 }
@@ -305,6 +306,17 @@ ResultLine Worker::MakeResult(const checkpoint::Evaluation& evaluation, uint64_t
     result.samples_per_s = static_cast<double>(job_.train.global_batch()) / Median(step_seconds_);
   if (state_.BestArray() >= 0 && state_.loop().has_best()) result.best_step = state_.loop().best_step();
   return result;
+}
+
+/// The weights at the end are what a run is for: where they could not be saved, it isn't done.
+void Worker::EndUnsaved(const ResultLine& result) const {
+  if (!leads()) throw comm::PeerAborted(0, static_cast<int>(ErrorKind::kCheckpoint));
+  throw Error(
+      ErrorKind::kCheckpoint,
+      fmt::format("the run has come to its end, but its last checkpoint could not be written ({})", Format(result)),
+      folder_.checkpoints(),
+      fmt::format("make room and start again: it trains on from step {}, to the same weights",
+                  checkpointer_.saved_step()));
 }
 
 /// That the run is done: from now on, starting it again only repeats its line.

@@ -63,6 +63,7 @@ class Worker {
   Outcome StopHere();
   Outcome Finish();
   ResultLine MakeResult(const checkpoint::Evaluation& evaluation, uint64_t weights, double seconds) const;
+  [[noreturn]] void EndUnsaved(const ResultLine& result) const;
   void WriteDown(const ResultLine& result);
 
   const Job& job_;

@@ -60,6 +60,12 @@ void PassOutput(int fd, LauncherOutput& output) {
     WriteOut(output.Add(std::string(part, static_cast<size_t>(n))));
 }
 
+/// Whether the job can only end: a rank has said why it ends, or mpirun that it misses a host.
+bool HasFailed(const LauncherOutput& output) {
+  return output.error_seen() ||
+         output.launcher_text().find("has lost communication with a remote daemon") != std::string::npos;
+}
+
 }  // namespace
 
 bool WatchLauncher(ChildProcess& launcher, StopRequests& requests, LauncherOutput& output,
@@ -74,7 +80,7 @@ bool WatchLauncher(ChildProcess& launcher, StopRequests& requests, LauncherOutpu
     look();
     passed_on.Update(request);
     const auto now = steady_clock::now();
-    if (after_error && output.error_seen()) end_by = std::min(end_by, now + *after_error);
+    if (after_error && HasFailed(output)) end_by = std::min(end_by, now + *after_error);
     if (!running || now < end_by) continue;
     overdue = true;
     launcher.Signal(SIGKILL);

@@ -104,7 +104,7 @@ must_restart 2 "rank 1 on h2 was killed" "restart 2 on 4 ranks from step " "(1 l
 must_equal
 
 name="a dead host"
-supervise h1
+supervise h1 --set watchdog.timeout_seconds=12
 until_true committed 100
 end_host h4
 ended

@@ -96,6 +96,17 @@ TEST(WatchLauncher, OneThatDoesNotEndAtASecondInterruptIsKilled) {
   EXPECT_LT(steady_clock::now() - begun, std::chrono::seconds(20));
 }
 
+TEST(WatchLauncher, OneThatLivesOnWhenItHasLostAHostIsKilled) {
+  StopRequests requests;
+  LauncherOutput output;
+  const std::string box(74, '-');
+  ChildProcess launcher(
+      {"bash", "-c", "echo '" + box + "\nORTE has lost communication with a remote daemon.\n" + box + "' >&2;" + kWait},
+      Piped());
+  EXPECT_TRUE(WatchLauncher(
+      launcher, requests, output, [] {}, std::chrono::seconds(0)));
+}
+
 TEST(WatchLauncher, OneThatLivesOnWhenARankHasFailedIsKilled) {
   StopRequests requests;
   for (const bool ends : {true, false}) {

@@ -164,4 +164,29 @@ for wanted in 2 3 4 5; do
   ended
   [ "$code" -eq "$wanted" ] && [ "$(wc -l <"$work/starts")" -eq 1 ] || fail "$name: $wanted became $code"
 done
+name="another job between two starts"
+rm -rf "$out" "$work/starts"
+# The first start dies at once. The second one comes when somebody else works in the folder.
+cat >"$work/bin/mpirun" <<END
+#!/bin/sh
+PATH=${PATH#"$work/bin:"}
+[ "\$1" != --version ] || exec mpirun --version
+echo >>"$work/starts"
+[ "\$(wc -l <"$work/starts")" -gt 1 ] || exit 137
+until [ -e "$out/lease.json" ]; do sleep 0.05; done
+exec mpirun "\$@"
+END
+PATH=$work/bin:$PATH supervise -n 2 "$digits" --out "$out" "${settings[@]}"
+until_true [ -e "$work/starts" ]
+"$lockstep" train "$digits" --out "$out" "${settings[@]}" --set train.epochs=100000 >"$work/other.stdout" 2>"$work/other.stderr" &
+other=$!
+ended
+[ "$code" -eq 2 ] || fail "$name: it ended with $code"
+once "another job is running in this folder" || fail "$name: it does not say so"
+[ "$(wc -l <"$work/starts")" -eq 2 ] || fail "$name: it was tried again"
+kill -TERM "$other" || fail "$name: the other job was hurt"
+wait "$other"
+[ $? -eq 75 ] && grep -q "its checkpoint is durable" "$work/other.stderr" || fail "$name: the other job: $(tail -n 1 "$work/other.stderr")"
+grep -q '"exit_code": 75' "$out/verdict.json" || fail "$name: the verdict is not that of the job that had the folder"
+echo "$name: $(grep "another job" "$work/stderr")"
 echo "lockstep run: weights $quiet in every case"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # stop.sh [--rounds N] [--seed S]: signals to stop, at moments drawn over the whole life of a job, at one rank or all, once or
 # twice; each ends the job with 75 or lets it end, in time; and the weights at the end are those of the quiet run. Then
-# --stop-after, and a second SIGINT.
+# --stop-after; then a second SIGINT in every phase, to a lone rank, to ranks under mpirun, and to lockstep run.
 set -uo pipefail
 source "$(dirname "$0")/common.sh"
 rounds=8 seed=1
@@ -71,3 +71,89 @@ once "its checkpoint is durable" || fail "$name: it does not say that it stopped
 grep -q '"exit_code": 75' "$work/limited/verdict.json" || fail "$name: not in verdict.json"
 "$lockstep" verify "$work/limited" >"$work/stdout" || fail "$name: a damaged checkpoint"
 echo "$name: stopped $((5000 - (ended_at - told) / 1000)) ms before"
+
+# --- a second SIGINT, where something takes longer than a person's patience
+
+# A step, or an evaluation, of many seconds.
+cat >"$work/slow.textproto" <<END
+name: "slow"
+model { convnet { stages { channels: 256 } stages { channels: 256 } stages { channels: 256 } } }
+data {
+  train { csv { file: "$root/examples/data/digits.csv.gz" image { height: 8 width: 8 } } }
+  test { csv { file: "$root/examples/data/digits.csv.gz" image { height: 8 width: 8 } } }
+}
+train { steps: 100 global_batch: 8 lanes: 2 precision: F32 evaluate_every_steps: 1 evaluation_block: 2048 log_every_steps: 1 }
+optimizer { sgd {} learning_rate: 1e-3 }
+END
+# A disk on which no checkpoint becomes durable.
+cat >"$work/disk.c" <<'END'
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int fsync(int file) {
+  char link[64], path[4096] = "";
+  snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+  if (readlink(link, path, sizeof path - 1) > 0 && strstr(path, ".shard.tmp")) sleep(600);
+  return syscall(SYS_fsync, file);
+}
+END
+${CC:-cc} -shared -fPIC -o "$work/disk.so" "$work/disk.c" || fail "there is no C compiler for a disk that hangs"
+
+# The process ids that a person's Ctrl-C reaches: the supervisor, or ranks (mpirun would end them itself).
+interrupted_pids() {
+  if [ "$how" = run ]; then echo "$job"; else living | grep -v -x "$(pgrep -x mpirun | paste -sd '|' | sed 's/^$/none/')"; fi
+}
+
+# twice PRELOAD READY ARG...: runs a job each way there is, interrupts it when READY is true, and once more 1.1 seconds later.
+twice() {
+  local preload=$1 ready=$2 began
+  shift 2
+  for how in alone mpirun run; do
+    rm -rf "$out"
+    began=$(now)
+    case $how in
+      alone) (exec env LD_PRELOAD="$preload" "$lockstep" train "$@" --out "$out" --progress off) >"$work/stdout" 2>"$work/stderr" & ;;
+      mpirun) (export LD_PRELOAD=$preload; run 2 "$lockstep" train "$@" --out "$out" --progress off; exit "$code") & ;;
+      run) (exec env LD_PRELOAD="$preload" "$lockstep" run -n 2 "$@" --out "$out" --progress off) >"$work/stdout" 2>"$work/stderr" & ;;
+    esac
+    job=$!
+    until eval "$ready" 2>/dev/null; do
+      kill -0 "$job" 2>/dev/null || fail "$name, $how: it ended before: $ready"
+      [ $(($(now) - began)) -lt 120000000 ] || fail "$name, $how: this takes too long: $ready"
+      sleep 0.02
+    done
+    kill -INT $(interrupted_pids)
+    sleep 1.1 # what comes within a second counts as one
+    kill -0 "$job" 2>/dev/null || fail "$name, $how: it ended at the first SIGINT"
+    told=$(now)
+    kill -INT $(interrupted_pids)
+    wait "$job"
+    code=$?
+    ended_at=$(now)
+    [ "$code" -eq 130 ] || fail "$name, $how: it ended with $code"
+    [ $((ended_at - told)) -lt 4000000 ] || fail "$name, $how: it took $(((ended_at - told) / 1000)) ms to end"
+    gone || fail "$name, $how: these live on: $(living)"
+    echo "a second SIGINT in $name, $how: ended after $(((ended_at - told) / 1000)) ms"
+  done
+}
+logged() { [ -s "$out/metrics.jsonl" ]; }
+saving() { ls "$out"/checkpoints/step-*/*.shard.tmp >/dev/null; }
+# What is left is a folder that a run goes on in, to the quiet run's weights.
+goes_on() {
+  must_train 2 "$@" --out "$work/quiet-2"
+  must_train 2 "$@" --out "$out"
+  equal_state "$work/quiet-2" "$out"
+  rm -rf "$work/quiet-2"
+}
+
+name="a step"
+twice "" logged "$work/slow.textproto" --executors 1 --set train.global_batch=1408 --set train.evaluate_every_steps=1000
+name="an evaluation"
+twice "" logged "$work/slow.textproto" --executors 1
+name="a checkpoint"
+twice "$work/disk.so" saving "$digits" --set checkpoint.every_steps=10
+goes_on "$digits" --set checkpoint.every_steps=10
+name="the end"
+twice "$work/disk.so" saving "$digits" --set train.epochs=2 --set checkpoint.every_steps=100000
+goes_on "$digits" --set train.epochs=2 --set checkpoint.every_steps=100000

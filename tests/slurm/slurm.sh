@@ -1,9 +1,16 @@
 #!/usr/bin/env bash
-# slurm.sh: under a real Slurm: srun with PMIx; `lockstep submit`: a job that runs, one that is stopped by its time limit and requeued,
-# one that is preempted, a cancelled one, a chain and an array. Weights are those of the run outside of Slurm.
+# slurm.sh [--rounds N]: under a real Slurm: srun with PMIx; `lockstep submit`: a job that runs, one on a node that is drained, a
+# cancelled one, a chain and an array; then a job that is preempted N times in a row, and one that N time limits stop (default: 1), where
+# every stop has to be saved, requeued, and gone on from. Weights are those of runs outside of Slurm.
 set -uo pipefail
 source "$(dirname "$0")/../dist/common.sh"
 source "$(dirname "$0")/cluster.sh"
+rounds=1
+case "${1-}" in
+  "") ;;
+  --rounds) rounds=$2 ;;
+  *) echo "usage: slurm.sh [--rounds N]"; exit 2 ;;
+esac
 start_cluster 2
 
 settings=(--set train.epochs=60 --set train.evaluate_every_steps=1000000 --set checkpoint.every_steps=200)
@@ -21,6 +28,15 @@ submitted() {
   shift
   "$lockstep" submit "$digits" --out "$out" "${settings[@]}" "$@" >"$work/stdout" 2>"$work/stderr" || fail "$name: it was not submitted"
   job=$(sed -n 's/^submitted job \([0-9]*\) .*/\1/p' "$work/stdout" | head -n 1)
+}
+newest_step() { ls -d "$1"/checkpoints/step-*/manifest.pb 2>/dev/null | sed 's|.*/step-0*\([0-9]*\)/.*|\1|' | sort -n | tail -n 1; }
+# until_checkpoint OUT STEP: waits until $job has come so far.
+until_checkpoint() {
+  local limit=$((SECONDS + 120)) step
+  while step=$(newest_step "$1"); [ "${step:-0}" -lt "$2" ]; do
+    [ "$SECONDS" -lt "$limit" ] || { logs "$1"; squeue -t all -j "$job" >"$work/stderr"; fail "$name: no checkpoint of step $2 after so long"; }
+    sleep 0.05
+  done
 }
 logs() { cat "$1"/logs/slurm-*.out >"$work/stdout" 2>/dev/null; }
 must_be_done() { # OUT
@@ -44,7 +60,7 @@ done
 
 name="a killed rank in a job"
 submitted "$work/killed" --nodes 1 --ranks-per-node 2 --time 5m
-until [ -e "$work/killed/checkpoints/step-00000400/manifest.pb" ]; do sleep 0.05; done
+until_checkpoint "$work/killed" 400
 for pid in $(living); do
   [[ $(tr '\0' ' ' <"/proc/$pid/cmdline") == *" train "*"$work/killed"* ]] && [[ $(tr '\0' ' ' <"/proc/$pid/cmdline") != *srun* ]] && kill -9 "$pid" && break
 done
@@ -52,39 +68,39 @@ until_job 120 "$job" COMPLETED FAILED
 must_be_done "$work/killed"
 echo "$name: $(grep -h goodput: "$work/stdout")"
 
-name="a stop and a requeue"
+name="a drained node"
 # The signal of the time limit, without waiting for it: Slurm's clocks count minutes.
-submitted "$work/requeued" --nodes 1 --ranks-per-node 2 --time 5m
-until [ -e "$work/requeued/checkpoints/step-00000400/manifest.pb" ]; do sleep 0.05; done
+submitted "$work/drained" --nodes 1 --ranks-per-node 2 --time 5m --set train.epochs=120
+until_checkpoint "$work/drained" 400
+node=$(squeue -h -o %B -j "$job")
+scontrol update nodename="$node" state=drain reason=test || fail "$name: $node can't be drained"
+step=$(newest_step "$work/drained")
+until_checkpoint "$work/drained" $((step + 400)) # the job goes on there
 scancel --batch --signal=USR1 "$job"
 until_job 60 "$job" PENDING
-logs "$work/requeued"
+start_now "$job"
+until_job 200 "$job" COMPLETED FAILED
+scontrol update nodename="$node" state=resume
+must_train 2 "$digits" --out "$work/twice" "${settings[@]}" --set train.epochs=120
+twice=$(weights)
+logs "$work/drained"
 grep -q "lockstep: ended with 75" "$work/stdout" || fail "$name: it did not end with 75"
-start_now "$job"
-until_job 200 "$job" COMPLETED FAILED
-must_be_done "$work/requeued"
 grep -q "resuming from step" "$work/stdout" || fail "$name: it began anew"
-
-name="preemption"
-submitted "$work/preempted" --nodes 2 --ranks-per-node 1 --time 5m
-until [ -e "$work/preempted/checkpoints/step-00000400/manifest.pb" ]; do sleep 0.05; done
-srun -p high -N2 --exclusive true || fail "$name: the other job did not run"
-until_job 60 "$job" PENDING RUNNING COMPLETED
-start_now "$job"
-until_job 200 "$job" COMPLETED FAILED
-must_be_done "$work/preempted"
-grep -q "resuming from step" "$work/stdout" || fail "$name: it was not preempted"
+grep -q "weights=$twice" "$work/stdout" || fail "$name: other weights"
+other=$(squeue -h -t all -o %B -j "$job")
+[ "$other" != "$node" ] || fail "$name: it went on there"
+echo "$name: stopped on $node, went on on $other"
 
 name="a cancelled job"
 submitted "$work/cancelled" --nodes 1 --ranks-per-node 2 --time 5m
-until [ -e "$work/cancelled/checkpoints/step-00000200/manifest.pb" ]; do sleep 0.05; done
+until_checkpoint "$work/cancelled" 200
 scancel "$job"
 until_job 60 "$job" CANCELLED
 [ -z "$(living)" ] || { ended_at=$(now) && gone; } || fail "$name: these live on: $(living)"
 
 name="a chain"
 submitted "$work/chain" --nodes 1 --ranks-per-node 2 --time 5m --chain 3
-until [ -e "$work/chain/checkpoints/step-00000400/manifest.pb" ]; do sleep 0.05; done
+until_checkpoint "$work/chain" 400
 scancel --batch --signal=USR1 "$job"
 until_job 60 "$job" FAILED
 until_job 120 "$((job + 2))" COMPLETED
@@ -100,16 +116,59 @@ for seed in 1 2; do
   "$lockstep" diff "$work/seed-$seed" "$work/array-$seed" >/dev/null || fail "$name: job $seed has other weights"
 done
 
-if [ -n "${LOCKSTEP_LONG_TESTS:-}" ]; then
-  name="a real time limit"
-  submitted "$work/limited" --nodes 1 --ranks-per-node 2 --time 1m --set train.epochs=4000
-  until_job 60 "$job" RUNNING
-  until_job 200 "$job" PENDING
-  logs "$work/limited"
-  grep -q "its checkpoint is durable" "$work/stdout" || fail "$name: it did not save"
-  echo "$name: saved in time at step $(ls "$work/limited/checkpoints" | tail -n 1)"
+# The stops of stop_often. Slurm looks at time limits twice a minute; told to warn 45 of its 60 seconds before the end, it stops a job
+# within half a minute.
+preempt() { srun -p high -N2 --exclusive true 2>"$work/stderr" || fail "$name: the other job did not run"; }
+run_out_of_time() { until_job 120 "$job" COMPLETING PENDING; }
+
+endless=(--set train.epochs=1000000 --set "optimizer.schedule=constant {}")
+# stop_often OUT STOP ARG...: submits a job without end, and calls STOP for each of the rounds: each time its state has to be saved, and
+# the next start to go on from there.
+stop_often() {
+  local out=$1 stop=$2 round saved resumed from=0 began=$SECONDS
+  shift 2
+  submitted "$out" "${endless[@]}" "$@"
+  for round in $(seq "$rounds"); do
+    until_checkpoint "$out" $((from + 200))
+    $stop
+    until_job 60 "$job" PENDING
+    logs "$out"
+    saved=$(sed -n 's/.*stopped at step \([0-9]*\) of .*its checkpoint is durable.*/\1/p' "$work/stdout")
+    [ "$(wc -w <<<"$saved")" -eq "$round" ] || fail "$name: stop $round was not saved"
+    from=$(tail -n 1 <<<"$saved")
+    start_now "$job"
+    until_job 60 "$job" RUNNING
+  done
+  until_checkpoint "$out" $((from + 200))
   scancel "$job"
-else
-  echo "SKIPPED: a real time limit (a minute at least): set LOCKSTEP_LONG_TESTS"
-fi
-echo "slurm: weights $quiet in every case"
+  until_job 60 "$job" CANCELLED
+  until [ -z "$(living)" ]; do sleep 0.1; done
+  logs "$out"
+  resumed=$(sed -n 's/.*resuming from step \([0-9]*\).*/\1/p' "$work/stdout")
+  [ "$resumed" = "$saved" ] || fail "$name: stopped at steps $saved, but went on from $resumed"
+  echo "$name: $rounds of $rounds saved, requeued and gone on from; $(newest_step "$out") steps in $((SECONDS - began)) s"
+}
+
+name="preemption"
+echo "launcher: SRUN" >"$work/config/lockstep/site.textproto"
+stop_often "$work/preempted" preempt --nodes 2 --ranks-per-node 1 --time 60m
+for launcher in SRUN MPIRUN; do
+  name="time limits with $launcher"
+  echo "launcher: $launcher" >"$work/config/lockstep/site.textproto"
+  stop_often "$work/limited-$launcher" run_out_of_time --nodes 1 --ranks-per-node 2 --time 1m -- --signal=B:USR1@45
+done
+
+name="equal weights"
+began=$SECONDS
+(train 2 "$digits" --out "$work/endless" "${settings[@]}" "${endless[@]}") &
+for out in "$work/preempted" "$work/limited-SRUN" "$work/limited-MPIRUN"; do
+  last=$(newest_step "$out")
+  until [ "$(newest_step "$work/endless")" -ge "$last" ] 2>/dev/null; do sleep 0.1; done
+  "$lockstep" diff --certificates "$work/endless" "$out" >"$work/stdout" || fail "$name: $out and the quiet run differ"
+  agreed=$(sed -n 's/^same certificate: .* to \([0-9]*\)$/\1/p' "$work/stdout")
+  [ "$agreed" -gt $((last - 100)) ] || fail "$name: compared only to step $agreed of $last"
+  echo "$name: $(basename "$out") and a quiet run, compared every 100 steps to $agreed"
+done
+kill -USR1 $(living | tail -n 1)
+wait
+echo "slurm: weights $quiet in every case; quiet runs in $((SECONDS - began)) s"

@@ -8,11 +8,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
 #include "base/error.h"
+#include "base/memory.h"
 
 namespace lockstep {
 namespace {
@@ -44,33 +47,98 @@ int OpenRetrying(const std::string& path, int flags) {
   return fd;
 }
 
+// Large files go past the page cache (O_DIRECT), through a buffer: that is twice as fast and asks little of a core, is
+// not held up by what others have written, and leaves the memory to who trains beside. File systems without it, and the
+// odd ends, get ordinary writes.
+constexpr uint64_t kLargeFile = uint64_t{4} << 20;
+constexpr size_t kDirectBytes = size_t{8} << 20;
+constexpr size_t kDirectAlignment = kBufferAlignment;
+
 class PosixWritableFile : public WritableFile {
  public:
-  PosixWritableFile(std::string path, int fd) : path_(std::move(path)), file_(fd) {}
+  PosixWritableFile(std::string path, int fd, uint64_t offset)
+      : path_(std::move(path)), file_(fd), begin_(offset), end_(offset) {}
 
   void Append(std::span<const std::byte> bytes) override {
     CHECK(file_.is_open(), "{} is closed", path_);
+    if (!direct_ && end_ - begin_ >= kLargeFile) OpenDirect();
     while (!bytes.empty()) {
-      const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) throw FileError(errno, "can't write", path_);
-      bytes = bytes.subspan(static_cast<size_t>(written));
+      const bool direct = direct_ && direct_->is_open();
+      const size_t odd = staged_ == 0 ? (kDirectAlignment - end_ % kDirectAlignment) % kDirectAlignment : 0;
+      if (!direct || odd > 0) {
+        const auto part = direct ? bytes.first(std::min(odd, bytes.size())) : bytes;
+        Write(part);
+        bytes = bytes.subspan(part.size());
+        continue;
+      }
+      const auto part = bytes.first(std::min(staging_.size() - staged_, bytes.size()));
+      std::memcpy(staging_.data() + staged_, part.data(), part.size());
+      staged_ += part.size();
+      bytes = bytes.subspan(part.size());
+      if (staged_ == staging_.size()) Flush();
     }
   }
 
   void Sync() override {
     CHECK(file_.is_open(), "{} is closed", path_);
+    Flush();
     if (::fsync(file_.get()) != 0) throw FileError(errno, "can't make it durable", path_);
   }
 
   void Close() override {
     CHECK(file_.is_open(), "{} is closed", path_);
+    Flush();
+    if (direct_ && direct_->is_open() && !direct_->Close()) throw FileError(errno, "can't finish writing", path_);
     if (!file_.Close()) throw FileError(errno, "can't finish writing", path_);
   }
 
  private:
+  /// Where that can't be had, direct_ is not open.
+  void OpenDirect() {
+    direct_.emplace(OpenRetrying(path_, O_WRONLY | O_DIRECT));
+    if (direct_->is_open()) staging_ = Buffer(kDirectBytes);
+  }
+
+  /// Writes what is staged: its whole blocks directly, its odd end not.
+  void Flush() {
+    if (staged_ == 0) return;
+    const std::span<const std::byte> staged(staging_.data(), std::exchange(staged_, 0));
+    Write(staged.subspan(WriteDirectly(staged.first(staged.size() / kDirectAlignment * kDirectAlignment))));
+  }
+
+  /// How much of `blocks` was written; not all where the file system wants it otherwise, after all.
+  size_t WriteDirectly(std::span<const std::byte> blocks) {
+    size_t done = 0;
+    while (done < blocks.size() && done % kDirectAlignment == 0) {
+      const ssize_t written =
+          ::pwrite(direct_->get(), blocks.data() + done, blocks.size() - done, static_cast<off_t>(end_));
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0 && errno == EINVAL) break;
+      if (written < 0) throw FileError(errno, "can't write", path_);
+      done += static_cast<size_t>(written);
+      end_ += static_cast<uint64_t>(written);
+    }
+    if (done < blocks.size()) direct_->Close();
+    return done;
+  }
+
+  void Write(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const ssize_t written = ::pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(end_));
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) throw FileError(errno, "can't write", path_);
+      bytes = bytes.subspan(static_cast<size_t>(written));
+      end_ += static_cast<uint64_t>(written);
+    }
+  }
+
   const std::string path_;
   Descriptor file_;
+  std::optional<Descriptor> direct_;  ///< of a large file
+  const uint64_t begin_;
+  uint64_t end_;  ///< of what is written, which staged bytes come behind
+  Buffer staging_;
+  size_t staged_ = 0;
 };
 
 class PosixReadableFile : public ReadableFile {
@@ -125,16 +193,13 @@ class PosixFileSystem : public FileSystem {
   std::unique_ptr<WritableFile> Create(const std::string& path) override {
     const int fd = OpenRetrying(path, O_WRONLY | O_CREAT | O_TRUNC);
     if (fd < 0) throw FileError(errno, "can't create", path);
-    return std::make_unique<PosixWritableFile>(path, fd);
+    return std::make_unique<PosixWritableFile>(path, fd, 0);
   }
 
   std::unique_ptr<WritableFile> OpenAt(const std::string& path, uint64_t offset) override {
     const int fd = OpenRetrying(path, O_WRONLY | O_CREAT);
     if (fd < 0) throw FileError(errno, "can't create", path);
-    auto file = std::make_unique<PosixWritableFile>(path, fd);
-    if (::lseek(fd, static_cast<off_t>(offset), SEEK_SET) < 0)
-      throw FileError(errno, fmt::format("can't go to byte {}", offset), path);
-    return file;
+    return std::make_unique<PosixWritableFile>(path, fd, offset);
   }
 
   std::unique_ptr<ReadableFile> Open(const std::string& path) override {

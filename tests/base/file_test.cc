@@ -81,6 +81,28 @@ TEST_F(FileTest, ReadsAnyPartAndRefusesToReadPastTheEnd) {
   EXPECT_THAT(error.message(), HasSubstr("ends at byte 10, 2 bytes too early"));
 }
 
+// Large files are written past the page cache, in blocks; what does not fill one is not.
+TEST_F(FileTest, LargeFilesOfOddPartsComeBackAsWritten) {
+  for (const uint64_t offset : {uint64_t{0}, uint64_t{4096}, uint64_t{777}}) {
+    const auto file = offset == 0 ? files_.Create(folder_ / "a") : files_.OpenAt(folder_ / "a", offset);
+    std::string expected(offset, '\0');
+    for (size_t part = 0; part < 60; ++part) {
+      std::string bytes(part * 30'011 % 1'000'003 + (part == 20 ? 9 << 20 : 1), '\0');
+      for (size_t i = 0; i < bytes.size(); i += 61) bytes[i] = static_cast<char>(part + i / 61);
+      file->Append(Bytes(bytes));
+      expected += bytes;
+      if (part % 16 == 5) {
+        file->Sync();
+        EXPECT_EQ(ReadWholeFile(files_, folder_ / "a").size(), expected.size());
+      }
+    }
+    file->Close();
+    ASSERT_GT(expected.size(), 30u << 20);
+    EXPECT_TRUE(ReadWholeFile(files_, folder_ / "a") == expected) << offset;
+    files_.RemoveAll(folder_ / "a");
+  }
+}
+
 TEST_F(FileTest, OpenAtWritesPartsOfOneFileInAnyOrder) {
   const auto second = files_.OpenAt(folder_ / "a", 5);
   const auto first = files_.OpenAt(folder_ / "a", 0);

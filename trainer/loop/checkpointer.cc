@@ -9,12 +9,21 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "trainer/loop/job_plans.h"
 
 namespace lockstep::loop {
 namespace {
 
+using std::chrono::steady_clock;
+
 // Where cores are few, training goes first.
 constexpr int kNiceness = 5;
+
+void YieldToTraining() { setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness); }
+
+double SecondsSince(steady_clock::time_point start) {
+  return std::chrono::duration<double>(steady_clock::now() - start).count();
+}
 
 /// Where this rank's shard goes: the sizes of all ranks' follow from the slices alone.
 checkpoint::ShardPlace PlaceOf(const Job& job, const OwnedState& state) {
@@ -31,7 +40,6 @@ void BackgroundTask::Start(const std::string& name, std::function<void()> work) 
   done_ = false;
   thread_ = std::thread([this, name, work = std::move(work)] {
     pthread_setname_np(pthread_self(), name.c_str());
-    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
     work();
     done_ = true;
   });
@@ -41,7 +49,7 @@ void BackgroundTask::Join() {
   if (thread_.joinable()) thread_.join();
 }
 
-Checkpointer::Checkpointer(const Job& job, FileSystem& files, uint32_t attempt, const OwnedState& state,
+Checkpointer::Checkpointer(const Job& job, FileSystem& files, uint32_t attempt, OwnedState& state,
                            Coordinator* coordinator)
     : job_(job),
       comm_(*job.comm),
@@ -50,41 +58,88 @@ Checkpointer::Checkpointer(const Job& job, FileSystem& files, uint32_t attempt, 
       attempt_(attempt),
       state_(state),
       coordinator_(coordinator),
-      place_(PlaceOf(job, state)) {}
+      place_(PlaceOf(job, state)) {
+  state_.SetReader([this](int bucket) { AwaitCopy(bucket); });
+  if (!SavesMeanwhile(job.checkpoint)) return;
+  // The first touch of much memory takes long: beside the first step, not in the first checkpoint.
+  AllocateCopy();
+  task_.Start("checkpoint", [this] {
+    YieldToTraining();
+    for (size_t at = 0; at < copy_.size(); at += kBufferAlignment) copy_.data()[at] = std::byte{0};
+  });
+}
+
+Checkpointer::~Checkpointer() { state_.SetReader(nullptr); }
 
 std::string Checkpointer::what() const { return fmt::format("the checkpoint of step {}", step_); }
 
-void Checkpointer::CopyInto(std::vector<checkpoint::OwnedRange>& ranges) {
+void Checkpointer::AllocateCopy() {
   if (copy_.size() == 0)
     copy_ = Buffer(static_cast<size_t>(state_.owned()) * (state_.arrays().size() + 1) * sizeof(float));
+}
+
+void Checkpointer::Copy(std::vector<checkpoint::OwnedRange>& ranges) {
+  // Bucket after bucket, as updates come, whatever the order in the file.
+  std::vector<std::pair<std::span<const float>, float*>> moves;
+  std::vector<size_t> order;
   float* to = copy_.As<float>().data();
   for (checkpoint::OwnedRange& range : ranges) {
-    std::memcpy(to, range.data.data(), range.data.size_bytes());
+    order.push_back(moves.size());
+    moves.emplace_back(range.data, to);
     range.data = {to, range.data.size()};
     to += range.data.size();
   }
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return ranges[a].begin < ranges[b].begin; });
+  const auto start = steady_clock::now();
+  auto next = order.begin();
+  for (int bucket = 0; bucket < state_.buckets(); ++bucket) {
+    for (; next != order.end() && ranges[*next].begin < state_.slice(bucket).end; ++next)
+      std::memcpy(moves[*next].second, moves[*next].first.data(), moves[*next].first.size_bytes());
+    copied_.store(bucket + 1, std::memory_order_release);
+    copied_.notify_all();
+  }
+  copy_seconds_ = SecondsSince(start);
+}
+
+void Checkpointer::AwaitCopy(int bucket) {
+  if (phase_ == Phase::kIdle || copied_.load(std::memory_order_acquire) > bucket) return;
+  const auto start = steady_clock::now();
+  for (int copied; (copied = copied_.load(std::memory_order_acquire)) <= bucket;) copied_.wait(copied);
+  waited_seconds_ += SecondsSince(start);
+  untaken_seconds_ += SecondsSince(start);
+}
+
+void Checkpointer::Write(const std::vector<checkpoint::OwnedRange>& ranges) {
+  const auto start = steady_clock::now();
+  receipt_.Clear();
+  const auto rank = static_cast<uint32_t>(comm_.rank());
+  try {
+    *receipt_.mutable_file() = checkpoint::WriteShard(files_, folder_.checkpoint(step_), rank, attempt_,
+                                                      comm_.topology().host_of[rank], ranges, place_);
+  } catch (const std::exception& error) {
+    receipt_.set_error(error.what());
+  }
+  write_seconds_ = SecondsSince(start);
 }
 
 void Checkpointer::Start(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest,
                          std::vector<uint64_t> pinned, bool copies) {
   CHECK(!in_flight());
-  begun_ = std::chrono::steady_clock::now();
+  begun_ = steady_clock::now();
   step_ = step;
   manifest_ = std::move(manifest);
   pinned_ = std::move(pinned);
-  std::vector<checkpoint::OwnedRange> ranges = state_.Ranges(weights);
-  if (copies) CopyInto(ranges);
+  task_.Join();
+  copied_ = copies ? 0 : state_.buckets();
+  copy_seconds_ = 0;
+  if (copies) AllocateCopy();
   phase_ = Phase::kWriting;
-  task_.Start("checkpoint", [this, ranges = std::move(ranges)] {
-    receipt_.Clear();
-    const auto rank = static_cast<uint32_t>(comm_.rank());
-    try {
-      *receipt_.mutable_file() = checkpoint::WriteShard(files_, folder_.checkpoint(step_), rank, attempt_,
-                                                        comm_.topology().host_of[rank], ranges, place_);
-    } catch (const std::exception& error) {
-      receipt_.set_error(error.what());
-    }
+  task_.Start("checkpoint", [this, copies, ranges = state_.Ranges(weights)]() mutable {
+    if (copies) Copy(ranges);
+    YieldToTraining();
+    Write(ranges);
   });
+  waited_seconds_ = SecondsSince(begun_);
 }
 
 void Checkpointer::Advance(bool all_written, bool settled) {
@@ -112,6 +167,7 @@ void Checkpointer::Commit() {
   phase_ = Phase::kCommitting;
   if (coordinator_ == nullptr) return;
   task_.Start("checkpoint", [this, receipts = std::move(receipts)] {
+    YieldToTraining();
     outcome_ = kDurable;
     try {
       coordinator_->Commit(manifest_, receipts, folder_.checkpoint(step_));
@@ -141,8 +197,12 @@ void Checkpointer::Settle() {
   }
   if (outcome == kDurable) {
     saved_step_ = step_;
-    save_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
-    LogInfo("{} is durable, after {:.3f} s", what(), save_seconds_);
+    save_seconds_ = SecondsSince(begun_);
+    const auto bytes = static_cast<uint64_t>(state_.owned()) * (state_.arrays().size() + 1) * sizeof(float);
+    LogInfo(
+        "{} is durable, after {:.3f} s: {} bytes copied in {:.4f} s, for which training waited {:.4f} s, written in "
+        "{:.4f} s",
+        what(), save_seconds_, bytes, copy_seconds_, waited_seconds_, write_seconds_);
     return;
   }
   // No rank writes any more: what there is of the checkpoint only takes room.

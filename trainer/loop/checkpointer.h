@@ -1,7 +1,8 @@
-// Checkpoints while training goes on. `Begin` copies what this rank owns, and a background thread writes the copy. That
-// every rank has written travels in the control record; then receipts go to the coordinator, whose background thread
-// commits the manifest; that, too, travels in the control record. So ranks always agree on where a checkpoint stands,
-// and no step waits for a disk. One checkpoint is under way at most.
+// Checkpoints while training goes on. From `Begin` on a background thread copies what this rank owns, beside the next
+// step's lanes, which don't change it; that step's updates wait, bucket by bucket, until theirs is copied. Then the
+// thread writes the copy. That every rank has written travels in the control record; then receipts go to the
+// coordinator, whose background thread commits the manifest; that, too, travels in the control record. So ranks always
+// agree on where a checkpoint stands, and no step waits for a disk. One checkpoint is under way at most.
 //
 //   idle -> (Begin) writing -> (all ranks have written) committing -> (rank 0 has committed, or failed) idle
 #pragma once
@@ -14,6 +15,8 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "base/memory.h"
 #include "trainer/checkpoint/checkpoint.h"
@@ -40,7 +43,8 @@ class BackgroundTask {
 class Checkpointer {
  public:
   /// `coordinator` on rank 0, else null.
-  Checkpointer(const Job& job, FileSystem& files, uint32_t attempt, const OwnedState& state, Coordinator* coordinator);
+  Checkpointer(const Job& job, FileSystem& files, uint32_t attempt, OwnedState& state, Coordinator* coordinator);
+  ~Checkpointer();
 
   /// What the control record carries: this rank has written its part (or failed to); on rank 0, that the commit is
   /// over.
@@ -52,9 +56,12 @@ class Checkpointer {
   void set_saved_step(uint64_t step) { saved_step_ = step; }
   /// Of the last one that became durable: from its copy until then.
   double save_seconds() const { return save_seconds_; }
+  /// How long updates have waited for copies since the last call.
+  double TakeWaitedSeconds() { return std::exchange(untaken_seconds_, 0); }
 
-  /// Starts the checkpoint of `step`. `manifest`, used on rank 0, says everything but the files. `pinned` are steps
-  /// whose checkpoints stay. REQUIRES: none is in flight.
+  /// Starts the checkpoint of `step`, between two steps; the next one's updates wait for the copy (OwnedState).
+  /// `manifest`, used on rank 0, says everything but the files. `pinned` are steps whose checkpoints stay. REQUIRES:
+  /// none is in flight.
   void Begin(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest,
              std::vector<uint64_t> pinned) {
     Start(step, weights, std::move(manifest), std::move(pinned), /*copies=*/true);
@@ -77,7 +84,10 @@ class Checkpointer {
   std::string what() const;
   void Start(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest, std::vector<uint64_t> pinned,
              bool copies);
-  void CopyInto(std::vector<checkpoint::OwnedRange>& ranges);
+  void AllocateCopy();
+  void Copy(std::vector<checkpoint::OwnedRange>& ranges);
+  void AwaitCopy(int bucket);
+  void Write(const std::vector<checkpoint::OwnedRange>& ranges);
   void Commit();
   void Settle();
 
@@ -86,7 +96,7 @@ class Checkpointer {
   FileSystem& files_;
   RunFolder folder_;
   const uint32_t attempt_;
-  const OwnedState& state_;
+  OwnedState& state_;
   Coordinator* coordinator_;
 
   Phase phase_ = Phase::kIdle;
@@ -95,7 +105,11 @@ class Checkpointer {
   double save_seconds_ = 0;
   std::chrono::steady_clock::time_point begun_;
   Buffer copy_;
-  checkpoint::Manifest manifest_;  // rank 0's
+  std::atomic<int> copied_{0};                   // buckets of this checkpoint whose copies are whole
+  double waited_seconds_ = 0;                    // by training, for this checkpoint's copy
+  double untaken_seconds_ = 0;                   // likewise, since TakeWaitedSeconds
+  double copy_seconds_ = 0, write_seconds_ = 0;  // written by the task
+  checkpoint::Manifest manifest_;                // rank 0's
   std::vector<uint64_t> pinned_;
   checkpoint::Receipt receipt_;  // written by the task
   Outcome outcome_ = kDurable;   // likewise, on rank 0, with its reason:

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/memory.h"
@@ -15,6 +17,9 @@ namespace lockstep::loop {
 
 class OwnedState {
  public:
+  /// Returns when what this rank owns of `bucket`, weights and companions, may change.
+  using AwaitReader = std::function<void(int bucket)>;
+
   /// `arrays` names the companions; the array "weights" comes before them in checkpoints.
   OwnedState(const comm::SliceMap& slices, int rank, std::vector<std::string> arrays);
 
@@ -24,6 +29,13 @@ class OwnedState {
   const std::vector<std::string>& arrays() const { return arrays_; }
   /// The part of array `array` for the owned slice of `bucket`.
   std::span<float> data(int array, int bucket) const;
+
+  /// Somebody reads beside training. A step awaits that reader bucket by bucket, before it changes one, and all of it
+  /// before it ends, so between steps nobody reads but who began there. Null: nobody reads.
+  void SetReader(AwaitReader await) { await_reader_ = std::move(await); }
+  void AwaitReaderOf(int bucket) const {
+    if (await_reader_) await_reader_(bucket);
+  }
 
   /// All that this rank owns, for a checkpoint; array 0 is `weights`.
   std::vector<checkpoint::OwnedRange> Ranges(std::span<const float> weights) const;
@@ -39,6 +51,7 @@ class OwnedState {
   int64_t owned_ = 0;
   std::vector<int64_t> offset_;  ///< by bucket, in the packed arrays
   std::vector<Buffer> memory_;   ///< by array
+  AwaitReader await_reader_;
 };
 
 }  // namespace lockstep::loop

@@ -43,6 +43,7 @@ optim::Optimizer::Slice Stepper::SliceAt(int bucket, int64_t begin, std::span<co
 void Stepper::UpdateAtOnce(uint64_t step, uint64_t updates, bool want_norm, int bucket, comm::ElementRange range,
                            const comm::SliceSum& sum) {
   check_.CheckOwned(bucket, step);
+  state_.AwaitReaderOf(bucket);
   session_.pool().ParallelFor(range.size(), kChunkElements, [&](int64_t begin, int64_t end) {
     // Sum, norm and update of a chunk stay in the first-level cache.
     alignas(64) float gradient[kChunkElements];
@@ -59,6 +60,7 @@ void Stepper::UpdateAtOnce(uint64_t step, uint64_t updates, bool want_norm, int 
 void Stepper::UpdateFromSums(uint64_t step, uint64_t updates, float scale) {
   for (int bucket = 0; bucket < state_.buckets(); ++bucket) {
     check_.CheckOwned(bucket, step);
+    state_.AwaitReaderOf(bucket);
     const comm::ElementRange range = state_.slice(bucket);
     const float* sums = sums_.As<float>().data() + sums_offset_[static_cast<size_t>(bucket)];
     session_.pool().ParallelFor(range.size(), kChunkElements, [&](int64_t begin, int64_t end) {
@@ -161,6 +163,8 @@ StepResult Stepper::Run(uint64_t step, uint64_t updates, bool want_norm, const F
   RunLanes(step, loader);
   StepResult result;
   result.grad_norm = two_passes_ ? ReduceThenUpdate(step, updates) : ReduceAndUpdate(step, updates, want_norm);
+  // Those of a skipped step, too.
+  for (int bucket = 0; bucket < state_.buckets(); ++bucket) state_.AwaitReaderOf(bucket);
 
   RankRecord mine;
   for (int e = 0; e < session_.pool().size(); ++e) {

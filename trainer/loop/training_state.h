@@ -29,6 +29,7 @@ class TrainingState {
   const Session& session() const { return session_; }
   const optim::Optimizer& optimizer() const { return optimizer_; }
   const OwnedState& owned() const { return owned_; }
+  OwnedState& owned() { return owned_; }
   WeightCheck& check() { return check_; }
   const data::Ledger& ledger() const { return ledger_; }
   const checkpoint::LoopState& loop() const { return loop_; }

@@ -131,7 +131,22 @@ std::map<std::string, std::string> LoopFields(const Manifest& manifest) {
   return fields;
 }
 
-std::vector<std::string> CompareLoops(const Manifest& a, const Manifest& b) {
+/// Whether a field of the loop's state says no more than which checkpoints to keep. (With early stopping, which keeps
+/// the best weights in an array of their own, the same fields steer the run.)
+bool IsAboutKeeping(const std::string& field, const Reader& a, const Reader& b) {
+  if (a.ArrayIndex("best") >= 0 || b.ArrayIndex("best") >= 0) return false;
+  return field == "best score" || field == "best step" || field == "evaluations without gain";
+}
+
+/// What differs, a line each.
+struct Differences {
+  std::vector<std::string> state;
+  std::vector<std::string> keeping;  ///< which changes neither weights nor steps
+  bool weights = false;              ///< whether any of `state` is about weights
+};
+
+void CompareLoops(const Reader& reader_a, const Reader& reader_b, Differences& differences) {
+  const Manifest &a = reader_a.manifest(), &b = reader_b.manifest();
   const auto fields_a = LoopFields(a), fields_b = LoopFields(b);
   std::set<std::string> names;
   for (const auto& [name, value] : fields_a) names.insert(name);
@@ -140,11 +155,11 @@ std::vector<std::string> CompareLoops(const Manifest& a, const Manifest& b) {
     const auto found = fields.find(name);
     return found == fields.end() ? "none" : found->second;
   };
-  std::vector<std::string> lines;
-  for (const std::string& name : names)
-    if (value(fields_a, name) != value(fields_b, name))
-      lines.push_back(fmt::format("{}: {} and {}", name, value(fields_a, name), value(fields_b, name)));
-  return lines;
+  for (const std::string& name : names) {
+    if (value(fields_a, name) == value(fields_b, name)) continue;
+    auto& lines = IsAboutKeeping(name, reader_a, reader_b) ? differences.keeping : differences.state;
+    lines.push_back(fmt::format("{}: {} and {}", name, value(fields_a, name), value(fields_b, name)));
+  }
 }
 
 /// Arrays of either side, in A's order.
@@ -155,11 +170,12 @@ std::vector<std::string> ArraysOf(const Reader& a, const Reader& b) {
   return names;
 }
 
-std::vector<std::string> Compare(const Reader& a, const Reader& b) {
-  std::vector<std::string> lines;
+Differences Compare(const Reader& a, const Reader& b) {
+  Differences differences;
   const std::string layout_a = LayoutText(a.manifest()), layout_b = LayoutText(b.manifest());
   if (layout_a != layout_b) {
-    lines.push_back("tensors: " + FirstDifferentLine(layout_a, layout_b));
+    differences.state.push_back("tensors: " + FirstDifferentLine(layout_a, layout_b));
+    differences.weights = true;
   } else {
     for (const std::string& name : ArraysOf(a, b)) {
       std::string line;
@@ -167,12 +183,13 @@ std::vector<std::string> Compare(const Reader& a, const Reader& b) {
         line = fmt::format("{}: only {} has this array", name, b.ArrayIndex(name) < 0 ? "A" : "B");
       else
         line = CompareArray(a, b, name);
-      if (!line.empty()) lines.push_back(line);
+      if (line.empty()) continue;
+      differences.state.push_back(line);
+      differences.weights |= name == a.manifest().arrays(0);
     }
   }
-  const std::vector<std::string> loop = CompareLoops(a.manifest(), b.manifest());
-  lines.insert(lines.end(), loop.begin(), loop.end());
-  return lines;
+  CompareLoops(a, b, differences);
+  return differences;
 }
 
 /// The path of the certificate that `path` means: the file itself, or that of a run folder.
@@ -210,13 +227,16 @@ int DiffCommand(const DiffOptions& options) {
   if (options.certificates || files) return DiffCertificates(options);
   const std::unique_ptr<Reader> a = checkpoint::OpenPath(FileSystem::Real(), options.a);
   const std::unique_ptr<Reader> b = checkpoint::OpenPath(FileSystem::Real(), options.b);
-  const std::vector<std::string> lines = Compare(*a, *b);
-  if (lines.empty()) {
+  const Differences differences = Compare(*a, *b);
+  if (differences.state.empty()) {
     fmt::print("same state: {} and {}\n", a->folder(), b->folder());
+    for (const std::string& line : differences.keeping) fmt::print("but for what is kept as the best: {}\n", line);
     return 0;
   }
-  fmt::print("different state:\n  A: {}\n  B: {}\n", a->folder(), b->folder());
-  for (const std::string& line : lines) fmt::print("{}\n", line);
+  fmt::print("different state{}:\n  A: {}\n  B: {}\n", differences.weights ? "" : " (equal weights)", a->folder(),
+             b->folder());
+  for (const auto* lines : {&differences.state, &differences.keeping})
+    for (const std::string& line : *lines) fmt::print("{}\n", line);
   return 1;
 }
 
@@ -232,7 +252,9 @@ void AddDiffCommand(CLI::App& app, int* exit_code) {
   command->add_option("B", options->b, "the other")->required();
   command->add_flag("--certificates", options->certificates, "compare the certificates of two run folders");
   command->footer(
-      "All arrays and the loop's state are compared; on how many ranks and in which attempt they were written is not.\n"
+      "All arrays and the loop's state are compared; on how many ranks and in which attempt they were written is not, "
+      "and\n"
+      "which checkpoints are kept as the best (checkpoint { when: BEST }) makes no difference.\n"
       "Examples:\n"
       "  lockstep diff runs/one-rank runs/five-ranks\n"
       "  lockstep diff runs/a/checkpoints/step-00000300 runs/b/checkpoints/step-00000300\n"

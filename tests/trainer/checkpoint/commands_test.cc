@@ -148,6 +148,28 @@ TEST_F(Commands, DiffComparesTheLoopsState) {
   EXPECT_THAT(output_, HasSubstr("ledger: "));
 }
 
+TEST_F(Commands, DiffSaysWhereWeightsAreEqualAllTheSame) {
+  SmallRun a(1, 16, 1), b(1, 16, 1);
+  b.arrays[1][3] = 7;
+  a.Write(FileSystem::Real(), root_ + "/c/checkpoints", 1, 1, 1, 4);
+  b.Write(FileSystem::Real(), root_ + "/d/checkpoints", 1, 1, 1, 4);
+  EXPECT_EQ(Run({"diff", root_ + "/c", root_ + "/d"}), 1);
+  EXPECT_THAT(output_, HasSubstr("different state (equal weights):\n"));
+}
+
+TEST_F(Commands, DiffMakesNoDifferenceOfWhatIsKept) {
+  SmallRun(2, 16, 2).Write(FileSystem::Real(), root_ + "/b/checkpoints", 200, 1, 1, 4);
+  const std::string folder = root_ + "/b/checkpoints/" + FolderName(200);
+  Manifest manifest = Reader::Open(FileSystem::Real(), folder)->manifest();
+  manifest.mutable_loop()->set_has_best(true);
+  manifest.mutable_loop()->set_best_score(0.5);
+  manifest.mutable_loop()->set_best_step(100);
+  std::ofstream(folder + "/" + kManifestName, std::ios::binary) << Seal(manifest);
+  EXPECT_EQ(Run({"diff", root_ + "/a", root_ + "/b"}), 0);
+  EXPECT_THAT(output_, HasSubstr("same state"));
+  EXPECT_THAT(output_, HasSubstr("but for what is kept as the best: best step: 0 and 100\n"));
+}
+
 TEST_F(Commands, DiffOfOtherModelsNamesTheFirstTensor) {
   SmallRun(3, 8, 2).Write(FileSystem::Real(), root_ + "/b/checkpoints", 200, 1, 1, 4);
   EXPECT_EQ(Run({"diff", root_ + "/a", root_ + "/b"}), 1);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -36,6 +37,18 @@ std::string NewestAttempt(FileSystem& files, const std::string& path) {
     if (name.starts_with("attempt-")) newest = std::max(newest, std::atoi(name.c_str() + 8));
   }
   return newest > 0 ? fmt::format("{}/attempt-{}", path, newest) : "";
+}
+
+bool HasRecords(FileSystem& files, const std::string& path) {
+  const std::vector<std::string> names = files.Exists(path) ? files.List(path) : std::vector<std::string>();
+  return std::any_of(names.begin(), names.end(), IsRecordName) || !NewestAttempt(files, path).empty();
+}
+
+/// DIR/flight of a run, there or not.
+bool IsRunsFlightFolder(FileSystem& files, const std::string& path) {
+  std::filesystem::path folder = std::filesystem::path(path).lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();
+  return folder.filename() == "flight" && files.Exists(folder.parent_path() / "recipe.textproto");
 }
 
 std::string StatusText(const Status& status) {
@@ -196,11 +209,13 @@ Json CollectiveJson(const std::vector<FlightRecord>& records, const AlignedColle
 
 bool IsFlightPath(FileSystem& files, const std::string& path) {
   if (path.ends_with(".pb")) return files.Exists(path);
-  const std::vector<std::string> names = files.Exists(path) ? files.List(path) : std::vector<std::string>();
-  return std::any_of(names.begin(), names.end(), IsRecordName) || !NewestAttempt(files, path).empty();
+  return HasRecords(files, path) || IsRunsFlightFolder(files, path);
 }
 
 int InspectFlight(FileSystem& files, const std::string& path, size_t last, bool json) {
+  if (!path.ends_with(".pb") && !HasRecords(files, path))
+    throw Error(ErrorKind::kUsage, "no flight records", path,
+                "ranks write them where an attempt ends with an error; verdict.json and logs/ may tell more");
   const std::string newest = path.ends_with(".pb") ? "" : NewestAttempt(files, path);
   std::vector<std::string> damaged;
   const std::vector<FlightRecord> records = comm::ReadFlightRecords(files, newest.empty() ? path : newest, &damaged);

@@ -109,5 +109,17 @@ TEST_F(InspectFlightTest, DamagedFilesAreNamedAndTheOthersShown) {
   EXPECT_EQ(Inspect(attempt_ + "/rank-3.pb"), 4);  // not there
 }
 
+TEST_F(InspectFlightTest, ARunWithoutRecordsIsToldSo) {
+  for (const char* flight : {"run/flight", "run/flight/"}) {
+    files_.CreateFolders(folder_ / "run");
+    EXPECT_FALSE(IsFlightPath(files_, folder_ / flight)) << "no run";
+    WriteFileAtomically(files_, folder_ / "run/recipe.textproto", "");
+    EXPECT_TRUE(IsFlightPath(files_, folder_ / flight));
+    EXPECT_EQ(Inspect(folder_ / flight), 2);
+    EXPECT_THAT(errors_, HasSubstr("no flight records"));
+    files_.RemoveAll(folder_ / "run");
+  }
+}
+
 }  // namespace
 }  // namespace lockstep::launch

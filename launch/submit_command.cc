@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,7 +66,7 @@ JobScript MakeScript(SubmitOptions options) {
   return job;
 }
 
-/// The new job's number.
+/// The new job's number. Throws what sbatch says.
 std::string Sbatch(const std::string& script, const std::string& after) {
   std::vector<std::string> words = {"sbatch", "--parsable"};
   if (!after.empty()) words.push_back("--dependency=afterany:" + after);
@@ -74,13 +75,56 @@ std::string Sbatch(const std::string& script, const std::string& after) {
   if (said.code != 0) {
     std::string reason = said.errors.empty() ? said.output : said.errors;
     while (!reason.empty() && reason.back() == '\n') reason.pop_back();
-    throw Error(ErrorKind::kUsage, fmt::format("sbatch refused it: {}", reason), script,
+    throw Error(ErrorKind::kUsage, fmt::format("sbatch refused it: {}", reason), "submit",
                 said.code == 127
                     ? "submit from a machine that has Slurm's commands, or look at the script with --dry-run"
-                    : "");
+                    : "lockstep submit --dry-run shows the script");
   }
   return said.output.substr(0, said.output.find_first_of(";\n"));
 }
+
+/// A run's folder with a script in it. What was there before is back where Slurm takes no job.
+class PreparedFolder {
+ public:
+  PreparedFolder(const std::string& folder, bool fresh, const std::string& script)
+      : folder_(folder), script_(folder + "/job.sbatch") {
+    if (fresh) aside_ = loop::RunFolder(files_, folder).MoveAside();
+    for (const std::string& needed : {folder, folder + "/logs"}) {
+      if (files_.Exists(needed)) continue;
+      files_.CreateFolders(needed);
+      made_.push_back(needed);
+    }
+    // Before a job can look at them.
+    for (const char* old : {"/job.ended", "/job.without-progress"}) files_.RemoveAll(folder + old);
+    if (files_.Exists(script_)) old_script_ = ReadWholeFile(files_, script_);
+    WriteFileAtomically(files_, script_, script);
+  }
+
+  const std::string& script() const { return script_; }
+
+  void Keep(const std::vector<std::string>& ids) {
+    WriteFileAtomically(files_, folder_ + "/job.json",
+                        nlohmann::json{{"slurm_jobs", ids}, {"time", std::time(nullptr)}}.dump() + "\n");
+    if (!aside_.empty()) std::fprintf(stderr, "note: the old run is in %s now\n", aside_.c_str());
+  }
+
+  void Undo() {
+    if (old_script_)
+      WriteFileAtomically(files_, script_, *old_script_);
+    else
+      files_.RemoveAll(script_);
+    std::error_code in_use;  // by somebody else: it stays
+    for (auto made = made_.rbegin(); made != made_.rend(); ++made) std::filesystem::remove(*made, in_use);
+    if (!aside_.empty() && !files_.Exists(folder_)) files_.Rename(aside_, folder_);
+  }
+
+ private:
+  FileSystem& files_ = FileSystem::Real();
+  const std::string folder_, script_;
+  std::string aside_;
+  std::optional<std::string> old_script_;
+  std::vector<std::string> made_;
+};
 
 int Submit(const SubmitOptions& options) {
   const JobScript job = MakeScript(options);
@@ -89,22 +133,24 @@ int Submit(const SubmitOptions& options) {
     std::fputs(text.c_str(), stdout);
     return 0;
   }
-  const std::string folder = ScriptFolder(job);
-  FileSystem& files = FileSystem::Real();
-  loop::RunFolder run(files, folder);
-  if (options.train.fresh)
-    if (const std::string aside = run.MoveAside(); !aside.empty())
-      std::fprintf(stderr, "note: the old run is in %s now\n", aside.c_str());
-  files.CreateFolders(folder + "/logs");
-  for (const char* old : {"/job.ended", "/job.without-progress"}) files.RemoveAll(folder + old);
-  const std::string script = folder + "/job.sbatch";
-  WriteFileAtomically(files, script, text);
+  PreparedFolder folder(ScriptFolder(job), options.train.fresh, text);
+  const int jobs = std::max(1, options.chain);
   std::vector<std::string> ids;
-  for (int i = 0; i < std::max(1, options.chain); ++i) ids.push_back(Sbatch(script, ids.empty() ? "" : ids.back()));
-  WriteFileAtomically(files, folder + "/job.json",
-                      nlohmann::json{{"slurm_jobs", ids}, {"time", std::time(nullptr)}}.dump() + "\n");
-  for (const std::string& id : ids) std::printf("submitted job %s (%s)\n", id.c_str(), script.c_str());
-  return 0;
+  std::optional<Error> refusal;
+  try {
+    while (static_cast<int>(ids.size()) < jobs) ids.push_back(Sbatch(folder.script(), ids.empty() ? "" : ids.back()));
+  } catch (const Error& error) {
+    refusal = error;
+  }
+  if (ids.empty()) {
+    folder.Undo();
+    throw *refusal;
+  }
+  folder.Keep(ids);
+  for (const std::string& id : ids) std::printf("submitted job %s (%s)\n", id.c_str(), folder.script().c_str());
+  if (!refusal) return 0;
+  throw Error(refusal->kind(), fmt::format("only {} of {} jobs: {}", ids.size(), jobs, refusal->message()),
+              refusal->where(), "the others run; the run goes on after them when it is submitted again");
 }
 
 }  // namespace

@@ -24,13 +24,17 @@ bool IsRanks(std::string_view line) {
 }
 
 /// Beginnings of lines that are the launcher's. "[host:pid] " is Open MPI's too, but also how it signs a rank's crash,
-/// which is worth reading: only its remarks about its own help texts are meant.
+/// which is worth reading: only remarks of its own parts are meant.
 constexpr std::string_view kStarts[] = {"mpirun: ", "mpirun noticed", "prterun: ",     "prterun noticed",
                                         "srun: ",   "slurmstepd",     "In: PMI_Abort", "srun noticed"};
 
-bool IsHelpRemark(const std::string& line) {
+/// Remarks of Open MPI's parts: "[h1:23] [[304,0],0] ORTE_ERROR_LOG: ...", "[h1][[304,1],0][btl_tcp_frag.c:241:...]
+/// ...".
+bool IsRemark(const std::string& line) {
   static const std::regex remark(
-      R"(\[[^\]]*\] (\d+ more process(es)? ha(s|ve) sent help message|Set MCA parameter "orte_base_help|plm:rsh: Warning: setpgid|.*ORTE_ERROR_LOG: ).*)");
+      R"(\[[^\]]*\] ?(\[\[\d+,\d+\],\d+\] ?)?()"
+      R"(\d+ more process(es)? ha(s|ve) sent|Set MCA parameter|(ORTE|PRTE|PMIX|OPAL|OMPI)[_ ]ERROR|Data unpack|)"
+      R"((plm|oob|odls|ess|btl|pml|mca|orte|orted|prted|tcp_peer)[_:]|\[btl_).*)");
   return std::regex_match(line, remark);
 }
 
@@ -97,7 +101,7 @@ bool LauncherOutput::IsLaunchers(const std::string& line) {
   if (box_lines_ >= 0) return true;
   return std::any_of(std::begin(kStarts), std::end(kStarts),
                      [&](std::string_view start) { return line.starts_with(start); }) ||
-         IsHelpRemark(line);
+         IsRemark(line);
 }
 
 std::string LauncherOutput::Add(const std::string& bytes) {

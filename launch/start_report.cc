@@ -6,6 +6,8 @@
 #include <cstring>
 #include <regex>
 
+#include "launch/supervisor.h"
+
 namespace lockstep::launch {
 namespace {
 
@@ -26,18 +28,24 @@ std::string RankOn(const LauncherEvents& events) {
   return events.host.empty() ? rank : rank + " on " + events.host;
 }
 
+/// Exit code 6 says that ranks waited for one that did not come, but for what these words tell.
+Cause OfPeers(const Verdict& verdict, const std::string& host, const std::string& sentence) {
+  const auto says = [&](const char* words) { return verdict.message.find(words) != std::string::npos; };
+  // Of hosts that no longer reach each other, none is to blame more than the others.
+  if (says("no longer delivers")) return {"network", "", verdict.message};
+  if (says("has not arrived")) return {"network", host, sentence};
+  if (says("weights in memory")) return {"memory", host, sentence};
+  if (says(" failed: ")) return {"failed peer", host, sentence};
+  return {"hang", host, sentence};
+}
+
 Cause FromVerdict(const Verdict& verdict) {
   const std::string host = HostIn(verdict.where.empty() ? verdict.message : verdict.where);
   const std::string sentence =
       verdict.message.starts_with(verdict.where) ? verdict.message : verdict.where + ": " + verdict.message;
-  // The words of the watchdog's verdicts (comm/watchdog).
-  if (verdict.message.find("has not entered") != std::string::npos) return {"hang", host, sentence};
-  // Of hosts that no longer reach each other, none is to blame more than the others.
-  if (verdict.message.find("no longer delivers") != std::string::npos) return {"network", "", verdict.message};
-  if (verdict.message.find("has not arrived") != std::string::npos) return {"network", host, sentence};
-  if (verdict.exit_code == 6) return {"failed peer", host, sentence};
+  if (verdict.exit_code == kPeerCode) return OfPeers(verdict, host, sentence);
   if (verdict.exit_code == 1) return {"internal error", host, sentence};
-  if (verdict.exit_code == 75) return {"stop", host, sentence};
+  if (verdict.exit_code == kPreempted) return {"stop", host, sentence};
   return {fmt::format("exit code {}", verdict.exit_code), host, sentence};
 }
 
@@ -61,8 +69,8 @@ Cause Explain(const StartFacts& facts) {
             fmt::format("{} crashed ({})", RankOn(facts.events), SignalWords(signal))};
   if (facts.verdict && facts.verdict->exit_code != 0) return FromVerdict(*facts.verdict);
   if (facts.events.host_lost || facts.code == 205) return {"lost host", facts.events.host, "a host was lost"};
-  if (facts.code == 6) return {"failed peer", facts.events.host, RankOn(facts.events) + " lost its peers"};
-  if (facts.code == 75) return {"stop", facts.events.host, "it stopped in time"};
+  if (facts.code == kPeerCode) return {"failed peer", facts.events.host, RankOn(facts.events) + " lost its peers"};
+  if (facts.code == kPreempted) return {"stop", facts.events.host, "it stopped in time"};
   if (facts.code > 128)
     return {"killed rank", facts.events.host,
             fmt::format("{} was ended ({})", RankOn(facts.events), SignalWords(facts.code - 128))};

@@ -152,6 +152,28 @@ TEST(LauncherOutput, HoweverTheBytesCome) {
   }
 }
 
+TEST(LauncherOutput, RemarksOfOpenMpisPartsAreKeptBack) {
+  for (const char* line :
+       {"[vm:123] [[304,0],0] ORTE_ERROR_LOG: Data unpack would read past end of buffer in file util/show_help.c at "
+        "line 501",
+        "[vm:123] [[304,1],2] ORTE_ERROR_LOG: Unreachable in file pml_ob1.c at line 7",
+        "[vm:123] PMIX ERROR: UNREACHABLE in file server/pmix_server.c at line 2198",
+        "[vm:123] OPAL ERROR: Unreachable in file ext3x_client.c at line 112",
+        "[vm][[49317,1],1][btl_tcp_frag.c:241:mca_btl_tcp_frag_recv] mca_btl_tcp_frag_recv: readv failed: Connection "
+        "reset by peer (104)",
+        "[vm:123] mca_base_component_repository_open: unable to open mca_pmix_x: not found (ignored)",
+        "[vm:123] plm:rsh: Warning: setpgid(1,2) failed"}) {
+    LauncherOutput output;
+    EXPECT_EQ(output.Add(std::string(line) + "\n") + output.Finish(), "") << line;
+    EXPECT_THAT(output.launcher_text(), HasSubstr(line));
+  }
+  for (const char* line : {"[vm:123] Signal: Segmentation fault (11)", "[vm:123] [ 0] /lib/libc.so.6(+0x3c050)[0x7f]",
+                           "[vm:123] *** An error occurred in MPI_Send", "[1, 2] more"}) {
+    LauncherOutput output;
+    EXPECT_EQ(output.Add(std::string(line) + "\n") + output.Finish(), std::string(line) + "\n");
+  }
+}
+
 TEST(LauncherOutput, ABarIsShownAtOnce) {
   LauncherOutput output;
   EXPECT_EQ(output.Add("\r[##..] step 1\x1b[K"), "\r[##..] step 1\x1b[K");
@@ -193,17 +215,27 @@ TEST(StartReport, NamesTheFirstCause) {
   facts.launcher = "mpirun";
   facts.this_host = "h0";
   facts.events = ReadLauncherText(kNoticed);
-  facts.verdict = Verdict{1, 6, "rank 1 went away", "rank 0 on h1", 10, ""};
+  facts.verdict = Verdict{1, 6, "MPI_Isend failed: no route", "rank 0 on h1", 10, ""};
   EXPECT_EQ(Explain(facts).name, "killed rank");
   EXPECT_EQ(Explain(facts).host, "h2");
   EXPECT_THAT(Explain(facts).sentence, HasSubstr("rank 1 on h2 was killed"));
   facts.events = {};
   EXPECT_EQ(Explain(facts).name, "failed peer");
   EXPECT_EQ(Explain(facts).host, "h1");
-  facts.verdict->message = "rank 3 on h2 has not entered exchange 4711 of step 310";
   facts.verdict->where = "";
-  EXPECT_EQ(Explain(facts).name, "hang");
-  EXPECT_EQ(Explain(facts).host, "h2");
+  for (const char* watchdogs :
+       {"rank 3 on h2 has not entered exchange 4711 of step 310", "rank 3 on h2 is stuck loading batch in step 310",
+        "rank 3 on h2 has given no sign of life for 70 s"}) {
+    facts.verdict->message = watchdogs;
+    EXPECT_EQ(Explain(facts).name, "hang");
+    EXPECT_EQ(Explain(facts).host, "h2");
+  }
+  facts.verdict->where = "rank 3 on h2";  // said once
+  EXPECT_EQ(Explain(facts).sentence, "rank 3 on h2 has given no sign of life for 70 s");
+  facts.verdict->message = "the weights in memory changed between steps 5 and 6, in fc1.weight";
+  EXPECT_EQ(Explain(facts).name, "memory");
+  EXPECT_EQ(Explain(facts).sentence,
+            "rank 3 on h2: the weights in memory changed between steps 5 and 6, in fc1.weight");
   facts.verdict->message = "all ranks are in exchange 17: the network between h1 and h2 no longer delivers";
   facts.verdict->where = "rank 0 on h1";  // who says it is not to blame
   EXPECT_EQ(Explain(facts).name, "network");

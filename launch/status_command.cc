@@ -169,14 +169,14 @@ std::string ProgressLine(const json& status) {
 }
 
 std::string AttemptsLine(const json& status) {
-  std::string text = fmt::format("{:.0f}", NumberIn(status, "attempts"));
+  const double attempts = NumberIn(status, "attempts"), restarts = NumberIn(status, "restarts");
+  std::string text = attempts > 0 ? fmt::format("{:.0f}", attempts) : "none yet";
   if (status.contains("last_attempt")) {
     const json& last = status["last_attempt"];
     text += fmt::format(", the last on {:.0f} rank{} from step {:.0f} (rank 0 on {})", NumberIn(last, "ranks"),
                         NumberIn(last, "ranks") == 1 ? "" : "s", NumberIn(last, "from_step"), TextIn(last, "host"));
   }
-  if (NumberIn(status, "restarts") > 0)
-    text += fmt::format("; {:.0f} restarts by lockstep run", NumberIn(status, "restarts"));
+  if (restarts > 0) text += fmt::format("; {:.0f} restart{} by lockstep run", restarts, restarts == 1 ? "" : "s");
   return text;
 }
 

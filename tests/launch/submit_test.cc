@@ -277,7 +277,8 @@ TEST_F(StatusTest, ReadsAFinishedRun) {
   EXPECT_EQ(status["last_attempt"]["ranks"], 3);
   EXPECT_EQ(status["restarts"], 1);
   EXPECT_THAT(FormatStatus(status),
-              AllOf(HasSubstr("step 180 of 180"), HasSubstr("loss 0.2500"), HasSubstr("rank 1 on h1 was killed")));
+              AllOf(HasSubstr("step 180 of 180"), HasSubstr("loss 0.2500"), HasSubstr("rank 1 on h1 was killed"),
+                    HasSubstr("; 1 restart by lockstep run\n")));
 }
 
 TEST_F(StatusTest, TellsEndsApart) {
@@ -294,6 +295,14 @@ TEST_F(StatusTest, TellsEndsApart) {
   EXPECT_EQ(Status()["state"], "killed") << "the verdict is an older attempt's";
   Write("heartbeat/rank-0.pb", "x");
   EXPECT_EQ(Status()["state"], "running");
+}
+
+TEST_F(StatusTest, BeforeTheFirstAttemptThereIsNone) {
+  Write("recipe.textproto", "");
+  // As a lease begins: the number of the attempt comes with its first renewal.
+  Write("lease.json", "{\"version\":1,\"id\":\"a\",\"host\":\"h9\",\"pid\":1,\"attempt\":0,\"step\":0}");
+  EXPECT_EQ(Status()["state"], "running");
+  EXPECT_THAT(FormatStatus(Status()), AllOf(HasSubstr("attempts    none yet\n"), Not(HasSubstr("attempt 0"))));
 }
 
 TEST_F(StatusTest, NonsenseInFilesIsNoError) {

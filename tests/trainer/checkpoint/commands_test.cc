@@ -149,11 +149,10 @@ TEST_F(Commands, DiffComparesTheLoopsState) {
 }
 
 TEST_F(Commands, DiffSaysWhereWeightsAreEqualAllTheSame) {
-  SmallRun a(1, 16, 1), b(1, 16, 1);
-  b.arrays[1][3] = 7;
-  a.Write(FileSystem::Real(), root_ + "/c/checkpoints", 1, 1, 1, 4);
-  b.Write(FileSystem::Real(), root_ + "/d/checkpoints", 1, 1, 1, 4);
-  EXPECT_EQ(Run({"diff", root_ + "/c", root_ + "/d"}), 1);
+  SmallRun other(2, 16, 2);
+  other.arrays[1][6] = -1;
+  other.Write(FileSystem::Real(), root_ + "/b/checkpoints", 200, 1, 1, 1);
+  EXPECT_EQ(Run({"diff", root_ + "/a", root_ + "/b"}), 1);
   EXPECT_THAT(output_, HasSubstr("different state (equal weights):\n"));
 }
 

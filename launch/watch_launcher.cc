@@ -60,10 +60,12 @@ void PassOutput(int fd, LauncherOutput& output) {
     WriteOut(output.Add(std::string(part, static_cast<size_t>(n))));
 }
 
-/// Whether the job can only end: a rank has said why it ends, or mpirun that it misses a host.
+/// Whether the job can only end: a rank has said why it ends, or mpirun that it misses a host, or a rank that died
+/// while it was about to report to it (then Open MPI 4 sometimes lets the others wait for it for ever).
 bool HasFailed(const LauncherOutput& output) {
-  return output.error_seen() ||
-         output.launcher_text().find("has lost communication with a remote daemon") != std::string::npos;
+  const std::string& text = output.launcher_text();
+  return output.error_seen() || text.find("has lost communication with a remote daemon") != std::string::npos ||
+         text.find("PMIX ERROR: UNREACHABLE") != std::string::npos;
 }
 
 }  // namespace

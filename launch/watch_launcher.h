@@ -18,9 +18,9 @@ namespace lockstep::launch {
 /// Ranks get a request as SIGUSR1 or SIGUSR2, the only signals that mpirun passes on as they are: at SIGTERM and SIGINT
 /// it gives them no time to save. After a second SIGINT the launcher gets SIGTERM, and SIGKILL three seconds later.
 ///
-/// A launcher that lives on for `after_error` when a rank has said why it ended, or mpirun that it has lost a host, gets
-/// SIGKILL, where that is given: mpirun tells all hosts to end their ranks, and waits, deaf to signals, for each that it
-/// can't reach any more. Returns whether that was so.
+/// A launcher that lives on for `after_error` when a rank has said why it ended, or mpirun that it has lost a host or a
+/// rank that had hardly started, gets SIGKILL, where that is given: mpirun tells all hosts to end their ranks, and
+/// waits, deaf to signals, for each that it can't reach any more. Returns whether that was so.
 bool WatchLauncher(ChildProcess& launcher, StopRequests& requests, LauncherOutput& output,
                    const std::function<void()>& look,
                    std::optional<std::chrono::milliseconds> after_error = std::nullopt);

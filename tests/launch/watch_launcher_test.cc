@@ -96,15 +96,17 @@ TEST(WatchLauncher, OneThatDoesNotEndAtASecondInterruptIsKilled) {
   EXPECT_LT(steady_clock::now() - begun, std::chrono::seconds(20));
 }
 
-TEST(WatchLauncher, OneThatLivesOnWhenItHasLostAHostIsKilled) {
+TEST(WatchLauncher, OneThatLivesOnWhenItHasLostAHostOrARankIsKilled) {
   StopRequests requests;
-  LauncherOutput output;
   const std::string box(74, '-');
-  ChildProcess launcher(
-      {"bash", "-c", "echo '" + box + "\nORTE has lost communication with a remote daemon.\n" + box + "' >&2;" + kWait},
-      Piped());
-  EXPECT_TRUE(WatchLauncher(
-      launcher, requests, output, [] {}, std::chrono::seconds(0)));
+  for (const std::string& said :
+       {box + "\nORTE has lost communication with a remote daemon.\n" + box,
+        std::string("[h1:27796] PMIX ERROR: UNREACHABLE in file ptl_base_connection_hdlr.c at line 388")}) {
+    LauncherOutput output;
+    ChildProcess launcher({"bash", "-c", "echo '" + said + "' >&2;" + kWait}, Piped());
+    EXPECT_TRUE(WatchLauncher(
+        launcher, requests, output, [] {}, std::chrono::seconds(0)));
+  }
 }
 
 TEST(WatchLauncher, OneThatLivesOnWhenARankHasFailedIsKilled) {

@@ -49,7 +49,7 @@ def schedule():
 class Chaos:
     def __init__(self):
         self.begun = time.time()
-        self.tally = {"injected": 0, "too late": 0, "resumed": 0, "damaged": 0, "finished": 0}
+        self.tally = {"injected": 0, "too late": 0, "resumed": 0, "damaged": 0, "finished": 0, "ended as mpirun hung": 0}
         self.job = None
 
     def run_quietly(self):
@@ -82,6 +82,17 @@ class Chaos:
         except FileNotFoundError:
             pass
 
+    def await_end(self, limit):
+        try:
+            return self.job.wait(limit)
+        except Failure:
+            if not self.job.launcher_hangs():
+                raise
+            # Not what is tested here; people end it, and so does lockstep run.
+            self.tally["ended as mpirun hung"] += 1
+            self.job.end()
+            return self.job.wait()
+
     def play(self, round):
         fault = round.fault
         damage = DAMAGES[round.damage](out, round.chance)
@@ -91,7 +102,7 @@ class Chaos:
         self.line += f" {self.await_moment(round.moment)}"
         injected = not job.ended() and fault.inject(job)
         self.keep_lease()
-        code = job.wait(fault.seconds if injected else None)
+        code = self.await_end(fault.seconds if injected else None)
         attempt = job.attempt()
         resumed = attempt["from_step"] if attempt else None
         self.line += (f"{'' if injected else ' (too late)'}, "

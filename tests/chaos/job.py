@@ -90,6 +90,10 @@ class Job:
             raise Failure(f"it lives on {limit} s after the fault") from None
         return 128 - code if code < 0 else code
 
+    def launcher_hangs(self):
+        """mpirun was told of a rank that died while it was about to report to it, and lets the others wait for it."""
+        return not self.supervised and not self.ended() and "PMIX ERROR: UNREACHABLE" in self.text()
+
     def attempt(self):
         """The row that this start has written into attempts.jsonl (of several, the first), once it is there."""
         found = rows(self.out, "attempts.jsonl")

@@ -160,10 +160,14 @@ done
 
 name="equal weights"
 began=$SECONDS
-(train 2 "$digits" --out "$work/endless" "${settings[@]}" "${endless[@]}") &
+(LOCKSTEP_JOB_LIMIT=7200 train 2 "$digits" --out "$work/endless" "${settings[@]}" "${endless[@]}") &
+quiet_run=$!
 for out in "$work/preempted" "$work/limited-SRUN" "$work/limited-MPIRUN"; do
   last=$(newest_step "$out")
-  until [ "$(newest_step "$work/endless")" -ge "$last" ] 2>/dev/null; do sleep 0.1; done
+  until [ "$(newest_step "$work/endless")" -ge "$last" ] 2>/dev/null; do
+    kill -0 "$quiet_run" || fail "$name: the quiet run ended"
+    sleep 0.1
+  done
   "$lockstep" diff --certificates "$work/endless" "$out" >"$work/stdout" || fail "$name: $out and the quiet run differ"
   agreed=$(sed -n 's/^same certificate: .* to \([0-9]*\)$/\1/p' "$work/stdout")
   [ "$agreed" -gt $((last - 100)) ] || fail "$name: compared only to step $agreed of $last"

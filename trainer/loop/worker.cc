@@ -85,8 +85,11 @@ void Worker::Begin() {
 
 Outcome Worker::Run() {
   Begin();
-  // A stop may have come between a step and its evaluation.
-  if (step() > 0 && EvaluationDue() && !EvaluateSplits()) return StopHere();
+  // A stop may have come between a step and its evaluation, which that step's checkpoint lacks then.
+  if (step() > 0 && EvaluationDue()) {
+    if (!EvaluateSplits()) return StopHere();
+    saved_is_old_ = true;
+  }
   while (!Ended()) {
     Enter(comm::Phase::COMPUTING);
     Step();
@@ -103,6 +106,7 @@ void Worker::Step() {
   const uint64_t every = job_.train.log_every_steps();
   const bool logged = (step() + 1) % every == 0 || step() + 1 == length_.total_steps;
   const StepResult result = state_.Step(logged, [this](RankRecord& record) { FillRecord(record); });
+  saved_is_old_ = false;
   stopping_ = result.record.stop();
   checkpoint_due_ = result.record.ranks.front().checkpoint_due != 0;
   checkpointer_.Advance(result.record.checkpoint_written(), result.record.ranks.front().checkpoint_settled != 0);
@@ -255,7 +259,7 @@ void Worker::SaveInBackground() {
 void Worker::SaveNow() {
   Enter(comm::Phase::SAVING_CHECKPOINT);
   checkpointer_.Drain();
-  if (checkpointer_.saved_step() == step() && step() > 0) return;
+  if (checkpointer_.saved_step() == step() && step() > 0 && !saved_is_old_) return;
   if (hashed_step_ != step() || step() == 0) Certify();
   checkpointer_.Save(step(), state_.weights(), MakeManifest(), PinnedSteps());
 }

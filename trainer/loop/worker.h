@@ -74,6 +74,7 @@ class Worker {
   TrainingState state_;
   bool stopping_ = false;        ///< all ranks have agreed to
   bool checkpoint_due_ = false;  ///< by time, or because the weights are the best so far
+  bool saved_is_old_ = false;    ///< the checkpoint of this step lacks its evaluation
   uint64_t hashed_step_ = 0;     ///< at which the weights' hash was taken:
   std::string weights_hash_;
   double checkpoint_seconds_ = 0;  ///< waited for checkpoints since the last logged step

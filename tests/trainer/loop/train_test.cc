@@ -90,6 +90,24 @@ TEST_P(TrainTest, ARunGoesOnOnAnotherNumberOfRanks) {
   EXPECT_EQ(last.arrays, whole.arrays);
 }
 
+TEST(TrainStopTest, WhatAStopAtTheLastStepLeavesOutComesWithTheNextStart) {
+  const TemporaryFolder temporary;
+  const TrainSetup setup{.train = "steps: 1 global_batch: 24 lanes: 8"};
+  const TrainOutcome whole = TrainOnThreads(setup, 1, temporary / "whole");
+  // Its time is over when it begins: it stops after the first step, before the evaluation of the end.
+  comm::RunLocalWorld({2, {}, {}}, [&](comm::Communicator& comm) {
+    Job job = MakeSmallJob(setup, comm, temporary / "stopped");
+    job.executors = 1;
+    job.stop_before = StopClock::Clock::now();
+    EXPECT_EQ(Train(job).exit_code, 75);
+  });
+  const TrainOutcome last = TrainOnThreads(setup, 3, temporary / "stopped");
+  EXPECT_EQ(last.weights, whole.weights);
+  EXPECT_EQ(last.arrays, whole.arrays);
+  EXPECT_EQ(last.loop_state, whole.loop_state);
+  EXPECT_EQ(last.metrics, whole.metrics);
+}
+
 INSTANTIATE_TEST_SUITE_P(Jobs, TrainTest, testing::ValuesIn(kCases), [](const auto& info) { return info.param.name; });
 
 class TrainErrors : public testing::Test {

@@ -138,6 +138,7 @@ void Worker::Certify() {
 
 void Worker::Report(const StepResult& result, double seconds, bool logged) {
   step_seconds_.push_back(seconds);
+  checkpoint_seconds_ += checkpointer_.TakeWaitedSeconds();
   clock_.NoteStep(seconds);
   if (leads()) coordinator_->lease().NoteStep(step());
   if (checkpointer_.save_seconds() > 0) clock_.NoteSave(checkpointer_.save_seconds());

@@ -212,7 +212,7 @@ TEST(WatchdogTest, NamesARankThatFallsSilentWhileItWarmsUp) {
     comm.Wait(*comm.Barrier(), "the end");
   };
   EXPECT_THAT(ErrorOf(3, body, folder),
-              AllOf(HasSubstr("rank 1 on"), HasSubstr("has not entered barrier 2 (last seen: compiling")));
+              AllOf(HasSubstr("rank 1 on"), HasSubstr("has not entered barrier 2 (last seen: ")));
 }
 
 TEST(WatchdogTest, NamesARankThatWasNeverSeen) {

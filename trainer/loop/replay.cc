@@ -112,8 +112,11 @@ class Replayer {
 
 void Replayer::Open() {
   Together(comm(), "the reading of the certificate", [&] {
-    if (options_.certificate.empty()) return;
-    theirs_ = ReadCertificate(FileSystem::Real(), options_.certificate);
+    if (!options_.certificate.empty()) theirs_ = ReadCertificate(FileSystem::Real(), options_.certificate);
+  });
+  state_.Load([&] { return OpenCheckpoint(options_); });
+  Together(comm(), "the reading of the certificate", [&] {
+    if (!theirs_) return;
     const bool common = std::any_of(theirs_->rows.begin(), theirs_->rows.end(), [&](const CertificateRow& row) {
       return row.step >= options_.first && row.step <= options_.last;
     });
@@ -122,7 +125,6 @@ void Replayer::Open() {
                   fmt::format("the certificate has no row from step {} to {}", options_.first, options_.last),
                   options_.certificate, fmt::format("it has one every {} steps: take more of them", theirs_->every));
   });
-  state_.Load([&] { return OpenCheckpoint(options_); });
   state_.StartLoader(options_.last);
   mine_.attempts.front().from_step = step();
 }

@@ -12,6 +12,7 @@
 #include <sstream>
 #include <thread>
 
+#include "tests/base/error_of.h"
 #include "tests/base/temporary_folder.h"
 
 namespace lockstep {
@@ -28,18 +29,6 @@ std::string Contents(const std::string& path) {
   std::ostringstream text;
   text << std::ifstream(path, std::ios::binary).rdbuf();
   return text.str();
-}
-
-/// The Error that `action` throws.
-template <typename Action>
-Error ErrorOf(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(ErrorKind::kInternal, "");
 }
 
 class FileTest : public ::testing::Test {

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <thread>
 
@@ -126,10 +127,11 @@ int RunStop(int culprit, const std::string& folder) {
   return code;
 }
 
-int RunFull(size_t bytes) {
+/// What a job does when `body` fails on a rank: says so once, and ends with its code.
+int RunToItsEnd(const std::function<void(Communicator&)>& body) {
   auto comm = StartMpi();
   try {
-    comm->ShareWithinNode(bytes);
+    body(*comm);
   } catch (const PeerAborted& aborted) {
     comm->Exit(aborted.exit_code());
   } catch (const Error& error) {
@@ -140,21 +142,17 @@ int RunFull(size_t bytes) {
   return 0;
 }
 
+int RunFull(size_t bytes) {
+  return RunToItsEnd([=](Communicator& comm) { comm.ShareWithinNode(bytes); });
+}
+
 int RunLengths(size_t sent, size_t expected) {
-  auto comm = StartMpi();
-  try {
-    std::vector<std::byte> bytes(comm->rank() == 0 ? sent : expected);
-    if (comm->rank() == 0) comm->Wait(*comm->Send(bytes, 1, 0), "the message");
-    if (comm->rank() == 1) comm->Wait(*comm->Receive(bytes, 0, 0), "the message");
-    comm->Wait(*comm->Barrier(), "the end");
-  } catch (const PeerAborted& aborted) {
-    comm->Exit(aborted.exit_code());
-  } catch (const Error& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    comm->Abort(error.exit_code());
-    comm->Exit(error.exit_code());
-  }
-  return 0;
+  return RunToItsEnd([=](Communicator& comm) {
+    std::vector<std::byte> bytes(comm.rank() == 0 ? sent : expected);
+    if (comm.rank() == 0) comm.Wait(*comm.Send(bytes, 1, 0), "the message");
+    if (comm.rank() == 1) comm.Wait(*comm.Receive(bytes, 0, 0), "the message");
+    comm.Wait(*comm.Barrier(), "the end");
+  });
 }
 
 }  // namespace

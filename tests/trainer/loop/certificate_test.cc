@@ -8,6 +8,7 @@
 #include "base/fault_file_system.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "tests/base/error_of.h"
 #include "tests/base/temporary_folder.h"
 #include "trainer/graph/builder.h"
 
@@ -17,17 +18,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-template <typename Action>
-Error ErrorOf(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(ErrorKind::kInternal, "");
-}
 
 CertificateAttempt Attempt(uint32_t number, int ranks, uint64_t from) {
   return {number, ranks, from, "b0", {{"cpu", "X"}, {"isa", "AVX2"}}};

@@ -3,23 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "tests/base/error_of.h"
 
 namespace lockstep::loop {
 namespace {
 
 using ::testing::HasSubstr;
-
-template <typename Action>
-Error ErrorOf(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(ErrorKind::kInternal, "");
-}
 
 TEST(LeaseHolderTest, DeathIsProvedOnlyWhereItCanBeSeen) {
   LeaseHolder alive = LeaseHolder::Self();

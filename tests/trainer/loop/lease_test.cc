@@ -12,6 +12,7 @@
 
 #include "base/fault_file_system.h"
 #include "base/log.h"
+#include "tests/base/error_of.h"
 #include "tests/base/temporary_folder.h"
 
 namespace lockstep::loop {
@@ -45,17 +46,6 @@ LeaseOptions Sleepy() {
 template <typename Condition>
 void WaitFor(Condition condition) {
   while (!condition()) std::this_thread::sleep_for(milliseconds(1));
-}
-
-template <typename Action>
-Error ErrorOf(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(ErrorKind::kInternal, "");
 }
 
 class LeaseTest : public ::testing::Test {

@@ -3,6 +3,7 @@
 # Whatever happens, the weights are the quiet run's, and no process is left.
 set -uo pipefail
 source "$(dirname "$0")/common.sh"
+source "$(dirname "$0")/supervised.sh"
 
 settings=(--set train.epochs=60 --set train.evaluate_every_steps=1000000 --set checkpoint.every_steps=200 --progress off)
 out=$work/out
@@ -14,23 +15,6 @@ supervise() {
   began=$(now)
 }
 
-# The end of what supervise began: leaves $code, and $ended_at.
-ended() {
-  wait "$supervisor"
-  code=$?
-  ended_at=$(now)
-}
-
-# until_true COMMAND...: waits for it while the supervisor lives.
-until_true() {
-  until "$@"; do
-    kill -0 "$supervisor" 2>/dev/null || fail "$name: it ended before: $*"
-    [ $(($(now) - began)) -lt 120000000 ] || fail "$name: this takes too long: $*"
-    sleep 0.01
-  done
-}
-
-committed() { [ -e "$out/checkpoints/step-$(printf %08d "$1")/manifest.pb" ]; }
 mpirun_of() { pgrep -P "$supervisor" -x mpirun; }
 rank_of() { # RANK
   local pid

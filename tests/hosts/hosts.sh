@@ -3,6 +3,7 @@
 # go away. Whatever happens, the weights are those of one rank, and nothing is left, also not on a host that is cut off.
 set -uo pipefail
 source "$(dirname "$0")/cluster.sh"
+source "$(dirname "$0")/../dist/supervised.sh"
 start_hosts 0 1 2 3 4
 
 settings=(--set train.epochs=8 --set train.evaluate_every_steps=1000000 --set checkpoint.every_steps=50 --executors 1)
@@ -18,21 +19,6 @@ supervise() {
   supervisor=$!
   began=$(now)
 }
-ended() {
-  wait "$supervisor"
-  code=$?
-  ended_at=$(now)
-}
-
-# until_true COMMAND...: waits for it while the supervisor lives.
-until_true() {
-  until "$@"; do
-    kill -0 "$supervisor" 2>/dev/null || fail "$name: it ended before: $*"
-    [ $(($(now) - began)) -lt 90000000 ] || fail "$name: this takes too long: $*"
-    sleep 0.01
-  done
-}
-committed() { [ -e "$out/checkpoints/step-$(printf %08d "$1")/manifest.pb" ]; }
 no_ranks_on() { [ -z "$(ranks_on "$1")" ]; }
 
 # must_restart N WORDS...: that often, and these words have been said.

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "base/error.h"
 #include "base/threads.h"
@@ -41,7 +42,7 @@ struct ExecutorPool::State {
         error = std::current_exception();
       }
       std::lock_guard lock(mutex);
-      errors[static_cast<size_t>(executor)] = error;
+      errors[static_cast<size_t>(executor)] = std::move(error);  // who waits owns it alone: no thread frees it while it is read
       if (--running > 0) continue;
       if (on_computing) on_computing(false);
       all_done.notify_all();

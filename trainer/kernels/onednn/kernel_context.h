@@ -9,41 +9,21 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "trainer/engine/backend.h"
+#include "trainer/engine/op_view.h"
 #include "trainer/graph/graph.h"
 
 namespace lockstep::onednn {
 
 /// An op before it has addresses.
-struct OpContext {
-  const graph::Graph& graph;
-  const graph::Op& op;
+struct OpContext : engine::OpView {
   int threads = 1;  ///< of the lane's team
-
-  bool HasInput(size_t i) const { return i < op.inputs.size() && op.inputs[i] != graph::kNoValue; }
-  bool HasOutput(size_t i) const { return i < op.outputs.size() && op.outputs[i] != graph::kNoValue; }
-  const Shape& InputShape(size_t i) const { return graph.value(op.inputs.at(i)).shape; }
-  const Shape& OutputShape(size_t i) const { return graph.value(op.outputs.at(i)).shape; }
-  template <typename A>
-  const A& Attributes() const {
-    return op.as<A>();
-  }
 };
 
 /// An op with addresses.
-struct KernelContext : OpContext {
-  const engine::Operands& operands;
+struct KernelContext : OpContext, engine::OperandView {};
 
-  /// nullptr where the operand is absent.
-  template <typename T = float>
-  const T* Input(size_t i) const {
-    return i < operands.inputs.size() ? static_cast<const T*>(operands.inputs[i]) : nullptr;
-  }
-  template <typename T = float>
-  T* Output(size_t i) const {
-    return i < operands.outputs.size() ? static_cast<T*>(operands.outputs[i]) : nullptr;
-  }
-  const void* Packed(size_t i) const { return i < operands.packed.size() ? operands.packed[i] : nullptr; }
-};
+using engine::MakeKernel;
+using engine::Rows;
 
 /// One op kind's functions. Absent: no workspace, no packed copies.
 struct KernelRow {
@@ -63,25 +43,6 @@ KernelRow LayerNormRow(graph::OpKind kind);
 KernelRow ElementwiseRow(graph::OpKind kind);
 KernelRow LayoutRow(graph::OpKind kind);
 KernelRow LossRow(graph::OpKind kind);
-
-/// A kernel from a callable that holds everything it needs.
-template <typename F>
-std::unique_ptr<engine::Kernel> MakeKernel(F run) {
-  class CallableKernel final : public engine::Kernel {
-   public:
-    explicit CallableKernel(F run) : run_(std::move(run)) {}
-    void Run() override { run_(); }
-
-   private:
-    F run_;
-  };
-  return std::make_unique<CallableKernel>(std::move(run));
-}
-
-/// All dimensions but the last, as rows.
-inline int64_t Rows(const Shape& shape) {
-  return shape.rank() == 0 ? 1 : shape.size() / (shape.dim(-1) > 0 ? shape.dim(-1) : 1);
-}
 
 /// How a range [0, n) is cut for a team: one piece per thread, or one alone where n is small.
 struct Pieces {

@@ -54,14 +54,14 @@ class OneDnnBackend final : public engine::Backend {
     const KernelRow& row = RowOf(op.kind);
     if (row.workspace_bytes == nullptr) return 0;
     const onednn::ScopedTeam team(threads_);
-    return Translated(op, [&] { return row.workspace_bytes({graph, op, threads_}); });
+    return Translated(op, [&] { return row.workspace_bytes({{graph, op}, threads_}); });
   }
 
   size_t PackedBytes(const Graph& graph, const Op& op, int input) override {
     const KernelRow& row = RowOf(op.kind);
     if (row.packed_bytes == nullptr) return 0;
     const onednn::ScopedTeam team(threads_);
-    return Translated(op, [&] { return row.packed_bytes({graph, op, threads_}, input); });
+    return Translated(op, [&] { return row.packed_bytes({{graph, op}, threads_}, input); });
   }
 
   std::unique_ptr<Kernel> PreparePack(const Graph& graph, const Op& op, int input, const void* plain,
@@ -69,14 +69,14 @@ class OneDnnBackend final : public engine::Backend {
     const KernelRow& row = RowOf(op.kind);
     CHECK(row.prepare_pack != nullptr, "{} packs nothing", graph::Name(op.kind));
     const onednn::ScopedTeam team(threads_);
-    return Translated(op, [&] { return row.prepare_pack({graph, op, threads_}, input, plain, packed); });
+    return Translated(op, [&] { return row.prepare_pack({{graph, op}, threads_}, input, plain, packed); });
   }
 
   std::unique_ptr<Kernel> Prepare(const Graph& graph, const Op& op, const engine::Operands& operands) override {
     const KernelRow& row = RowOf(op.kind);
     CHECK(row.prepare != nullptr, "no kernel for {}", graph::Name(op.kind));
     const onednn::ScopedTeam team(threads_);
-    return Translated(op, [&] { return row.prepare({{graph, op, threads_}, operands}); });
+    return Translated(op, [&] { return row.prepare({{{graph, op}, threads_}, {operands}}); });
   }
 
  private:

@@ -1,0 +1,221 @@
+#include "base/emulated_device.h"
+
+#include <atomic>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/threads.h"
+
+namespace lockstep {
+namespace {
+
+/// Counts its records: who waits, waits for the number that it saw.
+class EmulatedEvent final : public DeviceEvent {
+ public:
+  bool Done() override {
+    std::lock_guard lock(mutex_);
+    return reached_ == recorded_;
+  }
+
+  uint64_t Record() {
+    std::lock_guard lock(mutex_);
+    return ++recorded_;
+  }
+  void Reach(uint64_t number) {
+    {
+      std::lock_guard lock(mutex_);
+      reached_ = number;
+    }
+    changed_.notify_all();
+  }
+  uint64_t recorded() {
+    std::lock_guard lock(mutex_);
+    return recorded_;
+  }
+  void Await(uint64_t number) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return reached_ >= number; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  uint64_t recorded_ = 0, reached_ = 0;  // guarded by mutex_
+};
+
+EmulatedEvent& AsEmulated(DeviceEvent& event) { return static_cast<EmulatedEvent&>(event); }
+
+/// Captured work, and for each event that it records the number that its present run records.
+class EmulatedGraph final : public DeviceGraph {
+ public:
+  std::vector<std::function<void()>> work;
+  std::vector<std::function<void()>> on_run;
+};
+
+class EmulatedMemory final : public DeviceMemory {
+ public:
+  EmulatedMemory(Buffer buffer, std::shared_ptr<std::atomic<size_t>> free)
+      : DeviceMemory(buffer.data(), buffer.size()), buffer_(std::move(buffer)), free_(std::move(free)) {}
+  ~EmulatedMemory() override {
+    if (free_) *free_ += size();
+  }
+
+ private:
+  Buffer buffer_;
+  std::shared_ptr<std::atomic<size_t>> free_;  ///< null: not the device's
+};
+
+class EmulatedDevice final : public Device {
+ public:
+  explicit EmulatedDevice(size_t memory) : free_(std::make_shared<std::atomic<size_t>>(memory)) {
+    info_.name = "emulated device";
+    info_.uuid = "EMULATED";
+    info_.memory = memory;
+    info_.processors = 1;
+    info_.bf16 = true;
+  }
+
+  const DeviceInfo& info() const override { return info_; }
+  size_t free_memory() const override { return *free_; }
+
+  std::unique_ptr<DeviceMemory> Allocate(size_t bytes, const std::string& what) override {
+    if (bytes > *free_) {
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("{} needs {} bytes of device memory, and {} are free", what, bytes, free_->load()));
+    }
+    *free_ -= bytes;
+    return std::make_unique<EmulatedMemory>(Buffer(bytes), free_);
+  }
+  std::unique_ptr<DeviceMemory> AllocatePinned(size_t bytes) override {
+    return std::make_unique<EmulatedMemory>(Buffer(bytes), nullptr);
+  }
+  std::unique_ptr<DeviceStream> MakeStream() override { return std::make_unique<EmulatedStream>(); }
+  std::unique_ptr<DeviceEvent> MakeEvent() override { return std::make_unique<EmulatedEvent>(); }
+  void UseOnThisThread() override {}
+
+ private:
+  DeviceInfo info_;
+  std::shared_ptr<std::atomic<size_t>> free_;
+};
+
+}  // namespace
+
+EmulatedStream::EmulatedStream() : thread_([this] { Loop(); }) {}
+
+EmulatedStream::~EmulatedStream() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void EmulatedStream::Loop() {
+  PrepareComputeThread(1, "device-stream");
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [&] { return stop_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    const std::function<void()> work = std::move(queue_.front());
+    queue_.pop_front();
+    busy_ = true;
+    lock.unlock();
+    std::exception_ptr error;
+    try {
+      work();
+    } catch (...) {
+      error = std::current_exception();
+    }
+    lock.lock();
+    if (error && !error_) error_ = std::move(error);
+    busy_ = false;
+    changed_.notify_all();
+  }
+}
+
+void EmulatedStream::Enqueue(std::function<void()> work) {
+  if (capturing_) {
+    captured_.push_back(std::move(work));
+    return;
+  }
+  {
+    std::lock_guard lock(mutex_);
+    if (error_) std::rethrow_exception(error_);
+    queue_.push_back(std::move(work));
+  }
+  changed_.notify_all();
+}
+
+void EmulatedStream::Copy(void* to, const void* from, size_t bytes) {
+  Enqueue([=] { std::memcpy(to, from, bytes); });
+}
+
+void EmulatedStream::Clear(void* to, size_t bytes) {
+  Enqueue([=] { std::memset(to, 0, bytes); });
+}
+
+void EmulatedStream::Record(DeviceEvent& event) {
+  EmulatedEvent* const recorded = &AsEmulated(event);
+  if (capturing_) {
+    // A run's number is drawn when the graph is run, and reached when the stream comes to it.
+    auto number = std::make_shared<std::deque<uint64_t>>();
+    auto guard = std::make_shared<std::mutex>();
+    on_run_.push_back([=] {
+      std::lock_guard lock(*guard);
+      number->push_back(recorded->Record());
+    });
+    captured_.push_back([=] {
+      uint64_t mine;
+      {
+        std::lock_guard lock(*guard);
+        mine = number->front();
+        number->pop_front();
+      }
+      recorded->Reach(mine);
+    });
+    return;
+  }
+  const uint64_t number = recorded->Record();
+  Enqueue([=] { recorded->Reach(number); });
+}
+
+void EmulatedStream::Wait(DeviceEvent& event) {
+  EmulatedEvent* const awaited = &AsEmulated(event);
+  const uint64_t number = awaited->recorded();
+  Enqueue([=] { awaited->Await(number); });
+}
+
+void EmulatedStream::BeginCapture() {
+  CHECK(!capturing_);
+  capturing_ = true;
+}
+
+std::unique_ptr<DeviceGraph> EmulatedStream::EndCapture() {
+  CHECK(capturing_);
+  capturing_ = false;
+  auto graph = std::make_unique<EmulatedGraph>();
+  graph->work = std::move(captured_);
+  graph->on_run = std::move(on_run_);
+  captured_.clear();
+  on_run_.clear();
+  return graph;
+}
+
+void EmulatedStream::Run(DeviceGraph& graph) {
+  auto& captured = static_cast<EmulatedGraph&>(graph);
+  for (const auto& work : captured.on_run) work();
+  for (const auto& work : captured.work) Enqueue(work);
+}
+
+void EmulatedStream::Synchronize() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return queue_.empty() && !busy_; });
+  if (error_) std::rethrow_exception(error_);
+}
+
+std::unique_ptr<Device> MakeEmulatedDevice(size_t memory) { return std::make_unique<EmulatedDevice>(memory); }
+
+}  // namespace lockstep

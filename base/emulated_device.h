@@ -1,0 +1,53 @@
+// A device played by the host: each stream is a thread that works off a queue, so that work which is not ordered by
+// events really runs side by side, and a missing event shows as wrong results (or to ThreadSanitizer).
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/device.h"
+
+namespace lockstep {
+
+class EmulatedStream final : public DeviceStream {
+ public:
+  EmulatedStream();
+  ~EmulatedStream() override;
+
+  /// Runs `work` on the stream's thread, in its turn.
+  void Enqueue(std::function<void()> work);
+
+  void Copy(void* to, const void* from, size_t bytes) override;
+  void Clear(void* to, size_t bytes) override;
+  void Record(DeviceEvent& event) override;
+  void Wait(DeviceEvent& event) override;
+  void BeginCapture() override;
+  std::unique_ptr<DeviceGraph> EndCapture() override;
+  void Run(DeviceGraph& graph) override;
+  void Synchronize() override;
+
+ private:
+  void Loop();
+
+  bool capturing_ = false;
+  std::vector<std::function<void()>> captured_;
+  std::vector<std::function<void()>> on_run_;  ///< of the captured work: what the caller's thread does in Run
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> queue_;  // guarded by mutex_, as are the next three
+  bool busy_ = false, stop_ = false;
+  std::exception_ptr error_;
+  std::thread thread_;
+};
+
+/// `memory`: what Allocate can give in all.
+std::unique_ptr<Device> MakeEmulatedDevice(size_t memory = size_t{1} << 40);
+
+}  // namespace lockstep

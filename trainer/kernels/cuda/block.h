@@ -1,0 +1,146 @@
+// Kernels as block programs: what the threads of one block do, phase by phase, written once. nvcc compiles a phase to
+// code for each thread and a barrier behind it; on the host it is a loop over the threads. So every kernel of ours,
+// with its index computations and its order of summation, runs and is tested on machines without a GPU, and gives the
+// same bits there (contraction to fma is off, denormals are flushed, on both).
+//
+//   struct RowSum {
+//     static constexpr int kThreads = 128;
+//     struct Shared { float partial[kThreads]; };
+//     const float* x; float* sum; int64_t columns;
+//
+//     template <typename Block>
+//     LOCKSTEP_HD void operator()(Block& block) const {
+//       Shared& shared = block.template SharedAs<Shared>();
+//       const float* row = x + block.index() * columns;
+//       block.ForEachThread([&](int t) {
+//         float partial = 0;
+//         for (int64_t i = t; i < columns; i += kThreads) partial += row[i];
+//         shared.partial[t] = partial;
+//       });
+//       TreeSum<kThreads>(block, shared.partial);
+//       block.ForEachThread([&](int t) { if (t == 0) sum[block.index()] = shared.partial[0]; });
+//     }
+//   };
+//   Launch(stream, rows, RowSum{x, sum, columns});
+//
+// A phase must not read what another thread writes in the same phase. Values that a thread keeps from one phase to the
+// next are PerThread. Kernels are plain data: pointers and numbers, copied to the device.
+#pragma once
+
+#include <cstdint>
+
+#include "base/host_device.h"
+
+#ifdef __CUDA_ARCH__
+#define LOCKSTEP_UNROLL _Pragma("unroll")
+#else
+#define LOCKSTEP_UNROLL
+#endif
+
+namespace lockstep::cuda {
+
+#ifdef __CUDACC__
+
+class DeviceBlock {
+ public:
+  __device__ int64_t index() const { return blockIdx.x; }
+
+  /// Runs phase(thread) for all threads of the block, and then a barrier.
+  template <typename F>
+  __device__ void ForEachThread(F&& phase) {
+    phase(static_cast<int>(threadIdx.x));
+    __syncthreads();
+  }
+  /// The same without a barrier behind it: for kernels whose threads share nothing.
+  template <typename F>
+  __device__ void ForEachThreadAlone(F&& phase) {
+    phase(static_cast<int>(threadIdx.x));
+  }
+
+  /// Memory that the threads of the block share; one type per kernel. Not initialised.
+  template <typename T>
+  __device__ T& SharedAs() {
+    __shared__ alignas(16) unsigned char memory[sizeof(T)];
+    return *reinterpret_cast<T*>(memory);
+  }
+};
+
+/// A value of each thread, kept between phases: in a register.
+template <typename T, int kThreads>
+class PerThread {
+ public:
+  __host__ __device__ T& operator[](int) { return value_; }
+
+ private:
+  T value_;
+};
+
+#else
+
+class HostBlock {
+ public:
+  HostBlock(int64_t index, int threads, void* shared) : index_(index), threads_(threads), shared_(shared) {}
+
+  int64_t index() const { return index_; }
+  template <typename F>
+  void ForEachThread(F&& phase) {
+    for (int thread = 0; thread < threads_; ++thread) phase(thread);
+  }
+  template <typename F>
+  void ForEachThreadAlone(F&& phase) {
+    ForEachThread(phase);
+  }
+  template <typename T>
+  T& SharedAs() {
+    return *static_cast<T*>(shared_);
+  }
+
+ private:
+  int64_t index_;
+  int threads_;
+  void* shared_;
+};
+
+template <typename T, int kThreads>
+class PerThread {
+ public:
+  T& operator[](int thread) { return values_[thread]; }
+
+ private:
+  T values_[kThreads];
+};
+
+#endif
+
+/// values[0] becomes the sum of all: halves are added to halves, value i to value i + n / 2, and so on. kThreads: a
+/// power of two.
+template <int kThreads, typename Block, typename T>
+LOCKSTEP_HD void TreeSum(Block& block, T* values) {
+  static_assert((kThreads & (kThreads - 1)) == 0);
+LOCKSTEP_UNROLL
+  for (int half = kThreads / 2; half > 0; half /= 2) {
+    block.ForEachThread([&](int t) {
+      if (t < half) values[t] = values[t] + values[t + half];
+    });
+  }
+}
+
+/// The same with the greater of two instead of their sum.
+template <int kThreads, typename Block, typename T>
+LOCKSTEP_HD void TreeMax(Block& block, T* values) {
+  static_assert((kThreads & (kThreads - 1)) == 0);
+LOCKSTEP_UNROLL
+  for (int half = kThreads / 2; half > 0; half /= 2) {
+    block.ForEachThread([&](int t) {
+      if (t < half && values[t + half] > values[t]) values[t] = values[t + half];
+    });
+  }
+}
+
+/// N elements that are read and written as one: 16 bytes where N * sizeof(T) is 16.
+template <typename T, int N>
+struct alignas(sizeof(T) * N) Pack {
+  T at[N];
+};
+
+}  // namespace lockstep::cuda

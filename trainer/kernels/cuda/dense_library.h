@@ -1,0 +1,93 @@
+// Matrix products and convolutions, which libraries do better than we: cuBLASLt and cuDNN on a GPU, plain loops where a
+// device is emulated. Everything is decided at preparation, from shapes alone (never by timing): algorithms with split
+// sums, atomics or other sources of changing bits are left out.
+//
+// Prepared kernels enqueue on the stream that they were prepared for, read and write the given addresses, and need
+// their workspace while they run.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/device.h"
+#include "base/shape.h"
+#include "trainer/engine/backend.h"
+#include "trainer/graph/graph.h"
+
+namespace lockstep::cuda {
+
+/// How products of float matrices are computed. bf16 operands always are multiplied exactly and summed in float.
+enum class FloatMath { kF32, kTF32 };
+
+/// d [m, n] = activation(a b + bias), all row-major. a is [m, k], or [k, m] where transposed; b is [k, n], or [n, k]
+/// where transposed. `bias` has n elements of type d, added to each row.
+struct MatmulSpec {
+  int64_t m = 0, n = 0, k = 0;
+  bool transpose_a = false, transpose_b = false;
+  DType ab = DType::kF32;  ///< f32 or bf16
+  DType d = DType::kF32;   ///< f32 or bf16; bf16 only with bf16 operands
+  bool bias = false;
+  graph::Activation activation = graph::Activation::kNone;  ///< kNone or kRelu
+
+  std::string ToString() const;
+  friend bool operator==(const MatmulSpec&, const MatmulSpec&) = default;
+};
+struct MatmulOperands {
+  const void* a = nullptr;
+  const void* b = nullptr;
+  const void* bias = nullptr;
+  void* d = nullptr;
+  std::byte* workspace = nullptr;
+};
+
+/// A convolution of images [n, h, w, c] with a filter [o, kh, kw, c / groups] (the packed form; the graph's is
+/// [o, c / groups, kh, kw]) to [n, out_h, out_w, o].
+struct ConvolutionSpec {
+  enum class Direction {
+    kForward,     ///< y = activation(x * filter + bias); bias [o] of y's type
+    kInputGrad,   ///< dx from dy and filter
+    kWeightGrad,  ///< dfilter (same type as x and dy; the caller widens it) from x and dy
+  };
+  Direction direction = Direction::kForward;
+  int64_t n = 0, h = 0, w = 0, c = 0, o = 0, kh = 0, kw = 0;
+  int64_t stride = 1, padding = 0, groups = 1;
+  DType type = DType::kF32;  ///< of images and filter: f32 or bf16
+  bool bias = false;
+  graph::Activation activation = graph::Activation::kNone;  ///< kNone or kRelu
+
+  int64_t out_h() const { return (h + 2 * padding - kh) / stride + 1; }
+  int64_t out_w() const { return (w + 2 * padding - kw) / stride + 1; }
+  std::string ToString() const;
+  friend bool operator==(const ConvolutionSpec&, const ConvolutionSpec&) = default;
+};
+/// By direction: what is read and what is written. x, filter, bias -> y; dy (as y), filter -> dx (as x); x, dy (as y)
+/// -> dfilter (as filter).
+struct ConvolutionOperands {
+  void* x = nullptr;
+  void* filter = nullptr;
+  const void* bias = nullptr;
+  void* y = nullptr;
+  std::byte* workspace = nullptr;
+};
+
+class DenseLibrary {
+ public:
+  virtual ~DenseLibrary() = default;
+
+  /// Throws Error(kInternal), naming the spec, where the library has no algorithm for it.
+  virtual size_t WorkspaceBytes(const MatmulSpec& spec) = 0;
+  virtual size_t WorkspaceBytes(const ConvolutionSpec& spec) = 0;
+  virtual std::unique_ptr<engine::Kernel> Prepare(const MatmulSpec& spec, const MatmulOperands& operands,
+                                                  DeviceStream& stream) = 0;
+  virtual std::unique_ptr<engine::Kernel> Prepare(const ConvolutionSpec& spec, const ConvolutionOperands& operands,
+                                                  DeviceStream& stream) = 0;
+  /// "cuBLASLt 13.1.0, cuDNN 9.19.0": part of the numerics fingerprint.
+  virtual std::string version() const = 0;
+};
+
+/// cuBLASLt and cuDNN for the device that the calling thread uses.
+std::unique_ptr<DenseLibrary> MakeVendorLibrary(const DeviceInfo& device, FloatMath math);
+
+}  // namespace lockstep::cuda

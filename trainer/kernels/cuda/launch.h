@@ -1,0 +1,57 @@
+// Starts a block program (block.h) on a stream: on a GPU where nvcc compiles it, on a stream of the host's threads
+// (base/emulated_device.h) elsewhere. Includes nothing that formats text: nvcc takes seconds for that.
+#pragma once
+
+#include <cstdint>
+
+#include "base/device.h"
+#include "trainer/kernels/cuda/block.h"
+
+#ifdef __CUDACC__
+#include "base/cuda/check.h"
+#include "base/cuda/cuda_device.h"
+#else
+#include "base/emulated_device.h"
+#endif
+
+namespace lockstep::cuda {
+
+#ifdef __CUDACC__
+
+template <typename Kernel>
+__global__ void __launch_bounds__(Kernel::kThreads) RunBlock(const Kernel kernel) {
+  DeviceBlock block;
+  kernel(block);
+}
+
+/// Runs kernel(block) for blocks 0 to `blocks` - 1 (below 2^31), in no order. None: nothing is started.
+template <typename Kernel>
+void Launch(DeviceStream& stream, int64_t blocks, const Kernel& kernel) {
+  if (blocks == 0) return;
+  RunBlock<<<static_cast<unsigned>(blocks), Kernel::kThreads, 0, NativeStream(stream)>>>(kernel);
+  CUDA_CHECK(cudaPeekAtLastError());
+}
+
+#else
+
+template <typename Kernel>
+void Launch(DeviceStream& stream, int64_t blocks, const Kernel& kernel) {
+  if (blocks == 0) return;
+  static_cast<EmulatedStream&>(stream).Enqueue([blocks, kernel] {
+    alignas(64) unsigned char shared[48 * 1024];
+    for (int64_t index = 0; index < blocks; ++index) {
+      HostBlock block(index, Kernel::kThreads, shared);
+      kernel(block);
+    }
+  });
+}
+
+#endif
+
+/// Blocks of `threads` threads that do `each` elements apiece, for `n` elements.
+constexpr int64_t BlocksFor(int64_t n, int threads, int each) {
+  const int64_t block = static_cast<int64_t>(threads) * each;
+  return (n + block - 1) / block;
+}
+
+}  // namespace lockstep::cuda

@@ -24,10 +24,11 @@ std::string EvaluateCheckpoint(const Job& job, const std::string& folder) {
   for (const LaneRange& run : DealLanes(lanes, job.comm->world_size())) executors.push_back(std::clamp(job.executors, 1, run.size()));
   Session session(job, CompileJob(job), executors);
   const auto reader = checkpoint::OpenPath(files, folder);
-  const std::span<float> weights = session.exchange().weights();
+  const std::span<float> weights = session.compute().weights();
   if (reader->manifest().arena_elements() != session.layout().elements())
     throw Error(ErrorKind::kCheckpoint, "it holds another model than the recipe's", reader->folder());
   reader->Read(reader->EvaluatedArray(), 0, weights);
+  session.compute().Store();
 
   const auto start = std::chrono::steady_clock::now();
   ResultLine line;

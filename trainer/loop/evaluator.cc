@@ -16,8 +16,8 @@ Evaluator::Evaluator(Options options) : options_(std::move(options)) {
 }
 
 std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::Communicator& comm, ExecutorPool& pool,
-                                           const std::vector<std::unique_ptr<LaneRunner>>& runners) {
-  while (readers_.size() < runners.size())
+                                           Compute& compute) {
+  while (readers_.size() < static_cast<size_t>(pool.size()))
     readers_.push_back(std::make_unique<data::BlockReader>(options_.dataset, options_.transform, options_.rows));
 
   // Block b goes to executor b mod all executors, counted over ranks; each rank sends its blocks in ascending order.
@@ -34,7 +34,7 @@ std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::C
       const int64_t block = round * all + first + e;
       if (block >= blocks_ || StopSignal() != 0) break;
       const auto index = static_cast<size_t>(e);
-      mine[static_cast<size_t>(round * most + e)] = runners[index]->Evaluate(readers_[index]->Read(block));
+      mine[static_cast<size_t>(round * most + e)] = compute.Evaluate(e, readers_[index]->Read(block));
     }
   });
   const std::string what = fmt::format("the evaluation at step {}", step);

@@ -10,8 +10,8 @@
 #include "comm/communicator.h"
 #include "data/loader.h"
 #include "trainer/checkpoint/checkpoint.pb.h"
+#include "trainer/loop/compute.h"
 #include "trainer/loop/executor_pool.h"
-#include "trainer/loop/lane_runner.h"
 
 namespace lockstep::loop {
 
@@ -27,10 +27,9 @@ class Evaluator {
   };
   explicit Evaluator(Options options);
 
-  /// Collective, on the communicating thread; the packed weights of evaluation are current. Nothing where a rank was asked to stop
+  /// Collective, on the communicating thread, after compute.PrepareEvaluation(). Nothing where a rank was asked to stop
   /// (loop/stop.h) meanwhile.
-  std::optional<checkpoint::Evaluation> Evaluate(uint64_t step, comm::Communicator& comm, ExecutorPool& pool,
-                                  const std::vector<std::unique_ptr<LaneRunner>>& runners);
+  std::optional<checkpoint::Evaluation> Evaluate(uint64_t step, comm::Communicator& comm, ExecutorPool& pool, Compute& compute);
 
  private:
   Options options_;

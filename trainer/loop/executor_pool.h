@@ -5,7 +5,12 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
+
+namespace lockstep::comm {
+class Communicator;
+}
 
 namespace lockstep::loop {
 
@@ -40,5 +45,9 @@ class ExecutorPool {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// Waits on the communicating thread until the executors have done `work`.
+void RunOnExecutors(comm::Communicator& comm, ExecutorPool& pool, const std::string& what,
+                    std::function<void(int executor)> work);
 
 }  // namespace lockstep::loop

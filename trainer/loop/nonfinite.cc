@@ -27,13 +27,9 @@ bool HasNonfiniteLoss(const LaneRecord& lane) {
 
 /// By lane: whether its gradient, or a sum that it is in, is not finite at `element`.
 std::vector<char> LanesAt(Session& session, int64_t element) {
-  comm::Exchange& exchange = session.exchange();
-  std::string mine;
-  for (int e = 0; e < session.pool().size(); ++e)
-    for (size_t piece = 0; piece < exchange.pieces(e).size(); ++piece) {
-      const bool bad = element >= 0 && !std::isfinite(exchange.pieces(e)[piece][element]);
-      mine += std::string(static_cast<size_t>(exchange.piece_nodes(e)[piece].size()), bad ? 1 : 0);
-    }
+  std::vector<char> own(static_cast<size_t>(session.lanes().size()));
+  if (element >= 0) own = session.compute().NonfiniteLanes(element);
+  const std::string mine(own.begin(), own.end());
   std::vector<char> lanes;
   for (const std::string& part : comm::GatherStrings(session.comm(), mine, "the search for what is not finite"))
     lanes.insert(lanes.end(), part.begin(), part.end());

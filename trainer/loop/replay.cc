@@ -159,7 +159,7 @@ bool Replayer::Due() const {
 /// "rank 1 on h1", "ranks 0 on h1 and 1 on h2": who holds the master copy and updates it, in this replay.
 std::string Replayer::Owners(const std::string& tensor) {
   const engine::ArenaEntry* entry = layout().Find(tensor);
-  const comm::SliceMap& slices = state_.session().exchange().slices();
+  const comm::SliceMap& slices = state_.session().compute().slices();
   std::vector<int> owners;
   for (int rank = 0; rank < job_.comm->world_size(); ++rank)
     for (int bucket = 0; bucket < slices.buckets(); ++bucket) {

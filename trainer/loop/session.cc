@@ -1,11 +1,11 @@
 #include "trainer/loop/session.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "trainer/loop/host_compute.h"
 #include "trainer/loop/initialize.h"
 #include "trainer/loop/lane_plan.h"
 
@@ -46,53 +46,28 @@ Session::Session(const Job& job, JobPlans plans, const std::vector<int>& executo
       plan_(PlanLanes(static_cast<int>(job.train.lanes()), executors)) {
   // The communicating thread sums and updates too.
   PrepareComputeThread(static_cast<int>(job.train.lane_threads()), "");
-  const int lanes = static_cast<int>(job.train.lanes());
-  exchange_ = std::make_unique<comm::Exchange>(comm(), comm::Exchange::Options{lanes, plan_, plans_.buckets});
-
   ExecutorPool::Options pool;
   pool.executors = executors_[rank()];
   pool.lane_threads = static_cast<int>(job.train.lane_threads());
   pool.pin_to = PinnedCores(comm().topology(), executors_, pool.lane_threads);
   pool.on_computing = [this](bool computing) { comm().SetComputing(computing); };
   pool_ = std::make_unique<ExecutorPool>(pool);
-  comm().SetCrowded(Crowded(comm().topology(), executors_, pool.lane_threads));
-  runners_.resize(static_cast<size_t>(pool.executors));
   // An executor that fails ends every wait for what it would have computed.
   comm().SetInterrupt([this] {
     if (const std::exception_ptr error = pool_->error()) std::rethrow_exception(error);
   });
-
-  const float* weights = exchange_->weights().data();
-  packed_train_ = std::make_unique<engine::PackedWeights>(*plans_.train, layout(), *job.backend, weights);
-  packed_evaluate_ = std::make_unique<engine::PackedWeights>(*plans_.evaluate, layout(), *job.backend, weights);
-  OnExecutors("the preparation of kernels", [&](int e) {
-    runners_[static_cast<size_t>(e)] =
-        std::make_unique<LaneRunner>(LanePrograms{plans_.train, plans_.evaluate, packed_train_.get(), packed_evaluate_.get()}, layout(),
-                                     *job.backend, *exchange_, comm().recorder(), e, plan_[rank()][static_cast<size_t>(e)], lanes);
-  });
+  compute_ = std::make_unique<HostCompute>(job, plans_, plan_, *pool_);
+  comm().SetCrowded(Crowded(comm().topology(), executors_, pool.lane_threads));
 }
 
 Session::~Session() { comm().SetInterrupt(nullptr); }
 
-void Session::OnExecutors(const std::string& what, std::function<void(int)> work) {
-  pool_->Start(std::move(work));
-  comm().WaitUntil([&] { return pool_->Finished(); }, what);
-}
-
 void Session::Initialize() {
-  if (comm().topology().local_rank() == 0) {
-    InitializeWeights(plans_.model, layout(), job_.train.seed(), exchange_->weights());
-    if (job_.initial_weights) job_.initial_weights(layout(), exchange_->weights().data());
+  if (compute_->holds_weights()) {
+    InitializeWeights(plans_.model, layout(), job_.train.seed(), compute_->weights());
+    if (job_.initial_weights) job_.initial_weights(layout(), compute_->weights().data());
   }
   comm().Wait(*comm().Barrier(), "the initial weights");
-}
-
-void Session::Pack(engine::PackedWeights& packed) {
-  if (packed.count() == 0) return;
-  std::atomic<int> next{0};
-  OnExecutors("the packing of weights", [&](int) {
-    for (int index = next++; index < packed.count(); index = next++) packed.Pack(index);
-  });
 }
 
 const std::shared_ptr<const data::Dataset>& Session::Split(const std::string& split) const {
@@ -114,8 +89,8 @@ std::optional<checkpoint::Evaluation> Session::Evaluate(const std::string& split
     evaluators_.emplace_back(split, std::make_unique<Evaluator>(std::move(options)));
     found = std::prev(evaluators_.end());
   }
-  Pack(*packed_evaluate_);
-  return found->second->Evaluate(step, comm(), *pool_, runners_);
+  compute_->PrepareEvaluation();
+  return found->second->Evaluate(step, comm(), *pool_, *compute_);
 }
 
 }  // namespace lockstep::loop

@@ -1,5 +1,5 @@
-// A session: the model of a job compiled on this rank's executors, with weights in the exchange's arena. What training steps,
-// evaluations and checkpoints work on.
+// A session: the model of a job compiled for what this rank computes on. What training steps, evaluations and checkpoints
+// work on.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "comm/exchange.h"
+#include "trainer/loop/compute.h"
 #include "trainer/loop/evaluator.h"
 #include "trainer/loop/executor_pool.h"
 #include "trainer/loop/job.h"
 #include "trainer/loop/job_plans.h"
-#include "trainer/loop/lane_runner.h"
 
 namespace lockstep::loop {
 
@@ -28,36 +28,26 @@ class Session {
   const engine::ParameterLayout& layout() const { return plans_.layout; }
   const comm::LanePlan& plan() const { return plan_; }
   LaneRange lanes() const { return {plan_[rank()].front().begin, plan_[rank()].back().end}; }
-  comm::Exchange& exchange() { return *exchange_; }
-  ExecutorPool& pool() { return *pool_; }
-  LaneRunner& runner(int executor) { return *runners_[static_cast<size_t>(executor)]; }
+  Compute& compute() { return *compute_; }
+  const ExecutorPool& pool() const { return *pool_; }
 
-  /// Random initial weights, or what job.initial_weights says; collective.
+  /// Random initial weights, or what job.initial_weights says, in the host's view; collective.
   void Initialize();
-
-  /// Makes the packed copies of the current weights, for training or for evaluation.
-  void PackForTraining() { Pack(*packed_train_); }
 
   /// Evaluates `split` ("test", "validation", "train") with the current weights. Collective. Nothing where a rank was asked to
   /// stop meanwhile.
   std::optional<checkpoint::Evaluation> Evaluate(const std::string& split, uint64_t step);
 
-  /// Waits on the communicating thread until the executors have done `work`.
-  void OnExecutors(const std::string& what, std::function<void(int executor)> work);
-
  private:
   size_t rank() const { return static_cast<size_t>(job_.comm->rank()); }
-  void Pack(engine::PackedWeights& packed);
   const std::shared_ptr<const data::Dataset>& Split(const std::string& split) const;
 
   const Job& job_;
   JobPlans plans_;
   std::vector<int> executors_;
   comm::LanePlan plan_;
-  std::unique_ptr<comm::Exchange> exchange_;
   std::unique_ptr<ExecutorPool> pool_;
-  std::unique_ptr<engine::PackedWeights> packed_train_, packed_evaluate_;
-  std::vector<std::unique_ptr<LaneRunner>> runners_;
+  std::unique_ptr<Compute> compute_;
   std::vector<std::pair<std::string, std::unique_ptr<Evaluator>>> evaluators_;
 };
 

@@ -26,19 +26,21 @@ TrainingState::TrainingState(const Job& job, JobPlans plans, const std::vector<i
       session_(job, std::move(plans), executors),
       optimizer_(job.optimizer, MakeSegments(session_.plans(), job.optimizer), LengthOf(job),
                  static_cast<int>(job.train.lanes())),
-      owned_(session_.exchange().slices(), job.comm->rank(), StateArrays(optimizer_, job.train)),
+      owned_(session_.compute().slices(), job.comm->rank(), StateArrays(optimizer_, job.train)),
       check_(session_),
-      stepper_(job, session_, optimizer_, owned_, check_),
-      ledger_(job.splits.train->size()) {}
+      stepper_(job, session_),
+      ledger_(job.splits.train->size()) {
+  session_.compute().PrepareTraining(optimizer_, owned_, check_);
+}
 
 void TrainingState::Initialize() {
   session_.Initialize();
   const int ema = optimizer_.ema_index();
-  if (ema < 0) return;
-  for (int bucket = 0; bucket < owned_.buckets(); ++bucket) {
+  for (int bucket = 0; ema >= 0 && bucket < owned_.buckets(); ++bucket) {
     const comm::ElementRange range = owned_.slice(bucket);
     std::copy_n(weights().data() + range.begin, range.size(), owned_.data(ema, bucket).data());
   }
+  session_.compute().Store();
 }
 
 void TrainingState::Load(const std::function<std::unique_ptr<checkpoint::Reader>()>& open) {
@@ -46,12 +48,12 @@ void TrainingState::Load(const std::function<std::unique_ptr<checkpoint::Reader>
     const std::unique_ptr<checkpoint::Reader> reader = open();
     if (reader->manifest().arena_elements() != session_.layout().elements())
       throw Error(ErrorKind::kCheckpoint, "it holds another model than the recipe's", reader->folder());
-    owned_.Load(*reader, session_.exchange().weights());
+    owned_.Load(*reader, session_.compute().weights());
     loop_ = reader->manifest().loop();
     ledger_.Restore(loop_.ledger());
     step_ = reader->manifest().step();
   });
-  session_.exchange().ShareNow();
+  session_.compute().Store();
 }
 
 void TrainingState::StartLoader(uint64_t end_step) {
@@ -79,23 +81,26 @@ StepResult TrainingState::Step(bool want_norm, const Stepper::FillRecord& fill) 
 }
 
 void TrainingState::KeepBest() {
+  session_.compute().Fetch(Compute::Part::kAll);
   for (int bucket = 0; bucket < owned_.buckets(); ++bucket) {
     const comm::ElementRange range = owned_.slice(bucket);
     const float* from =
         EvaluatedArray() >= 0 ? owned_.data(EvaluatedArray(), bucket).data() : weights().data() + range.begin;
     std::copy_n(from, range.size(), owned_.data(BestArray(), bucket).data());
   }
+  session_.compute().Store();
 }
 
 void TrainingState::SwapWeights(int array) {
   // Ranks of this node may still read the weights that are swapped out.
   session_.comm().Wait(*session_.comm().Barrier(), "the swap of weights");
-  const std::span<float> weights = session_.exchange().weights();
+  session_.compute().Fetch(Compute::Part::kAll);
+  const std::span<float> weights = session_.compute().weights();
   for (int bucket = 0; bucket < owned_.buckets(); ++bucket) {
     const std::span<float> other = owned_.data(array, bucket);
     std::swap_ranges(other.begin(), other.end(), weights.begin() + owned_.slice(bucket).begin);
   }
-  session_.exchange().ShareNow();
+  session_.compute().Store();
 }
 
 void TrainingState::Describe(checkpoint::Manifest& manifest) const {

@@ -35,7 +35,9 @@ class TrainingState {
   const checkpoint::LoopState& loop() const { return loop_; }
   checkpoint::LoopState& loop() { return loop_; }
   uint64_t step() const { return step_; }  ///< finished steps
-  std::span<const float> weights() { return session_.exchange().weights(); }
+  /// The host's view (compute.h), as Fetch has left it.
+  std::span<const float> weights() { return session_.compute().weights(); }
+  void Fetch(Compute::Part part) { session_.compute().Fetch(part); }
 
   /// Step 0: initial weights, and an EMA that begins with them. Collective.
   void Initialize();
@@ -51,6 +53,7 @@ class TrainingState {
   int EvaluatedArray() const { return optimizer_.ema_index(); }
   /// The array that early stopping keeps the best weights in; -1: there is none.
   int BestArray() const { return job_.train.has_early_stopping() ? static_cast<int>(owned_.arrays().size()) - 1 : -1; }
+  /// Collective.
   void KeepBest();
   /// Swaps `array` of the owned state with the weights, on all ranks. Collective.
   void SwapWeights(int array);

@@ -14,7 +14,7 @@ constexpr char kHint[] = "its memory is faulty, or something wrote into it: star
 }  // namespace
 
 uint64_t WeightCheck::HashSlice(comm::ElementRange slice) const {
-  return Hash64(std::as_bytes(session_.exchange().weights().subspan(static_cast<size_t>(slice.begin), static_cast<size_t>(slice.size()))));
+  return Hash64(std::as_bytes(session_.compute().weights().subspan(static_cast<size_t>(slice.begin), static_cast<size_t>(slice.size()))));
 }
 
 std::string WeightCheck::TensorsIn(comm::ElementRange slice) const {
@@ -28,7 +28,7 @@ std::string WeightCheck::TensorsIn(comm::ElementRange slice) const {
 }
 
 void WeightCheck::NoteOwned() {
-  const comm::SliceMap& slices = session_.exchange().slices();
+  const comm::SliceMap& slices = session_.compute().slices();
   written_.resize(static_cast<size_t>(slices.buckets()));
   for (int bucket = 0; bucket < slices.buckets(); ++bucket)
     written_[static_cast<size_t>(bucket)] = HashSlice(slices.slice(bucket, session_.comm().rank()));
@@ -40,24 +40,27 @@ void WeightCheck::CheckOwned(int bucket, uint64_t step) {
   if (index >= pending_.size() || !pending_[index]) return;
   pending_[index] = 0;
   const int rank = session_.comm().rank();
-  const comm::ElementRange slice = session_.exchange().slices().slice(bucket, rank);
+  const comm::ElementRange slice = session_.compute().slices().slice(bucket, rank);
   if (HashSlice(slice) == written_[index]) return;
   throw Error(ErrorKind::kPeer, fmt::format("the weights in memory changed between steps {} and {}, in {}", step, step + 1, TensorsIn(slice)),
               fmt::format("rank {} on {}", rank, session_.comm().topology().host_of[static_cast<size_t>(rank)]), kHint);
 }
 
 uint64_t WeightCheck::CompareNodes(uint64_t step) {
+  // The ranks of a node may share their weights.
+  struct Holding {
+    uint64_t holds, weights;
+  };
   comm::Communicator& comm = session_.comm();
-  const comm::Topology& topology = comm.topology();
-  // The ranks of a node share their weights.
-  uint64_t mine = 0;
-  if (topology.local_rank() == 0) mine = engine::HashWeights(session_.layout(), session_.exchange().weights().data());
-  std::vector<uint64_t> all(static_cast<size_t>(comm.world_size()));
+  session_.compute().Fetch(Compute::Part::kWeights);
+  Holding mine = {session_.compute().holds_weights(), 0};
+  if (mine.holds) mine.weights = engine::HashWeights(session_.layout(), session_.compute().weights().data());
+  std::vector<Holding> all(static_cast<size_t>(comm.world_size()));
   comm.Wait(*comm.AllGather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all))),
             fmt::format("the comparison of weights at step {}", step));
-  const uint64_t first = all.front();
-  const bool same = std::all_of(topology.nodes.begin(), topology.nodes.end(),
-                                [&](const std::vector<int>& ranks) { return all[static_cast<size_t>(ranks.front())] == first; });
+  const uint64_t first = all.front().weights;
+  const bool same = std::all_of(all.begin(), all.end(),
+                                [&](const Holding& other) { return !other.holds || other.weights == first; });
   if (same) return first;
   Together(comm, "the comparison of weights", [&] {
     const std::string difference = FindDifference();
@@ -70,12 +73,12 @@ uint64_t WeightCheck::CompareNodes(uint64_t step) {
 
 std::string WeightCheck::FindDifference() {
   comm::Communicator& comm = session_.comm();
-  const comm::SliceMap& slices = session_.exchange().slices();
+  const comm::SliceMap& slices = session_.compute().slices();
   NoteOwned();
   pending_.clear();
   std::vector<uint64_t> all(written_.size() * static_cast<size_t>(comm.world_size()));
   comm.Wait(*comm.AllGather(std::as_bytes(std::span(written_)), std::as_writable_bytes(std::span(all))), "the owners' hashes");
-  if (comm.topology().local_rank() != 0) return "";
+  if (!session_.compute().holds_weights()) return "";
   for (int owner = 0; owner < comm.world_size(); ++owner)
     for (int bucket = 0; bucket < slices.buckets(); ++bucket) {
       const comm::ElementRange slice = slices.slice(bucket, owner);

@@ -247,6 +247,7 @@ void Worker::SaveInBackground() {
   Enter(comm::Phase::SAVING_CHECKPOINT);
   const auto begin = steady_clock::now();
   checkpointer_.Drain();
+  state_.Fetch(Compute::Part::kAll);
   checkpointer_.Begin(step(), state_.weights(), MakeManifest(), PinnedSteps());
   checkpoint_seconds_ += SecondsSince(begin);
   last_save_ = begin;
@@ -262,6 +263,7 @@ void Worker::SaveNow() {
   checkpointer_.Drain();
   if (checkpointer_.saved_step() == step() && step() > 0 && !saved_is_old_) return;
   if (hashed_step_ != step() || step() == 0) Certify();
+  state_.Fetch(Compute::Part::kAll);
   checkpointer_.Save(step(), state_.weights(), MakeManifest(), PinnedSteps());
 }
 
@@ -288,6 +290,7 @@ Outcome Worker::Finish() {
   if (array >= 0) state_.SwapWeights(array);
   const bool evaluated = !evaluation.split().empty() || Evaluate(split, &evaluation);
   const double seconds = SecondsSince(start_);
+  state_.Fetch(Compute::Part::kWeights);
   const uint64_t weights = engine::HashWeights(state_.session().layout(), state_.weights().data());
   if (array >= 0) state_.SwapWeights(array);
   if (!evaluated) return StopHere();

@@ -1,0 +1,299 @@
+#include "trainer/kernels/cuda/cudnn_graph.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace lockstep::cuda {
+namespace {
+
+// What the notes in EngineRules and here don't speak of (NaN handling, CUDA graph API) does not decide bits.
+constexpr std::array kRefused = {
+    CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION,
+    CUDNN_NUMERICAL_NOTE_FFT,                 CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC,
+    CUDNN_NUMERICAL_NOTE_WINOGRAD,            CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4,
+    CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6,   CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13,
+};
+
+/// What cuDNN wrote about this thread's last failure.
+std::string LastWords() {
+  std::array<char, 2048> text{};
+  cudnnGetLastErrorString(text.data(), text.size());
+  return text.data();
+}
+
+cudnnDataType_t DataType(DType type) {
+  CHECK(type == DType::kF32 || type == DType::kBF16, "no convolutions of {}", Name(type));
+  return type == DType::kBF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+}
+
+/// Of a tensor with sizes n, c, h, w that lies as n, h, w, c.
+std::array<int64_t, 4> NhwcStrides(const std::array<int64_t, 4>& nchw) {
+  const auto [n, c, h, w] = nchw;
+  return {h * w * c, 1, w * c, c};
+}
+
+CudnnDescriptor ConvolutionDescriptor(const ConvolutionGeometry& geometry) {
+  constexpr cudnnConvolutionMode_t kMode = CUDNN_CROSS_CORRELATION;
+  constexpr std::array<int64_t, 2> kDilations = {1, 1};
+  const std::array strides = {geometry.stride, geometry.stride}, paddings = {geometry.padding, geometry.padding};
+  CudnnDescriptor d(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+  d.Set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, int64_t{2})
+      .Set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT)
+      .Set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &kMode)
+      .Set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, paddings)
+      .Set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, paddings)
+      .Set(CUDNN_ATTR_CONVOLUTION_DILATIONS, kDilations)
+      .Set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, strides)
+      .Finalize();
+  return d;
+}
+
+std::vector<CudnnDescriptor> Offers(const CudnnDevice& device, const CudnnDescriptor& graph,
+                                    cudnnBackendHeurMode_t mode) {
+  CudnnDescriptor heuristic(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+  heuristic.Set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph)
+      .Set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
+  if (device.properties()) heuristic.Set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, *device.properties());
+  if (!heuristic.TryFinalize()) return {};
+  return heuristic.GetAll(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+}
+
+/// "engine 47 (tensor cores)", with its knobs.
+std::string Describe(const CudnnDescriptor& config, const CudnnDescriptor& engine, bool tensor_cores) {
+  std::string text = fmt::format("engine {}{}", engine.GetInt(CUDNN_ATTR_ENGINE_GLOBAL_INDEX),
+                                 tensor_cores ? " (tensor cores)" : "");
+  for (const CudnnDescriptor& choice :
+       config.GetAll(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR)) {
+    const auto type = choice.GetAll<cudnnBackendKnobType_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE);
+    text += fmt::format(" k{}={}", static_cast<int>(type.at(0)), choice.GetInt(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE));
+  }
+  return text;
+}
+
+/// The plan of one offered configuration; nullptr where the rules forbid it or it can't run the graph.
+std::unique_ptr<CudnnPlan> TryPlan(const CudnnDevice& device, CudnnDescriptor config, const EngineRules& rules) {
+  CudnnDescriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+  config.Get(CUDNN_ATTR_ENGINECFG_ENGINE, engine);
+  const auto notes =
+      engine.GetAll<cudnnBackendNumericalNote_t>(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE);
+  const auto has = [&](cudnnBackendNumericalNote_t note) { return std::ranges::find(notes, note) != notes.end(); };
+  if (std::ranges::any_of(kRefused, has)) return nullptr;
+  const bool tensor_cores = has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
+  if (tensor_cores && !rules.tensor_cores) return nullptr;
+
+  CudnnDescriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+  plan.Set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
+  if (device.properties()) plan.Set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *device.properties());
+  else plan.Set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, device.handle());
+  if (!plan.TryFinalize()) return nullptr;
+  std::string description = Describe(config, engine, tensor_cores);
+  auto made = std::make_unique<CudnnPlan>(std::move(config), std::move(plan), std::move(description));
+  if (made->workspace_bytes() > rules.workspace_limit) return nullptr;
+  return made;
+}
+
+}  // namespace
+
+void CheckCudnn(cudnnStatus_t status, const char* expression, const char* file, int line) {
+  if (status == CUDNN_STATUS_SUCCESS) return;
+  const std::string text = fmt::format("{} failed: {}: {}", expression, cudnnGetErrorString(status), LastWords());
+  const std::string where = fmt::format("{}:{}", file, line);
+  if (status == CUDNN_STATUS_ALLOC_FAILED || CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_ALLOC_FAILED) {
+    throw Error(ErrorKind::kUsage, text, where, "the device or the host has too little memory for it");
+  }
+  if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_EXECUTION_FAILED) {
+    throw Error(ErrorKind::kPeer, text, where, "the device or its driver failed: start again, elsewhere if it happens again");
+  }
+  throw Error(ErrorKind::kInternal, text, where);
+}
+
+CudnnDescriptor::CudnnDescriptor(cudnnBackendDescriptorType_t type) {
+  cudnnBackendDescriptor_t made = nullptr;
+  CUDNN_CHECK(cudnnBackendCreateDescriptor(type, &made));
+  descriptor_.reset(made);
+}
+CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
+                                      const void* values) {
+  CUDNN_CHECK(cudnnBackendSetAttribute(native(), name, type, count, values));
+  return *this;
+}
+CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, int64_t value) {
+  return Set(name, CUDNN_TYPE_INT64, 1, &value);
+}
+CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, std::span<const int64_t> values) {
+  return Set(name, CUDNN_TYPE_INT64, static_cast<int64_t>(values.size()), values.data());
+}
+CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, bool value) {
+  return Set(name, CUDNN_TYPE_BOOLEAN, 1, &value);
+}
+CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, float value) {
+  return Set(name, CUDNN_TYPE_FLOAT, 1, &value);
+}
+CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, cudnnDataType_t value) {
+  return Set(name, CUDNN_TYPE_DATA_TYPE, 1, &value);
+}
+CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, cudnnHandle_t value) {
+  return Set(name, CUDNN_TYPE_HANDLE, 1, &value);
+}
+CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, const CudnnDescriptor& value) {
+  const cudnnBackendDescriptor_t native = value.native();
+  return Set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &native);
+}
+CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, std::span<const CudnnDescriptor> values) {
+  std::vector<cudnnBackendDescriptor_t> natives;
+  for (const CudnnDescriptor& value : values) natives.push_back(value.native());
+  return Set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, static_cast<int64_t>(natives.size()), natives.data());
+}
+
+void CudnnDescriptor::Finalize() { CUDNN_CHECK(cudnnBackendFinalize(native())); }
+
+bool CudnnDescriptor::TryFinalize() {
+  const cudnnStatus_t status = cudnnBackendFinalize(native());
+  if (status == CUDNN_STATUS_SUCCESS) return true;
+  // Engines that don't fit say NOT_SUPPORTED, or are found out when their kernels are made. What the machine lacks is no
+  // reason to choose another engine: the choice would no longer depend on shapes alone.
+  if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_ALLOC_FAILED) CUDNN_CHECK(status);
+  return false;
+}
+
+int64_t CudnnDescriptor::GetInt(cudnnBackendAttributeName_t name) const {
+  int64_t value = 0, count = 0;
+  CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, CUDNN_TYPE_INT64, 1, &count, &value));
+  return value;
+}
+void CudnnDescriptor::Get(cudnnBackendAttributeName_t name, CudnnDescriptor& value) const {
+  int64_t count = 0;
+  cudnnBackendDescriptor_t filled = value.native();
+  CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &filled));
+}
+template <typename T>
+std::vector<T> CudnnDescriptor::GetAll(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type) const {
+  int64_t count = 0;
+  CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, type, 0, &count, nullptr));
+  std::vector<T> values(static_cast<size_t>(count));
+  if (count > 0) CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, type, count, &count, values.data()));
+  values.resize(static_cast<size_t>(count));
+  return values;
+}
+std::vector<CudnnDescriptor> CudnnDescriptor::GetAll(cudnnBackendAttributeName_t name,
+                                                     cudnnBackendDescriptorType_t type) const {
+  int64_t count = 0;
+  CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, nullptr));
+  std::vector<CudnnDescriptor> values;
+  std::vector<cudnnBackendDescriptor_t> natives;
+  for (int64_t i = 0; i < count; ++i) natives.push_back(values.emplace_back(type).native());
+  if (count > 0) {
+    CUDNN_CHECK(
+        cudnnBackendGetAttribute(native(), name, CUDNN_TYPE_BACKEND_DESCRIPTOR, count, &count, natives.data()));
+  }
+  values.erase(values.begin() + count, values.end());
+  return values;
+}
+
+CudnnDevice::CudnnDevice() {
+  cudnnHandle_t made = nullptr;
+  CUDNN_CHECK(cudnnCreate(&made));
+  handle_.reset(made);
+}
+CudnnDevice::CudnnDevice(const std::string& properties) : properties_(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR) {
+  properties_->Set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, static_cast<int64_t>(properties.size()),
+                   properties.data());
+  properties_->Finalize();
+}
+
+CudnnPlan::CudnnPlan(CudnnDescriptor config, CudnnDescriptor plan, std::string description)
+    : config_(std::move(config)),
+      plan_(std::move(plan)),
+      workspace_bytes_(static_cast<size_t>(plan_.GetInt(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE))),
+      description_(std::move(description)) {}
+
+CudnnBinding::CudnnBinding(const CudnnPlan& plan, std::span<const int64_t> ids,
+                           std::span<const void* const> addresses, std::byte* workspace)
+    : plan_(plan), pack_(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR) {
+  pack_.Set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, ids)
+      .Set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, static_cast<int64_t>(addresses.size()),
+           addresses.data())
+      .Set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace)
+      .Finalize();
+}
+
+CudnnGraph::Tensor CudnnGraph::AddTensor(int64_t id, const std::array<int64_t, 4>& nchw, cudnnDataType_t type,
+                                         bool is_virtual) {
+  CudnnDescriptor& d = tensors_.emplace_back(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+  d.Set(CUDNN_ATTR_TENSOR_DATA_TYPE, type)
+      .Set(CUDNN_ATTR_TENSOR_DIMENSIONS, nchw)
+      .Set(CUDNN_ATTR_TENSOR_STRIDES, NhwcStrides(nchw))
+      .Set(CUDNN_ATTR_TENSOR_UNIQUE_ID, id)
+      .Set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, int64_t{16})  // less than what values have; no kernel wants more
+      .Set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, is_virtual)
+      .Finalize();
+  return {tensors_.size() - 1};
+}
+CudnnGraph::Tensor CudnnGraph::Operand(int64_t id, const std::array<int64_t, 4>& nchw, DType type) {
+  return AddTensor(id, nchw, DataType(type), false);
+}
+CudnnGraph::Tensor CudnnGraph::Between(const std::array<int64_t, 4>& nchw) {
+  return AddTensor(next_virtual_id_--, nchw, CUDNN_DATA_FLOAT, true);
+}
+
+void CudnnGraph::Forward(const ConvolutionGeometry& geometry, Tensor x, Tensor filter, Tensor y) {
+  operations_.emplace_back(CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR)
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, ConvolutionDescriptor(geometry))
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, At(x))
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, At(filter))
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, At(y))
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, 1.0f)
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA, 0.0f)
+      .Finalize();
+}
+void CudnnGraph::InputGrad(const ConvolutionGeometry& geometry, Tensor dy, Tensor filter, Tensor dx) {
+  operations_.emplace_back(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR)
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, ConvolutionDescriptor(geometry))
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, At(dy))
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, At(filter))
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, At(dx))
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, 1.0f)
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA, 0.0f)
+      .Finalize();
+}
+void CudnnGraph::WeightGrad(const ConvolutionGeometry& geometry, Tensor x, Tensor dy, Tensor dfilter) {
+  operations_.emplace_back(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR)
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, ConvolutionDescriptor(geometry))
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, At(x))
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY, At(dy))
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, At(dfilter))
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, 1.0f)
+      .Set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA, 0.0f)
+      .Finalize();
+}
+
+void CudnnGraph::Pointwise(cudnnPointwiseMode_t mode, Tensor x, const Tensor* b, Tensor y) {
+  CudnnDescriptor function(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
+  function.Set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode)
+      .Set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT)
+      .Finalize();
+  CudnnDescriptor& operation = operations_.emplace_back(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+  operation.Set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, function)
+      .Set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, At(x))
+      .Set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, At(y));
+  if (b != nullptr) operation.Set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, At(*b));
+  operation.Finalize();
+}
+void CudnnGraph::Add(Tensor a, Tensor b, Tensor y) { Pointwise(CUDNN_POINTWISE_ADD, a, &b, y); }
+void CudnnGraph::Relu(Tensor x, Tensor y) { Pointwise(CUDNN_POINTWISE_RELU_FWD, x, nullptr, y); }
+
+std::unique_ptr<CudnnPlan> CudnnGraph::Plan(const CudnnDevice& device, const EngineRules& rules) const {
+  CudnnDescriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+  graph.Set(CUDNN_ATTR_OPERATIONGRAPH_OPS, std::span(operations_));
+  if (device.handle() != nullptr) graph.Set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, device.handle());
+  if (!graph.TryFinalize()) return nullptr;
+  for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+    for (CudnnDescriptor& config : Offers(device, graph, mode)) {
+      if (auto plan = TryPlan(device, std::move(config), rules)) return plan;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace lockstep::cuda

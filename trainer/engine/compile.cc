@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "trainer/engine/aliases.h"
 #include "trainer/engine/buckets.h"
 #include "trainer/engine/program.h"
@@ -86,6 +87,20 @@ void PlanPacking(ProgramPlan& plan, Backend& backend) {
   }
 }
 
+void PlanInputs(ProgramPlan& plan) {
+  plan.input_offset.assign(plan.graph.values.size(), -1);
+  for (size_t id = 0; id < plan.graph.values.size(); ++id) {
+    const graph::Value& value = plan.graph.values[id];
+    const bool step_block = value.role == graph::Role::kStepBlock;
+    if (!step_block && value.role != graph::Role::kInput) continue;
+    const size_t bytes =
+        step_block ? sizeof(graph::StepBlock) : static_cast<size_t>(value.shape.size() * SizeOf(value.dtype));
+    plan.input_offset[id] = static_cast<int64_t>(plan.input_bytes);
+    if (step_block) plan.step_block_offset = plan.input_offset[id];
+    plan.input_bytes += AlignUp(bytes, kBufferAlignment);
+  }
+}
+
 void PlanBuckets(ProgramPlan& plan, const ParameterLayout& layout, const CompileOptions& options) {
   plan.buckets_after.resize(plan.graph.ops.size());
   if (options.mode != graph::Mode::kTrain) return;
@@ -114,6 +129,7 @@ ProgramPlan Compile(const graph::Graph& model, const ParameterLayout& layout, Ba
     plan.flops += graph::Row(op.kind).flops(plan.graph, op);
   }
   PlanPacking(plan, backend);
+  PlanInputs(plan);
   PlanBuckets(plan, layout, options);
   return plan;
 }

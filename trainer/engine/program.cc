@@ -28,6 +28,8 @@ void CheckBindings(const ProgramPlan& plan, const Program::Bindings& bindings) {
   CHECK(bindings.workspace.size() >= plan.workspace_bytes, "a workspace of {} bytes for {}", bindings.workspace.size(),
         plan.workspace_bytes);
   CHECK(bindings.packed != nullptr || plan.packed.empty(), "packed weights are missing");
+  CHECK(bindings.inputs.empty() || bindings.inputs.size() >= plan.input_bytes, "inputs of {} bytes for {}",
+        bindings.inputs.size(), plan.input_bytes);
 }
 
 /// The addresses of all values, save inputs and the step block, which `addresses` has already.
@@ -69,14 +71,20 @@ Operands OperandsOf(const graph::Op& op, const std::vector<void*>& addresses, st
 
 Program::Program(std::shared_ptr<const ProgramPlan> plan, const ParameterLayout& layout, Backend& backend,
                  const Bindings& bindings)
-    : plan_(std::move(plan)), step_block_(std::make_unique<graph::StepBlock>()) {
+    : plan_(std::move(plan)) {
   const graph::Graph& graph = plan_->graph;
   CheckBindings(*plan_, bindings);
   addresses_.resize(graph.values.size(), nullptr);
+  const bool own = bindings.inputs.empty();
+  if (own) own_inputs_ = Buffer(plan_->input_bytes);
+  std::byte* const inputs = own ? own_inputs_.data() : bindings.inputs.data();
   for (size_t id = 0; id < graph.values.size(); ++id) {
-    const graph::Value& value = graph.values[id];
-    if (value.role == Role::kStepBlock) addresses_[id] = step_block_.get();
-    if (value.role == Role::kInput) addresses_[id] = inputs_.emplace_back(BytesOf(value)).data();
+    if (plan_->input_offset[id] >= 0) addresses_[id] = inputs + plan_->input_offset[id];
+  }
+  step_block_ = &unread_;
+  if (plan_->step_block_offset >= 0) {
+    step_block_ = reinterpret_cast<graph::StepBlock*>(inputs + plan_->step_block_offset);
+    if (own) *step_block_ = {};
   }
   ResolveAddresses(*plan_, layout, bindings, addresses_);
 
@@ -94,13 +102,17 @@ Program::Program(std::shared_ptr<const ProgramPlan> plan, const ParameterLayout&
   }
 }
 
-std::span<std::byte> Program::input(const std::string& name) {
-  for (size_t id = 0; id < plan_->graph.values.size(); ++id) {
-    const graph::Value& value = plan_->graph.values[id];
-    if (value.role != Role::kInput || value.name != name) continue;
-    return {static_cast<std::byte*>(addresses_[id]), BytesOf(value)};
+ValueId ProgramPlan::Input(const std::string& name) const {
+  for (size_t id = 0; id < graph.values.size(); ++id) {
+    if (graph.values[id].role == Role::kInput && graph.values[id].name == name) return static_cast<ValueId>(id);
   }
-  return {};
+  return kNoValue;
+}
+
+std::span<std::byte> Program::input(const std::string& name) {
+  const ValueId id = plan_->Input(name);
+  if (id == kNoValue) return {};
+  return {static_cast<std::byte*>(Address(id)), BytesOf(plan_->graph.value(id))};
 }
 
 void Program::Run(const std::function<void(int bucket)>& on_bucket) {

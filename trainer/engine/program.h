@@ -48,6 +48,15 @@ class ProgramPlan {
   std::vector<PackedOperand> packed;
   size_t packed_bytes = 0;
 
+  /// Inputs and the step block lie in one block of memory, so that one copy takes them to a device: by ValueId, in
+  /// bytes; -1 for all other values.
+  std::vector<int64_t> input_offset;
+  size_t input_bytes = 0;
+  int64_t step_block_offset = -1;  ///< -1: the graph has no step block
+
+  /// kNoValue where the graph has no such input.
+  graph::ValueId Input(const std::string& name) const;
+
   /// buckets_after[i]: the buckets that are ready after op i: every gradient and statistic in them is written, and no
   /// later op reads these or the bucket's weights. Empty save in kTrain.
   std::vector<std::vector<int>> buckets_after;
@@ -83,16 +92,17 @@ class Program {
     const float* parameters = nullptr;  ///< the parameter arena
     float* gradients = nullptr;         ///< the gradient arena of this executor: lane gradients and lane statistics
     const PackedWeights* packed = nullptr;
-    std::span<std::byte> arena;      ///< at least plan.memory.bytes; all programs of an executor share one
-    std::span<std::byte> workspace;  ///< at least plan.workspace_bytes
+    std::span<std::byte> arena = {};      ///< at least plan.memory.bytes; all programs of an executor share one
+    std::span<std::byte> workspace = {};  ///< at least plan.workspace_bytes
+    std::span<std::byte> inputs = {};     ///< at least plan.input_bytes; empty: the program's own
   };
   Program(std::shared_ptr<const ProgramPlan> plan, const ParameterLayout& layout, Backend& backend,
           const Bindings& bindings);
 
   const ProgramPlan& plan() const { return *plan_; }
-  /// The memory of an input, to be filled before Run: kBufferAlignment-aligned. Empty where the graph has no such
-  /// input.
+  /// The memory of an input, to be filled before Run. Empty where the graph has no such input.
   std::span<std::byte> input(const std::string& name);
+  /// To be filled before Run, where inputs lie in memory of the host.
   graph::StepBlock& step_block() { return *step_block_; }
 
   /// Runs all kernels in order. `on_bucket(k)` is called as soon as bucket k is ready; may be null.
@@ -103,14 +113,15 @@ class Program {
   int64_t counter(int index) const;
   /// After Run: a named output; valid until the next Run of any program over the same arena.
   std::span<const std::byte> output(const std::string& name) const;
-
- private:
+  /// Where a value lies: how results are found in a device's memory.
   void* Address(graph::ValueId id) const;
 
+ private:
   std::shared_ptr<const ProgramPlan> plan_;
-  std::vector<Buffer> inputs_;
+  Buffer own_inputs_;
   std::vector<void*> addresses_;  ///< by ValueId
-  std::unique_ptr<graph::StepBlock> step_block_;
+  graph::StepBlock* step_block_ = nullptr;
+  graph::StepBlock unread_;  ///< stands in where the graph has none
   std::vector<std::unique_ptr<Kernel>> kernels_;
 };
 

@@ -51,10 +51,9 @@ double Power(double base, uint64_t exponent) {
 /// Elements updated at a time, so that the average reads weights from cache.
 constexpr int64_t kRunElements = 4096;
 
-/// What one update knows of a segment.
+/// What the rules of a segment follow from, besides the configuration.
 struct SegmentUpdate {
   double rate = 0;  ///< the segment's factor included
-  float gradient_scale = 1;
   float decay = 0;
 };
 
@@ -63,7 +62,6 @@ AdamRule MakeAdamRule(const Adam& config, bool decoupled, const SegmentUpdate& u
   const double beta2 = config.has_beta2() ? config.beta2() : 0.999;
   const double epsilon = config.has_epsilon() ? config.epsilon() : 1e-8;
   AdamRule rule;
-  rule.gradient_scale = update.gradient_scale;
   if (decoupled) {
     rule.shrink = static_cast<float>(1 - update.rate * update.decay);
   } else {
@@ -79,53 +77,68 @@ AdamRule MakeAdamRule(const Adam& config, bool decoupled, const SegmentUpdate& u
   return rule;
 }
 
-/// One update of one run that lies in one segment. `offset` is the run's place in the slice's arrays.
+void SetParameterRule(const OptimizerConfig& config, const SegmentUpdate& update, uint64_t updates,
+                      SegmentRules& rules) {
+  const float rate = static_cast<float>(update.rate);
+  if (!config.has_sgd()) {
+    rules.kind = SegmentRules::Kind::kAdam;
+    rules.adam = MakeAdamRule(config.has_adamw() ? config.adamw() : config.adam(), config.has_adamw(), update, updates);
+  } else if (config.sgd().momentum() > 0) {
+    rules.kind = SegmentRules::Kind::kMomentum;
+    rules.momentum = {rate, 1, update.decay, static_cast<float>(config.sgd().momentum()), config.sgd().nesterov()};
+  } else {
+    rules.kind = SegmentRules::Kind::kPlain;
+    rules.plain = {rate, 1, update.decay};
+  }
+}
+
+/// One update of elements [offset, offset + count) of the slice's arrays, which lie in one segment.
 class RunUpdater {
  public:
-  RunUpdater(const OptimizerConfig& config, const Optimizer::Slice& slice, int lanes, int ema, uint64_t updates)
-      : config_(config), slice_(slice), lanes_(lanes), ema_(ema), updates_(updates) {}
+  RunUpdater(const Optimizer::Slice& slice, float gradient_scale) : slice_(slice), gradient_scale_(gradient_scale) {}
 
-  void Statistic(const Segment& segment, int64_t offset, int64_t count) const {
-    const StatisticRule rule{segment.statistic_momentum, static_cast<float>(1.0 / lanes_)};
-    RunStatistic(rule, count, slice_.gradient.data() + offset, slice_.weights + offset);
-    // A statistic is an average already.
-    if (ema_ >= 0) std::copy_n(slice_.weights + offset, count, State(ema_) + offset);
-  }
-
-  void Parameter(const SegmentUpdate& update, int64_t offset, int64_t count) const {
-    const AverageRule average{static_cast<float>(config_.ema_decay()), static_cast<float>(1 - config_.ema_decay())};
-    const AdamRule adam =
-        config_.has_sgd() ? AdamRule{} : MakeAdamRule(AdamConfig(), config_.has_adamw(), update, updates_);
+  void Update(const SegmentRules& rules, int64_t offset, int64_t count) const {
+    using Kind = SegmentRules::Kind;
+    if (rules.kind == Kind::kFrozen) return;
+    if (rules.kind == Kind::kStatistic) {
+      RunStatistic(rules.statistic, count, slice_.gradient.data() + offset, slice_.weights + offset);
+      // A statistic is an average already.
+      if (rules.averages) std::copy_n(slice_.weights + offset, count, State(rules.ema) + offset);
+      return;
+    }
     for (int64_t begin = offset; begin < offset + count; begin += kRunElements) {
       const int64_t length = std::min(kRunElements, offset + count - begin);
-      config_.has_sgd() ? SgdRun(update, begin, length)
-                        : RunAdam(adam, length, slice_.gradient.data() + begin, slice_.weights + begin,
-                                  State(0) + begin, State(1) + begin);
-      if (ema_ >= 0) RunAverage(average, length, slice_.weights + begin, State(ema_) + begin);
+      Parameter(rules, begin, length);
+      if (rules.averages) RunAverage(rules.average, length, slice_.weights + begin, State(rules.ema) + begin);
     }
   }
 
  private:
   float* State(int index) const { return slice_.state[static_cast<size_t>(index)]; }
-  const Adam& AdamConfig() const { return config_.has_adamw() ? config_.adamw() : config_.adam(); }
 
-  void SgdRun(const SegmentUpdate& update, int64_t begin, int64_t count) const {
+  template <typename Rule>
+  Rule Scaled(Rule rule) const {
+    rule.gradient_scale = gradient_scale_;
+    return rule;
+  }
+
+  void Parameter(const SegmentRules& rules, int64_t begin, int64_t count) const {
     const float* gradient = slice_.gradient.data() + begin;
-    const float rate = static_cast<float>(update.rate);
-    if (config_.sgd().momentum() > 0) {
-      const MomentumRule rule{rate, update.gradient_scale, update.decay, static_cast<float>(config_.sgd().momentum()),
-                              config_.sgd().nesterov()};
-      RunMomentum(rule, count, gradient, slice_.weights + begin, State(0) + begin);
-    } else {
-      RunPlain(PlainRule{rate, update.gradient_scale, update.decay}, count, gradient, slice_.weights + begin);
+    float* weights = slice_.weights + begin;
+    switch (rules.kind) {
+      case SegmentRules::Kind::kPlain:
+        return RunPlain(Scaled(rules.plain), count, gradient, weights);
+      case SegmentRules::Kind::kMomentum:
+        return RunMomentum(Scaled(rules.momentum), count, gradient, weights, State(0) + begin);
+      case SegmentRules::Kind::kAdam:
+        return RunAdam(Scaled(rules.adam), count, gradient, weights, State(0) + begin, State(1) + begin);
+      default:
+        return;
     }
   }
 
-  const OptimizerConfig& config_;
   const Optimizer::Slice& slice_;
-  const int lanes_;
-  const int ema_;
-  const uint64_t updates_;
+  const float gradient_scale_;
 };
 
 }  // namespace
@@ -156,22 +169,39 @@ float Optimizer::ClipFactor(double norm) const {
   return static_cast<float>(std::min(1.0, config_.clip_norm() / (norm + 1e-6)));
 }
 
+SegmentRules Optimizer::RulesOf(const Segment& segment, double rate, uint64_t updates) const {
+  SegmentRules rules;
+  rules.begin = segment.begin;
+  rules.end = segment.end;
+  rules.averages = ema_index() >= 0;
+  rules.ema = std::max(0, ema_index());
+  rules.average = {static_cast<float>(config_.ema_decay()), static_cast<float>(1 - config_.ema_decay())};
+  if (segment.statistic_momentum >= 0) {
+    rules.kind = SegmentRules::Kind::kStatistic;
+    rules.statistic = {segment.statistic_momentum, static_cast<float>(1.0 / lanes_)};
+  } else if (!segment.frozen) {
+    SetParameterRule(config_, {rate * segment.rate_factor, segment.weight_decay}, updates, rules);
+  }
+  return rules;
+}
+
+std::vector<SegmentRules> Optimizer::Rules(uint64_t step, uint64_t updates) const {
+  std::vector<SegmentRules> rules;
+  for (const Segment& segment : segments_) rules.push_back(RulesOf(segment, LearningRate(step), updates));
+  return rules;
+}
+
 void Optimizer::Update(uint64_t step, uint64_t updates, float gradient_scale, const Slice& slice) const {
   CHECK(slice.state.size() == state_names_.size(), "{} state arrays, {} expected", slice.state.size(),
         state_names_.size());
   const int64_t slice_end = slice.begin + static_cast<int64_t>(slice.gradient.size());
   const double rate = LearningRate(step);
-  const RunUpdater updater(config_, slice, lanes_, ema_index(), updates);
+  const RunUpdater updater(slice, gradient_scale);
   const auto first = std::upper_bound(segments_.begin(), segments_.end(), slice.begin,
                                       [](int64_t begin, const Segment& segment) { return begin < segment.end; });
   for (auto segment = first; segment != segments_.end() && segment->begin < slice_end; ++segment) {
     const int64_t begin = std::max(segment->begin, slice.begin), end = std::min(segment->end, slice_end);
-    if (segment->statistic_momentum >= 0) {
-      updater.Statistic(*segment, begin - slice.begin, end - begin);
-    } else if (!segment->frozen) {
-      updater.Parameter({rate * segment->rate_factor, gradient_scale, segment->weight_decay}, begin - slice.begin,
-                        end - begin);
-    }
+    updater.Update(RulesOf(*segment, rate, updates), begin - slice.begin, end - begin);
   }
 }
 

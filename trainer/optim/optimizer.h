@@ -10,6 +10,7 @@
 
 #include "trainer/optim/optimizer.pb.h"
 #include "trainer/optim/schedule.h"
+#include "trainer/optim/update_rules.h"
 
 namespace lockstep::optim {
 
@@ -56,8 +57,12 @@ class Optimizer {
   /// One update. `updates` have been applied before this one (Adam's bias correction counts them), `gradient_scale`
   /// multiplies gradients (clipping), not statistics. Thread-safe on disjoint slices.
   void Update(uint64_t step, uint64_t updates, float gradient_scale, const Slice& slice) const;
+  /// What Update does to each segment, for a device that updates by itself (update_rules.h: UpdateElement).
+  std::vector<SegmentRules> Rules(uint64_t step, uint64_t updates) const;
 
  private:
+  SegmentRules RulesOf(const Segment& segment, double rate, uint64_t updates) const;
+
   OptimizerConfig config_;
   std::vector<Segment> segments_;
   RunLength length_;

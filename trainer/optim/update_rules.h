@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 
 #include "base/host_device.h"
 
@@ -81,5 +82,55 @@ struct AverageRule {
     average = decay * average + one_minus_decay * weight;
   }
 };
+
+/// How one update treats the elements [begin, end) of the arena: what is worked out per segment and step, on the host.
+struct SegmentRules {
+  enum class Kind : int32_t { kFrozen, kStatistic, kPlain, kMomentum, kAdam };
+
+  int64_t begin = 0;
+  int64_t end = 0;
+  Kind kind = Kind::kFrozen;
+  bool averages = false;  ///< there is an EMA, in state array
+  int32_t ema = 0;
+  PlainRule plain;
+  MomentumRule momentum;
+  AdamRule adam;
+  StatisticRule statistic;
+  AverageRule average;
+};
+
+/// One element by the rules of its segment. `sum`: the lane-tree sum; `state`: the element in each state array, an EMA
+/// last.
+LOCKSTEP_HD void UpdateElement(const SegmentRules& rules, float gradient_scale, float sum, float& weight,
+                               float* const* state, int64_t at) {
+  using Kind = SegmentRules::Kind;
+  switch (rules.kind) {
+    case Kind::kFrozen:
+      return;
+    case Kind::kStatistic:
+      rules.statistic(sum, weight);
+      if (rules.averages) state[rules.ema][at] = weight;  // a statistic is an average already
+      return;
+    case Kind::kPlain: {
+      PlainRule rule = rules.plain;
+      rule.gradient_scale = gradient_scale;
+      rule(sum, weight);
+      break;
+    }
+    case Kind::kMomentum: {
+      MomentumRule rule = rules.momentum;
+      rule.gradient_scale = gradient_scale;
+      rule(sum, weight, state[0][at]);
+      break;
+    }
+    case Kind::kAdam: {
+      AdamRule rule = rules.adam;
+      rule.gradient_scale = gradient_scale;
+      rule(sum, weight, state[0][at], state[1][at]);
+      break;
+    }
+  }
+  if (rules.averages) rules.average(weight, state[rules.ema][at]);
+}
 
 }  // namespace lockstep::optim

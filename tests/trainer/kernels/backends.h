@@ -15,6 +15,7 @@ struct BackendCase {
   int threads = 1;                 ///< of the team that runs its kernels
   double unit_roundoff = 0x1p-24;  ///< of its arithmetic
   std::function<std::unique_ptr<engine::Backend>()> make;
+  DType activations = DType::kF32;  ///< the type of activations and their gradients
 };
 
 /// One line per backend, and per way of running it that changes bits.

@@ -12,8 +12,23 @@ namespace {
 using Results = std::vector<std::vector<std::byte>>;
 using Lines = std::vector<std::string>;
 
+/// How a backend's results are rounded.
+struct Precision {
+  double unit_roundoff;
+  DType activations;
+
+  /// Of output i. Where activations are bf16, what is float all the same is as precise as ever: its operands are exact,
+  /// and sums are kept in float. All but the gradient of a convolution's weight, which libraries make in bf16.
+  double Of(const Instance& instance, size_t i) const {
+    const graph::Op& op = instance.op();
+    const bool rounded = instance.graph.value(op.outputs[i]).dtype == activations ||
+                         (op.kind == graph::OpKind::kConv2dWeightGrad && i == 0);
+    return rounded ? unit_roundoff : 0x1p-24;
+  }
+};
+
 void CompareAll(const Instance& instance, const std::vector<reference::Tensor>& expected, const Results& results,
-                double unit_roundoff, const std::string& when, Lines& lines) {
+                const Precision& precision, const std::string& when, Lines& lines) {
   const graph::Op& op = instance.op();
   for (size_t i = 0; i < op.outputs.size(); ++i) {
     if (op.outputs[i] == graph::kNoValue) continue;
@@ -23,7 +38,8 @@ void CompareAll(const Instance& instance, const std::vector<reference::Tensor>& 
                                   expected[i].shape.ToString()));
       continue;
     }
-    const std::string difference = Compare(expected[i], value.dtype, Decode(value.dtype, results[i]), unit_roundoff);
+    const std::string difference =
+        Compare(expected[i], value.dtype, Decode(value.dtype, results[i]), precision.Of(instance, i));
     if (!difference.empty()) lines.push_back(fmt::format("{}: output {}: {}", when, i, difference));
   }
 }
@@ -38,8 +54,10 @@ bool CanRunInPlace(const Instance& instance) {
 
 }  // namespace
 
-Lines CheckOp(engine::Backend& backend, graph::OpKind kind, const OpCase& op_case, double unit_roundoff) {
-  const Instance instance = MakeInstance(kind, op_case);
+Lines CheckOp(engine::Backend& backend, graph::OpKind kind, const OpCase& op_case, double unit_roundoff,
+              DType activations) {
+  const Instance instance = MakeInstance(kind, op_case, activations);
+  const Precision precision{unit_roundoff, activations};
   const std::vector<reference::Tensor> expected = Expected(instance);
   Lines lines;
   const auto add_problems = [&](const OpRunner& runner) {
@@ -48,7 +66,7 @@ Lines CheckOp(engine::Backend& backend, graph::OpKind kind, const OpCase& op_cas
   // Alive to the end, so that the others can't get its memory.
   OpRunner first(backend, instance, {});
   const Results results = first.Run();
-  CompareAll(instance, expected, results, unit_roundoff, "first run", lines);
+  CompareAll(instance, expected, results, precision, "first run", lines);
   if (first.Run() != results) lines.push_back("a second run gives other bits");
   add_problems(first);
 
@@ -57,7 +75,7 @@ Lines CheckOp(engine::Backend& backend, graph::OpKind kind, const OpCase& op_cas
   add_problems(elsewhere);
 
   OpRunner in_arena(backend, instance, {.offset = kValueAlignment});
-  CompareAll(instance, expected, in_arena.Run(), unit_roundoff, "aligned to a cache line", lines);
+  CompareAll(instance, expected, in_arena.Run(), precision, "aligned to a cache line", lines);
   add_problems(in_arena);
 
   if (CanRunInPlace(instance)) {
@@ -68,8 +86,10 @@ Lines CheckOp(engine::Backend& backend, graph::OpKind kind, const OpCase& op_cas
   return lines;
 }
 
-Lines UnnoticedDisturbances(engine::Backend& backend, graph::OpKind kind, const OpCase& op_case, double unit_roundoff) {
-  const Instance instance = MakeInstance(kind, op_case);
+Lines UnnoticedDisturbances(engine::Backend& backend, graph::OpKind kind, const OpCase& op_case, double unit_roundoff,
+                            DType activations) {
+  const Instance instance = MakeInstance(kind, op_case, activations);
+  const Precision precision{unit_roundoff, activations};
   const std::vector<reference::Tensor> expected = Expected(instance);
   const Results results = OpRunner(backend, instance, {}).Run();
   Lines lines;
@@ -79,12 +99,12 @@ Lines UnnoticedDisturbances(engine::Backend& backend, graph::OpKind kind, const 
     const DType dtype = instance.graph.value(id).dtype;
     std::vector<double> actual = Decode(dtype, results[i]);
     const size_t element = actual.size() * 2 / 3;
-    const double tolerance = Tolerance(expected[i], element, dtype, unit_roundoff);
+    const double tolerance = Tolerance(expected[i], element, dtype, precision.Of(instance, i));
     const double before = actual[element];
     actual[element] += tolerance == 0 ? 1 : 100 * tolerance;
     // Where no rounding is allowed, the tolerance is too small to move anything: one unit in the last place instead.
     if (actual[element] == before) actual[element] = std::nextafter(static_cast<float>(before), HUGE_VALF);
-    if (Compare(expected[i], dtype, actual, unit_roundoff).empty()) {
+    if (Compare(expected[i], dtype, actual, precision.Of(instance, i)).empty()) {
       lines.push_back(
           fmt::format("output {}: element {} moved from {} to {} passes", i, element, before, actual[element]));
     }

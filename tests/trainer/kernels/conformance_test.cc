@@ -34,7 +34,8 @@ TEST_P(ConformanceTest, AgreesWithReferenceAtAnyAddress) {
   const auto backend = backend_case().make();
   ASSERT_TRUE(backend->Supports(kind()));
   for (const OpCase& op_case : line->cases) {
-    EXPECT_EQ(Join(CheckOp(*backend, kind(), op_case, backend_case().unit_roundoff)), "") << op_case.name;
+    EXPECT_EQ(Join(CheckOp(*backend, kind(), op_case, backend_case().unit_roundoff, backend_case().activations)), "")
+        << op_case.name;
   }
 }
 
@@ -43,7 +44,10 @@ TEST_P(ConformanceTest, NoticesOneDisturbedElement) {
   ASSERT_NE(line, nullptr);
   const auto backend = backend_case().make();
   for (const OpCase& op_case : line->cases) {
-    EXPECT_EQ(Join(UnnoticedDisturbances(*backend, kind(), op_case, backend_case().unit_roundoff)), "") << op_case.name;
+    EXPECT_EQ(Join(UnnoticedDisturbances(*backend, kind(), op_case, backend_case().unit_roundoff,
+                                         backend_case().activations)),
+              "")
+        << op_case.name;
   }
 }
 

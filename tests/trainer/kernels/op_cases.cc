@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/bfloat16.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/philox.h"
@@ -34,42 +35,68 @@ double Fresh(const Operand& operand, const RandomStream& stream, uint32_t i) {
   return 0;
 }
 
+/// To what a backend holds.
+double Rounded(double value, DType dtype) {
+  const auto single = static_cast<float>(value);
+  return static_cast<double>(dtype == DType::kBF16 ? BFloat16::From(single).Float() : single);
+}
+
 bool IsRandom(Fill fill) { return fill != Fill::kAbsent && fill != Fill::kStepBlock && fill != Fill::kResult; }
 
-Tensor Random(const Operand& operand, const RandomStream& stream) {
+Tensor Random(const Operand& operand, DType dtype, const RandomStream& stream) {
   Tensor tensor{operand.shape, {}, {}, 1};
   for (uint32_t i = 0; i < static_cast<uint32_t>(operand.shape.size()); ++i) {
-    tensor.data.push_back(static_cast<float>(Fresh(operand, stream, i)));
+    tensor.data.push_back(Rounded(Fresh(operand, stream, i), dtype));
   }
   return tensor;
 }
 
-/// What `operand.source` makes of the case's other operands, rounded to what a float backend holds.
-Tensor Result(const OpCase& op_case, const Operand& operand, const std::vector<Tensor>& tensors) {
+/// What `operand.source` makes of the case's other operands.
+Tensor Result(const OpCase& op_case, const Operand& operand, DType dtype, const std::vector<Tensor>& tensors) {
   graph::Op op{operand.source, {}, {}, op_case.attributes, op_case.name};
   std::vector<const Tensor*> inputs;
   for (const int i : operand.source_operands) inputs.push_back(&tensors[static_cast<size_t>(i)]);
   Tensor result = reference::RunOp({}, op, inputs, {})[static_cast<size_t>(operand.source_output)];
-  for (double& value : result.data) value = static_cast<float>(value);
+  for (double& value : result.data) value = Rounded(value, dtype);
   return result;
 }
 
-DType TypeOf(const Operand& operand) {
+/// Whether operand i is one that a network keeps in float whatever its activations are: statistics of norms and of
+/// softmax, and what a squared error compares with.
+bool IsAlwaysFloat(graph::OpKind kind, size_t i) {
+  using graph::OpKind;
+  switch (kind) {
+    case OpKind::kBatchNormInfer:
+    case OpKind::kBatchNormGrad:
+    case OpKind::kLayerNormGrad:
+      return i == 3 || i == 4;
+    case OpKind::kSoftmaxCrossEntropyGrad:
+      return i == 2;
+    case OpKind::kMeanSquaredError:
+    case OpKind::kMeanSquaredErrorGrad:
+      return i == 1 || i == 2;
+    default:
+      return false;
+  }
+}
+
+DType TypeOf(graph::OpKind kind, const OpCase& op_case, size_t i, DType activations) {
+  const Operand& operand = op_case.operands[i];
   if (operand.fill == Fill::kLabels) return DType::kI32;
   if (operand.fill == Fill::kResult && operand.source == graph::OpKind::kMaxPool2d && operand.source_output == 1) {
     return DType::kU8;
   }
-  return DType::kF32;
+  return operand.role == graph::Role::kActivation && !IsAlwaysFloat(kind, i) ? activations : DType::kF32;
 }
 
 }  // namespace
 
-Instance MakeInstance(graph::OpKind kind, const OpCase& op_case) {
+Instance MakeInstance(graph::OpKind kind, const OpCase& op_case, DType activations) {
   std::vector<Tensor> tensors(op_case.operands.size());
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (!IsRandom(op_case.operands[i].fill)) continue;
     const RandomStream stream{Hash64(graph::Name(kind) + op_case.name), 0, static_cast<uint32_t>(i), 0};
-    tensors[i] = Random(op_case.operands[i], stream);
+    tensors[i] = Random(op_case.operands[i], TypeOf(kind, op_case, i, activations), stream);
   }
   Instance instance;
   instance.step_block = {.seed = 0x123456789ABCDEFu,
@@ -79,14 +106,15 @@ Instance MakeInstance(graph::OpKind kind, const OpCase& op_case) {
   std::vector<graph::ValueId> ids;
   for (size_t i = 0; i < tensors.size(); ++i) {
     const Operand& operand = op_case.operands[i];
-    if (operand.fill == Fill::kResult) tensors[i] = Result(op_case, operand, tensors);
+    const DType dtype = TypeOf(kind, op_case, i, activations);
+    if (operand.fill == Fill::kResult) tensors[i] = Result(op_case, operand, dtype, tensors);
     if (operand.hidden) continue;
     graph::ValueId id = graph::kNoValue;
     if (operand.fill == Fill::kStepBlock) {
       id = EnsureStepBlock(instance.graph);
     } else if (operand.fill != Fill::kAbsent) {
       id = static_cast<graph::ValueId>(instance.graph.values.size());
-      instance.graph.values.push_back({fmt::format("operand{}", i), tensors[i].shape, TypeOf(operand), operand.role});
+      instance.graph.values.push_back({fmt::format("operand{}", i), tensors[i].shape, dtype, operand.role});
     }
     ids.push_back(id);
     instance.inputs.push_back(tensors[i]);

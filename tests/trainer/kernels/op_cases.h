@@ -59,7 +59,7 @@ const std::vector<OpCases>& Table();
 /// nullptr where the table has no line.
 const OpCases* Find(graph::OpKind kind);
 
-/// A case made concrete: a graph of one op, and its operands' values as a float backend can hold them.
+/// A case made concrete: a graph of one op, and its operands' values as a backend can hold them.
 struct Instance {
   graph::Graph graph;
   std::vector<reference::Tensor> inputs;  ///< by operand of the op; empty for the step block and absent ones
@@ -67,7 +67,9 @@ struct Instance {
 
   const graph::Op& op() const { return graph.ops.front(); }
 };
-Instance MakeInstance(graph::OpKind kind, const OpCase& op_case);
+/// `activations`: f32, or bf16 for activations and their gradients; parameters, statistics and what else a network
+/// keeps in float stay f32.
+Instance MakeInstance(graph::OpKind kind, const OpCase& op_case, DType activations = DType::kF32);
 
 /// What the reference says about an instance: every output, also those that are unwanted.
 std::vector<reference::Tensor> Expected(const Instance& instance);

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
+#include "base/bfloat16.h"
 #include "base/error.h"
 #include "trainer/graph/op_table.h"
 
@@ -21,7 +23,12 @@ size_t BytesOf(const graph::Value& value) { return static_cast<size_t>(value.sha
 template <typename T>
 void EncodeAs(const std::vector<double>& values, std::byte* bytes) {
   for (size_t i = 0; i < values.size(); ++i) {
-    const T value = static_cast<T>(values[i]);
+    T value;
+    if constexpr (std::is_same_v<T, BFloat16>) {
+      value = BFloat16::From(static_cast<float>(values[i]));
+    } else {
+      value = static_cast<T>(values[i]);
+    }
     std::memcpy(bytes + i * sizeof(T), &value, sizeof(T));
   }
 }
@@ -32,7 +39,11 @@ std::vector<double> DecodeAs(std::span<const std::byte> bytes) {
   for (size_t at = 0; at < bytes.size(); at += sizeof(T)) {
     T value;
     std::memcpy(&value, bytes.data() + at, sizeof(T));
-    values.push_back(static_cast<double>(value));
+    if constexpr (std::is_same_v<T, BFloat16>) {
+      values.push_back(static_cast<double>(value.Float()));
+    } else {
+      values.push_back(static_cast<double>(value));
+    }
   }
   return values;
 }
@@ -41,6 +52,7 @@ std::vector<double> DecodeAs(std::span<const std::byte> bytes) {
 
 void Encode(const reference::Tensor& tensor, DType dtype, std::byte* bytes) {
   if (dtype == DType::kF32) return EncodeAs<float>(tensor.data, bytes);
+  if (dtype == DType::kBF16) return EncodeAs<BFloat16>(tensor.data, bytes);
   if (dtype == DType::kF64) return EncodeAs<double>(tensor.data, bytes);
   if (dtype == DType::kI32) return EncodeAs<int32_t>(tensor.data, bytes);
   if (dtype == DType::kI64) return EncodeAs<int64_t>(tensor.data, bytes);
@@ -50,6 +62,7 @@ void Encode(const reference::Tensor& tensor, DType dtype, std::byte* bytes) {
 
 std::vector<double> Decode(DType dtype, std::span<const std::byte> bytes) {
   if (dtype == DType::kF32) return DecodeAs<float>(bytes);
+  if (dtype == DType::kBF16) return DecodeAs<BFloat16>(bytes);
   if (dtype == DType::kF64) return DecodeAs<double>(bytes);
   if (dtype == DType::kI32) return DecodeAs<int32_t>(bytes);
   if (dtype == DType::kI64) return DecodeAs<int64_t>(bytes);
@@ -156,7 +169,7 @@ std::vector<std::vector<std::byte>> OpRunner::Run() {
 }
 
 double Tolerance(const reference::Tensor& expected, size_t i, DType dtype, double unit_roundoff) {
-  if (dtype != DType::kF32 && dtype != DType::kF64) return 0;
+  if (dtype != DType::kF32 && dtype != DType::kBF16 && dtype != DType::kF64) return 0;
   return 4 * std::sqrt(static_cast<double>(expected.terms)) * unit_roundoff * expected.magnitude[i] + kFloor;
 }
 

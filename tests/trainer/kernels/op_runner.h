@@ -65,7 +65,7 @@ class OpRunner {
   std::vector<std::string> problems_;
 };
 
-/// 4 sqrt(K) u times the magnitude of element i; `unit_roundoff` u is 2^-24 for f32. Integers: 0.
+/// 4 sqrt(K) u times the magnitude of element i; `unit_roundoff` u is 2^-24 for f32, 2^-8 for bf16. Integers: 0.
 double Tolerance(const reference::Tensor& expected, size_t i, DType dtype, double unit_roundoff);
 /// "" where every element of `actual` is within its tolerance; else the worst one, in words.
 std::string Compare(const reference::Tensor& expected, DType dtype, const std::vector<double>& actual,

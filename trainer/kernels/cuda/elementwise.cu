@@ -2,6 +2,7 @@
 #include "trainer/kernels/elementwise.h"
 
 #include "trainer/graph/step_block.h"
+#include "trainer/kernels/cuda/activations.h"
 #include "trainer/kernels/cuda/elementwise.h"
 #include "trainer/kernels/cuda/kernel_context.h"
 
@@ -83,12 +84,9 @@ struct DropRows {
 };
 
 std::unique_ptr<Kernel> PrepareActivation(const KernelContext& context) {
-  return WithElementType(context.OutputType(0), [&]<typename T>(T) {
-    return MakeKernel([kind = context.Attributes<graph::ActivationAttributes>().activation, x = context.Input<T>(0),
-                       y = context.Output<T>(0), size = context.OutputShape(0).size(), stream = &context.stream] {
-      WithActivation<Forward>(kind, [&](const auto& f) { LaunchMap(*stream, f, x, y, size); });
-    });
-  });
+  return MakeKernel([kind = context.Attributes<graph::ActivationAttributes>().activation, type = context.OutputType(0),
+                     x = context.Input<void>(0), y = context.Output<void>(0), size = context.OutputShape(0).size(),
+                     stream = &context.stream] { LaunchActivation(*stream, kind, type, x, y, size); });
 }
 
 std::unique_ptr<Kernel> PrepareActivationGrad(const KernelContext& context) {
@@ -131,6 +129,13 @@ std::unique_ptr<Kernel> PrepareDropout(const KernelContext& context) {
 }
 
 }  // namespace
+
+void LaunchActivation(DeviceStream& stream, Activation kind, DType type, const void* x, void* y, int64_t size) {
+  WithElementType(type, [&]<typename T>(T) {
+    WithActivation<Forward>(
+        kind, [&](const auto& f) { LaunchMap(stream, f, static_cast<const T*>(x), static_cast<T*>(y), size); });
+  });
+}
 
 KernelRow ElementwiseRow(OpKind kind) {
   switch (kind) {

@@ -18,8 +18,9 @@ namespace lockstep::cuda {
 
 #ifdef __CUDACC__
 
+/// At least one block of a processor: asked for more, nvcc saves registers until some spill.
 template <typename Kernel>
-__global__ void __launch_bounds__(Kernel::kThreads) RunBlock(const Kernel kernel) {
+__global__ void __launch_bounds__(Kernel::kThreads, 1) RunBlock(const Kernel kernel) {
   DeviceBlock block;
   kernel(block);
 }

@@ -1,4 +1,5 @@
 # The GPU backend's sources, which also are built for an emulated device (tests/trainer/kernels/cuda): kernels, and what
 # puts them together. What calls CUDA's libraries is not among them.
-set(cuda_kernels elementwise.cu)
+set(cuda_kernels batch_norm.cu column_sums.cu convolution.cu copies.cu elementwise.cu gradient_kernels.cu layer_norm.cu layout.cu linear.cu loss.cu
+                 pooling.cu)
 set(cuda_backend cuda_backend.cc dense_library.cc)

@@ -1,0 +1,49 @@
+#include "tests/trainer/kernels/cuda/emulated_backend.h"
+
+#include "base/emulated_device.h"
+#include "tests/trainer/kernels/cuda/loop_library.h"
+#include "trainer/engine/op_view.h"
+#include "trainer/kernels/cuda/cuda_backend.h"
+
+namespace lockstep::cuda {
+namespace {
+
+using engine::Kernel;
+using graph::Graph;
+using graph::Op;
+
+class EmulatedBackend final : public engine::Backend {
+ public:
+  std::string_view name() const override { return "cuda_emulated"; }
+  bool Supports(graph::OpKind kind) const override { return backend_->Supports(kind); }
+  size_t WorkspaceBytes(const Graph& graph, const Op& op) override { return backend_->WorkspaceBytes(graph, op); }
+  size_t PackedBytes(const Graph& graph, const Op& op, int input) override {
+    return backend_->PackedBytes(graph, op, input);
+  }
+  std::unique_ptr<Kernel> PreparePack(const Graph& graph, const Op& op, int input, const void* plain,
+                                      void* packed) override {
+    return Synchronized(backend_->PreparePack(graph, op, input, plain, packed));
+  }
+  std::unique_ptr<Kernel> Prepare(const Graph& graph, const Op& op, const engine::Operands& operands) override {
+    return Synchronized(backend_->Prepare(graph, op, operands));
+  }
+
+ private:
+  std::unique_ptr<Kernel> Synchronized(std::unique_ptr<Kernel> kernel) {
+    return engine::MakeKernel([kernel = std::move(kernel), stream = stream_.get()] {
+      kernel->Run();
+      stream->Synchronize();
+    });
+  }
+
+  std::unique_ptr<Device> device_ = MakeEmulatedDevice();
+  std::unique_ptr<DeviceStream> stream_ = device_->MakeStream();
+  std::unique_ptr<DenseLibrary> library_ = MakeLoopLibrary();
+  std::unique_ptr<engine::Backend> backend_ = MakeCudaBackend(*library_, *stream_);
+};
+
+}  // namespace
+
+std::unique_ptr<engine::Backend> MakeEmulatedBackend() { return std::make_unique<EmulatedBackend>(); }
+
+}  // namespace lockstep::cuda

@@ -1,0 +1,14 @@
+// The GPU backend on an emulated device, behind the interface that the conformance test drives: a kernel's Run returns
+// when its work is done.
+#pragma once
+
+#include <memory>
+
+#include "trainer/engine/backend.h"
+
+namespace lockstep::cuda {
+
+/// Device, stream and loops in the libraries' place are the backend's own.
+std::unique_ptr<engine::Backend> MakeEmulatedBackend();
+
+}  // namespace lockstep::cuda

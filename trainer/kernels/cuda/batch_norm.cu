@@ -1,0 +1,379 @@
+// Batch normalisation over [rows, channels]: a reduction over the rows, then a map with coefficients per channel.
+//
+// Moments are taken in one pass over memory: a few rows at a time give their mean and their centred sum of squares, and
+// samples are combined as Chan, Golub and LeVeque do ("Updating formulae and a pairwise algorithm for computing sample
+// variances", 1979): sums of x and of x^2 would lose the variance where the mean is large.
+#include <cmath>
+
+#include "trainer/kernels/cuda/columns.h"
+#include "trainer/kernels/cuda/kernel_context.h"
+#include "trainer/kernels/elementwise.h"
+
+namespace lockstep::cuda {
+namespace {
+
+using engine::Kernel;
+using graph::Activation;
+using graph::NormAttributes;
+using graph::OpKind;
+
+/// The sample of `m` rows with moments (mean, squares) joins one of `n` rows; m > 0.
+template <typename S>
+LOCKSTEP_HD void JoinSamples(S n, S m, S other_mean, S other_squares, S* mean, S* squares) {
+  const S delta = other_mean - *mean;
+  const S share = m / (n + m);
+  *mean += delta * share;
+  *squares += other_squares + delta * delta * (n * share);
+}
+
+/// What the reductions leave for the maps: vectors of a float per channel, in the workspace.
+struct Vectors {
+  float* data;
+  int64_t channels;
+
+  LOCKSTEP_HD float* at(int which) const { return data + which * channels; }
+};
+
+template <typename T>
+struct Moments {
+  static constexpr int kValues = 2;  // mean, centred sum of squares
+
+  const T* x;
+  const float* weight;
+  int64_t rows, channels;
+  double epsilon;
+  float *mean, *variance, *inv_std, *scale;
+
+  template <int kPack>
+  struct Reader {
+    const T* x;
+    int64_t channels;
+
+    template <int kRows>
+    LOCKSTEP_HD void Add(int64_t row, int step, float seen, float (&values)[2][kPack]) const {
+      float v[kRows][kPack];
+      LOCKSTEP_UNROLL
+      for (int r = 0; r < kRows; ++r) LoadPack<kPack>(x + (row + int64_t{r} * step) * channels, v[r]);
+      LOCKSTEP_UNROLL
+      for (int i = 0; i < kPack; ++i) {
+        float sum = 0, squares = 0;
+        LOCKSTEP_UNROLL
+        for (int r = 0; r < kRows; ++r) sum += v[r][i];
+        const float average = sum * (1.0f / kRows);
+        LOCKSTEP_UNROLL
+        for (int r = 0; r < kRows; ++r) squares += (v[r][i] - average) * (v[r][i] - average);
+        JoinSamples<float>(seen, kRows, average, squares, &values[0][i], &values[1][i]);
+      }
+    }
+  };
+  template <int kPack>
+  LOCKSTEP_HD Reader<kPack> At(int64_t column) const {
+    return {x + column, channels};
+  }
+  template <typename S>
+  static LOCKSTEP_HD void Combine(S* values, const S* others, S n, S m) {
+    if (m > 0) JoinSamples(n, m, others[0], others[1], &values[0], &values[1]);
+  }
+  LOCKSTEP_HD void Finish(int64_t c, const double* values) const {
+    const auto n = static_cast<double>(rows);
+    const double inverse = 1.0 / sqrt(values[1] / n + epsilon);
+    mean[c] = static_cast<float>(values[0]);
+    variance[c] = static_cast<float>(values[1] / (n > 1.0 ? n - 1.0 : 1.0));
+    inv_std[c] = static_cast<float>(inverse);
+    scale[c] = static_cast<float>(inverse * static_cast<double>(weight[c]));
+  }
+};
+
+/// y = act((x - mean) scale + bias). y may lie over x.
+template <typename T, bool kRelu>
+struct Normalise {
+  const T* x;
+  T* y;
+  int64_t channels;
+  const float *mean, *scale, *bias;
+
+  template <int kPack>
+  struct Writer {
+    const T* x;
+    T* y;
+    int64_t channels;
+    float mean[kPack], scale[kPack], bias[kPack];
+
+    template <int kRows>
+    LOCKSTEP_HD void Apply(int64_t row, int step) const {
+      float v[kRows][kPack];
+      LOCKSTEP_UNROLL
+      for (int r = 0; r < kRows; ++r) LoadPack<kPack>(x + (row + int64_t{r} * step) * channels, v[r]);
+      LOCKSTEP_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        LOCKSTEP_UNROLL
+        for (int i = 0; i < kPack; ++i) {
+          const float z = (v[r][i] - mean[i]) * scale[i] + bias[i];
+          v[r][i] = kRelu ? kernels::Relu(z) : z;
+        }
+        StorePack<kPack>(v[r], y + (row + int64_t{r} * step) * channels);
+      }
+    }
+  };
+  template <int kPack>
+  LOCKSTEP_HD Writer<kPack> At(int64_t column) const {
+    Writer<kPack> writer;
+    writer.x = x + column;
+    writer.y = y + column;
+    writer.channels = channels;
+    LoadPack<kPack>(mean + column, writer.mean);
+    LoadPack<kPack>(scale + column, writer.scale);
+    LoadPack<kPack>(bias + column, writer.bias);
+    return writer;
+  }
+};
+
+/// scale = weight / sqrt(running variance + epsilon).
+struct InferScale {
+  static constexpr int kThreads = 128;
+
+  const float *weight, *variance;
+  float* scale;
+  int64_t channels;
+  double epsilon;
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const int64_t c = block.index() * kThreads + t;
+      if (c >= channels) return;
+      scale[c] = static_cast<float>(static_cast<double>(weight[c]) / sqrt(static_cast<double>(variance[c]) + epsilon));
+    });
+  }
+};
+
+/// dy, x and y of some rows and columns, with dy taken back through the fused relu: all three are read before anything
+/// is written.
+template <typename T, bool kRelu, int kPack, int kRows>
+struct GradRows {
+  float dy[kRows][kPack], x[kRows][kPack];
+
+  LOCKSTEP_HD GradRows(const T* dys, const T* xs, const T* ys, int64_t row, int64_t step, int64_t channels) {
+    float y[kRows][kPack];
+    LOCKSTEP_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const int64_t at = (row + r * step) * channels;
+      LoadPack<kPack>(dys + at, dy[r]);
+      LoadPack<kPack>(xs + at, x[r]);
+      if constexpr (kRelu) LoadPack<kPack>(ys + at, y[r]);
+    }
+    if constexpr (kRelu) {
+      LOCKSTEP_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        LOCKSTEP_UNROLL
+        for (int i = 0; i < kPack; ++i) dy[r][i] = y[r][i] > 0.0f ? dy[r][i] : 0.0f;
+      }
+    }
+  }
+};
+
+/// The sums of dy and of dy (x - mean), and what follows from them.
+template <typename T, bool kRelu>
+struct GradSums {
+  static constexpr int kValues = 2;
+
+  const T *dy, *x, *y;
+  const float *weight, *mean, *inv_std;
+  int64_t rows, channels;
+  float *dweight, *dbias;  ///< absent: nullptr
+  float *scale, *shift, *slope;
+
+  template <int kPack>
+  struct Reader {
+    const T *dy, *x, *y;
+    int64_t channels;
+    float mean[kPack];
+
+    template <int kRows>
+    LOCKSTEP_HD void Add(int64_t row, int step, float /*seen*/, float (&values)[2][kPack]) const {
+      const GradRows<T, kRelu, kPack, kRows> read(dy, x, y, row, step, channels);
+      LOCKSTEP_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        LOCKSTEP_UNROLL
+        for (int i = 0; i < kPack; ++i) {
+          values[0][i] += read.dy[r][i];
+          values[1][i] += read.dy[r][i] * (read.x[r][i] - mean[i]);
+        }
+      }
+    }
+  };
+  template <int kPack>
+  LOCKSTEP_HD Reader<kPack> At(int64_t column) const {
+    Reader<kPack> reader{dy + column, x + column, kRelu ? y + column : nullptr, channels, {}};
+    LoadPack<kPack>(mean + column, reader.mean);
+    return reader;
+  }
+  template <typename S>
+  static LOCKSTEP_HD void Combine(S* values, const S* others, S, S) {
+    AddValues<2>(values, others);
+  }
+  LOCKSTEP_HD void Finish(int64_t c, const double* values) const {
+    const auto n = static_cast<double>(rows), inverse = static_cast<double>(inv_std[c]);
+    if (dbias != nullptr) dbias[c] = static_cast<float>(values[0]);
+    if (dweight != nullptr) dweight[c] = static_cast<float>(values[1] * inverse);
+    scale[c] = static_cast<float>(inverse * static_cast<double>(weight[c]));
+    shift[c] = static_cast<float>(values[0] / n);
+    slope[c] = static_cast<float>(values[1] * inverse * inverse / n);
+  }
+};
+
+/// dx = scale (dy - shift - (x - mean) slope). dx may lie over dy.
+template <typename T, bool kRelu>
+struct InputGrad {
+  const T *dy, *x, *y;
+  T* dx;
+  int64_t channels;
+  const float *mean, *scale, *shift, *slope;
+
+  template <int kPack>
+  struct Writer {
+    const T *dy, *x, *y;
+    T* dx;
+    int64_t channels;
+    float mean[kPack], scale[kPack], shift[kPack], slope[kPack];
+
+    template <int kRows>
+    LOCKSTEP_HD void Apply(int64_t row, int step) const {
+      const GradRows<T, kRelu, kPack, kRows> read(dy, x, y, row, step, channels);
+      LOCKSTEP_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        float v[kPack];
+        LOCKSTEP_UNROLL
+        for (int i = 0; i < kPack; ++i) {
+          v[i] = scale[i] * (read.dy[r][i] - shift[i] - (read.x[r][i] - mean[i]) * slope[i]);
+        }
+        StorePack<kPack>(v, dx + (row + int64_t{r} * step) * channels);
+      }
+    }
+  };
+  template <int kPack>
+  LOCKSTEP_HD Writer<kPack> At(int64_t column) const {
+    Writer<kPack> writer;
+    writer.dy = dy + column;
+    writer.x = x + column;
+    writer.y = kRelu ? y + column : nullptr;
+    writer.dx = dx + column;
+    writer.channels = channels;
+    LoadPack<kPack>(mean + column, writer.mean);
+    LoadPack<kPack>(scale + column, writer.scale);
+    LoadPack<kPack>(shift + column, writer.shift);
+    LoadPack<kPack>(slope + column, writer.slope);
+    return writer;
+  }
+};
+
+bool FusedRelu(const OpContext& context) {
+  return context.Attributes<NormAttributes>().activation == Activation::kRelu;
+}
+
+/// Calls run(type, relu, pack), as constants: T{}, a std::bool_constant and a std::integral_constant.
+template <typename Run>
+void WithVariant(DType type, bool relu, int64_t channels, Run&& run) {
+  WithElementType(type, [&]<typename T>(T) {
+    WithPack<T>({channels}, [&](auto pack) {
+      if (relu) return run(T{}, std::true_type{}, pack);
+      run(T{}, std::false_type{}, pack);
+    });
+  });
+}
+
+constexpr int64_t kVectors = 4;
+
+/// Vectors first, then the partial results.
+size_t WorkspaceBytes(const OpContext& context) {
+  const int64_t rows = Rows(context.InputShape(0)), channels = context.InputShape(0).dim(-1);
+  const size_t partial = WithElementType(context.InputType(0), [&]<typename T>(T) {
+    return WithPack<T>({channels}, [&](auto pack) { return ColumnReductionBytes(rows, channels, pack, 2); });
+  });
+  return static_cast<size_t>(kVectors * channels) * sizeof(float) + partial;
+}
+
+std::unique_ptr<Kernel> PrepareTrain(const KernelContext& context) {
+  const Shape& shape = context.InputShape(0);
+  const int64_t rows = Rows(shape), channels = shape.dim(-1);
+  const Vectors vectors{reinterpret_cast<float*>(context.operands.workspace), channels};
+  // Results that nobody wants are needed here all the same.
+  const auto output = [&](size_t i) {
+    return context.HasOutput(i) ? context.Output(i) : vectors.at(static_cast<int>(i));
+  };
+  float *mean = output(1), *variance = output(2), *inv_std = output(3), *scale = vectors.at(0);
+  return MakeKernel([=, type = context.InputType(0), relu = FusedRelu(context), x = context.Input<void>(0),
+                     weight = context.Input(1), bias = context.Input(2), y = context.Output<void>(0),
+                     epsilon = static_cast<double>(context.Attributes<NormAttributes>().epsilon),
+                     stream = &context.stream] {
+    WithVariant(
+        type, relu, channels,
+        [&]<typename T, bool kRelu, int kPack>(T, std::bool_constant<kRelu>, std::integral_constant<int, kPack>) {
+          const auto* from = static_cast<const T*>(x);
+          const Moments<T> moments{from, weight, rows, channels, epsilon, mean, variance, inv_std, scale};
+          LaunchColumnReduction<kPack>(*stream, rows, channels, moments, vectors.at(kVectors));
+          const Normalise<T, kRelu> normalise{from, static_cast<T*>(y), channels, mean, scale, bias};
+          LaunchColumnMap<kPack>(*stream, rows, channels, normalise);
+        });
+  });
+}
+
+std::unique_ptr<Kernel> PrepareInfer(const KernelContext& context) {
+  const Shape& shape = context.InputShape(0);
+  const int64_t rows = Rows(shape), channels = shape.dim(-1);
+  auto* scale = reinterpret_cast<float*>(context.operands.workspace);
+  const InferScale infer_scale{context.Input(1), context.Input(4), scale, channels,
+                               static_cast<double>(context.Attributes<NormAttributes>().epsilon)};
+  return MakeKernel([=, type = context.InputType(0), relu = FusedRelu(context), x = context.Input<void>(0),
+                     bias = context.Input(2), mean = context.Input(3), y = context.Output<void>(0),
+                     stream = &context.stream] {
+    Launch(*stream, BlocksFor(channels, InferScale::kThreads, 1), infer_scale);
+    WithVariant(
+        type, relu, channels,
+        [&]<typename T, bool kRelu, int kPack>(T, std::bool_constant<kRelu>, std::integral_constant<int, kPack>) {
+          const Normalise<T, kRelu> normalise{
+              static_cast<const T*>(x), static_cast<T*>(y), channels, mean, scale, bias};
+          LaunchColumnMap<kPack>(*stream, rows, channels, normalise);
+        });
+  });
+}
+
+std::unique_ptr<Kernel> PrepareGrad(const KernelContext& context) {
+  const Shape& shape = context.InputShape(0);
+  const int64_t rows = Rows(shape), channels = shape.dim(-1);
+  const Vectors vectors{reinterpret_cast<float*>(context.operands.workspace), channels};
+  return MakeKernel([=, type = context.InputType(0), relu = FusedRelu(context), dy = context.Input<void>(0),
+                     x = context.Input<void>(1), weight = context.Input(2), mean = context.Input(3),
+                     inv_std = context.Input(4), y = context.Input<void>(5), dx = context.Output<void>(0),
+                     dweight = context.Output(1), dbias = context.Output(2), stream = &context.stream] {
+    float *scale = vectors.at(0), *shift = vectors.at(1), *slope = vectors.at(2);
+    WithVariant(
+        type, relu, channels,
+        [&]<typename T, bool kRelu, int kPack>(T, std::bool_constant<kRelu>, std::integral_constant<int, kPack>) {
+          const auto *dys = static_cast<const T*>(dy), *xs = static_cast<const T*>(x), *ys = static_cast<const T*>(y);
+          const GradSums<T, kRelu> sums{dys,      xs,      ys,    weight, mean,  inv_std, rows,
+                                        channels, dweight, dbias, scale,  shift, slope};
+          LaunchColumnReduction<kPack>(*stream, rows, channels, sums, vectors.at(kVectors));
+          if (dx == nullptr) return;
+          const InputGrad<T, kRelu> grad{dys, xs, ys, static_cast<T*>(dx), channels, mean, scale, shift, slope};
+          LaunchColumnMap<kPack>(*stream, rows, channels, grad);
+        });
+  });
+}
+
+}  // namespace
+
+KernelRow BatchNormRow(OpKind kind) {
+  switch (kind) {
+    case OpKind::kBatchNormTrain:
+      return {.prepare = PrepareTrain, .workspace_bytes = WorkspaceBytes};
+    case OpKind::kBatchNormInfer:
+      return {.prepare = PrepareInfer, .workspace_bytes = WorkspaceBytes};
+    case OpKind::kBatchNormGrad:
+      return {.prepare = PrepareGrad, .workspace_bytes = WorkspaceBytes};
+    default:
+      return {};
+  }
+}
+
+}  // namespace lockstep::cuda

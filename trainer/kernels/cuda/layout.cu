@@ -1,0 +1,209 @@
+// Ops that move elements.
+#include "trainer/kernels/cuda/copies.h"
+#include "trainer/kernels/cuda/kernel_context.h"
+#include "trainer/kernels/cuda/launch.h"
+#include "trainer/kernels/cuda/packs.h"
+
+namespace lockstep::cuda {
+namespace {
+
+using engine::Kernel;
+using graph::OpKind;
+
+std::unique_ptr<Kernel> PrepareReshape(const KernelContext& context) {
+  const auto bytes = static_cast<size_t>(context.OutputShape(0).size() * SizeOf(context.InputType(0)));
+  return MakeKernel([from = context.Input<void>(0), to = context.Output<void>(0), bytes, stream = &context.stream] {
+    if (to != from) stream->Copy(to, from, bytes);
+  });
+}
+
+std::unique_ptr<Kernel> PrepareFlatten(const KernelContext& context) {
+  const Shape& x = context.InputShape(0);
+  const DType type = context.InputType(0);
+  return PrepareTransposes(type, context.Input<void>(0), type, context.Output<void>(0), x.dim(0), x.dim(1) * x.dim(2),
+                           x.dim(3), context.stream);
+}
+
+std::unique_ptr<Kernel> PrepareFlattenGrad(const KernelContext& context) {
+  const Shape& dx = context.OutputShape(0);
+  const DType type = context.InputType(0);
+  return PrepareTransposes(type, context.Input<void>(0), type, context.Output<void>(0), dx.dim(0), dx.dim(3),
+                           dx.dim(1) * dx.dim(2), context.stream);
+}
+
+/// `width` columns of each row, from one matrix to another.
+template <typename T, int kPack>
+struct CopyColumns {
+  static constexpr int kThreads = 256;
+
+  const T* from;  ///< at the first column to copy, as is `to`
+  T* to;
+  int64_t rows, width, from_columns, to_columns;
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const Quotient place = Divide(block.index() * kThreads + t, width / kPack);
+      if (place.quotient >= rows) return;
+      float values[kPack];
+      LoadPack<kPack>(from + place.quotient * from_columns + place.remainder * kPack, values);
+      StorePack<kPack>(values, to + place.quotient * to_columns + place.remainder * kPack);
+    });
+  }
+};
+
+template <typename T>
+void LaunchCopy(DeviceStream& stream, const T* from, int64_t from_columns, int64_t from_first, T* to,
+                int64_t to_columns, int64_t to_first, int64_t rows, int64_t width) {
+  WithPack<T>({from_columns, from_first, to_columns, to_first, width},
+              [&]<int kPack>(std::integral_constant<int, kPack>) {
+                using Copy = CopyColumns<T, kPack>;
+                Launch(stream, BlocksFor(rows * (width / kPack), Copy::kThreads, 1),
+                       Copy{from + from_first, to + to_first, rows, width, from_columns, to_columns});
+              });
+}
+
+std::unique_ptr<Kernel> PrepareConcat(const KernelContext& context) {
+  const int64_t rows = Rows(context.InputShape(0)), p = context.InputShape(0).dim(-1),
+                q = context.InputShape(1).dim(-1);
+  return WithElementType(context.InputType(0), [&]<typename T>(T) {
+    return MakeKernel(
+        [=, a = context.Input<T>(0), b = context.Input<T>(1), y = context.Output<T>(0), stream = &context.stream] {
+          LaunchCopy(*stream, a, p, 0, y, p + q, 0, rows, p);
+          LaunchCopy(*stream, b, q, 0, y, p + q, p, rows, q);
+        });
+  });
+}
+
+std::unique_ptr<Kernel> PrepareSlice(const KernelContext& context) {
+  const int64_t rows = Rows(context.InputShape(0)), columns = context.InputShape(0).dim(-1);
+  const auto& attributes = context.Attributes<graph::SliceAttributes>();
+  return WithElementType(context.InputType(0), [&]<typename T>(T) {
+    return MakeKernel([=, begin = attributes.begin, width = attributes.end - attributes.begin, x = context.Input<T>(0),
+                       y = context.Output<T>(0),
+                       stream = &context.stream] { LaunchCopy(*stream, x, columns, begin, y, width, 0, rows, width); });
+  });
+}
+
+/// Images [n, h, w, c] as x, and [n, ceil(h / stride), ceil(w / stride), channels] as y: every stride-th cell.
+struct PadGeometry {
+  int64_t n, h, w, c, y_h, y_w, channels;
+  int stride;
+
+  PadGeometry(const Shape& x, const Shape& y, int stride)
+      : n(x.dim(0)),
+        h(x.dim(1)),
+        w(x.dim(2)),
+        c(x.dim(3)),
+        y_h(y.dim(1)),
+        y_w(y.dim(2)),
+        channels(y.dim(3)),
+        stride(stride) {}
+};
+
+/// y = x's cell where there is one, and 0 in new channels.
+template <typename T, int kPack>
+struct PadCells {
+  static constexpr int kThreads = 256;
+
+  PadGeometry g;
+  const T* x;
+  T* y;
+
+  int64_t threads() const { return g.n * g.y_h * g.y_w * g.channels / kPack; }
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const int64_t index = block.index() * kThreads + t;
+      const Quotient cell = Divide(index, g.channels / kPack);
+      const Quotient row = Divide(cell.quotient, g.y_w);
+      const Quotient image = Divide(row.quotient, g.y_h);
+      if (image.quotient >= g.n) return;
+      const int64_t channel = cell.remainder * kPack;
+      float values[kPack] = {};
+      if (channel < g.c) {
+        const int64_t from = (image.quotient * g.h + image.remainder * g.stride) * g.w + row.remainder * g.stride;
+        LoadPack<kPack>(x + from * g.c + channel, values);
+      }
+      StorePack<kPack>(values, y + index * kPack);
+    });
+  }
+};
+
+/// dx = dy's cell where x's went there, else 0.
+template <typename T, int kPack>
+struct UnpadCells {
+  static constexpr int kThreads = 256;
+
+  PadGeometry g;
+  const T* dy;
+  T* dx;
+
+  int64_t threads() const { return g.n * g.h * g.w * g.c / kPack; }
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const int64_t index = block.index() * kThreads + t;
+      const Quotient cell = Divide(index, g.c / kPack);
+      const Quotient row = Divide(cell.quotient, g.w);
+      const Quotient image = Divide(row.quotient, g.h);
+      if (image.quotient >= g.n) return;
+      const Quotient down = Divide(image.remainder, g.stride), along = Divide(row.remainder, g.stride);
+      float values[kPack] = {};
+      if (down.remainder == 0 && along.remainder == 0) {
+        const int64_t from = (image.quotient * g.y_h + down.quotient) * g.y_w + along.quotient;
+        LoadPack<kPack>(dy + from * g.channels + cell.remainder * kPack, values);
+      }
+      StorePack<kPack>(values, dx + index * kPack);
+    });
+  }
+};
+
+template <template <typename, int> typename Move>
+std::unique_ptr<Kernel> PreparePadding(const KernelContext& context, const PadGeometry& geometry) {
+  return WithElementType(context.InputType(0), [&]<typename T>(T) {
+    return WithPack<T>({geometry.c, geometry.channels}, [&]<int kPack>(std::integral_constant<int, kPack>) {
+      const Move<T, kPack> kernel{geometry, context.Input<T>(0), context.Output<T>(0)};
+      return MakeKernel([kernel, stream = &context.stream] {
+        Launch(*stream, BlocksFor(kernel.threads(), kernel.kThreads, 1), kernel);
+      });
+    });
+  });
+}
+
+std::unique_ptr<Kernel> PreparePadChannels(const KernelContext& context) {
+  return PreparePadding<PadCells>(context, {context.InputShape(0), context.OutputShape(0),
+                                            context.Attributes<graph::PadChannelsAttributes>().stride});
+}
+
+std::unique_ptr<Kernel> PreparePadChannelsGrad(const KernelContext& context) {
+  return PreparePadding<UnpadCells>(context, {context.OutputShape(0), context.InputShape(0),
+                                              context.Attributes<graph::PadChannelsAttributes>().stride});
+}
+
+}  // namespace
+
+KernelRow LayoutRow(OpKind kind) {
+  switch (kind) {
+    case OpKind::kReshape:
+      return {.prepare = PrepareReshape};
+    case OpKind::kFlatten:
+      return {.prepare = PrepareFlatten};
+    case OpKind::kFlattenGrad:
+      return {.prepare = PrepareFlattenGrad};
+    case OpKind::kPadChannels:
+      return {.prepare = PreparePadChannels};
+    case OpKind::kPadChannelsGrad:
+      return {.prepare = PreparePadChannelsGrad};
+    case OpKind::kConcat:
+      return {.prepare = PrepareConcat};
+    case OpKind::kSlice:
+      return {.prepare = PrepareSlice};
+    default:
+      return {};
+  }
+}
+
+}  // namespace lockstep::cuda

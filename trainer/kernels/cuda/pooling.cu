@@ -1,0 +1,391 @@
+// Pooling over windows and over whole images [n, h, w, c]: a thread does a pack of channels of one cell of the result.
+// Gradients gather from the windows that hold a cell, in row-major order of windows.
+#include "trainer/kernels/cuda/kernel_context.h"
+#include "trainer/kernels/cuda/launch.h"
+#include "trainer/kernels/cuda/packs.h"
+
+namespace lockstep::cuda {
+namespace {
+
+using engine::Kernel;
+using graph::OpKind;
+using graph::Pool2dAttributes;
+
+struct Range {
+  int begin, end;
+  LOCKSTEP_HD int size() const { return end - begin; }
+};
+
+/// Images x [n, h, w, c], results y [n, y_h, y_w, c], square windows.
+struct PoolGeometry {
+  int64_t n, c;
+  int h, w, y_h, y_w, kernel, stride, padding;
+
+  PoolGeometry(const Shape& x, const Shape& y, const Pool2dAttributes& attributes)
+      : n(x.dim(0)),
+        c(x.dim(3)),
+        h(static_cast<int>(x.dim(1))),
+        w(static_cast<int>(x.dim(2))),
+        y_h(static_cast<int>(y.dim(1))),
+        y_w(static_cast<int>(y.dim(2))),
+        kernel(attributes.kernel),
+        stride(attributes.stride),
+        padding(attributes.padding) {}
+
+  /// The places 0 to kernel - 1 of window `at`, along one side of the image, that lie in it.
+  LOCKSTEP_HD Range Places(int at, int size) const {
+    const int first = at * stride - padding, left = size - first;
+    return {first < 0 ? -first : 0, left < kernel ? left : kernel};
+  }
+  /// The windows, of `count` along one side, that hold cell `at`.
+  LOCKSTEP_HD Range Windows(int at, int count) const {
+    const int before = at + padding - kernel + 1;
+    const int begin = before > 0 ? (before + stride - 1) / stride : 0, last = (at + padding) / stride;
+    return {begin, last < count ? last + 1 : count};
+  }
+  /// Cells of the image in window (p, q).
+  LOCKSTEP_HD float Cells(int p, int q) const { return static_cast<float>(Places(p, h).size() * Places(q, w).size()); }
+};
+
+/// A thread's cell (image, row, column) of images [n, h, w, c], and its first channel.
+struct CellPlace {
+  int64_t image, channel;
+  int row, column;
+
+  LOCKSTEP_HD CellPlace(int64_t thread, int h, int w, int64_t packs, int pack) {
+    const Quotient cell = Divide(thread, packs);
+    const Quotient line = Divide(cell.quotient, w);
+    const Quotient place = Divide(line.quotient, h);
+    image = place.quotient;
+    row = static_cast<int>(place.remainder);
+    column = static_cast<int>(line.remainder);
+    channel = cell.remainder * pack;
+  }
+};
+
+template <typename T, int kPack>
+struct MaxPool {
+  static constexpr int kThreads = 256;
+
+  PoolGeometry g;
+  const T* x;
+  T* y;
+  uint8_t* index;  ///< absent: nullptr
+
+  int64_t threads() const { return g.n * g.y_h * g.y_w * (g.c / kPack); }
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const int64_t thread = block.index() * kThreads + t;
+      const CellPlace cell(thread, g.y_h, g.y_w, g.c / kPack, kPack);
+      if (cell.image >= g.n) return;
+      const Range rows = g.Places(cell.row, g.h), columns = g.Places(cell.column, g.w);
+      const int first_row = cell.row * g.stride - g.padding, first_column = cell.column * g.stride - g.padding;
+      float most[kPack] = {};
+      uint8_t place[kPack] = {};
+      bool first = true;
+      for (int i = rows.begin; i < rows.end; ++i) {
+        const T* line = x + (cell.image * g.h + first_row + i) * g.w * g.c + cell.channel;
+        for (int j = columns.begin; j < columns.end; ++j) {
+          float v[kPack];
+          LoadPack<kPack>(line + (first_column + j) * g.c, v);
+          LOCKSTEP_UNROLL
+          for (int k = 0; k < kPack; ++k) {
+            if (!first && !(v[k] > most[k])) continue;
+            most[k] = v[k];
+            place[k] = static_cast<uint8_t>(i * g.kernel + j);
+          }
+          first = false;
+        }
+      }
+      StorePack<kPack>(most, y + thread * kPack);
+      if (index == nullptr) return;
+      Pack<uint8_t, kPack> places;
+      LOCKSTEP_UNROLL
+      for (int k = 0; k < kPack; ++k) places.at[k] = place[k];
+      *reinterpret_cast<Pack<uint8_t, kPack>*>(index + thread * kPack) = places;
+    });
+  }
+};
+
+/// dx = the sum of dy over the windows whose largest cell this is.
+template <typename T, int kPack>
+struct MaxPoolGrad {
+  static constexpr int kThreads = 256;
+
+  PoolGeometry g;
+  const T* dy;
+  const uint8_t* index;
+  T* dx;
+
+  int64_t threads() const { return g.n * g.h * g.w * (g.c / kPack); }
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const int64_t thread = block.index() * kThreads + t;
+      const CellPlace cell(thread, g.h, g.w, g.c / kPack, kPack);
+      if (cell.image >= g.n) return;
+      const Range down = g.Windows(cell.row, g.y_h), along = g.Windows(cell.column, g.y_w);
+      float sum[kPack] = {};
+      for (int p = down.begin; p < down.end; ++p) {
+        for (int q = along.begin; q < along.end; ++q) {
+          const int64_t at = ((cell.image * g.y_h + p) * g.y_w + q) * g.c + cell.channel;
+          const int place = (cell.row + g.padding - p * g.stride) * g.kernel + cell.column + g.padding - q * g.stride;
+          const auto places = *reinterpret_cast<const Pack<uint8_t, kPack>*>(index + at);
+          float v[kPack];
+          LoadPack<kPack>(dy + at, v);
+          LOCKSTEP_UNROLL
+          for (int k = 0; k < kPack; ++k) sum[k] += places.at[k] == place ? v[k] : 0.0f;
+        }
+      }
+      StorePack<kPack>(sum, dx + thread * kPack);
+    });
+  }
+};
+
+/// y = the mean over the window's cells that lie in the image.
+template <typename T, int kPack>
+struct AveragePool {
+  static constexpr int kThreads = 256;
+
+  PoolGeometry g;
+  const T* x;
+  T* y;
+
+  int64_t threads() const { return g.n * g.y_h * g.y_w * (g.c / kPack); }
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const int64_t thread = block.index() * kThreads + t;
+      const CellPlace cell(thread, g.y_h, g.y_w, g.c / kPack, kPack);
+      if (cell.image >= g.n) return;
+      const Range rows = g.Places(cell.row, g.h), columns = g.Places(cell.column, g.w);
+      const int first_row = cell.row * g.stride - g.padding, first_column = cell.column * g.stride - g.padding;
+      float sum[kPack] = {};
+      for (int i = rows.begin; i < rows.end; ++i) {
+        const T* line = x + (cell.image * g.h + first_row + i) * g.w * g.c + cell.channel;
+        for (int j = columns.begin; j < columns.end; ++j) {
+          float v[kPack];
+          LoadPack<kPack>(line + (first_column + j) * g.c, v);
+          LOCKSTEP_UNROLL
+          for (int k = 0; k < kPack; ++k) sum[k] += v[k];
+        }
+      }
+      const float cells = g.Cells(cell.row, cell.column);
+      LOCKSTEP_UNROLL
+      for (int k = 0; k < kPack; ++k) sum[k] /= cells;
+      StorePack<kPack>(sum, y + thread * kPack);
+    });
+  }
+};
+
+/// dx = the sum of dy over the windows that hold the cell, each by its number of cells.
+template <typename T, int kPack>
+struct AveragePoolGrad {
+  static constexpr int kThreads = 256;
+
+  PoolGeometry g;
+  const T* dy;
+  T* dx;
+
+  int64_t threads() const { return g.n * g.h * g.w * (g.c / kPack); }
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const int64_t thread = block.index() * kThreads + t;
+      const CellPlace cell(thread, g.h, g.w, g.c / kPack, kPack);
+      if (cell.image >= g.n) return;
+      const Range down = g.Windows(cell.row, g.y_h), along = g.Windows(cell.column, g.y_w);
+      float sum[kPack] = {};
+      for (int p = down.begin; p < down.end; ++p) {
+        for (int q = along.begin; q < along.end; ++q) {
+          const float cells = g.Cells(p, q);
+          float v[kPack];
+          LoadPack<kPack>(dy + ((cell.image * g.y_h + p) * g.y_w + q) * g.c + cell.channel, v);
+          LOCKSTEP_UNROLL
+          for (int k = 0; k < kPack; ++k) sum[k] += v[k] / cells;
+        }
+      }
+      StorePack<kPack>(sum, dx + thread * kPack);
+    });
+  }
+};
+
+/// y [n, c] = the mean over the cells of x [n, cells, c]. A block does 32 packs of channels of one image, or fewer
+/// where there are no more; its threads below one another take every so many cells each.
+template <typename T, int kPack>
+struct AverageImage {
+  static constexpr int kThreads = 256;
+  struct Shared {
+    float sums[kThreads * kPack];
+  };
+
+  const T* x;
+  T* y;
+  int64_t cells, c;
+  int across;  ///< packs of a block: a power of two
+  int64_t tiles;
+
+  AverageImage(const T* x, T* y, int64_t cells, int64_t c) : x(x), y(y), cells(cells), c(c), across(1) {
+    while (across < 32 && int64_t{across} * kPack < c) across *= 2;
+    tiles = BlocksFor(c, across, kPack);
+  }
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    Shared& shared = block.template SharedAs<Shared>();
+    const Quotient tile = Divide(block.index(), tiles);
+    const int64_t first_channel = tile.remainder * across * kPack;
+    block.ForEachThread([&](int t) {
+      const int64_t channel = first_channel + (t % across) * kPack;
+      float sum[kPack] = {};
+      if (channel < c) {
+        for (int64_t cell = t / across; cell < cells; cell += kThreads / across) {
+          float v[kPack];
+          LoadPack<kPack>(x + (tile.quotient * cells + cell) * c + channel, v);
+          LOCKSTEP_UNROLL
+          for (int k = 0; k < kPack; ++k) sum[k] += v[k];
+        }
+      }
+      StorePack<kPack>(sum, &shared.sums[t * kPack]);
+    });
+    for (int half = kThreads / 2; half >= across; half /= 2) {
+      block.ForEachThread([&](int t) {
+        if (t >= half) return;
+        LOCKSTEP_UNROLL
+        for (int k = 0; k < kPack; ++k) shared.sums[t * kPack + k] += shared.sums[(t + half) * kPack + k];
+      });
+    }
+    block.ForEachThread([&](int t) {
+      const int64_t channel = first_channel + t * kPack;
+      if (t >= across || channel >= c) return;
+      float sum[kPack];
+      LoadPack<kPack>(&shared.sums[t * kPack], sum);
+      LOCKSTEP_UNROLL
+      for (int k = 0; k < kPack; ++k) sum[k] /= static_cast<float>(cells);
+      StorePack<kPack>(sum, y + tile.quotient * c + channel);
+    });
+  }
+};
+
+/// dx [n, cells, c] = dy [n, c] / cells.
+template <typename T, int kPack>
+struct SpreadImage {
+  static constexpr int kThreads = 256;
+
+  const T* dy;
+  T* dx;
+  int64_t n, cells, c;
+
+  int64_t threads() const { return n * cells * (c / kPack); }
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const int64_t thread = block.index() * kThreads + t;
+      const Quotient cell = Divide(thread, c / kPack);
+      const int64_t image = Divide(cell.quotient, cells).quotient;
+      if (image >= n) return;
+      float v[kPack];
+      LoadPack<kPack>(dy + image * c + cell.remainder * kPack, v);
+      LOCKSTEP_UNROLL
+      for (int k = 0; k < kPack; ++k) v[k] /= static_cast<float>(cells);
+      StorePack<kPack>(v, dx + thread * kPack);
+    });
+  }
+};
+
+/// A kernel whose threads work alone, and that says how many it needs.
+template <typename Kernel>
+std::unique_ptr<engine::Kernel> Prepared(DeviceStream& stream, const Kernel& kernel) {
+  return MakeKernel(
+      [kernel, stream = &stream] { Launch(*stream, BlocksFor(kernel.threads(), Kernel::kThreads, 1), kernel); });
+}
+
+/// Calls run(T{}, pack) for images of `channels` channels.
+template <typename Run>
+std::unique_ptr<Kernel> WithVariant(DType type, int64_t channels, Run&& run) {
+  return WithElementType(
+      type, [&]<typename T>(T) { return WithPack<T>({channels}, [&](auto pack) { return run(T{}, pack); }); });
+}
+
+PoolGeometry ForwardGeometry(const OpContext& context) {
+  return {context.InputShape(0), context.OutputShape(0), context.Attributes<Pool2dAttributes>()};
+}
+PoolGeometry GradGeometry(const OpContext& context) {
+  return {context.OutputShape(0), context.InputShape(0), context.Attributes<Pool2dAttributes>()};
+}
+
+std::unique_ptr<Kernel> PrepareMaxPool(const KernelContext& context) {
+  const PoolGeometry g = ForwardGeometry(context);
+  return WithVariant(context.InputType(0), g.c, [&]<typename T, int kPack>(T, std::integral_constant<int, kPack>) {
+    return Prepared(context.stream,
+                    MaxPool<T, kPack>{g, context.Input<T>(0), context.Output<T>(0), context.Output<uint8_t>(1)});
+  });
+}
+
+std::unique_ptr<Kernel> PrepareMaxPoolGrad(const KernelContext& context) {
+  const PoolGeometry g = GradGeometry(context);
+  return WithVariant(context.InputType(0), g.c, [&]<typename T, int kPack>(T, std::integral_constant<int, kPack>) {
+    return Prepared(context.stream,
+                    MaxPoolGrad<T, kPack>{g, context.Input<T>(0), context.Input<uint8_t>(1), context.Output<T>(0)});
+  });
+}
+
+std::unique_ptr<Kernel> PrepareAveragePool(const KernelContext& context) {
+  const PoolGeometry g = ForwardGeometry(context);
+  return WithVariant(context.InputType(0), g.c, [&]<typename T, int kPack>(T, std::integral_constant<int, kPack>) {
+    return Prepared(context.stream, AveragePool<T, kPack>{g, context.Input<T>(0), context.Output<T>(0)});
+  });
+}
+
+std::unique_ptr<Kernel> PrepareAveragePoolGrad(const KernelContext& context) {
+  const PoolGeometry g = GradGeometry(context);
+  return WithVariant(context.InputType(0), g.c, [&]<typename T, int kPack>(T, std::integral_constant<int, kPack>) {
+    return Prepared(context.stream, AveragePoolGrad<T, kPack>{g, context.Input<T>(0), context.Output<T>(0)});
+  });
+}
+
+std::unique_ptr<Kernel> PrepareGlobalAverage(const KernelContext& context) {
+  const Shape& x = context.InputShape(0);
+  return WithVariant(context.InputType(0), x.dim(3), [&]<typename T, int kPack>(T, std::integral_constant<int, kPack>) {
+    const AverageImage<T, kPack> kernel(context.Input<T>(0), context.Output<T>(0), x.dim(1) * x.dim(2), x.dim(3));
+    return MakeKernel([kernel, n = x.dim(0), stream = &context.stream] { Launch(*stream, n * kernel.tiles, kernel); });
+  });
+}
+
+std::unique_ptr<Kernel> PrepareGlobalAverageGrad(const KernelContext& context) {
+  const Shape& dx = context.OutputShape(0);
+  return WithVariant(
+      context.InputType(0), dx.dim(3), [&]<typename T, int kPack>(T, std::integral_constant<int, kPack>) {
+        return Prepared(context.stream, SpreadImage<T, kPack>{context.Input<T>(0), context.Output<T>(0), dx.dim(0),
+                                                              dx.dim(1) * dx.dim(2), dx.dim(3)});
+      });
+}
+
+}  // namespace
+
+KernelRow PoolingRow(OpKind kind) {
+  switch (kind) {
+    case OpKind::kMaxPool2d:
+      return {.prepare = PrepareMaxPool};
+    case OpKind::kMaxPool2dGrad:
+      return {.prepare = PrepareMaxPoolGrad};
+    case OpKind::kAveragePool2d:
+      return {.prepare = PrepareAveragePool};
+    case OpKind::kAveragePool2dGrad:
+      return {.prepare = PrepareAveragePoolGrad};
+    case OpKind::kGlobalAveragePool:
+      return {.prepare = PrepareGlobalAverage};
+    case OpKind::kGlobalAveragePoolGrad:
+      return {.prepare = PrepareGlobalAverageGrad};
+    default:
+      return {};
+  }
+}
+
+}  // namespace lockstep::cuda

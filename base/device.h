@@ -89,7 +89,7 @@ class Device {
   virtual const DeviceInfo& info() const = 0;
   virtual size_t free_memory() const = 0;
 
-  /// Zeroed device memory, aligned to kBufferAlignment. `what` names it where there is too little: "activations".
+  /// Zeroed device memory, aligned to 256 bytes. `what` names it where there is too little: "activations".
   virtual std::unique_ptr<DeviceMemory> Allocate(size_t bytes, const std::string& what) = 0;
   /// Zeroed memory of the host that copies go to and come from without a detour.
   virtual std::unique_ptr<DeviceMemory> AllocatePinned(size_t bytes) = 0;

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "data/open_dataset.h"
 #include "data/transform.h"
+#include "launch/gpu.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/safetensors.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
@@ -25,6 +26,20 @@ Isa IsaOf(loop::InstructionSet::Value isa) {
     default:
       return Isa::kGeneric;
   }
+}
+
+/// Backends are chosen here, and nowhere else.
+void SetBackend(const Recipe& recipe, loop::Job& job) {
+  const loop::TrainConfig& train = recipe.train();
+  if (train.device() == loop::Device::GPU) {
+    job.device = OpenGpu(job.comm->topology(), train.precision() == loop::Precision::TF32);
+    job.backend = job.device->backend;
+    job.backend_version = job.device->version;
+    job.executors = 1;
+    return;
+  }
+  job.backend = MakeOneDnnBackend({static_cast<int>(train.lane_threads()), IsaOf(train.isa())});
+  job.backend_version = "oneDNN " + OneDnnVersion();
 }
 
 }  // namespace
@@ -80,8 +95,7 @@ loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm) {
   job.build_model = [model = recipe.model(), shape](graph::Mode mode, int64_t batch) {
     return models::Build(model, shape, mode, batch);
   };
-  job.backend = MakeOneDnnBackend({static_cast<int>(recipe.train().lane_threads()), IsaOf(recipe.train().isa())});
-  job.backend_version = "oneDNN " + OneDnnVersion();
+  SetBackend(recipe, job);
 
   job.recipe.resolved = ToText(recipe);
   job.recipe.identity = ToText(IdentityOf(recipe));

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "comm/local/local_communicator.h"
+#include "launch/gpu.h"
 #include "launch/job_setup.h"
 #include "launch/recipe.h"
 #include "trainer/loop/job_plans.h"
@@ -78,7 +79,7 @@ void PrintMemory(const loop::Job& job, const loop::JobPlans& plans, const comm::
 
 int Plan(const PlanOptions& options) {
   Recipe recipe = ReadRecipe(options.recipe, options.settings);
-  ResolveRecipe(recipe);
+  ResolveRecipe(recipe, FactsOfGpus());
   if (options.ranks > static_cast<int>(recipe.train().lanes()))
     throw Error(ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", options.ranks, recipe.train().lanes()), "-n",
                 fmt::format("plan at most {} ranks, or raise train.lanes", recipe.train().lanes()));

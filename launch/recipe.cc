@@ -188,7 +188,7 @@ loop::InstructionSet::Value ResolvedIsa(loop::InstructionSet::Value wanted) {
   return wanted;
 }
 
-void ResolveTrain(Recipe& recipe) {
+void ResolveTrain(Recipe& recipe, const GpuFacts& gpus) {
   loop::TrainConfig& train = *recipe.mutable_train();
   Require((train.epochs() > 0) != (train.steps() > 0), "train", "needs either epochs or steps", "for example epochs: 5");
   constexpr double kMostEpochs = 1e9;
@@ -200,11 +200,13 @@ void ResolveTrain(Recipe& recipe) {
           fmt::format("{} is not divisible by lanes ({})", train.global_batch(), train.lanes()),
           fmt::format("use a multiple of {}, or another train.lanes", train.lanes()));
   if (train.lane_threads() == 0) train.set_lane_threads(1);
-  if (train.precision() == loop::Precision::AUTO) train.set_precision(loop::Precision::F32);
-  Require(train.precision() == loop::Precision::F32, "train.precision",
-          fmt::format("{} is not available on this device", loop::Precision::Value_Name(train.precision())), "use precision: F32");
-  if (train.device() == loop::Device::AUTO) train.set_device(loop::Device::CPU);
-  Require(train.device() == loop::Device::CPU, "train.device", "this build of lockstep has no GPU backend", "use device: CPU");
+  if (train.device() == loop::Device::AUTO) train.set_device(gpus.any ? loop::Device::GPU : loop::Device::CPU);
+  Require(train.device() == loop::Device::CPU || gpus.any, "train.device", fmt::format("there is no GPU here: {}", gpus.why_none),
+          "ask the job for a GPU, or train on the CPU with --set train.device=CPU");
+  const bool bf16 = train.device() == loop::Device::GPU && gpus.bf16;
+  if (train.precision() == loop::Precision::AUTO) train.set_precision(bf16 ? loop::Precision::BF16 : loop::Precision::F32);
+  Require(train.precision() == loop::Precision::F32 || (train.precision() == loop::Precision::BF16 ? bf16 : train.device() == loop::Device::GPU),
+          "train.precision", fmt::format("{} is not available on this device", loop::Precision::Value_Name(train.precision())), "use precision: F32");
   train.set_isa(ResolvedIsa(train.isa()));
   if (train.evaluation_block() == 0) train.set_evaluation_block(500);
   if (train.log_every_steps() == 0) train.set_log_every_steps(10);
@@ -241,11 +243,11 @@ Recipe ReadRecipe(const std::string& path, const std::vector<std::string>& setti
   return ParseRecipe(text.str(), path, folder.empty() ? "." : folder.string(), settings);
 }
 
-void ResolveRecipe(Recipe& recipe) {
+void ResolveRecipe(Recipe& recipe, const GpuFacts& gpus) {
   Require(recipe.name().find('/') == std::string::npos, "name", fmt::format("\"{}\" has a slash", recipe.name()), "it names a folder in runs/");
   Require(recipe.has_model(), "model", "is missing", "for example model { mlp { hidden: 64 } }");
   Require(recipe.data().has_train(), "data.train", "is missing", "say where the training data lie: see lockstep help recipe");
-  ResolveTrain(recipe);
+  ResolveTrain(recipe, gpus);
   checkpoint::CheckpointConfig& checkpoint = *recipe.mutable_checkpoint();
   if (checkpoint.keep() == 0) checkpoint.set_keep(3);
   Require(checkpoint.keep() >= 2, "checkpoint.keep", fmt::format("{} is too few", checkpoint.keep()),

@@ -17,9 +17,16 @@ Recipe ReadRecipe(const std::string& path, const std::vector<std::string>& setti
 Recipe ParseRecipe(const std::string& text, const std::string& name, const std::string& folder,
                    const std::vector<std::string>& settings);
 
+/// What resolving a recipe needs to know of GPUs.
+struct GpuFacts {
+  bool any = false;   ///< there is one that this process may use
+  bool bf16 = false;  ///< with bf16 matrix units
+  std::string why_none = "none was looked for";
+};
+
 /// Fills in every default that decides bits (lanes, precision, device, instruction set, ...), so that it is never resolved again, and
 /// checks what can be checked without data. Throws Error(kUsage) naming the field.
-void ResolveRecipe(Recipe& recipe);
+void ResolveRecipe(Recipe& recipe, const GpuFacts& gpus = {});
 
 /// The recipe as text that ParseRecipe reads back.
 std::string ToText(const Recipe& recipe);

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "launch/errors.h"
+#include "launch/gpu.h"
 #include "launch/job_setup.h"
 #include "launch/recipe.h"
 #include "launch/run_files.h"
@@ -49,9 +50,9 @@ void ParseSteps(const std::string& text, loop::ReplayOptions& options) {
 /// The run's recipe, with data where they are on this machine.
 Recipe ReadRunsRecipe(const std::string& path, const std::vector<std::string>& settings) {
   Recipe recipe = ReadRecipe(path, settings);
-  ResolveRecipe(recipe);
+  ResolveRecipe(recipe, FactsOfGpus());
   Recipe before = ReadRecipe(path, {});
-  ResolveRecipe(before);
+  ResolveRecipe(before, FactsOfGpus());
   const std::vector<std::string> fields = DifferingFields(IdentityOf(before), IdentityOf(recipe));
   if (!fields.empty())
     throw Error(ErrorKind::kUsage, fmt::format("{} would make another run of it", fmt::join(fields, ", ")), "--set",

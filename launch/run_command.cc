@@ -48,7 +48,8 @@ int DefaultRanks(const std::vector<Host>& hosts, int lanes) {
 
 SupervisedJob MakeSupervisedJob(const RunOptions& options) {
   Recipe recipe = ReadRecipe(options.train.recipe, options.train.settings);
-  ResolveRecipe(recipe);
+  // The hosts of the job may have GPUs where this one has none; the ranks see for themselves.
+  ResolveRecipe(recipe, {.any = true, .bf16 = true});
   SupervisedJob job;
   job.launcher = options.launcher == "srun" ? Launcher::kSrun : Launcher::kMpirun;
   const auto lanes = static_cast<int>(recipe.train().lanes());

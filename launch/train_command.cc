@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "launch/duration.h"
 #include "launch/errors.h"
+#include "launch/gpu.h"
 #include "launch/init_from.h"
 #include "launch/job_end.h"
 #include "launch/job_setup.h"
@@ -50,7 +51,7 @@ loop::Outcome RunTrain(const TrainOptions& options, std::optional<loop::StopCloc
   // Every rank reads the recipe and the data by itself: where one of them can't, all end.
   loop::Together(comm, "the set-up", [&] {
     Recipe recipe = ReadRecipe(options.recipe, options.settings);
-    ResolveRecipe(recipe);
+    ResolveRecipe(recipe, FactsOfGpus());
     const loop::InitialWeights initial = ResolveInitFrom(recipe);
     job = MakeJob(recipe, comm);
     job.initial_weights = initial;
@@ -63,7 +64,7 @@ loop::Outcome RunTrain(const TrainOptions& options, std::optional<loop::StopCloc
     PrintError(error);
     _exit(error.exit_code());
   };
-  job.executors = options.executors;
+  if (!job.device) job.executors = options.executors;
   job.fresh = options.fresh;
   job.accept_build = options.accept_build;
   job.terminal = options.progress != "off" && OnTerminal();
@@ -93,10 +94,10 @@ int Eval(const EvalOptions& options) {
     loop::Job job;
     loop::Together(comm, "the set-up", [&] {
       Recipe recipe = ReadRecipe(RunFolderOf(options.path) + "/recipe.textproto", options.settings);
-      ResolveRecipe(recipe);
+      ResolveRecipe(recipe, FactsOfGpus());
       job = MakeJob(recipe, comm);
     });
-    job.executors = options.executors;
+    if (!job.device) job.executors = options.executors;
     const std::string line = loop::EvaluateCheckpoint(job, options.path);
     if (comm.rank() == 0) std::printf("%s\n", line.c_str());
     std::fflush(stdout);

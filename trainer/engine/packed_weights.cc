@@ -4,15 +4,17 @@
 namespace lockstep::engine {
 
 PackedWeights::PackedWeights(const ProgramPlan& plan, const ParameterLayout& layout, Backend& backend,
-                             const float* parameters) {
-  if (plan.packed_bytes > 0) memory_ = Buffer(plan.packed_bytes);
+                             const float* parameters, std::span<std::byte> memory) {
+  CHECK(memory.empty() || memory.size() >= plan.packed_bytes, "{} bytes for packed weights", memory.size());
+  if (memory.empty()) own_ = Buffer(plan.packed_bytes);
+  data_ = memory.empty() ? own_.data() : memory.data();
   for (const ProgramPlan::PackedOperand& packed : plan.packed) {
     const graph::Op& op = plan.graph.ops[static_cast<size_t>(packed.op)];
     const graph::Value& parameter = plan.graph.value(op.inputs[static_cast<size_t>(packed.input)]);
     const ArenaEntry* entry = layout.Find(parameter.name);
     CHECK(entry != nullptr, "{} is not in the layout", parameter.name);
     kernels_.push_back(
-        backend.PreparePack(plan.graph, op, packed.input, parameters + entry->offset, memory_.data() + packed.offset));
+        backend.PreparePack(plan.graph, op, packed.input, parameters + entry->offset, data_ + packed.offset));
   }
 }
 

@@ -74,15 +74,18 @@ ProgramPlan Compile(const graph::Graph& model, const ParameterLayout& layout, Ba
 /// The packed copies of one rank, shared by its executors.
 class PackedWeights {
  public:
-  PackedWeights(const ProgramPlan& plan, const ParameterLayout& layout, Backend& backend, const float* parameters);
+  /// `memory`: at least plan.packed_bytes where the backend's kernels find it; empty: memory of its own.
+  PackedWeights(const ProgramPlan& plan, const ParameterLayout& layout, Backend& backend, const float* parameters,
+                std::span<std::byte> memory = {});
 
   /// Kernels that each pack one operand; any thread may run any of them, once per step, before any program of the step.
   int count() const { return static_cast<int>(kernels_.size()); }
   void Pack(int index) { kernels_[static_cast<size_t>(index)]->Run(); }
-  const std::byte* data() const { return memory_.data(); }
+  const std::byte* data() const { return data_; }
 
  private:
-  Buffer memory_;
+  Buffer own_;
+  std::byte* data_ = nullptr;
   std::vector<std::unique_ptr<Kernel>> kernels_;
 };
 

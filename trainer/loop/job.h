@@ -24,6 +24,8 @@
 
 namespace lockstep::loop {
 
+struct DeviceKit;
+
 /// What launch knows of recipes and the loop does not.
 struct RecipeText {
   std::string resolved;  ///< the resolved recipe, as text: goes into the run folder
@@ -57,7 +59,8 @@ struct Job {
 
   Splits splits;
   std::function<graph::Model(graph::Mode mode, int64_t batch)> build_model;
-  std::shared_ptr<engine::Backend> backend;
+  std::shared_ptr<engine::Backend> backend;  ///< the device's, where there is one
+  std::shared_ptr<DeviceKit> device;         ///< what this rank computes on; null: the host's cores
   comm::Communicator* comm = nullptr;
   std::string backend_version;  ///< of the library behind it: part of the numerics fingerprint
   InitialWeights initial_weights;  ///< null: random

@@ -17,8 +17,8 @@ LOCKSTEP_ISA_CLONES void AddTo(const float* a, const float* b, float* sum, int64
 
 }  // namespace
 
-std::vector<LaneFold::Leaf> LaneFold::Leaves(int lanes, std::span<const LaneRange> nodes) {
-  std::vector<Leaf> leaves;
+std::vector<FoldLeaf> FoldLeaves(int lanes, std::span<const LaneRange> nodes) {
+  std::vector<FoldLeaf> leaves;
   for (size_t n = 0; n < nodes.size(); ++n) {
     std::vector<LaneRange> lanes_of_node;
     for (int lane = nodes[n].begin; lane < nodes[n].end; ++lane) lanes_of_node.push_back({lane, lane + 1});
@@ -39,33 +39,36 @@ std::vector<LaneFold::Leaf> LaneFold::Leaves(int lanes, std::span<const LaneRang
 int LaneFold::StackEntries(int lanes, std::span<const LaneRange> nodes) {
   // A lane's own entry is never stored while additions wait for it.
   int entries = 0;
-  for (const Leaf& leaf : Leaves(lanes, nodes)) entries = std::max(entries, leaf.depth - leaf.additions);
+  for (const FoldLeaf& leaf : FoldLeaves(lanes, nodes)) entries = std::max(entries, leaf.target());
   return entries;
 }
 
 LaneFold::LaneFold(int lanes, std::span<const LaneRange> nodes, std::span<float* const> pieces, int64_t elements)
-    : leaves_(Leaves(lanes, nodes)), pieces_(pieces.begin(), pieces.end()) {
+    : leaves_(FoldLeaves(lanes, nodes)), pieces_(pieces.begin(), pieces.end()) {
   CHECK(!nodes.empty() && nodes.size() == pieces.size());
   first_lane_ = nodes.front().begin;
   for (int entry = StackEntries(lanes, nodes); entry > 0; --entry)
     stack_.emplace_back(static_cast<size_t>(elements) * sizeof(float));
 }
 
-float* LaneFold::Entry(const Leaf& leaf, int depth) const {
+float* LaneFold::Entry(const FoldLeaf& leaf, int depth) const {
   return depth == 0 ? pieces_[leaf.node] : reinterpret_cast<float*>(stack_[static_cast<size_t>(depth - 1)].data());
+}
+
+bool IsPieceByItself(std::span<const FoldLeaf> leaves, size_t index) {
+  const FoldLeaf& leaf = leaves[index];
+  return leaf.depth == 0 && leaf.additions == 0 &&
+         (index + 1 == leaves.size() || leaves[index + 1].node != leaf.node);
 }
 
 float* LaneFold::DirectTarget(int lane) const {
   const size_t index = static_cast<size_t>(lane - first_lane_);
-  const Leaf& leaf = leaves_[index];
-  const bool alone = leaf.depth == 0 && leaf.additions == 0 &&
-                     (index + 1 == leaves_.size() || leaves_[index + 1].node != leaf.node);
-  return alone ? pieces_[leaf.node] : nullptr;
+  return IsPieceByItself(leaves_, index) ? pieces_[leaves_[index].node] : nullptr;
 }
 
 void LaneFold::Add(int lane, int64_t begin, int64_t end, const float* gradient) {
-  const Leaf& leaf = leaves_[static_cast<size_t>(lane - first_lane_)];
-  float* target = Entry(leaf, leaf.depth - leaf.additions);
+  const FoldLeaf& leaf = leaves_[static_cast<size_t>(lane - first_lane_)];
+  float* target = Entry(leaf, leaf.target());
   if (target == gradient) return;
   for (int64_t at = begin; at < end; at += kBlock) {
     const int64_t n = std::min(kBlock, end - at);

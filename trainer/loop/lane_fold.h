@@ -14,6 +14,20 @@
 
 namespace lockstep::loop {
 
+/// What one lane does to the stack when it comes.
+struct FoldLeaf {
+  int depth = 0;      ///< entries below it when it comes
+  int additions = 0;  ///< stack entries that it completes
+  size_t node = 0;    ///< whose sum it is part of
+
+  /// The entry that then holds the sum: 0 is the piece.
+  int target() const { return depth - additions; }
+};
+/// By lane of `nodes`, in order.
+std::vector<FoldLeaf> FoldLeaves(int lanes, std::span<const LaneRange> nodes);
+/// Whether lane number `index` of `leaves` is a node by itself: its program may write straight into the piece.
+bool IsPieceByItself(std::span<const FoldLeaf> leaves, size_t index);
+
 class LaneFold {
  public:
   /// `pieces[i]` is the arena (of `elements` floats) of node `nodes[i]`. The nodes tile the executor's lanes.
@@ -30,16 +44,10 @@ class LaneFold {
   static int StackEntries(int lanes, std::span<const LaneRange> nodes);
 
  private:
-  struct Leaf {
-    int depth = 0;      ///< entries below it when it comes
-    int additions = 0;  ///< stack entries that it completes
-    size_t node = 0;    ///< whose sum it is part of
-  };
-  static std::vector<Leaf> Leaves(int lanes, std::span<const LaneRange> nodes);
-  float* Entry(const Leaf& leaf, int depth) const;
+  float* Entry(const FoldLeaf& leaf, int depth) const;
 
   int first_lane_ = 0;
-  std::vector<Leaf> leaves_;    ///< by lane - first_lane_
+  std::vector<FoldLeaf> leaves_;    ///< by lane - first_lane_
   std::vector<float*> pieces_;  ///< by node
   std::vector<Buffer> stack_;   ///< entries 1, 2, ... above the piece
 };

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "trainer/loop/device_compute.h"
 #include "trainer/loop/host_compute.h"
 #include "trainer/loop/initialize.h"
 #include "trainer/loop/lane_plan.h"
@@ -56,7 +57,11 @@ Session::Session(const Job& job, JobPlans plans, const std::vector<int>& executo
   comm().SetInterrupt([this] {
     if (const std::exception_ptr error = pool_->error()) std::rethrow_exception(error);
   });
-  compute_ = std::make_unique<HostCompute>(job, plans_, plan_, *pool_);
+  if (job.device) {
+    compute_ = std::make_unique<DeviceCompute>(job, plans_, plan_, *pool_);
+  } else {
+    compute_ = std::make_unique<HostCompute>(job, plans_, plan_, *pool_);
+  }
   comm().SetCrowded(Crowded(comm().topology(), executors_, pool.lane_threads));
 }
 

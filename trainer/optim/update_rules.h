@@ -99,17 +99,19 @@ struct SegmentRules {
   AverageRule average;
 };
 
-/// One element by the rules of its segment. `sum`: the lane-tree sum; `state`: the element in each state array, an EMA
-/// last.
+/// One element by the rules of its segment. `sum`: the lane-tree sum; `state`: three arrays, of which the rules use those
+/// that there are.
 LOCKSTEP_HD void UpdateElement(const SegmentRules& rules, float gradient_scale, float sum, float& weight,
                                float* const* state, int64_t at) {
   using Kind = SegmentRules::Kind;
+  // Not state[rules.ema]: a device would put the array into memory for that.
+  float* const average = rules.ema == 0 ? state[0] : rules.ema == 1 ? state[1] : state[2];
   switch (rules.kind) {
     case Kind::kFrozen:
       return;
     case Kind::kStatistic:
       rules.statistic(sum, weight);
-      if (rules.averages) state[rules.ema][at] = weight;  // a statistic is an average already
+      if (rules.averages) average[at] = weight;  // a statistic is an average already
       return;
     case Kind::kPlain: {
       PlainRule rule = rules.plain;
@@ -130,7 +132,7 @@ LOCKSTEP_HD void UpdateElement(const SegmentRules& rules, float gradient_scale, 
       break;
     }
   }
-  if (rules.averages) rules.average(weight, state[rules.ema][at]);
+  if (rules.averages) rules.average(weight, average[at]);
 }
 
 }  // namespace lockstep::optim

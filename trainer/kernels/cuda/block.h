@@ -27,6 +27,7 @@
 // next are PerThread. Kernels are plain data: pointers and numbers, copied to the device.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/host_device.h"
@@ -57,7 +58,7 @@ class DeviceBlock {
     phase(static_cast<int>(threadIdx.x));
   }
 
-  /// Memory that the threads of the block share; one type per kernel. Not initialised.
+  /// Memory that the threads of the block share; one type per kernel, asked for once. Not initialised.
   template <typename T>
   __device__ T& SharedAs() {
     __shared__ alignas(16) unsigned char memory[sizeof(T)];
@@ -77,27 +78,37 @@ class PerThread {
 
 #else
 
+/// What a block's threads may share, on the host as on every GPU without asking for more.
+inline constexpr size_t kSharedBytes = 48 * 1024;
+
+/// Threads run in ascending or in descending order: kernels whose bits depend on it lack a barrier.
 class HostBlock {
  public:
-  HostBlock(int64_t index, int threads, void* shared) : index_(index), threads_(threads), shared_(shared) {}
+  /// `shared`: kSharedBytes.
+  HostBlock(int64_t index, int threads, bool descending, void* shared)
+      : index_(index), threads_(threads), descending_(descending), shared_(shared) {}
 
   int64_t index() const { return index_; }
   template <typename F>
   void ForEachThread(F&& phase) {
-    for (int thread = 0; thread < threads_; ++thread) phase(thread);
+    for (int i = 0; i < threads_; ++i) phase(descending_ ? threads_ - 1 - i : i);
   }
   template <typename F>
   void ForEachThreadAlone(F&& phase) {
     ForEachThread(phase);
   }
+  /// Starts as not-a-number in every float.
   template <typename T>
   T& SharedAs() {
+    static_assert(sizeof(T) <= kSharedBytes);
+    __builtin_memset(shared_, 0xFF, sizeof(T));
     return *static_cast<T*>(shared_);
   }
 
  private:
   int64_t index_;
   int threads_;
+  bool descending_;
   void* shared_;
 };
 
@@ -117,7 +128,7 @@ class PerThread {
 template <int kThreads, typename Block, typename T>
 LOCKSTEP_HD void TreeSum(Block& block, T* values) {
   static_assert((kThreads & (kThreads - 1)) == 0);
-LOCKSTEP_UNROLL
+  LOCKSTEP_UNROLL
   for (int half = kThreads / 2; half > 0; half /= 2) {
     block.ForEachThread([&](int t) {
       if (t < half) values[t] = values[t] + values[t + half];
@@ -129,7 +140,7 @@ LOCKSTEP_UNROLL
 template <int kThreads, typename Block, typename T>
 LOCKSTEP_HD void TreeMax(Block& block, T* values) {
   static_assert((kThreads & (kThreads - 1)) == 0);
-LOCKSTEP_UNROLL
+  LOCKSTEP_UNROLL
   for (int half = kThreads / 2; half > 0; half /= 2) {
     block.ForEachThread([&](int t) {
       if (t < half && values[t + half] > values[t]) values[t] = values[t + half];

@@ -7,12 +7,16 @@
 namespace lockstep::cuda {
 namespace {
 
-// What the notes in EngineRules and here don't speak of (NaN handling, CUDA graph API) does not decide bits.
+/// Engines that round more than the types say, or whose bits differ from run to run.
 constexpr std::array kRefused = {
-    CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION,
-    CUDNN_NUMERICAL_NOTE_FFT,                 CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC,
-    CUDNN_NUMERICAL_NOTE_WINOGRAD,            CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4,
-    CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6,   CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13,
+    CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS,
+    CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION,
+    CUDNN_NUMERICAL_NOTE_FFT,
+    CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC,
+    CUDNN_NUMERICAL_NOTE_WINOGRAD,
+    CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4,
+    CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6,
+    CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13,
 };
 
 /// What cuDNN wrote about this thread's last failure.
@@ -20,6 +24,11 @@ std::string LastWords() {
   std::array<char, 2048> text{};
   cudnnGetLastErrorString(text.data(), text.size());
   return text.data();
+}
+
+bool OutOfMemory(cudnnStatus_t status) {
+  return status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
+         status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
 }
 
 cudnnDataType_t DataType(DType type) {
@@ -59,24 +68,36 @@ std::vector<CudnnDescriptor> Offers(const CudnnDevice& device, const CudnnDescri
   return heuristic.GetAll(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
 }
 
-/// "engine 47 (tensor cores)", with its knobs.
+/// "engine 47 (tensor cores, split_k_slc=4)". Split sums are no harm where the engine is deterministic: how often they
+/// are split follows from shapes and the number of multiprocessors, and the parts are added in a fixed order.
 std::string Describe(const CudnnDescriptor& config, const CudnnDescriptor& engine, bool tensor_cores) {
-  std::string text = fmt::format("engine {}{}", engine.GetInt(CUDNN_ATTR_ENGINE_GLOBAL_INDEX),
-                                 tensor_cores ? " (tensor cores)" : "");
+  constexpr std::array kSplits = {
+      std::pair(CUDNN_KNOB_TYPE_SPLIT_K, "split_k"),         std::pair(CUDNN_KNOB_TYPE_SPLIT_K_BUF, "split_k_buf"),
+      std::pair(CUDNN_KNOB_TYPE_SPLIT_K_SLC, "split_k_slc"), std::pair(CUDNN_KNOB_TYPE_SPLIT_P_SLC, "split_p_slc"),
+      std::pair(CUDNN_KNOB_TYPE_STREAM_K, "stream_k"),
+  };
+  std::vector<std::string> traits;
+  if (tensor_cores) traits.emplace_back("tensor cores");
   for (const CudnnDescriptor& choice :
-       config.GetAll(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR)) {
-    const auto type = choice.GetAll<cudnnBackendKnobType_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE);
-    text += fmt::format(" k{}={}", static_cast<int>(type.at(0)), choice.GetInt(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE));
+       config.GetAll(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, CUDNN_KNOB_TYPE_COUNTS)) {
+    const auto type = choice.GetAll<cudnnBackendKnobType_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1);
+    for (const auto& [knob, name] : kSplits) {
+      if (knob == type.at(0))
+        traits.push_back(fmt::format("{}={}", name, choice.GetInt(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE)));
+    }
   }
-  return text;
+  const int64_t number = engine.GetInt(CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
+  return traits.empty() ? fmt::format("engine {}", number)
+                        : fmt::format("engine {} ({})", number, fmt::join(traits, ", "));
 }
 
-/// The plan of one offered configuration; nullptr where the rules forbid it or it can't run the graph.
-std::unique_ptr<CudnnPlan> TryPlan(const CudnnDevice& device, CudnnDescriptor config, const EngineRules& rules) {
+/// The plan of one offered configuration, nullptr where the rules forbid it or it can't run the graph.
+std::unique_ptr<CudnnPlan> TryPlan(const CudnnDevice& device, CudnnDescriptor config, const EngineRules& rules,
+                                   const std::vector<int64_t>& operands) {
   CudnnDescriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   config.Get(CUDNN_ATTR_ENGINECFG_ENGINE, engine);
-  const auto notes =
-      engine.GetAll<cudnnBackendNumericalNote_t>(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE);
+  const auto notes = engine.GetAll<cudnnBackendNumericalNote_t>(
+      CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, CUDNN_NUMERICAL_NOTE_TYPE_COUNT);
   const auto has = [&](cudnnBackendNumericalNote_t note) { return std::ranges::find(notes, note) != notes.end(); };
   if (std::ranges::any_of(kRefused, has)) return nullptr;
   const bool tensor_cores = has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
@@ -84,11 +105,13 @@ std::unique_ptr<CudnnPlan> TryPlan(const CudnnDevice& device, CudnnDescriptor co
 
   CudnnDescriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   plan.Set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
-  if (device.properties()) plan.Set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *device.properties());
-  else plan.Set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, device.handle());
+  if (device.properties())
+    plan.Set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *device.properties());
+  else
+    plan.Set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, device.handle());
   if (!plan.TryFinalize()) return nullptr;
   std::string description = Describe(config, engine, tensor_cores);
-  auto made = std::make_unique<CudnnPlan>(std::move(config), std::move(plan), std::move(description));
+  auto made = std::make_unique<CudnnPlan>(std::move(config), std::move(plan), operands, std::move(description));
   if (made->workspace_bytes() > rules.workspace_limit) return nullptr;
   return made;
 }
@@ -99,11 +122,12 @@ void CheckCudnn(cudnnStatus_t status, const char* expression, const char* file, 
   if (status == CUDNN_STATUS_SUCCESS) return;
   const std::string text = fmt::format("{} failed: {}: {}", expression, cudnnGetErrorString(status), LastWords());
   const std::string where = fmt::format("{}:{}", file, line);
-  if (status == CUDNN_STATUS_ALLOC_FAILED || CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_ALLOC_FAILED) {
+  if (OutOfMemory(status)) {
     throw Error(ErrorKind::kUsage, text, where, "the device or the host has too little memory for it");
   }
   if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_EXECUTION_FAILED) {
-    throw Error(ErrorKind::kPeer, text, where, "the device or its driver failed: start again, elsewhere if it happens again");
+    throw Error(ErrorKind::kPeer, text, where,
+                "the device or its driver failed: start again, elsewhere if it happens again");
   }
   throw Error(ErrorKind::kInternal, text, where);
 }
@@ -151,9 +175,9 @@ void CudnnDescriptor::Finalize() { CUDNN_CHECK(cudnnBackendFinalize(native())); 
 bool CudnnDescriptor::TryFinalize() {
   const cudnnStatus_t status = cudnnBackendFinalize(native());
   if (status == CUDNN_STATUS_SUCCESS) return true;
-  // Engines that don't fit say NOT_SUPPORTED, or are found out when their kernels are made. What the machine lacks is no
-  // reason to choose another engine: the choice would no longer depend on shapes alone.
-  if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_ALLOC_FAILED) CUDNN_CHECK(status);
+  // Engines that don't fit say NOT_SUPPORTED, or are found out when their kernels are made. What the machine lacks is
+  // no reason to choose another engine: the choice would no longer depend on shapes alone.
+  if (OutOfMemory(status)) CUDNN_CHECK(status);
   return false;
 }
 
@@ -168,26 +192,27 @@ void CudnnDescriptor::Get(cudnnBackendAttributeName_t name, CudnnDescriptor& val
   CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &filled));
 }
 template <typename T>
-std::vector<T> CudnnDescriptor::GetAll(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type) const {
+std::vector<T> CudnnDescriptor::GetAll(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
+                                       int64_t capacity) const {
   int64_t count = 0;
-  CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, type, 0, &count, nullptr));
-  std::vector<T> values(static_cast<size_t>(count));
-  if (count > 0) CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, type, count, &count, values.data()));
-  values.resize(static_cast<size_t>(count));
+  std::vector<T> values(static_cast<size_t>(capacity));
+  CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, type, capacity, &count, values.data()));
+  values.resize(static_cast<size_t>(std::min(count, capacity)));
   return values;
 }
 std::vector<CudnnDescriptor> CudnnDescriptor::GetAll(cudnnBackendAttributeName_t name,
-                                                     cudnnBackendDescriptorType_t type) const {
+                                                     cudnnBackendDescriptorType_t type,
+                                                     std::optional<int64_t> capacity) const {
   int64_t count = 0;
-  CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, nullptr));
+  if (!capacity)
+    CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, nullptr));
+  const int64_t room = capacity.value_or(count);
   std::vector<CudnnDescriptor> values;
   std::vector<cudnnBackendDescriptor_t> natives;
-  for (int64_t i = 0; i < count; ++i) natives.push_back(values.emplace_back(type).native());
-  if (count > 0) {
-    CUDNN_CHECK(
-        cudnnBackendGetAttribute(native(), name, CUDNN_TYPE_BACKEND_DESCRIPTOR, count, &count, natives.data()));
-  }
-  values.erase(values.begin() + count, values.end());
+  for (int64_t i = 0; i < room; ++i) natives.push_back(values.emplace_back(type).native());
+  if (room == 0) return values;
+  CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, CUDNN_TYPE_BACKEND_DESCRIPTOR, room, &count, natives.data()));
+  values.erase(values.begin() + std::min(count, room), values.end());
   return values;
 }
 
@@ -202,18 +227,21 @@ CudnnDevice::CudnnDevice(const std::string& properties) : properties_(CUDNN_BACK
   properties_->Finalize();
 }
 
-CudnnPlan::CudnnPlan(CudnnDescriptor config, CudnnDescriptor plan, std::string description)
+CudnnPlan::CudnnPlan(CudnnDescriptor config, CudnnDescriptor plan, std::vector<int64_t> operands,
+                     std::string description)
     : config_(std::move(config)),
       plan_(std::move(plan)),
+      operands_(std::move(operands)),
       workspace_bytes_(static_cast<size_t>(plan_.GetInt(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE))),
       description_(std::move(description)) {}
 
-CudnnBinding::CudnnBinding(const CudnnPlan& plan, std::span<const int64_t> ids,
-                           std::span<const void* const> addresses, std::byte* workspace)
+CudnnBinding::CudnnBinding(const CudnnPlan& plan, std::span<const void* const> addresses, std::byte* workspace)
     : plan_(plan), pack_(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR) {
-  pack_.Set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, ids)
-      .Set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, static_cast<int64_t>(addresses.size()),
-           addresses.data())
+  std::vector<const void*> pointers;
+  for (const int64_t id : plan.operands()) pointers.push_back(addresses[static_cast<size_t>(id)]);
+  pack_.Set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, plan.operands())
+      .Set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, static_cast<int64_t>(pointers.size()),
+           pointers.data())
       .Set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace)
       .Finalize();
 }
@@ -231,6 +259,7 @@ CudnnGraph::Tensor CudnnGraph::AddTensor(int64_t id, const std::array<int64_t, 4
   return {tensors_.size() - 1};
 }
 CudnnGraph::Tensor CudnnGraph::Operand(int64_t id, const std::array<int64_t, 4>& nchw, DType type) {
+  operands_.push_back(id);
   return AddTensor(id, nchw, DataType(type), false);
 }
 CudnnGraph::Tensor CudnnGraph::Between(const std::array<int64_t, 4>& nchw) {
@@ -290,7 +319,7 @@ std::unique_ptr<CudnnPlan> CudnnGraph::Plan(const CudnnDevice& device, const Eng
   if (!graph.TryFinalize()) return nullptr;
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
     for (CudnnDescriptor& config : Offers(device, graph, mode)) {
-      if (auto plan = TryPlan(device, std::move(config), rules)) return plan;
+      if (auto plan = TryPlan(device, std::move(config), rules, operands_)) return plan;
     }
   }
   return nullptr;

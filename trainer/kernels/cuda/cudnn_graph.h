@@ -48,10 +48,12 @@ class CudnnDescriptor {
 
   int64_t GetInt(cudnnBackendAttributeName_t name) const;
   void Get(cudnnBackendAttributeName_t name, CudnnDescriptor& value) const;
-  /// All elements of an array attribute of plain values.
+  /// All elements of an array attribute, up to `capacity`.
   template <typename T>
-  std::vector<T> GetAll(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type) const;
-  std::vector<CudnnDescriptor> GetAll(cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t type) const;
+  std::vector<T> GetAll(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t capacity) const;
+  /// `type` is the elements'. Some attributes tell how many there are, others have to be given room: `capacity`.
+  std::vector<CudnnDescriptor> GetAll(cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t type,
+                                      std::optional<int64_t> capacity = {}) const;
 
   cudnnBackendDescriptor_t native() const { return descriptor_.get(); }
 
@@ -93,8 +95,10 @@ struct EngineRules {
 /// A graph that is ready to run on addresses given by tensor id.
 class CudnnPlan {
  public:
-  CudnnPlan(CudnnDescriptor config, CudnnDescriptor plan, std::string description);
+  CudnnPlan(CudnnDescriptor config, CudnnDescriptor plan, std::vector<int64_t> operands, std::string description);
 
+  /// The ids of the graph's operands.
+  const std::vector<int64_t>& operands() const { return operands_; }
   size_t workspace_bytes() const { return workspace_bytes_; }
   /// "engine 47: tensor cores; split_k_slc 4": for logs and tests.
   const std::string& description() const { return description_; }
@@ -102,6 +106,7 @@ class CudnnPlan {
 
  private:
   CudnnDescriptor config_, plan_;
+  std::vector<int64_t> operands_;
   size_t workspace_bytes_;
   std::string description_;
 };
@@ -109,9 +114,8 @@ class CudnnPlan {
 /// A plan with its addresses.
 class CudnnBinding {
  public:
-  /// Ids and addresses go in pairs.
-  CudnnBinding(const CudnnPlan& plan, std::span<const int64_t> ids, std::span<const void* const> addresses,
-               std::byte* workspace);
+  /// `addresses` by operand id.
+  CudnnBinding(const CudnnPlan& plan, std::span<const void* const> addresses, std::byte* workspace);
   void Run(cudnnHandle_t handle) const {
     CUDNN_CHECK(cudnnBackendExecute(handle, plan_.plan().native(), pack_.native()));
   }
@@ -121,7 +125,7 @@ class CudnnBinding {
   CudnnDescriptor pack_;
 };
 
-/// Stride, padding before and after, on both axes.
+/// The same on both axes; padding on both sides.
 struct ConvolutionGeometry {
   int64_t stride = 1, padding = 0;
 };
@@ -134,7 +138,7 @@ class CudnnGraph {
     size_t index;
   };
 
-  /// A tensor in memory. `nchw` are logical sizes; it lies as NHWC.
+  /// A tensor in memory, known by a small number. `nchw` are logical sizes; it lies as NHWC.
   Tensor Operand(int64_t id, const std::array<int64_t, 4>& nchw, DType type);
   /// A tensor between operations: float, nowhere in memory.
   Tensor Between(const std::array<int64_t, 4>& nchw);
@@ -156,6 +160,7 @@ class CudnnGraph {
 
   std::vector<CudnnDescriptor> tensors_;
   std::vector<CudnnDescriptor> operations_;
+  std::vector<int64_t> operands_;
   int64_t next_virtual_id_ = -1;
 };
 

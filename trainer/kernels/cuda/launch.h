@@ -11,6 +11,9 @@
 #include "base/cuda/check.h"
 #include "base/cuda/cuda_device.h"
 #else
+#include <atomic>
+#include <bit>
+
 #include "base/emulated_device.h"
 #endif
 
@@ -35,13 +38,21 @@ void Launch(DeviceStream& stream, int64_t blocks, const Kernel& kernel) {
 
 #else
 
+/// Whether the next kernel's blocks and threads run in descending order: a sequence without a period (Thue and
+/// Morse's), so that kernels run again do so in both orders.
+inline bool NextOrder() {
+  static std::atomic<uint64_t> runs = 0;
+  return std::popcount(runs++) % 2 == 1;
+}
+
 template <typename Kernel>
 void Launch(DeviceStream& stream, int64_t blocks, const Kernel& kernel) {
   if (blocks == 0) return;
   static_cast<EmulatedStream&>(stream).Enqueue([blocks, kernel] {
-    alignas(64) unsigned char shared[48 * 1024];
-    for (int64_t index = 0; index < blocks; ++index) {
-      HostBlock block(index, Kernel::kThreads, shared);
+    alignas(64) unsigned char shared[kSharedBytes];
+    const bool descending = NextOrder();
+    for (int64_t i = 0; i < blocks; ++i) {
+      HostBlock block(descending ? blocks - 1 - i : i, Kernel::kThreads, descending, shared);
       kernel(block);
     }
   });

@@ -1,0 +1,36 @@
+#include "launch/cuda_module.h"
+
+#include <cuda_runtime_api.h>
+#include <fmt/format.h>
+
+#include "base/build_info.h"
+#include "base/cuda/cuda_device.h"
+#include "trainer/kernels/cuda/cuda_backend.h"
+#include "trainer/kernels/cuda/gradient_kernels.h"
+
+namespace lockstep::launch {
+namespace {
+
+std::unique_ptr<loop::DeviceKit> Open(int ordinal, bool tf32) {
+  auto kit = std::make_unique<loop::DeviceKit>();
+  kit->device = OpenCudaDevice(ordinal);
+  kit->stream = kit->device->MakeStream();
+  std::shared_ptr<cuda::DenseLibrary> library =
+      cuda::MakeVendorLibrary(kit->device->info(), tf32 ? cuda::FloatMath::kTF32 : cuda::FloatMath::kF32);
+  kit->version = library->version();
+  kit->backend = MakeCudaBackend(*library, *kit->stream);
+  kit->library = std::move(library);
+  kit->kernels = cuda::MakeGradientKernels();
+  return kit;
+}
+
+}  // namespace
+
+extern "C" const CudaModule& LockstepCudaModule() {
+  static const CudaModule module = {std::string(BuildHash()),
+                                    fmt::format("CUDA {}.{}", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10),
+                                    ListCudaDevices, Open};
+  return module;
+}
+
+}  // namespace lockstep::launch

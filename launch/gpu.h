@@ -1,0 +1,35 @@
+// GPUs of this machine: the library with the GPU backend, loaded when one is wanted, and the device that a rank takes.
+// Without the library, a driver or a device everything else works all the same.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/device.h"
+#include "comm/communicator.h"
+#include "launch/cuda_module.h"
+#include "launch/recipe.h"
+#include "trainer/loop/device_kit.h"
+
+namespace lockstep::launch {
+
+/// What this process can see of GPUs.
+struct GpuView {
+  const CudaModule* module = nullptr;  ///< null: the library is missing
+  std::vector<DeviceInfo> devices;
+  std::string why_none;  ///< where there is no device: what is missing, and what to do
+};
+
+/// Looks once per process; the first call loads the library ($LOCKSTEP_CUDA_LIBRARY, or the one beside the program or in
+/// ../lib/lockstep). Never throws.
+const GpuView& ViewGpus();
+
+/// The same as resolving a recipe asks it.
+GpuFacts FactsOfGpus();
+
+/// The device of this rank: its number among the ranks of its host, modulo the devices that it sees. Throws
+/// Error(kUsage) where there is none.
+std::unique_ptr<loop::DeviceKit> OpenGpu(const comm::Topology& topology, bool tf32);
+
+}  // namespace lockstep::launch

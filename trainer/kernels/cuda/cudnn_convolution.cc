@@ -1,0 +1,161 @@
+#include "trainer/kernels/cuda/cudnn_convolution.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/cuda/cuda_device.h"
+#include "base/error.h"
+
+namespace lockstep::cuda {
+namespace {
+
+using Direction = ConvolutionSpec::Direction;
+
+/// Of every plan. What engines of the first choice want is far below; the limit keeps out those of the last resort that
+/// unfold the whole image.
+constexpr size_t kWorkspaceLimit = size_t{256} << 20;
+
+/// What is read and written in place has two ids: kResult is y too.
+enum Id : int64_t { kX, kFilter, kY, kBias, kResult };
+
+std::array<const void*, 5> Addresses(const ConvolutionOperands& operands) {
+  return {operands.x, operands.filter, operands.y, operands.bias, operands.y};
+}
+
+/// A spec's tensors, as sizes n, c, h, w.
+struct Sizes {
+  explicit Sizes(const ConvolutionSpec& s)
+      : x{s.n, s.c, s.h, s.w},
+        filter{s.o, s.c / s.groups, s.kh, s.kw},
+        y{s.n, s.o, s.out_h(), s.out_w()},
+        bias{1, s.o, 1, 1} {}
+  std::array<int64_t, 4> x, filter, y, bias;
+};
+
+bool HasRelu(const ConvolutionSpec& spec) { return spec.activation == graph::Activation::kRelu; }
+
+/// Adds bias and relu to `graph`, from `x` to y. `x` is the convolution's result.
+void AddFinish(CudnnGraph& graph, const ConvolutionSpec& spec, CudnnGraph::Tensor x, CudnnGraph::Tensor y) {
+  const Sizes sizes(spec);
+  if (spec.bias) {
+    const auto sum = HasRelu(spec) ? graph.Between(sizes.y) : y;
+    graph.Add(x, graph.Operand(kBias, sizes.bias, spec.type), sum);
+    x = sum;
+  }
+  if (HasRelu(spec)) graph.Relu(x, y);
+}
+
+CudnnGraph ForwardGraph(const ConvolutionSpec& spec, bool finish) {
+  const Sizes sizes(spec);
+  CudnnGraph graph;
+  const auto x = graph.Operand(kX, sizes.x, spec.type), filter = graph.Operand(kFilter, sizes.filter, spec.type),
+             y = graph.Operand(kY, sizes.y, spec.type);
+  const auto product = finish ? graph.Between(sizes.y) : y;
+  graph.Forward({spec.stride, spec.padding}, x, filter, product);
+  if (finish) AddFinish(graph, spec, product, y);
+  return graph;
+}
+
+/// y = relu(y + bias) in place.
+CudnnGraph FinishGraph(const ConvolutionSpec& spec) {
+  const Sizes sizes(spec);
+  CudnnGraph graph;
+  const auto y = graph.Operand(kY, sizes.y, spec.type);
+  AddFinish(graph, spec, y, graph.Operand(kResult, sizes.y, spec.type));
+  return graph;
+}
+
+CudnnGraph GradientGraph(const ConvolutionSpec& spec) {
+  const Sizes sizes(spec);
+  CudnnGraph graph;
+  const auto x = graph.Operand(kX, sizes.x, spec.type), filter = graph.Operand(kFilter, sizes.filter, spec.type),
+             y = graph.Operand(kY, sizes.y, spec.type);
+  if (spec.direction == Direction::kInputGrad)
+    graph.InputGrad({spec.stride, spec.padding}, y, filter, x);
+  else
+    graph.WeightGrad({spec.stride, spec.padding}, x, y, filter);
+  return graph;
+}
+
+class ConvolutionKernel final : public engine::Kernel {
+ public:
+  ConvolutionKernel(cudnnHandle_t handle, cudaStream_t stream, std::vector<CudnnBinding> steps)
+      : handle_(handle), stream_(stream), steps_(std::move(steps)) {}
+
+  void Run() override {
+    CUDNN_CHECK(cudnnSetStream(handle_, stream_));
+    for (const CudnnBinding& step : steps_) step.Run(handle_);
+  }
+
+ private:
+  cudnnHandle_t handle_;
+  cudaStream_t stream_;
+  std::vector<CudnnBinding> steps_;
+};
+
+}  // namespace
+
+std::vector<std::unique_ptr<CudnnPlan>> CudnnConvolutions::FindPlans(const ConvolutionSpec& spec) const {
+  EngineRules rules;
+  rules.tensor_cores = spec.type == DType::kBF16 || math_ == FloatMath::kTF32;
+  rules.workspace_limit = kWorkspaceLimit;
+  std::vector<std::unique_ptr<CudnnPlan>> steps;
+  const auto add = [&](const CudnnGraph& graph) {
+    if (auto plan = graph.Plan(device_, rules)) {
+      steps.push_back(std::move(plan));
+      return true;
+    }
+    return false;
+  };
+  if (spec.direction != Direction::kForward) {
+    add(GradientGraph(spec));
+    return steps;
+  }
+  const bool finish = spec.bias || HasRelu(spec);
+  if (add(ForwardGraph(spec, finish)) || !finish) return steps;
+  if (!add(ForwardGraph(spec, false)) || !add(FinishGraph(spec))) steps.clear();
+  return steps;
+}
+
+const CudnnConvolutions::Planned& CudnnConvolutions::PlannedFor(const ConvolutionSpec& spec) {
+  const auto found = std::ranges::find(planned_, spec, [](const auto& planned) { return planned->spec; });
+  if (found != planned_.end()) return **found;
+  const auto fail = [&](const std::string& why) -> Error {
+    const bool tf32 = spec.type == DType::kF32 && math_ == FloatMath::kTF32;
+    return {ErrorKind::kInternal,
+            fmt::format("cuDNN has no engine for {}{}{}", spec.ToString(), tf32 ? ", TF32" : "", why)};
+  };
+  auto planned = std::make_unique<Planned>();
+  planned->spec = spec;
+  try {
+    planned->steps = FindPlans(spec);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInternal) throw;
+    throw fail(fmt::format(": {}", error.what()));
+  }
+  if (planned->steps.empty()) throw fail("");
+  for (const auto& step : planned->steps) {
+    planned->workspace_bytes = std::max(planned->workspace_bytes, step->workspace_bytes());
+  }
+  return *planned_.emplace_back(std::move(planned));
+}
+
+std::string CudnnConvolutions::Describe(const ConvolutionSpec& spec) {
+  std::string text;
+  for (const auto& step : PlannedFor(spec).steps) {
+    if (!text.empty()) text += "; ";
+    text += step->description();
+  }
+  return text;
+}
+
+std::unique_ptr<engine::Kernel> CudnnConvolutions::Prepare(const ConvolutionSpec& spec,
+                                                           const ConvolutionOperands& operands, DeviceStream& stream) {
+  CHECK(device_.handle() != nullptr, "kernels for a device that is only described");
+  const auto addresses = Addresses(operands);
+  std::vector<CudnnBinding> steps;
+  for (const auto& step : PlannedFor(spec).steps) steps.emplace_back(*step, addresses, operands.workspace);
+  return std::make_unique<ConvolutionKernel>(device_.handle(), NativeStream(stream), std::move(steps));
+}
+
+}  // namespace lockstep::cuda

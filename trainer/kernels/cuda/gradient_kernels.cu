@@ -1,0 +1,274 @@
+#include "trainer/kernels/cuda/gradient_kernels.h"
+
+#include "trainer/kernels/cuda/launch.h"
+
+namespace lockstep::cuda {
+namespace {
+
+using optim::ChunkRecord;
+using optim::DeviceSlice;
+using optim::FoldStep;
+using optim::PieceSum;
+using optim::SegmentRules;
+using optim::StepOutcome;
+
+// A chunk of the arena is one block's work: what norms are sums over.
+constexpr int kChunk = 4096;
+constexpr int kChunkThreads = 256;
+// Elements that a thread reads at once: 16 bytes.
+constexpr int kEach = 4;
+using Four = Pack<float, kEach>;
+
+LOCKSTEP_HD Four Load(const float* from) { return *reinterpret_cast<const Four*>(from); }
+
+LOCKSTEP_HD Four Add(const Four& a, const Four& b) {
+  Four sum;
+  LOCKSTEP_UNROLL
+  for (int i = 0; i < kEach; ++i) sum.at[i] = a.at[i] + b.at[i];
+  return sum;
+}
+
+LOCKSTEP_HD bool IsFinite(float x) { return (__builtin_bit_cast(uint32_t, x) & 0x7F800000u) != 0x7F800000u; }
+LOCKSTEP_HD bool IsFinite(double x) {
+  return (__builtin_bit_cast(uint64_t, x) & 0x7FF0000000000000u) != 0x7FF0000000000000u;
+}
+
+/// Arenas and ranges are multiples of kEach elements: their edges are chunk edges.
+struct FoldRange {
+  static constexpr int kThreads = 256;
+
+  const FoldStep* step;
+  const float* gradient;
+  int64_t begin, end;
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const int64_t at = begin + (block.index() * kThreads + t) * kEach;
+      float* const target = step->target;
+      if (at >= end || target == gradient) return;
+      Four sum = Load(gradient + at);
+      for (int k = 0; k < step->additions; ++k) sum = Add(Load(step->addends[k] + at), sum);
+      *reinterpret_cast<Four*>(target + at) = sum;
+    });
+  }
+};
+
+// Entries of the stack of a sum over pieces: in registers, so picked by comparison. A tree over 2^11 lanes.
+constexpr int kDepth = 12;
+
+/// chosen = value, where `condition` holds; element by element, so that all stays in registers.
+LOCKSTEP_HD void Choose(bool condition, const Four& value, Four& chosen) {
+  LOCKSTEP_UNROLL
+  for (int i = 0; i < kEach; ++i) chosen.at[i] = condition ? value.at[i] : chosen.at[i];
+}
+
+LOCKSTEP_HD Four SumInOrder(const PieceSum& sum, int64_t at) {
+  if (sum.count == 1) return Load(sum.pieces[0] + at);
+  if (sum.count == 2) return Add(Load(sum.pieces[0] + at), Load(sum.pieces[1] + at));
+  Four stack[kDepth] = {};
+  int depth = 0;
+  for (int step = 0; step < 2 * sum.count - 1; ++step) {
+    const int32_t piece = sum.order[step];
+    Four top = {};
+    if (piece >= 0) top = Load(sum.pieces[piece] + at);
+    // Where two are added: `left` below `right`, the two topmost.
+    Four left = {}, right = {};
+    LOCKSTEP_UNROLL
+    for (int d = 0; d < kDepth; ++d) {
+      Choose(d == depth - 2, stack[d], left);
+      Choose(d == depth - 1, stack[d], right);
+    }
+    Choose(piece < 0, Add(left, right), top);
+    depth += piece < 0 ? -1 : 1;
+    LOCKSTEP_UNROLL
+    for (int d = 0; d < kDepth; ++d) Choose(d == depth - 1, top, stack[d]);
+  }
+  return stack[0];
+}
+
+/// The segment that holds element `at`, or the first behind it: the number of segments that end before it.
+LOCKSTEP_HD int SegmentAt(const SegmentRules* rules, int segments, int64_t at) {
+  int low = 0, high = segments;
+  while (low < high) {
+    const int middle = (low + high) / 2;
+    if (rules[middle].end <= at) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+/// What a chunk's threads do: sum pieces (or read a kept sum), look at it, update.
+template <bool kSums, bool kUpdates>
+struct ChunkWork {
+  static constexpr int kThreads = kChunkThreads;
+  // Element i of a chunk is added to sum i mod 16 (see optim::ChunkSumOfSquares).
+  static constexpr int kSquares = 16;
+
+  struct Shared {
+    float sums[kChunk];
+    double squares[kSquares];
+    int32_t nonfinite[kThreads];  ///< place in the chunk; kChunk: none
+  };
+
+  PieceSum sum;
+  DeviceSlice slice;
+  float* sums;               ///< kept: written where kSums without kUpdates, read where kUpdates without kSums
+  ChunkRecord* chunks;       ///< kSums
+  const SegmentRules* rules;  ///< kUpdates, as are the next two
+  int segments;
+  const StepOutcome* outcome;  ///< null: nothing is scaled or skipped
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    if (kUpdates && outcome != nullptr && outcome->skip != 0) return;
+    Shared& shared = block.template SharedAs<Shared>();
+    const int64_t begin = block.index() * kChunk;  // in the slice
+    const int size = static_cast<int>(slice.size - begin < kChunk ? slice.size - begin : kChunk);
+    block.ForEachThread([&](int t) {
+      int nonfinite = kChunk;
+      for (int i = t * kEach; i < size; i += kThreads * kEach) {
+        const Four values = kSums ? SumInOrder(sum, begin + i) : Load(sums + begin + i);
+        LOCKSTEP_UNROLL
+        for (int k = kEach - 1; k >= 0; --k) {
+          if (!IsFinite(values.at[k]) && i + k < nonfinite) nonfinite = i + k;
+        }
+        if (kSums) *reinterpret_cast<Four*>(shared.sums + i) = values;
+        if (kSums && !kUpdates) *reinterpret_cast<Four*>(sums + begin + i) = values;
+        if (kUpdates) UpdateFour(values, begin + i);
+      }
+      shared.nonfinite[t] = nonfinite;
+    });
+    if (kSums) Record(block, shared, size);
+  }
+
+  LOCKSTEP_HD void UpdateFour(const Four& values, int64_t at) const {
+    const int64_t element = slice.begin + at;
+    const int segment = SegmentAt(rules, segments, element);
+    if (segment == segments) return;
+    const SegmentRules& rule = rules[segment];
+    const float scale = outcome == nullptr ? 1.0f : outcome->gradient_scale;
+    Four weights = Load(slice.weights + at);
+    LOCKSTEP_UNROLL
+    for (int k = 0; k < kEach; ++k) {
+      // Segments begin at multiples of a pack; padding behind them is never touched.
+      if (element + k < rule.begin || element + k >= rule.end) continue;
+      optim::UpdateElement(rule, scale, values.at[k], weights.at[k], slice.state, at + k);
+    }
+    *reinterpret_cast<Four*>(slice.weights + at) = weights;
+  }
+
+  template <typename Block>
+  LOCKSTEP_HD void Record(Block& block, Shared& shared, int size) const {
+    block.ForEachThread([&](int t) {
+      if (t >= kSquares) return;
+      double squares = 0;
+      for (int i = t; i < size; i += kSquares) {
+        squares += static_cast<double>(shared.sums[i]) * static_cast<double>(shared.sums[i]);
+      }
+      shared.squares[t] = squares;
+    });
+    TreeSum<kSquares>(block, shared.squares);
+    block.ForEachThread([&](int t) {
+      if (t != 0) return;
+      int first = kChunk;
+      for (int k = 0; k < kThreads; ++k) {
+        if (shared.nonfinite[k] < first) first = shared.nonfinite[k];
+      }
+      ChunkRecord& record = chunks[block.index()];
+      record.squares = shared.squares[0];
+      record.nonfinite = first == kChunk ? -1 : slice.begin + block.index() * kChunk + first;
+    });
+  }
+};
+
+/// One block: chunk sums are read side by side and added by one thread, in index order.
+struct ConcludeStep {
+  static constexpr int kThreads = 1024;
+  struct Shared {
+    double squares[kThreads];
+    int64_t nonfinite[kThreads];
+    double total;
+    int64_t first;
+    int32_t all_finite;
+  };
+
+  const ChunkRecord* chunks;
+  int64_t count, parameter_chunks;
+  double clip_norm;
+  bool skip_nonfinite;
+  StepOutcome* outcome;
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    Shared& shared = block.template SharedAs<Shared>();
+    block.ForEachThread([&](int t) {
+      if (t != 0) return;
+      shared.total = 0;
+      shared.first = -1;
+      shared.all_finite = 1;
+    });
+    for (int64_t begin = 0; begin < count; begin += kThreads) {
+      block.ForEachThread([&](int t) {
+        if (begin + t >= count) return;
+        shared.squares[t] = chunks[begin + t].squares;
+        shared.nonfinite[t] = chunks[begin + t].nonfinite;
+      });
+      block.ForEachThread([&](int t) {
+        if (t != 0) return;
+        for (int i = 0; i < kThreads && begin + i < count; ++i) {
+          if (begin + i < parameter_chunks) shared.total += shared.squares[i];
+          if (!IsFinite(shared.squares[i])) shared.all_finite = 0;
+          if (shared.first < 0) shared.first = shared.nonfinite[i];
+        }
+      });
+    }
+    block.ForEachThread([&](int t) {
+      if (t == 0) Write(shared);
+    });
+  }
+
+  LOCKSTEP_HD void Write(const Shared& shared) const {
+    const double norm = sqrt(shared.total);
+    outcome->norm = norm;
+    outcome->nonfinite = shared.first;
+    const double factor = clip_norm / (norm + 1e-6);
+    outcome->gradient_scale = clip_norm > 0 ? static_cast<float>(factor < 1.0 ? factor : 1.0) : 1.0f;
+    outcome->skip = skip_nonfinite && !shared.all_finite ? 1 : 0;
+  }
+};
+
+int64_t ChunksOf(const DeviceSlice& slice) { return (slice.size + kChunk - 1) / kChunk; }
+
+class CudaGradientKernels final : public optim::GradientKernels {
+ public:
+  void Fold(DeviceStream& stream, const FoldStep* step, const float* gradient, int64_t begin, int64_t end) override {
+    Launch(stream, BlocksFor(end - begin, FoldRange::kThreads, kEach), FoldRange{step, gradient, begin, end});
+  }
+  void Sum(DeviceStream& stream, const PieceSum& sum, const DeviceSlice& slice, float* sums,
+           ChunkRecord* chunks) override {
+    Launch(stream, ChunksOf(slice), ChunkWork<true, false>{sum, slice, sums, chunks, nullptr, 0, nullptr});
+  }
+  void Update(DeviceStream& stream, const SegmentRules* rules, int segments, const StepOutcome* outcome,
+              const float* sums, const DeviceSlice& slice) override {
+    Launch(stream, ChunksOf(slice),
+           ChunkWork<false, true>{{}, slice, const_cast<float*>(sums), nullptr, rules, segments, outcome});
+  }
+  void SumAndUpdate(DeviceStream& stream, const PieceSum& sum, const SegmentRules* rules, int segments,
+                    const DeviceSlice& slice, ChunkRecord* chunks) override {
+    Launch(stream, ChunksOf(slice), ChunkWork<true, true>{sum, slice, nullptr, chunks, rules, segments, nullptr});
+  }
+  void Conclude(DeviceStream& stream, const ChunkRecord* chunks, int64_t count, int64_t parameter_chunks,
+                double clip_norm, bool skip_nonfinite, StepOutcome* outcome) override {
+    Launch(stream, 1, ConcludeStep{chunks, count, parameter_chunks, clip_norm, skip_nonfinite, outcome});
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<optim::GradientKernels> MakeGradientKernels() { return std::make_unique<CudaGradientKernels>(); }
+
+}  // namespace lockstep::cuda

@@ -1,0 +1,202 @@
+#include "trainer/loop/device_compute.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "comm/staged_transport.h"
+#include "trainer/loop/owned_state.h"
+#include "trainer/optim/optimizer.h"
+
+namespace lockstep::loop {
+
+using comm::kChunkElements;
+using std::chrono::steady_clock;
+
+DeviceCompute::DeviceCompute(const Job& job, const JobPlans& plans, const comm::LanePlan& plan, ExecutorPool& pool)
+    : job_(job),
+      comm_(*job.comm),
+      plans_(plans),
+      pool_(pool),
+      kit_(*job.device),
+      transport_(kit_.connect ? kit_.connect(comm_, *kit_.device) : comm::MakeStagedTransport(comm_, *kit_.device)),
+      exchange_(comm_, *kit_.device, *transport_, {static_cast<int>(job.train.lanes()), plan, plans.buckets}),
+      stream_(kit_.device->MakeStream()),
+      done_(kit_.device->MakeEvent()),
+      view_(kit_.device->AllocatePinned(static_cast<size_t>(plans.layout.elements()) * sizeof(float))) {
+  const LaneRange mine = plan[static_cast<size_t>(comm_.rank())].front();
+  RunOnExecutors(comm_, pool_, "the preparation of kernels", [&](int) {
+    kit_.device->UseOnThisThread();
+    lanes_ = std::make_unique<DeviceLanes>(kit_, plans, exchange_, mine, static_cast<int>(job.train.lanes()));
+  });
+}
+
+DeviceCompute::~DeviceCompute() {
+  try {
+    stream_->Synchronize();
+  } catch (const std::exception&) {
+    // The device has failed: nothing runs any more.
+  }
+}
+
+void DeviceCompute::PrepareTraining(const optim::Optimizer& optimizer, OwnedState& state, WeightCheck&) {
+  lockstep::Device& device = *kit_.device;
+  optimizer_ = &optimizer;
+  state_ = &state;
+  two_passes_ = optimizer.clips() || job_.train.on_nonfinite() == OnNonfinite::SKIP_STEP;
+  int64_t offset = 0;
+  for (int bucket = 0; bucket < state.buckets(); ++bucket) {
+    offset_.push_back(offset);
+    offset += state.slice(bucket).size();
+  }
+  const size_t owned = static_cast<size_t>(offset) * sizeof(float);
+  for (const std::string& name : state.arrays()) arrays_.push_back(device.Allocate(owned, name));
+  if (two_passes_) sums_ = device.Allocate(owned, "summed gradients");
+
+  segments_ = static_cast<int>(optimizer.Rules(0, 0).size());
+  const size_t rules = static_cast<size_t>(segments_) * sizeof(optim::SegmentRules);
+  rules_ = {device.Allocate(rules, "the update's rules"), device.AllocatePinned(rules)};
+  outcome_ = {device.Allocate(sizeof(optim::StepOutcome), "the step's outcome"),
+              device.AllocatePinned(sizeof(optim::StepOutcome))};
+  const size_t chunks = static_cast<size_t>(plans_.layout.elements() / kChunkElements);
+  chunks_ = device.Allocate(chunks * sizeof(optim::ChunkRecord), "chunk sums");
+  const std::unique_ptr<DeviceMemory> blank = device.AllocatePinned(chunks_->size());
+  std::fill_n(blank->As<optim::ChunkRecord>(), chunks, optim::ChunkRecord{});
+  stream_->Copy(chunks_->data(), blank->data(), chunks_->size());
+  stream_->Synchronize();
+}
+
+optim::DeviceSlice DeviceCompute::SliceOf(int bucket) const {
+  const comm::ElementRange range = exchange_.slices().slice(bucket, comm_.rank());
+  optim::DeviceSlice slice;
+  slice.begin = range.begin;
+  slice.size = range.size();
+  slice.weights = exchange_.weights() + range.begin;
+  const size_t states = optimizer_->state_names().size();
+  CHECK(states <= optim::DeviceSlice::kMaxStates);
+  for (size_t k = 0; k < states; ++k) slice.state[k] = arrays_[k]->As<float>() + offset_[static_cast<size_t>(bucket)];
+  return slice;
+}
+
+optim::ChunkRecord* DeviceCompute::ChunksAt(int64_t element) const {
+  return chunks_->As<optim::ChunkRecord>() + element / kChunkElements;
+}
+
+optim::PieceSum DeviceCompute::SumOf(int bucket) const {
+  const comm::DeviceSum& sum = exchange_.sums(bucket);
+  return {sum.pieces, sum.order, sum.count};
+}
+
+void DeviceCompute::UploadRules(const StepWork& work) {
+  const std::vector<optim::SegmentRules> rules = optimizer_->Rules(work.step, work.updates);
+  std::copy(rules.begin(), rules.end(), rules_.pinned->As<optim::SegmentRules>());
+  stream_->Copy(rules_.device->data(), rules_.pinned->data(), rules_.device->size());
+}
+
+/// Bucket by bucket, as the last lane completes them.
+void DeviceCompute::EnqueueUpdates(const StepWork& work) {
+  const auto* rules = rules_.device->As<optim::SegmentRules>();
+  for (int bucket = 0; bucket < exchange_.slices().buckets(); ++bucket) {
+    stream_->Wait(lanes_->bucket_ready(bucket));
+    exchange_.Collect(*stream_, bucket);
+    const optim::DeviceSlice slice = SliceOf(bucket);
+    if (slice.size > 0 && two_passes_) {
+      float* sums = sums_->As<float>() + offset_[static_cast<size_t>(bucket)];
+      kit_.kernels->Sum(*stream_, SumOf(bucket), slice, sums, ChunksAt(slice.begin));
+    } else if (slice.size > 0) {
+      kit_.kernels->SumAndUpdate(*stream_, SumOf(bucket), rules, segments_, slice, ChunksAt(slice.begin));
+    }
+    if (!two_passes_) exchange_.Share(*stream_, bucket);
+  }
+  if (two_passes_ || work.want_norm) ShareChunks();
+  EnqueueConclusion();
+  for (int bucket = 0; two_passes_ && bucket < exchange_.slices().buckets(); ++bucket) {
+    const optim::DeviceSlice slice = SliceOf(bucket);
+    const float* sums = sums_->As<float>() + offset_[static_cast<size_t>(bucket)];
+    if (slice.size > 0)
+      kit_.kernels->Update(*stream_, rules, segments_, outcome_.device->As<optim::StepOutcome>(), sums, slice);
+    exchange_.Share(*stream_, bucket);
+  }
+}
+
+void DeviceCompute::EnqueueConclusion() {
+  const int64_t chunks = plans_.layout.elements() / kChunkElements;
+  const bool skips = job_.train.on_nonfinite() == OnNonfinite::SKIP_STEP || optimizer_->clips();
+  kit_.kernels->Conclude(*stream_, ChunksAt(0), chunks, plans_.layout.parameter_elements() / kChunkElements,
+                         job_.optimizer.clip_norm(), skips, outcome_.device->As<optim::StepOutcome>());
+  stream_->Copy(outcome_.pinned->data(), outcome_.device->data(), sizeof(optim::StepOutcome));
+}
+
+void DeviceCompute::ShareChunks() {
+  for (int bucket = 0; bucket < exchange_.slices().buckets(); ++bucket)
+    exchange_.ShareRanges(*stream_, bucket, chunks_->data(), sizeof(optim::ChunkRecord), kChunkElements,
+                          "the chunk sums");
+}
+
+StepSums DeviceCompute::Step(const StepWork& work) {
+  const auto begin = steady_clock::now();
+  const float loss_scale = 1.0f / static_cast<float>(job_.train.global_batch());
+  UploadRules(work);
+  pool_.Start([this, work, loss_scale](int) { lanes_->RunStep(job_.train.seed(), loss_scale, work); });
+  comm_.WaitUntil([&] { return pool_.Finished(); }, fmt::format("the lanes of step {}", work.step));
+  EnqueueUpdates(work);
+  stream_->Record(*done_);
+  StepSums sums;
+  comm_.WaitUntil([&] { return lanes_->finished().Done(); }, fmt::format("the lanes of step {}", work.step));
+  sums.lanes_seconds = std::chrono::duration<double>(steady_clock::now() - begin).count();
+  sums.load_seconds = lanes_->load_seconds();
+  comm_.WaitUntil(
+      [&] {
+        transport_->Poll();
+        return done_->Done();
+      },
+      fmt::format("the exchange of step {}", work.step));
+  lanes_->ReadResults(work.records);
+  const auto& outcome = *outcome_.pinned->As<optim::StepOutcome>();
+  sums.grad_norm = two_passes_ || work.want_norm ? outcome.norm : 0;
+  sums.nonfinite = outcome.nonfinite;
+  return sums;
+}
+
+std::vector<char> DeviceCompute::NonfiniteLanes(int64_t element) {
+  std::vector<char> lanes;
+  const std::unique_ptr<DeviceMemory> value = kit_.device->AllocatePinned(sizeof(float));
+  for (size_t piece = 0; piece < exchange_.pieces().size(); ++piece) {
+    stream_->Copy(value->data(), exchange_.pieces()[piece] + element, sizeof(float));
+    AwaitStream("a gradient that is not finite");
+    const bool bad = !std::isfinite(*value->As<float>());
+    lanes.insert(lanes.end(), static_cast<size_t>(exchange_.piece_nodes()[piece].size()), bad ? 1 : 0);
+  }
+  return lanes;
+}
+
+void DeviceCompute::AwaitStream(const std::string& what) {
+  stream_->Record(*done_);
+  comm_.WaitUntil([&] { return done_->Done(); }, what);
+}
+
+void DeviceCompute::Fetch(Part part) {
+  if (state_ != nullptr)
+    for (int bucket = 0; bucket < state_->buckets(); ++bucket) state_->AwaitReaderOf(bucket);
+  stream_->Copy(view_->data(), exchange_.weights(), view_->size());
+  for (size_t k = 0; part == Part::kAll && k < arrays_.size(); ++k)
+    stream_->Copy(state_->data(static_cast<int>(k), 0).data(), arrays_[k]->data(), arrays_[k]->size());
+  AwaitStream("the copy of the device's state");
+}
+
+void DeviceCompute::Store() {
+  const int rank = comm_.rank();
+  for (int bucket = 0; bucket < exchange_.slices().buckets(); ++bucket) {
+    const comm::ElementRange range = exchange_.slices().slice(bucket, rank);
+    stream_->Copy(exchange_.weights() + range.begin, weights().data() + range.begin,
+                  static_cast<size_t>(range.size()) * sizeof(float));
+    exchange_.Share(*stream_, bucket);
+  }
+  for (size_t k = 0; k < arrays_.size(); ++k)
+    stream_->Copy(arrays_[k]->data(), state_->data(static_cast<int>(k), 0).data(), arrays_[k]->size());
+  AwaitStream("the copy to the device");
+}
+
+}  // namespace lockstep::loop

@@ -1,0 +1,211 @@
+#include "trainer/loop/device_lanes.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+namespace lockstep::loop {
+namespace {
+
+using std::chrono::steady_clock;
+
+/// On an executor's thread, which has nothing else to do meanwhile.
+void Await(DeviceEvent& event) {
+  constexpr auto kNap = std::chrono::microseconds(20);
+  while (!event.Done()) std::this_thread::sleep_for(kNap);
+}
+
+size_t ResultsOf(const graph::Graph& graph) { return graph.losses.size() + graph.counters.size(); }
+
+LaneRecord ReadRecord(const graph::Graph& graph, const int64_t* results) {
+  LaneRecord record;
+  CHECK(graph.losses.size() <= std::size(record.losses) && graph.counters.size() <= std::size(record.counters));
+  for (size_t i = 0; i < graph.losses.size(); ++i) std::memcpy(&record.losses[i], results++, sizeof(double));
+  for (size_t i = 0; i < graph.counters.size(); ++i) record.counters[i] = *results++;
+  return record;
+}
+
+}  // namespace
+
+DeviceLanes::DeviceLanes(DeviceKit& kit, const JobPlans& plans, comm::DeviceExchange& exchange, LaneRange lanes,
+                         int all_lanes)
+    : kit_(kit), plans_(plans), exchange_(exchange), lanes_(lanes), copies_(kit.device->MakeStream()) {
+  lockstep::Device& device = *kit.device;
+  const engine::ProgramPlan &train = *plans.train, &evaluate = *plans.evaluate;
+  arena_ = device.Allocate(static_cast<size_t>(std::max(train.memory.bytes, evaluate.memory.bytes)), "activations");
+  workspace_ = device.Allocate(std::max(train.workspace_bytes, evaluate.workspace_bytes), "workspace");
+  fold_step_ = device.Allocate(sizeof(optim::FoldStep), "the fold");
+  fold_offset_ = std::max(train.input_bytes, evaluate.input_bytes);
+  for (Slot& slot : slots_) {
+    slot.pinned = device.AllocatePinned(fold_offset_ + sizeof(optim::FoldStep));
+    slot.staging = device.Allocate(fold_offset_ + sizeof(optim::FoldStep), "batches");
+    slot.uploaded = device.MakeEvent();
+    slot.taken = device.MakeEvent();
+  }
+  results_ = device.AllocatePinned(sizeof(int64_t) * static_cast<size_t>(lanes.size()) *
+                                   std::max(ResultsOf(train.graph), ResultsOf(evaluate.graph)));
+  finished_ = device.MakeEvent();
+  for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket) bucket_ready_.push_back(device.MakeEvent());
+
+  PlanFold(all_lanes);
+  // A rank with one lane needs no fold: its program writes into the piece.
+  float* gradients = exchange.pieces().front();
+  if (lanes.size() > 1) {
+    gradients_ = device.Allocate(static_cast<size_t>(plans.layout.elements()) * sizeof(float), "a lane's gradient");
+    gradients = gradients_->As<float>();
+  }
+  Prepare(train_, plans.train, gradients);
+  Prepare(evaluate_, plans.evaluate, nullptr);
+  CaptureTraining(gradients);
+  kit_.stream->BeginCapture();
+  evaluate_.program->Run(nullptr);
+  evaluate_.run = kit_.stream->EndCapture();
+}
+
+DeviceLanes::~DeviceLanes() {
+  // Work under way uses the memory of this.
+  try {
+    copies_->Synchronize();
+    kit_.stream->Synchronize();
+  } catch (const std::exception&) {
+    // The device has failed: nothing runs any more.
+  }
+}
+
+void DeviceLanes::PlanFold(int all_lanes) {
+  const std::vector<FoldLeaf> leaves = FoldLeaves(all_lanes, exchange_.piece_nodes());
+  int entries = 0;
+  for (const FoldLeaf& leaf : leaves) entries = std::max(entries, leaf.target());
+  for (int entry = 0; entry < entries; ++entry)
+    stack_.push_back(kit_.device->Allocate(static_cast<size_t>(plans_.layout.elements()) * sizeof(float), "the fold"));
+  const auto entry_of = [&](const FoldLeaf& leaf, int depth) {
+    return depth == 0 ? exchange_.pieces()[leaf.node] : stack_[static_cast<size_t>(depth - 1)]->As<float>();
+  };
+  for (const FoldLeaf& leaf : leaves) {
+    optim::FoldStep step;
+    CHECK(leaf.additions <= optim::FoldStep::kMaxAdditions);
+    step.target = entry_of(leaf, leaf.target());
+    step.additions = leaf.additions;
+    for (int k = 0; k < leaf.additions; ++k) step.addends[k] = entry_of(leaf, leaf.depth - 1 - k);
+    fold_.push_back(step);
+  }
+}
+
+void DeviceLanes::Prepare(Captured& captured, std::shared_ptr<const engine::ProgramPlan> plan, float* gradients) {
+  lockstep::Device& device = *kit_.device;
+  captured.inputs = device.Allocate(plan->input_bytes, "inputs");
+  captured.packed_memory = device.Allocate(plan->packed_bytes, "packed weights");
+  captured.packed = std::make_unique<engine::PackedWeights>(*plan, plans_.layout, *kit_.backend, exchange_.weights(),
+                                                            captured.packed_memory->bytes());
+  engine::Program::Bindings bindings;
+  bindings.parameters = exchange_.weights();
+  bindings.gradients = gradients;
+  bindings.packed = captured.packed.get();
+  bindings.arena = arena_->bytes();
+  bindings.workspace = workspace_->bytes();
+  bindings.inputs = captured.inputs->bytes();
+  captured.program = std::make_unique<engine::Program>(std::move(plan), plans_.layout, *kit_.backend, bindings);
+  kit_.stream->BeginCapture();
+  for (int index = 0; index < captured.packed->count(); ++index) captured.packed->Pack(index);
+  captured.pack = kit_.stream->EndCapture();
+}
+
+void DeviceLanes::CaptureTraining(float* gradients) {
+  kit_.stream->BeginCapture();
+  train_.program->Run([&](int bucket) {
+    const comm::ElementRange range = exchange_.slices().bucket(bucket);
+    if (lanes_.size() > 1)
+      kit_.kernels->Fold(*kit_.stream, fold_step_->As<optim::FoldStep>(), gradients, range.begin, range.end);
+    kit_.stream->Record(bucket_ready(bucket));
+  });
+  train_.run = kit_.stream->EndCapture();
+}
+
+/// A slot whose last copy is over, filled with the batch.
+DeviceLanes::Slot& DeviceLanes::FillSlot(const engine::ProgramPlan& plan, const data::LaneBatch& batch) {
+  Slot& slot = slots_[next_slot_++ % slots_.size()];
+  Await(*slot.uploaded);
+  for (size_t f = 0; f < batch.fields.size(); ++f) {
+    const graph::ValueId input = plan.Input(batch.fields[f].name);
+    if (input == graph::kNoValue) continue;
+    std::memcpy(slot.pinned->data() + plan.input_offset[static_cast<size_t>(input)], batch.data[f],
+                static_cast<size_t>(batch.fields[f].shape.size() * SizeOf(batch.fields[f].dtype)));
+  }
+  return slot;
+}
+
+/// The slot's content to the program's inputs, in the lanes' stream.
+void DeviceLanes::Upload(Slot& slot, Captured& captured, size_t bytes) {
+  DeviceStream& stream = *kit_.stream;
+  copies_->Wait(*slot.taken);
+  copies_->Copy(slot.staging->data(), slot.pinned->data(), bytes);
+  copies_->Record(*slot.uploaded);
+  stream.Wait(*slot.uploaded);
+  stream.Copy(captured.inputs->data(), slot.staging->data(), captured.program->plan().input_bytes);
+  if (bytes > fold_offset_)
+    stream.Copy(fold_step_->data(), slot.staging->data() + fold_offset_, sizeof(optim::FoldStep));
+  stream.Record(*slot.taken);
+}
+
+void DeviceLanes::CopyResults(const Captured& captured, int64_t* to) {
+  const graph::Graph& graph = captured.program->plan().graph;
+  const auto copy = [&](graph::ValueId id) {
+    kit_.stream->Copy(to++, captured.program->Address(id), sizeof(int64_t));
+  };
+  for (const graph::Loss& loss : graph.losses) copy(loss.sum);
+  for (const graph::Counter& counter : graph.counters) copy(counter.count);
+}
+
+void DeviceLanes::RunStep(uint64_t seed, float loss_scale, const StepWork& work) {
+  const engine::ProgramPlan& plan = *plans_.train;
+  graph::StepBlock block;
+  block.seed = seed;
+  block.step = work.step;
+  block.loss_scale[0] = loss_scale;
+  load_seconds_ = 0;
+  kit_.stream->Run(*train_.pack);
+  for (int lane = lanes_.begin; lane < lanes_.end; ++lane) {
+    const auto index = static_cast<size_t>(lane - lanes_.begin);
+    const auto asked = steady_clock::now();
+    const data::LaneBatch* batch = work.loader->Acquire(work.step, lane);
+    load_seconds_ += std::chrono::duration<double>(steady_clock::now() - asked).count();
+    Slot& slot = FillSlot(plan, *batch);
+    block.first_sample = batch->first_position;
+    work.records[index].delivery = batch->delivery;
+    work.loader->Release(batch);
+    if (plan.step_block_offset >= 0)
+      std::memcpy(slot.pinned->data() + plan.step_block_offset, &block, sizeof(block));
+    std::memcpy(slot.pinned->data() + fold_offset_, &fold_[index], sizeof(optim::FoldStep));
+    Upload(slot, train_, fold_offset_ + sizeof(optim::FoldStep));
+    kit_.stream->Run(*train_.run);
+    CopyResults(train_, results_->As<int64_t>() + index * ResultsOf(plan.graph));
+  }
+  kit_.stream->Record(*finished_);
+}
+
+void DeviceLanes::ReadResults(std::span<LaneRecord> records) const {
+  const graph::Graph& graph = plans_.train->graph;
+  for (size_t index = 0; index < records.size(); ++index) {
+    const data::LaneDelivery delivery = records[index].delivery;
+    records[index] = ReadRecord(graph, results_->As<int64_t>() + index * ResultsOf(graph));
+    records[index].delivery = delivery;
+  }
+}
+
+void DeviceLanes::PrepareEvaluation() { kit_.stream->Run(*evaluate_.pack); }
+
+LaneRecord DeviceLanes::Evaluate(const data::LaneBatch& block) {
+  const engine::ProgramPlan& plan = *plans_.evaluate;
+  Upload(FillSlot(plan, block), evaluate_, plan.input_bytes);
+  kit_.stream->Run(*evaluate_.run);
+  CopyResults(evaluate_, results_->As<int64_t>());
+  kit_.stream->Record(*finished_);
+  Await(*finished_);
+  return ReadRecord(plan.graph, results_->As<int64_t>());
+}
+
+}  // namespace lockstep::loop

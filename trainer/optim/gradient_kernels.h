@@ -1,0 +1,80 @@
+// What a device does with gradients outside of programs: folds lanes, sums pieces in lane-tree order, updates weights.
+// The same arithmetic, element by element, as on the host (update_rules.h), so equal sums give equal weights.
+//
+// All addresses are device memory. What varies from step to step is read from there when the work runs, so that work can
+// be captured once.
+#pragma once
+
+#include <cstdint>
+
+#include "base/device.h"
+#include "trainer/optim/update_rules.h"
+
+namespace lockstep::optim {
+
+/// How one lane's gradient goes into the sums of its executor: added to the `additions` topmost entries of a stack, in
+/// order, or copied where there are none. Plain data, read by the device.
+struct FoldStep {
+  static constexpr int kMaxAdditions = 16;  // lanes fold in a tree: 2^16 of them
+
+  float* target = nullptr;
+  int32_t additions = 0;
+  const float* addends[kMaxAdditions] = {};  ///< arenas; the last one may be `target`
+};
+
+/// A sum over pieces: a postfix program of piece numbers and -1 for an addition (base/lane_tree.h).
+struct PieceSum {
+  const float* const* pieces = nullptr;  ///< each at the slice's first element
+  const int32_t* order = nullptr;        ///< [2 * count - 1]
+  int count = 0;
+};
+
+/// What is known of a chunk (4,096 elements) of the summed gradient.
+struct ChunkRecord {
+  double squares = 0;       ///< sum of squares, in the order of optim::ChunkSumOfSquares
+  int64_t nonfinite = -1;   ///< first element of the arena that is not finite
+};
+
+/// What one step has come to; decides the update where that waits for it.
+struct StepOutcome {
+  double norm = 0;           ///< of all parameters' summed gradients
+  int64_t nonfinite = -1;    ///< first element that is not finite, of the chunks that were looked at
+  float gradient_scale = 1;  ///< what clipping makes of gradients
+  int32_t skip = 0;          ///< 1: nothing is updated
+};
+
+/// A contiguous part of the arena; all arrays start at element `begin`.
+struct DeviceSlice {
+  static constexpr int kMaxStates = 3;
+
+  int64_t begin = 0;
+  int64_t size = 0;
+  float* weights = nullptr;
+  float* state[kMaxStates] = {};
+};
+
+class GradientKernels {
+ public:
+  virtual ~GradientKernels() = default;
+
+  /// Elements [begin, end) of one lane's gradient.
+  virtual void Fold(DeviceStream& stream, const FoldStep* step, const float* gradient, int64_t begin, int64_t end) = 0;
+
+  /// Sums `slice` and keeps it: sums[i] at slice.begin + i; chunks[k] for its k-th chunk.
+  virtual void Sum(DeviceStream& stream, const PieceSum& sum, const DeviceSlice& slice, float* sums,
+                   ChunkRecord* chunks) = 0;
+  /// Updates `slice` with sums kept before, unless the outcome says to skip. `rules` has `segments` entries, ascending.
+  virtual void Update(DeviceStream& stream, const SegmentRules* rules, int segments, const StepOutcome* outcome,
+                      const float* sums, const DeviceSlice& slice) = 0;
+  /// Both at once, with unscaled gradients.
+  virtual void SumAndUpdate(DeviceStream& stream, const PieceSum& sum, const SegmentRules* rules, int segments,
+                            const DeviceSlice& slice, ChunkRecord* chunks) = 0;
+
+  /// Over all `count` chunks of the arena: the norm of the first `parameter_chunks`, chunk sums added in index order; the
+  /// first element that is not finite. `clip_norm` > 0 sets the scale; with `skip_nonfinite`, an outcome that is not
+  /// finite skips the update.
+  virtual void Conclude(DeviceStream& stream, const ChunkRecord* chunks, int64_t count, int64_t parameter_chunks,
+                        double clip_norm, bool skip_nonfinite, StepOutcome* outcome) = 0;
+};
+
+}  // namespace lockstep::optim

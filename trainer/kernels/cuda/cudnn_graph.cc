@@ -19,18 +19,6 @@ constexpr std::array kRefused = {
     CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13,
 };
 
-/// What cuDNN wrote about this thread's last failure.
-std::string LastWords() {
-  std::array<char, 2048> text{};
-  cudnnGetLastErrorString(text.data(), text.size());
-  return text.data();
-}
-
-bool OutOfMemory(cudnnStatus_t status) {
-  return status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
-         status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
-}
-
 cudnnDataType_t DataType(DType type) {
   CHECK(type == DType::kF32 || type == DType::kBF16, "no convolutions of {}", Name(type));
   return type == DType::kBF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
@@ -117,104 +105,6 @@ std::unique_ptr<CudnnPlan> TryPlan(const CudnnDevice& device, CudnnDescriptor co
 }
 
 }  // namespace
-
-void CheckCudnn(cudnnStatus_t status, const char* expression, const char* file, int line) {
-  if (status == CUDNN_STATUS_SUCCESS) return;
-  const std::string text = fmt::format("{} failed: {}: {}", expression, cudnnGetErrorString(status), LastWords());
-  const std::string where = fmt::format("{}:{}", file, line);
-  if (OutOfMemory(status)) {
-    throw Error(ErrorKind::kUsage, text, where, "the device or the host has too little memory for it");
-  }
-  if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_EXECUTION_FAILED) {
-    throw Error(ErrorKind::kPeer, text, where,
-                "the device or its driver failed: start again, elsewhere if it happens again");
-  }
-  throw Error(ErrorKind::kInternal, text, where);
-}
-
-CudnnDescriptor::CudnnDescriptor(cudnnBackendDescriptorType_t type) {
-  cudnnBackendDescriptor_t made = nullptr;
-  CUDNN_CHECK(cudnnBackendCreateDescriptor(type, &made));
-  descriptor_.reset(made);
-}
-CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
-                                      const void* values) {
-  CUDNN_CHECK(cudnnBackendSetAttribute(native(), name, type, count, values));
-  return *this;
-}
-CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, int64_t value) {
-  return Set(name, CUDNN_TYPE_INT64, 1, &value);
-}
-CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, std::span<const int64_t> values) {
-  return Set(name, CUDNN_TYPE_INT64, static_cast<int64_t>(values.size()), values.data());
-}
-CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, bool value) {
-  return Set(name, CUDNN_TYPE_BOOLEAN, 1, &value);
-}
-CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, float value) {
-  return Set(name, CUDNN_TYPE_FLOAT, 1, &value);
-}
-CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, cudnnDataType_t value) {
-  return Set(name, CUDNN_TYPE_DATA_TYPE, 1, &value);
-}
-CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, cudnnHandle_t value) {
-  return Set(name, CUDNN_TYPE_HANDLE, 1, &value);
-}
-CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, const CudnnDescriptor& value) {
-  const cudnnBackendDescriptor_t native = value.native();
-  return Set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &native);
-}
-CudnnDescriptor& CudnnDescriptor::Set(cudnnBackendAttributeName_t name, std::span<const CudnnDescriptor> values) {
-  std::vector<cudnnBackendDescriptor_t> natives;
-  for (const CudnnDescriptor& value : values) natives.push_back(value.native());
-  return Set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, static_cast<int64_t>(natives.size()), natives.data());
-}
-
-void CudnnDescriptor::Finalize() { CUDNN_CHECK(cudnnBackendFinalize(native())); }
-
-bool CudnnDescriptor::TryFinalize() {
-  const cudnnStatus_t status = cudnnBackendFinalize(native());
-  if (status == CUDNN_STATUS_SUCCESS) return true;
-  // Engines that don't fit say NOT_SUPPORTED, or are found out when their kernels are made. What the machine lacks is
-  // no reason to choose another engine: the choice would no longer depend on shapes alone.
-  if (OutOfMemory(status)) CUDNN_CHECK(status);
-  return false;
-}
-
-int64_t CudnnDescriptor::GetInt(cudnnBackendAttributeName_t name) const {
-  int64_t value = 0, count = 0;
-  CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, CUDNN_TYPE_INT64, 1, &count, &value));
-  return value;
-}
-void CudnnDescriptor::Get(cudnnBackendAttributeName_t name, CudnnDescriptor& value) const {
-  int64_t count = 0;
-  cudnnBackendDescriptor_t filled = value.native();
-  CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &filled));
-}
-template <typename T>
-std::vector<T> CudnnDescriptor::GetAll(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
-                                       int64_t capacity) const {
-  int64_t count = 0;
-  std::vector<T> values(static_cast<size_t>(capacity));
-  CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, type, capacity, &count, values.data()));
-  values.resize(static_cast<size_t>(std::min(count, capacity)));
-  return values;
-}
-std::vector<CudnnDescriptor> CudnnDescriptor::GetAll(cudnnBackendAttributeName_t name,
-                                                     cudnnBackendDescriptorType_t type,
-                                                     std::optional<int64_t> capacity) const {
-  int64_t count = 0;
-  if (!capacity)
-    CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, nullptr));
-  const int64_t room = capacity.value_or(count);
-  std::vector<CudnnDescriptor> values;
-  std::vector<cudnnBackendDescriptor_t> natives;
-  for (int64_t i = 0; i < room; ++i) natives.push_back(values.emplace_back(type).native());
-  if (room == 0) return values;
-  CUDNN_CHECK(cudnnBackendGetAttribute(native(), name, CUDNN_TYPE_BACKEND_DESCRIPTOR, room, &count, natives.data()));
-  values.erase(values.begin() + std::min(count, room), values.end());
-  return values;
-}
 
 CudnnDevice::CudnnDevice() {
   cudnnHandle_t made = nullptr;

@@ -1,9 +1,6 @@
-// cuDNN's backend API behind small types: descriptors, graphs of operations on NHWC images, and the choice of an engine
-// that runs one. The choice is cuDNN's heuristic's order, filtered by what the engines say about themselves: a function
-// of shapes, types, the device and cuDNN's version.
-//
-// Calls that fail throw: Error(kUsage) where memory ran out, Error(kPeer) where the device failed, else
-// Error(kInternal), with cuDNN's own words.
+// cuDNN's graphs of operations on NHWC images, and the choice of an engine that runs one. The choice is cuDNN's
+// heuristic's order, filtered by what the engines say about themselves: a function of shapes, types, the device and
+// cuDNN's version.
 #pragma once
 
 #include <cudnn.h>
@@ -18,52 +15,9 @@
 #include <vector>
 
 #include "base/shape.h"
-#include "trainer/kernels/cuda/dense_library.h"
+#include "trainer/kernels/cuda/cudnn_descriptor.h"
 
 namespace lockstep::cuda {
-
-/// Throws for a status other than CUDNN_STATUS_SUCCESS.
-void CheckCudnn(cudnnStatus_t status, const char* expression, const char* file, int line);
-
-#define CUDNN_CHECK(expression) ::lockstep::cuda::CheckCudnn((expression), #expression, __FILE__, __LINE__)
-
-/// A backend descriptor: attributes are set, then Finalize, then it is read.
-class CudnnDescriptor {
- public:
-  explicit CudnnDescriptor(cudnnBackendDescriptorType_t type);
-
-  CudnnDescriptor& Set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
-                       const void* values);
-  CudnnDescriptor& Set(cudnnBackendAttributeName_t name, int64_t value);
-  CudnnDescriptor& Set(cudnnBackendAttributeName_t name, std::span<const int64_t> values);
-  CudnnDescriptor& Set(cudnnBackendAttributeName_t name, bool value);
-  CudnnDescriptor& Set(cudnnBackendAttributeName_t name, float value);
-  CudnnDescriptor& Set(cudnnBackendAttributeName_t name, cudnnDataType_t value);
-  CudnnDescriptor& Set(cudnnBackendAttributeName_t name, cudnnHandle_t value);
-  CudnnDescriptor& Set(cudnnBackendAttributeName_t name, const CudnnDescriptor& value);
-  CudnnDescriptor& Set(cudnnBackendAttributeName_t name, std::span<const CudnnDescriptor> values);
-  void Finalize();
-  /// False where cuDNN has nothing for it: what an engine says to a graph that it can't run.
-  [[nodiscard]] bool TryFinalize();
-
-  int64_t GetInt(cudnnBackendAttributeName_t name) const;
-  void Get(cudnnBackendAttributeName_t name, CudnnDescriptor& value) const;
-  /// All elements of an array attribute, up to `capacity`.
-  template <typename T>
-  std::vector<T> GetAll(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t capacity) const;
-  /// `type` is the elements'. Some attributes tell how many there are, others have to be given room: `capacity`.
-  std::vector<CudnnDescriptor> GetAll(cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t type,
-                                      std::optional<int64_t> capacity = {}) const;
-
-  cudnnBackendDescriptor_t native() const { return descriptor_.get(); }
-
- private:
-  struct Destroy {
-    using pointer = cudnnBackendDescriptor_t;
-    void operator()(pointer descriptor) const { (void)cudnnBackendDestroyDescriptor(descriptor); }
-  };
-  std::unique_ptr<void, Destroy> descriptor_;
-};
 
 /// Where plans are for: the device of the calling thread, or one that is only described, for which plans can be built
 /// and not run.

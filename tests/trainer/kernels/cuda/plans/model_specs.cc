@@ -1,0 +1,115 @@
+#include "tests/trainer/kernels/cuda/plans/model_specs.h"
+
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "launch/recipe.pb.h"
+#include "trainer/kernels/cuda/kernel_context.h"
+#include "trainer/models/models.h"
+#include "trainer/passes/passes.h"
+
+namespace lockstep::cuda {
+namespace {
+
+/// Remembers what it is asked for, and has nothing.
+class Recorder final : public DenseLibrary {
+ public:
+  void StartModel(const std::string& name) { model_ = name; }
+  ModelSpecs Take() { return std::move(specs_); }
+
+  size_t WorkspaceBytes(const MatmulSpec& spec) override { return Remember(specs_.matmuls, spec); }
+  size_t WorkspaceBytes(const ConvolutionSpec& spec) override { return Remember(specs_.convolutions, spec); }
+  std::unique_ptr<engine::Kernel> Prepare(const MatmulSpec&, const MatmulOperands&, DeviceStream&) override {
+    return nullptr;
+  }
+  std::unique_ptr<engine::Kernel> Prepare(const ConvolutionSpec&, const ConvolutionOperands&, DeviceStream&) override {
+    return nullptr;
+  }
+  std::string version() const override { return "recorder"; }
+
+ private:
+  template <typename Spec>
+  size_t Remember(std::vector<ModelSpec<Spec>>& specs, const Spec& spec) {
+    if (std::ranges::find(specs, spec, &ModelSpec<Spec>::spec) == specs.end()) specs.push_back({model_, spec});
+    return 0;
+  }
+
+  std::string model_;
+  ModelSpecs specs_;
+};
+
+void AddGraph(const graph::Graph& graph, Recorder& recorder) {
+  for (const graph::Op& op : graph.ops) {
+    for (const auto row_of : {LinearRow, ConvolutionRow}) {
+      const KernelRow row = row_of(op.kind);
+      if (row.workspace_bytes != nullptr) row.workspace_bytes({{graph, op}, recorder});
+    }
+  }
+}
+
+void AddModel(const std::string& name, const models::ModelConfig& config, const models::DataShape& data, int64_t batch,
+              Recorder& recorder) {
+  recorder.StartModel(name);
+  const auto forward = [&](graph::Mode mode) {
+    return passes::FuseActivations(models::Build(config, data, mode, batch).graph, mode == graph::Mode::kTrain);
+  };
+  AddGraph(passes::RemoveDeadOps(passes::AddGradients(forward(graph::Mode::kTrain), {})), recorder);
+  AddGraph(passes::RemoveDeadOps(forward(graph::Mode::kEvaluate)), recorder);
+}
+
+models::DataShape Images(int64_t height, int64_t width, int64_t channels, int classes) {
+  return {"image", Shape{height, width, channels}, classes, 0};
+}
+
+/// What a recipe's training data are, without looking at them; none where they are no images. All have ten classes.
+std::optional<models::DataShape> ImagesOf(const data::Source& source) {
+  const auto images = [](const data::ImageShape& shape) {
+    return Images(shape.height(), shape.width(), std::max(shape.channels(), 1u), 10);
+  };
+  if (source.has_idx()) return Images(28, 28, 1, 10);
+  if (source.has_cifar()) return Images(32, 32, 3, 10);
+  if (source.has_csv() && source.csv().has_image()) return images(source.csv().image());
+  if (source.has_synthetic() && source.synthetic().has_image()) return images(source.synthetic().image());
+  return {};
+}
+
+void AddRecipe(const std::filesystem::path& path, Recorder& recorder) {
+  Recipe recipe;
+  const std::string text = ReadWholeFile(FileSystem::Real(), path.string());
+  CHECK(google::protobuf::TextFormat::ParseFromString(text, &recipe), "{}", path.string());
+  const auto images = ImagesOf(recipe.data().train());
+  const int64_t lanes = recipe.train().lanes();
+  CHECK(lanes > 0, "{}", path.string());
+  if (images) {
+    const auto global_batch = static_cast<int64_t>(recipe.train().global_batch());
+    AddModel(path.stem().string(), recipe.model(), *images, global_batch / lanes, recorder);
+  }
+}
+
+models::ModelConfig ResNet(uint32_t depth) {
+  models::ModelConfig config;
+  config.mutable_resnet()->set_depth(depth);
+  return config;
+}
+
+}  // namespace
+
+ModelSpecs CollectModelSpecs(const std::string& examples) {
+  Recorder recorder;
+  AddModel("resnet50", ResNet(50), Images(224, 224, 3, 1000), 32, recorder);
+  AddModel("resnet18", ResNet(18), Images(32, 32, 3, 10), 16, recorder);
+  std::vector<std::filesystem::path> recipes;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(examples)) {
+    if (entry.path().extension() == ".textproto") recipes.push_back(entry.path());
+  }
+  std::ranges::sort(recipes);
+  for (const auto& recipe : recipes) AddRecipe(recipe, recorder);
+  return recorder.Take();
+}
+
+}  // namespace lockstep::cuda

@@ -17,8 +17,9 @@ using graph::OpKind;
 constexpr size_t kKinds = static_cast<size_t>(OpKind::kCount);
 
 std::array<KernelRow, kKinds> AllRows() {
-  constexpr std::array kFamilies = {cuda::LinearRow,    cuda::ConvolutionRow, cuda::PoolingRow, cuda::BatchNormRow,
-                                    cuda::LayerNormRow, cuda::ElementwiseRow, cuda::LayoutRow,  cuda::LossRow};
+  constexpr std::array kFamilies = {cuda::LinearRow,        cuda::ConvolutionRow, cuda::PoolingRow,
+                                    cuda::GlobalPoolingRow, cuda::BatchNormRow,   cuda::LayerNormRow,
+                                    cuda::ElementwiseRow,   cuda::LayoutRow,      cuda::LossRow};
   std::array<KernelRow, kKinds> rows;
   for (size_t k = 0; k < kKinds; ++k) {
     for (const auto family : kFamilies) {
@@ -31,7 +32,8 @@ std::array<KernelRow, kKinds> AllRows() {
 
 class CudaBackend final : public engine::Backend {
  public:
-  CudaBackend(cuda::DenseLibrary& library, DeviceStream& stream) : library_(library), stream_(stream), rows_(AllRows()) {}
+  CudaBackend(cuda::DenseLibrary& library, DeviceStream& stream)
+      : library_(library), stream_(stream), rows_(AllRows()) {}
 
   std::string_view name() const override { return "cuda"; }
   bool Supports(OpKind kind) const override { return RowOf(kind).prepare != nullptr; }

@@ -37,6 +37,7 @@ struct KernelRow {
 KernelRow LinearRow(graph::OpKind kind);
 KernelRow ConvolutionRow(graph::OpKind kind);
 KernelRow PoolingRow(graph::OpKind kind);
+KernelRow GlobalPoolingRow(graph::OpKind kind);
 KernelRow BatchNormRow(graph::OpKind kind);
 KernelRow LayerNormRow(graph::OpKind kind);
 KernelRow ElementwiseRow(graph::OpKind kind);

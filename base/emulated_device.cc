@@ -83,7 +83,7 @@ class EmulatedDevice final : public Device {
   std::unique_ptr<DeviceMemory> Allocate(size_t bytes, const std::string& what) override {
     if (bytes > *free_) {
       throw Error(ErrorKind::kUsage,
-                  fmt::format("{} needs {} bytes of device memory, and {} are free", what, bytes, free_->load()));
+                  fmt::format("{}: {} bytes of device memory are needed and {} are free", what, bytes, free_->load()));
     }
     *free_ -= bytes;
     return std::make_unique<EmulatedMemory>(Buffer(bytes), free_);

@@ -102,8 +102,8 @@ loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm) {
   job.recipe.describe_difference = [](const std::string& a, const std::string& b) {
     return fmt::format("{}", fmt::join(DifferingFields(ParseRecipe(a, "recipe", ".", {}), ParseRecipe(b, "recipe", ".", {})), ", "));
   };
-  job.recipe.check_continues = [recipe](const std::string& before) {
-    CheckContinues(ParseRecipe(before, "recipe.textproto", ".", {}), recipe);
+  job.recipe.check_continues = [recipe](const std::string& before, bool change_numerics) {
+    CheckContinues(ParseRecipe(before, "recipe.textproto", ".", {}), recipe, change_numerics);
   };
   return job;
 }

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -321,7 +322,7 @@ std::vector<std::string> DifferingFields(const Recipe& a, const Recipe& b) {
   return collector.fields;
 }
 
-void CheckContinues(const Recipe& before, const Recipe& now) {
+void CheckContinues(const Recipe& before, const Recipe& now, bool change_numerics) {
   Recipe old_identity = IdentityOf(before), new_identity = IdentityOf(now);
   const loop::TrainConfig &was = before.train(), &is = now.train();
   const bool longer = (is.steps() > 0) == (was.steps() > 0) && (is.epochs() > was.epochs() || is.steps() > was.steps());
@@ -330,13 +331,39 @@ void CheckContinues(const Recipe& before, const Recipe& now) {
     old_identity.mutable_train()->set_epochs(is.epochs());
     old_identity.mutable_train()->set_steps(is.steps());
   }
+  if (change_numerics) {
+    loop::TrainConfig& old_train = *old_identity.mutable_train();
+    old_train.set_device(is.device());
+    old_train.set_precision(is.precision());
+    old_train.set_isa(is.isa());
+    old_train.set_lanes(is.lanes());
+  }
   const std::vector<std::string> fields = DifferingFields(old_identity, new_identity);
   if (fields.empty()) return;
+  const bool only_numerics = std::all_of(fields.begin(), fields.end(), [](const std::string& field) {
+    return field == "train.device" || field == "train.precision" || field == "train.isa" || field == "train.lanes";
+  });
+  if (only_numerics)
+    throw Error(ErrorKind::kUsage, fmt::format("this run began with other numerics: they differ in {}", fmt::join(fields, ", ")), "--out",
+                "go on all the same with --change-numerics (recorded; the bits differ from here on), or use another --out, or --fresh");
   throw Error(ErrorKind::kUsage, fmt::format("this run began with another recipe: they differ in {}", fmt::join(fields, ", ")), "--out",
               longer && !extendable
                   ? "this learning-rate schedule (or its warmup_fraction) is drawn over the whole run, so it can't be made longer; use another "
                     "--out, or --fresh"
                        : "use another --out, or --fresh to move the old run aside");
+}
+
+void KeepResolved(const std::string& path, Recipe& recipe) {
+  std::optional<Recipe> before;
+  try {
+    before = ReadRecipe(path, {});
+  } catch (const Error&) {
+    return;  // a new run, or one whose damage the coordinator reports
+  }
+  loop::TrainConfig& train = *recipe.mutable_train();
+  if (train.device() == loop::Device::AUTO) train.set_device(before->train().device());
+  if (train.precision() == loop::Precision::AUTO) train.set_precision(before->train().precision());
+  if (train.isa() == loop::InstructionSet::AUTO) train.set_isa(before->train().isa());
 }
 
 }  // namespace lockstep::launch

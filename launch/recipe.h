@@ -38,7 +38,12 @@ Recipe IdentityOf(const Recipe& recipe);
 std::vector<std::string> DifferingFields(const Recipe& a, const Recipe& b);
 
 /// Throws Error(kUsage) where a run that began with `before` can't go on with `now`: names the fields. More epochs or steps are
-/// fine where the learning rate's schedule allows.
-void CheckContinues(const Recipe& before, const Recipe& now);
+/// fine where the learning rate's schedule allows; with `change_numerics`, so are other devices, precisions, instruction sets and
+/// lanes.
+void CheckContinues(const Recipe& before, const Recipe& now, bool change_numerics);
+
+/// Machine-dependent defaults are resolved once: what `recipe` leaves open of device, precision and instruction set is taken over
+/// from the resolved recipe at `path`, where there is one that can be read.
+void KeepResolved(const std::string& path, Recipe& recipe);
 
 }  // namespace lockstep::launch

@@ -12,6 +12,8 @@ void TrainArguments::AddTo(CLI::App& command) {
       ->allow_extra_args(false);
   command.add_flag("--fresh", fresh, "Move an old run in the folder aside and start anew");
   command.add_flag("--accept-build", accept_build, "Continue a run that another build of lockstep began (recorded)");
+  command.add_flag("--change-numerics", change_numerics,
+                   "Let --set of train.device, precision, isa or lanes change a run that goes on (recorded)");
   command
       .add_option("--executors", executors, "Threads that run lanes, on each rank (default: its share of the cores)")
       ->check(CLI::PositiveNumber);
@@ -31,6 +33,7 @@ std::vector<std::string> TrainArguments::Words() const {
   if (!out.empty()) words.insert(words.end(), {"--out", out});
   for (const std::string& setting : settings) words.insert(words.end(), {"--set", setting});
   if (accept_build) words.emplace_back("--accept-build");
+  if (change_numerics) words.emplace_back("--change-numerics");
   if (executors > 0) words.insert(words.end(), {"--executors", std::to_string(executors)});
   if (!progress.empty()) words.insert(words.end(), {"--progress", progress});
   if (!grace.empty()) words.insert(words.end(), {"--grace", grace});

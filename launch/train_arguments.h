@@ -10,7 +10,7 @@ namespace lockstep::launch {
 struct TrainArguments {
   std::string recipe, out, progress, grace;
   std::vector<std::string> settings;
-  bool fresh = false, accept_build = false;
+  bool fresh = false, accept_build = false, change_numerics = false;
   int executors = 0;
   std::vector<std::string> others;  ///< what this program version doesn't know: train decides
 

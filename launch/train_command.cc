@@ -34,7 +34,7 @@ namespace {
 struct TrainOptions {
   std::string recipe, out, progress = "auto";
   std::vector<std::string> settings;
-  bool fresh = false, accept_build = false;
+  bool fresh = false, accept_build = false, change_numerics = false;
   int executors = 0;
   std::string stop_after, grace;  ///< durations
 };
@@ -46,17 +46,22 @@ std::optional<loop::StopClock::Clock::time_point> EndOfTime(const TrainOptions& 
   return StopClock::Clock::now() + std::chrono::seconds(ParseDuration(options.stop_after, "--stop-after"));
 }
 
+std::string FolderOf(const TrainOptions& options, const std::string& name) {
+  return std::filesystem::absolute(options.out.empty() ? "runs/" + name : options.out).lexically_normal().string();
+}
+
 loop::Outcome RunTrain(const TrainOptions& options, std::optional<loop::StopClock::Clock::time_point> end, comm::Communicator& comm) {
   loop::Job job;
   // Every rank reads the recipe and the data by itself: where one of them can't, all end.
   loop::Together(comm, "the set-up", [&] {
     Recipe recipe = ReadRecipe(options.recipe, options.settings);
+    const std::string folder = FolderOf(options, recipe.name());
+    if (!options.fresh) KeepResolved(folder + "/recipe.textproto", recipe);
     ResolveRecipe(recipe, FactsOfGpus());
     const loop::InitialWeights initial = ResolveInitFrom(recipe);
     job = MakeJob(recipe, comm);
     job.initial_weights = initial;
-    job.folder = options.out.empty() ? "runs/" + recipe.name() : options.out;
-    job.folder = std::filesystem::absolute(job.folder).lexically_normal().string();
+    job.folder = folder;
   });
   job.stop_before = end;
   if (!options.grace.empty()) job.grace_seconds = static_cast<double>(ParseDuration(options.grace, "--grace"));
@@ -67,6 +72,7 @@ loop::Outcome RunTrain(const TrainOptions& options, std::optional<loop::StopCloc
   if (!job.device) job.executors = options.executors;
   job.fresh = options.fresh;
   job.accept_build = options.accept_build;
+  job.change_numerics = options.change_numerics;
   job.terminal = options.progress != "off" && OnTerminal();
   job.quiet = options.progress == "off";
   return loop::Train(job);
@@ -120,6 +126,8 @@ void AddTrainCommand(CLI::App& app, int* exit_code) {
   command->add_option("--progress", options->progress, "on or off (default: a bar on a terminal, else a line every few seconds)")
       ->check(CLI::IsMember({"on", "off", "auto"}));
   command->add_flag("--accept-build", options->accept_build, "Continue a run that another build of lockstep began (recorded)");
+  command->add_flag("--change-numerics", options->change_numerics,
+                    "Let --set of train.device, precision, isa or lanes change a run that goes on (recorded)");
   command->add_option("--stop-after", options->stop_after,
                       "Save and end with exit code 75 before this time is over: 90m, 12h, 1-00:00:00 (default: the Slurm job's end)");
   command->add_option("--grace", options->grace, "What lies between a signal to stop and the end, to warn where a checkpoint takes longer: 30s, 2m")
@@ -129,6 +137,7 @@ void AddTrainCommand(CLI::App& app, int* exit_code) {
       "  lockstep train examples/digits.textproto\n"
       "  mpirun -n 4 lockstep train examples/mnist.textproto --out runs/mnist-4\n"
       "  lockstep train examples/mnist.textproto --set train.seed=2 --set optimizer.learning_rate=1e-3 --fresh\n"
+      "  lockstep train examples/mnist.textproto --set train.device=GPU --change-numerics   (a run that began on CPUs)\n"
       "SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 make it save and end with exit code 75. A run that was stopped or killed goes on from its\n"
       "newest checkpoint when it is started again, on any number of ranks.");
   command->callback([options, exit_code] { *exit_code = Train(*options); });

@@ -147,7 +147,7 @@ class CudaDevice final : public Device {
     if (error == cudaErrorMemoryAllocation) {
       (void)cudaGetLastError();  // else the next call reports it again
       throw Error(ErrorKind::kUsage,
-                  fmt::format("{} needs {:.1f} MiB of device memory, and {:.1f} of {:.1f} MiB are free", what,
+                  fmt::format("{}: {:.1f} MiB of device memory are needed and {:.1f} of {:.1f} MiB are free", what,
                               Mebibytes(bytes), Mebibytes(free_memory()), Mebibytes(info_.memory)),
                   info_.name, "use more GPUs, a smaller train.global_batch or more train.lanes; lockstep plan shows the needs");
     }
@@ -201,7 +201,25 @@ void CudaFailed(cudaError_t error, const char* expression, const char* file, int
   }
 }
 
+namespace {
+
+std::string VersionText(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
+
+/// The driver, before anything else of the runtime speaks of it in riddles.
+void CheckDriver() {
+  int driver = 0, runtime = 0;
+  CUDA_CHECK(cudaRuntimeGetVersion(&runtime));
+  if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0)
+    throw Error(ErrorKind::kUsage, "this machine has no NVIDIA driver (libcuda.so.1)");
+  if (driver / 1000 >= runtime / 1000) return;  // one major version is compatible in itself
+  throw Error(ErrorKind::kUsage, fmt::format("the NVIDIA driver is for CUDA {} and this build needs {}: a newer driver is needed",
+                                             VersionText(driver), VersionText(runtime)));
+}
+
+}  // namespace
+
 std::vector<DeviceInfo> ListCudaDevices() {
+  CheckDriver();
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error == cudaErrorNoDevice) return {};

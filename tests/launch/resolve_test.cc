@@ -149,7 +149,7 @@ TEST(DifferingFields, ListsEachOnce) {
 }
 
 std::string ContinueError(const std::vector<std::string>& before, const std::vector<std::string>& now) {
-  return UsageErrorOf([&] { CheckContinues(ResolvedRecipe(before), ResolvedRecipe(now)); });
+  return UsageErrorOf([&] { CheckContinues(ResolvedRecipe(before), ResolvedRecipe(now), /*change_numerics=*/false); });
 }
 
 TEST(CheckContinues, TheSameRunGoesOn) {

@@ -39,6 +39,10 @@ graph::Graph RunPasses(const graph::Graph& model, const CompileOptions& options)
   const bool training = options.mode == graph::Mode::kTrain;
   graph::Graph graph = passes::FuseActivations(model, training);
   dumper.Dump("fuse_activations", graph);
+  if (options.activations == DType::kBF16) {
+    graph = passes::LowerPrecision(graph);
+    dumper.Dump("lower_precision", graph);
+  }
   if (training) {
     graph = passes::AddGradients(graph, options.frozen);
     dumper.Dump("add_gradients", graph);

@@ -30,6 +30,7 @@ struct BucketRange {
 
 struct CompileOptions {
   graph::Mode mode = graph::Mode::kTrain;
+  DType activations = DType::kF32;        ///< or kBF16
   std::set<std::string> frozen = {};      ///< parameters without gradient
   std::vector<BucketRange> buckets = {};  ///< of the gradient arena (kTrain)
   std::string dump_folder = {};           ///< where not empty: a .dot file after each pass
@@ -65,7 +66,7 @@ class ProgramPlan {
   double flops = 0;  ///< of one run
 };
 
-/// Passes: FuseActivations, AddGradients (kTrain), RemoveDeadOps, Liveness, PlanMemory.
+/// Passes: FuseActivations, LowerPrecision (where activations are bf16), AddGradients (kTrain), RemoveDeadOps, Liveness, PlanMemory.
 /// Throws Error(kUsage) for graphs that don't fit the layout, and for training without a loss, Error(kInternal) for ops
 /// that the backend lacks.
 ProgramPlan Compile(const graph::Graph& model, const ParameterLayout& layout, Backend& backend,

@@ -125,7 +125,7 @@ void Coordinator::OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos)
   const std::string identity_hash = HashText(Hash64(job_.recipe.identity));
   std::unique_ptr<checkpoint::Reader> newest;
   if (folder_.HasRun()) {
-    job_.recipe.check_continues(ReadWholeFile(files_, folder_.recipe()));
+    job_.recipe.check_continues(ReadWholeFile(files_, folder_.recipe()), job_.change_numerics);
     std::vector<std::string> passed_over;
     newest = checkpoint::FindNewest(files_, folder_.checkpoints(), total_steps_, &passed_over);
     for (const std::string& text : passed_over) LogWarning("{}; passed over", text);
@@ -175,7 +175,7 @@ void Coordinator::CompareWithLastAttempt(const Hello& now, const std::string& bu
   if (!last) return;
   const std::string numerics = DescribeNumerics(last->numerics, "before", NumericsOf(now), "on " + now.host());
   if (numerics.empty()) return;
-  if (job_.train.on_other_hardware() == OnOtherHardware::STOP)
+  if (job_.train.on_other_hardware() == OnOtherHardware::STOP && !job_.change_numerics)
     throw Error(ErrorKind::kUsage, fmt::format("the run began on other hardware: it differs in {}", numerics), job_.folder,
                 "go on where it began, or set train.on_other_hardware: WARN and give up equal bits");
   LogWarning("the run began on other hardware: it differs in {}; the bits may differ from here on", numerics);

@@ -6,19 +6,25 @@
 #include <cstdlib>
 
 #include "base/threads.h"
+#include "trainer/loop/device_kit.h"
 
 namespace lockstep::loop {
 
-std::map<std::string, std::string> NumericsFingerprint(const std::string& backend_version) {
-  std::string caches;
-  for (size_t bytes : CacheSizes()) caches.append(fmt::format("{},", bytes));
-  std::map<std::string, std::string> print = {{"cpu", CpuModel()},
-                                              {"caches", caches},
-                                              {"isa", Name(DetectIsa())},
-                                              {"libc", gnu_get_libc_version()},
-                                              {"backend", backend_version}};
+std::map<std::string, std::string> NumericsFingerprint(const Job& job) {
+  std::map<std::string, std::string> print = {{"libc", gnu_get_libc_version()},
+                                              {"backend", job.backend_version},
+                                              {"precision", Precision::Value_Name(job.train.precision())}};
+  if (job.device) {
+    const DeviceInfo& info = job.device->device->info();
+    print["gpu"] = fmt::format("{}, {} processors", info.name, info.processors);
+  } else {
+    std::string& caches = print["caches"];
+    for (size_t bytes : CacheSizes()) caches.append(fmt::format("{},", bytes));
+    print["cpu"] = CpuModel();
+    print["isa"] = Name(DetectIsa());
+  }
   for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "ONEDNN_PRIMITIVE_CACHE_CAPACITY",
-                           "GLIBC_TUNABLES"})
+                           "GLIBC_TUNABLES", "NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG", "CUBLASLT_WORKSPACE_SIZE"})
     if (const char* value = std::getenv(name)) print[name] = value;
   return print;
 }

@@ -4,9 +4,12 @@
 #include <map>
 #include <string>
 
+#include "trainer/loop/job.h"
+
 namespace lockstep::loop {
 
-/// CPU model, cache sizes, instruction set, libc, the backend's library, and environment variables that change numbers.
-std::map<std::string, std::string> NumericsFingerprint(const std::string& backend_version);
+/// The GPU's model, or the CPU's with its cache sizes and instruction set; precision, libc, the backend's library, and
+/// environment variables that change numbers.
+std::map<std::string, std::string> NumericsFingerprint(const Job& job);
 
 }  // namespace lockstep::loop

@@ -19,7 +19,7 @@ Hello SayHello(const Job& job) {
   hello.set_build(std::string(BuildDescription()));
   for (const auto& [name, split] : {std::pair{"train", job.splits.train}, {"validation", job.splits.validation}, {"test", job.splits.test}})
     if (split) (*hello.mutable_data())[name] = split->fingerprint();
-  for (const auto& [name, value] : NumericsFingerprint(job.backend_version)) (*hello.mutable_numerics())[name] = value;
+  for (const auto& [name, value] : NumericsFingerprint(job)) (*hello.mutable_numerics())[name] = value;
   const CoreBudget cores = QueryCores();
   for (int core : cores.allowed) hello.add_cores(core);
   hello.set_usable_cores(cores.usable);

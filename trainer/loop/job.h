@@ -30,8 +30,9 @@ struct DeviceKit;
 struct RecipeText {
   std::string resolved;  ///< the resolved recipe, as text: goes into the run folder
   std::string identity;  ///< the part of it that decides the weights, as text: compared between ranks and at resume
-  /// Throws Error(kUsage) naming the fields in which the run folder's recipe forbids this one to continue it.
-  std::function<void(const std::string& recipe_in_folder)> check_continues;
+  /// Throws Error(kUsage) naming the fields in which the run folder's recipe forbids this one to continue it. With
+  /// `change_numerics`, those that only decide how it is computed may differ.
+  std::function<void(const std::string& recipe_in_folder, bool change_numerics)> check_continues;
   /// The names of the fields in which two identities differ.
   std::function<std::string(const std::string& a, const std::string& b)> describe_difference;
 };
@@ -68,6 +69,7 @@ struct Job {
   int executors = 0;   ///< as given on the command line; 0: by cores
   bool fresh = false;         ///< move an old run aside
   bool accept_build = false;  ///< continue a run that another build of lockstep began
+  bool change_numerics = false;  ///< device, precision, instruction set or lanes may change where a run goes on
   bool quiet = false;         ///< no progress
   bool terminal = false;  ///< draw a progress bar
   std::optional<StopClock::Clock::time_point> stop_before;  ///< the end of the job's time

@@ -10,6 +10,8 @@ namespace {
 
 // A bucket is folded, sent and updated at once: it fits the second-level cache.
 constexpr int64_t kBucketElements = 64 * comm::kChunkElements;
+// A device's: 16 MiB, so that a message is worth its start, and enough of them to overlap.
+constexpr int64_t kDeviceBucketElements = 1024 * comm::kChunkElements;
 
 std::vector<engine::BucketRange> BucketRanges(const std::vector<comm::ElementRange>& buckets) {
   std::vector<engine::BucketRange> ranges;
@@ -87,8 +89,10 @@ JobPlans CompileJob(const Job& job) {
   const auto lane_rows = static_cast<int64_t>(job.train.global_batch() / job.train.lanes());
   graph::Model model = job.build_model(graph::Mode::kTrain, lane_rows);
   engine::ParameterLayout layout(model.graph);
-  JobPlans plans{std::move(model), layout, comm::CutBuckets(layout.elements(), kBucketElements), nullptr, nullptr, EvaluationRows(job)};
+  JobPlans plans{std::move(model), layout, comm::CutBuckets(layout.elements(), job.device ? kDeviceBucketElements : kBucketElements), nullptr, nullptr, EvaluationRows(job)};
   engine::CompileOptions train, evaluate;
+  train.activations = job.train.precision() == Precision::BF16 ? DType::kBF16 : DType::kF32;
+  evaluate.activations = train.activations;
   train.frozen = FrozenParameters(plans.model, job.optimizer);
   train.buckets = BucketRanges(plans.buckets);
   plans.train = std::make_shared<engine::ProgramPlan>(engine::Compile(plans.model.graph, plans.layout, *job.backend, train));

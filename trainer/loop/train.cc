@@ -10,6 +10,7 @@
 #include "comm/watchdog.h"
 #include "trainer/loop/agreement.h"
 #include "trainer/loop/coordinator.h"
+#include "trainer/loop/device_memory.h"
 #include "trainer/loop/handshake.h"
 #include "trainer/loop/job_plans.h"
 #include "trainer/loop/lane_plan.h"
@@ -87,10 +88,14 @@ class Attempt {
     Together(*job_.comm, "the compilation of the model", [&] {
       plans = CompileJob(job_);
       const comm::Topology& topology = job_.comm->topology();
-      CheckMemory(
-          job_, *plans,
-          PlanLanes(static_cast<int>(job_.train.lanes()), {verdict_.executors().begin(), verdict_.executors().end()}),
-          topology.nodes[static_cast<size_t>(topology.node())], MemoryLimit());
+      const comm::LanePlan lanes =
+          PlanLanes(static_cast<int>(job_.train.lanes()), {verdict_.executors().begin(), verdict_.executors().end()});
+      if (job_.device) {
+        const LaneRange mine = lanes[static_cast<size_t>(topology.rank)].front();
+        CheckDeviceMemory(job_, PlanDeviceMemory(job_, *plans, mine, topology.rank, topology.world_size));
+      } else {
+        CheckMemory(job_, *plans, lanes, topology.nodes[static_cast<size_t>(topology.node())], MemoryLimit());
+      }
     });
     return std::move(*plans);
   }

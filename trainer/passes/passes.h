@@ -14,6 +14,10 @@ namespace lockstep::passes {
 /// alone (relu, tanh, sigmoid), or always when `training` is false.
 graph::Graph FuseActivations(const graph::Graph& forward, bool training);
 
+/// Turns the inputs of a forward graph that are float to bf16, save what losses compare with; activations follow, and so
+/// do their gradients, later. Parameters, their gradients, statistics and losses stay as they are.
+graph::Graph LowerPrecision(const graph::Graph& forward);
+
 /// Removes ops whose results nobody reads (losses, counters, outputs, gradients and statistic updates are read), and
 /// turns optional outputs that nobody reads into kNoValue.
 graph::Graph RemoveDeadOps(const graph::Graph& graph);

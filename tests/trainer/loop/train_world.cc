@@ -53,7 +53,7 @@ Job MakeSmallJob(const TrainSetup& setup, comm::Communicator& comm, const std::s
   job.backend = MakeOneDnnBackend({1, DetectIsa()});
   job.recipe.resolved = job.recipe.identity =
       job.train.ShortDebugString() + job.optimizer.ShortDebugString() + setup.model;
-  job.recipe.check_continues = [](const std::string&) {};
+  job.recipe.check_continues = [](const std::string&, bool) {};
   job.recipe.describe_difference = [](const std::string&, const std::string&) { return "the recipe"; };
   job.quiet = true;
   return job;

@@ -1,0 +1,66 @@
+#include "trainer/loop/device_memory.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "comm/slice_map.h"
+#include "trainer/loop/device_kit.h"
+#include "trainer/loop/lane_fold.h"
+
+namespace lockstep::loop {
+namespace {
+
+std::string Mebibytes(int64_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
+
+}  // namespace
+
+std::string DeviceMemoryPlan::ToString() const {
+  return fmt::format("parameters {}, gradients {}, optimizer {}, activations {}, workspace {}, packed weights {}, inputs {}",
+                     Mebibytes(parameters), Mebibytes(gradients), Mebibytes(optimizer), Mebibytes(activations),
+                     Mebibytes(workspace), Mebibytes(packed), Mebibytes(inputs));
+}
+
+DeviceMemoryPlan PlanDeviceMemory(const Job& job, const JobPlans& plans, LaneRange run, int rank, int world_size) {
+  const int lanes = static_cast<int>(job.train.lanes());
+  const engine::ProgramPlan &train = *plans.train, &evaluate = *plans.evaluate;
+  const int64_t arena = plans.layout.elements() * static_cast<int64_t>(sizeof(float));
+  const comm::SliceMap slices(plans.buckets, world_size);
+  const optim::Optimizer optimizer(job.optimizer, MakeSegments(plans, job.optimizer), LengthOf(job), lanes);
+  const bool two_passes = optimizer.clips() || job.train.on_nonfinite() == OnNonfinite::SKIP_STEP;
+
+  const std::vector<LaneRange> nodes = MaximalNodes(lanes, run);
+  int64_t foreign = 0, largest_slice = 0;
+  const std::vector<LaneRange> runs = DealLanes(lanes, world_size);
+  for (int other = 0; other < world_size; ++other)
+    if (other != rank) foreign += static_cast<int64_t>(MaximalNodes(lanes, runs[static_cast<size_t>(other)]).size());
+  for (int bucket = 0; bucket < slices.buckets(); ++bucket)
+    largest_slice = std::max(largest_slice, slices.slice(bucket, rank).size());
+
+  DeviceMemoryPlan plan;
+  plan.parameters = arena;
+  const int64_t own = run.size() == 1 ? 0 : 1;  // one lane writes straight into its piece
+  plan.gradients = arena * (static_cast<int64_t>(nodes.size()) + own + LaneFold::StackEntries(lanes, nodes)) +
+                   foreign * largest_slice * static_cast<int64_t>(sizeof(float));
+  const auto arrays = static_cast<int64_t>(StateArrays(optimizer, job.train).size()) + (two_passes ? 1 : 0);
+  plan.optimizer = arrays * slices.owned(rank) * static_cast<int64_t>(sizeof(float));
+  plan.activations = std::max(train.memory.bytes, evaluate.memory.bytes);
+  plan.workspace = static_cast<int64_t>(std::max(train.workspace_bytes, evaluate.workspace_bytes));
+  plan.packed = static_cast<int64_t>(train.packed_bytes + evaluate.packed_bytes);
+  plan.inputs = static_cast<int64_t>(train.input_bytes + evaluate.input_bytes +
+                                     2 * std::max(train.input_bytes, evaluate.input_bytes));
+  return plan;
+}
+
+void CheckDeviceMemory(const Job& job, const DeviceMemoryPlan& plan) {
+  const auto free = static_cast<int64_t>(job.device->device->free_memory());
+  if (plan.all() <= free) return;
+  throw Error(ErrorKind::kUsage,
+              fmt::format("{} of device memory are needed and {} are free: {}", Mebibytes(plan.all()), Mebibytes(free),
+                          plan.ToString()),
+              job.device->device->info().name,
+              "use more GPUs, a smaller train.global_batch, more train.lanes or a smaller train.evaluation_block");
+}
+
+}  // namespace lockstep::loop

@@ -1,0 +1,36 @@
+#include <set>
+
+#include "trainer/graph/op_table.h"
+#include "trainer/passes/passes.h"
+
+namespace lockstep::passes {
+namespace {
+
+bool IsLoss(graph::OpKind kind) {
+  return kind == graph::OpKind::kSoftmaxCrossEntropy || kind == graph::OpKind::kMeanSquaredError;
+}
+
+}  // namespace
+
+graph::Graph LowerPrecision(const graph::Graph& forward) {
+  graph::Graph lowered = forward;
+  std::set<graph::ValueId> kept;
+  for (const graph::Op& op : forward.ops) {
+    if (IsLoss(op.kind)) kept.insert(op.inputs.begin(), op.inputs.end());
+  }
+  for (size_t id = 0; id < lowered.values.size(); ++id) {
+    graph::Value& value = lowered.values[id];
+    const bool input = value.role == graph::Role::kInput && value.dtype == DType::kF32;
+    if (input && !kept.contains(static_cast<graph::ValueId>(id))) value.dtype = DType::kBF16;
+  }
+  // Types follow from operands, as the op table says.
+  for (const graph::Op& op : lowered.ops) {
+    const std::vector<graph::OutputSpec> specs = graph::Row(op.kind).infer(lowered, op);
+    for (size_t i = 0; i < specs.size(); ++i) {
+      if (op.outputs[i] != graph::kNoValue) lowered.values[static_cast<size_t>(op.outputs[i])].dtype = specs[i].dtype;
+    }
+  }
+  return lowered;
+}
+
+}  // namespace lockstep::passes

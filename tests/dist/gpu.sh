@@ -29,7 +29,7 @@ same float
 same bf16 --set train.precision=BF16
 # Two passes: the norm decides the update. An average of weights that evaluations swap in.
 same clipped --set optimizer.clip_norm=0.5 --set optimizer.ema_decay=0.9 --set train.evaluate_every_steps=8
-same batch_norm --set model.convnet.batch_norm=true --set train.lanes=4
+same resnet --set 'model.resnet=depth: 8 widths: [4, 8, 8] stem: CIFAR' --set train.lanes=4 --set train.steps=8
 
 # Near the CPU's result: the same arithmetic save for the order of sums in products.
 must_train 1 "$digits" --out "$work/cpu" "${short[@]}" --set train.device=CPU
@@ -55,7 +55,7 @@ has "resuming from step" || fail "the killed run began anew"
 equal_state "$work/float-1" "$work/killed"
 
 # Begun on CPUs, continued on GPUs: only when asked for, and written down.
-begun=("${short[@]}" --set optimizer.schedule='constant {}')
+begun=("${short[@]}" --set optimizer.schedule='constant {}' --set optimizer.schedule.warmup_fraction=0)
 must_train 2 "$digits" --out "$work/moved" "${begun[@]}" --set train.device=CPU --set train.steps=12
 run 1 "$lockstep" train "$digits" --out "$work/moved" "${begun[@]}" --progress off
 refused 2 "train.device" "--change-numerics"
@@ -80,7 +80,7 @@ refused 2 "is missing" "LOCKSTEP_CUDA"
 echo "not a library" >"$work/text.so"
 LOCKSTEP_CUDA_LIBRARY=$work/text.so run 1 "$lockstep" train "$digits" --out "$work/none" "${short[@]}"
 refused 2 "can't be loaded" "train.device=CPU"
-LOCKSTEP_EMULATED_MEMORY=3000000 run 1 "$lockstep" train "$digits" --out "$work/none" "${short[@]}"
+LOCKSTEP_EMULATED_MEMORY=1000000 run 1 "$lockstep" train "$digits" --out "$work/none" "${short[@]}"
 refused 2 "of device memory are needed" "activations"
 for missing in "LOCKSTEP_EMULATED_GPUS=0" "LOCKSTEP_CUDA_LIBRARY=$work/nowhere.so"; do
   run 1 env "$missing" "$lockstep" train "$digits" --out "$work/auto" "${short[@]:2}" --fresh --progress off

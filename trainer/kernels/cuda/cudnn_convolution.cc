@@ -96,24 +96,25 @@ class ConvolutionKernel final : public engine::Kernel {
 }  // namespace
 
 std::vector<std::unique_ptr<CudnnPlan>> CudnnConvolutions::FindPlans(const ConvolutionSpec& spec) const {
-  EngineRules rules;
-  rules.tensor_cores = spec.type == DType::kBF16 || math_ == FloatMath::kTF32;
-  rules.workspace_limit = kWorkspaceLimit;
+  const EngineRules rules{.tensor_cores = spec.type == DType::kBF16 || math_ == FloatMath::kTF32,
+                          .workspace_limit = kWorkspaceLimit};
   std::vector<std::unique_ptr<CudnnPlan>> steps;
-  const auto add = [&](const CudnnGraph& graph) {
-    if (auto plan = graph.Plan(device_, rules)) {
-      steps.push_back(std::move(plan));
-      return true;
-    }
-    return false;
+  const auto add = [&](const CudnnGraph& graph, const EngineRules& allowed) {
+    auto plan = graph.Plan(device_, allowed);
+    if (plan == nullptr) return false;
+    steps.push_back(std::move(plan));
+    return true;
   };
   if (spec.direction != Direction::kForward) {
-    add(GradientGraph(spec));
+    add(GradientGraph(spec), rules);
     return steps;
   }
   const bool finish = spec.bias || HasRelu(spec);
-  if (add(ForwardGraph(spec, finish)) || !finish) return steps;
-  if (!add(ForwardGraph(spec, false)) || !add(FinishGraph(spec))) steps.clear();
+  if (add(ForwardGraph(spec, finish), rules) || !finish) return steps;
+  // The one engine for pointwise graphs says that it uses matrix units, but here is nothing to multiply.
+  EngineRules pointwise = rules;
+  pointwise.tensor_cores = true;
+  if (!add(ForwardGraph(spec, false), rules) || !add(FinishGraph(spec), pointwise)) steps.clear();
   return steps;
 }
 

@@ -40,7 +40,7 @@ void CheckCudnn(cudnnStatus_t status, const char* expression, const char* file, 
     throw Error(ErrorKind::kUsage, text, where,
                 "cuDNN is incomplete here: install all of its libraries, of one version, and NVRTC");
   }
-  if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_EXECUTION_FAILED) {
+  if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_EXECUTION_FAILED || status == CUDNN_STATUS_NOT_INITIALIZED) {
     throw Error(ErrorKind::kPeer, text, where,
                 "the device or its driver failed: start again, elsewhere if it happens again");
   }

@@ -1,5 +1,6 @@
 #include "base/emulated_device.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <utility>
@@ -11,32 +12,31 @@
 namespace lockstep {
 namespace {
 
-/// Counts its records: who waits, waits for the number that it saw.
-class EmulatedEvent final : public DeviceEvent {
+/// What an event has come to. Streams that record it or wait for it share it: an event may be destroyed before they are
+/// done with it.
+class EventState {
  public:
-  bool Done() override {
-    std::lock_guard lock(mutex_);
-    return reached_ == recorded_;
-  }
-
+  /// A number for a new record: who waits, waits for the number that it saw.
   uint64_t Record() {
     std::lock_guard lock(mutex_);
     return ++recorded_;
   }
   void Reach(uint64_t number) {
-    {
-      std::lock_guard lock(mutex_);
-      reached_ = number;
-    }
+    std::lock_guard lock(mutex_);
+    reached_ = std::max(reached_, number);
     changed_.notify_all();
+  }
+  void Await(uint64_t number) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return reached_ >= number; });
   }
   uint64_t recorded() {
     std::lock_guard lock(mutex_);
     return recorded_;
   }
-  void Await(uint64_t number) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return reached_ >= number; });
+  bool Done() {
+    std::lock_guard lock(mutex_);
+    return reached_ == recorded_;
   }
 
  private:
@@ -45,7 +45,16 @@ class EmulatedEvent final : public DeviceEvent {
   uint64_t recorded_ = 0, reached_ = 0;  // guarded by mutex_
 };
 
-EmulatedEvent& AsEmulated(DeviceEvent& event) { return static_cast<EmulatedEvent&>(event); }
+class EmulatedEvent final : public DeviceEvent {
+ public:
+  bool Done() override { return state_->Done(); }
+  const std::shared_ptr<EventState>& state() const { return state_; }
+
+ private:
+  const std::shared_ptr<EventState> state_ = std::make_shared<EventState>();
+};
+
+std::shared_ptr<EventState> StateOf(DeviceEvent& event) { return static_cast<EmulatedEvent&>(event).state(); }
 
 /// Captured work, and for each event that it records the number that its present run records.
 class EmulatedGraph final : public DeviceGraph {
@@ -141,10 +150,15 @@ void EmulatedStream::Enqueue(std::function<void()> work) {
     captured_.push_back(std::move(work));
     return;
   }
+  Push({&work, 1}, {});
+}
+
+void EmulatedStream::Push(std::span<const std::function<void()>> work, std::span<const std::function<void()>> before) {
   {
     std::lock_guard lock(mutex_);
     if (error_) std::rethrow_exception(error_);
-    queue_.push_back(std::move(work));
+    for (const auto& action : before) action();
+    queue_.insert(queue_.end(), work.begin(), work.end());
   }
   changed_.notify_all();
 }
@@ -158,34 +172,37 @@ void EmulatedStream::Clear(void* to, size_t bytes) {
 }
 
 void EmulatedStream::Record(DeviceEvent& event) {
-  EmulatedEvent* const recorded = &AsEmulated(event);
+  // A record's number is drawn when it is enqueued (each run of a graph anew), and reached when the stream comes to it.
+  struct Numbers {
+    std::mutex mutex;
+    std::deque<uint64_t> drawn;  // guarded by mutex
+  };
+  auto numbers = std::make_shared<Numbers>();
+  const std::function<void()> draw = [state = StateOf(event), numbers] {
+    std::lock_guard lock(numbers->mutex);
+    numbers->drawn.push_back(state->Record());
+  };
+  const std::function<void()> reach = [state = StateOf(event), numbers] {
+    uint64_t number;
+    {
+      std::lock_guard lock(numbers->mutex);
+      number = numbers->drawn.front();
+      numbers->drawn.pop_front();
+    }
+    state->Reach(number);
+  };
   if (capturing_) {
-    // A run's number is drawn when the graph is run, and reached when the stream comes to it.
-    auto number = std::make_shared<std::deque<uint64_t>>();
-    auto guard = std::make_shared<std::mutex>();
-    on_run_.push_back([=] {
-      std::lock_guard lock(*guard);
-      number->push_back(recorded->Record());
-    });
-    captured_.push_back([=] {
-      uint64_t mine;
-      {
-        std::lock_guard lock(*guard);
-        mine = number->front();
-        number->pop_front();
-      }
-      recorded->Reach(mine);
-    });
-    return;
+    on_run_.push_back(draw);
+    captured_.push_back(reach);
+  } else {
+    Push({&reach, 1}, {&draw, 1});
   }
-  const uint64_t number = recorded->Record();
-  Enqueue([=] { recorded->Reach(number); });
 }
 
 void EmulatedStream::Wait(DeviceEvent& event) {
-  EmulatedEvent* const awaited = &AsEmulated(event);
-  const uint64_t number = awaited->recorded();
-  Enqueue([=] { awaited->Await(number); });
+  std::shared_ptr<EventState> state = StateOf(event);
+  const uint64_t number = state->recorded();
+  Enqueue([state = std::move(state), number] { state->Await(number); });
 }
 
 void EmulatedStream::BeginCapture() {
@@ -206,8 +223,8 @@ std::unique_ptr<DeviceGraph> EmulatedStream::EndCapture() {
 
 void EmulatedStream::Run(DeviceGraph& graph) {
   auto& captured = static_cast<EmulatedGraph&>(graph);
-  for (const auto& work : captured.on_run) work();
-  for (const auto& work : captured.work) Enqueue(work);
+  CHECK(!capturing_);
+  Push(captured.work, captured.on_run);
 }
 
 void EmulatedStream::Synchronize() {

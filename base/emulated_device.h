@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -34,6 +35,9 @@ class EmulatedStream final : public DeviceStream {
 
  private:
   void Loop();
+  /// Enqueues all of `work`, after `before` has run on the caller's thread; nothing of either where the stream has
+  /// failed: an event that was recorded and is never reached would hold up other streams for good.
+  void Push(std::span<const std::function<void()>> work, std::span<const std::function<void()>> before);
 
   bool capturing_ = false;
   std::vector<std::function<void()>> captured_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <latch>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -167,6 +168,105 @@ TEST_F(EmulatedDeviceTest, WhatFailsOnAStreamAppearsAtTheNextCall) {
   EXPECT_EQ(ErrorOf(synchronize).message(), "the card fell off the bus") << "and at each call from then on";
   int from = 1, to = 0;
   EXPECT_EQ(ErrorOf([&] { stream->Copy(&to, &from, sizeof to); }).message(), "the card fell off the bus");
+}
+
+/// A stream that has failed and says so.
+std::unique_ptr<EmulatedStream> MakeFailedStream() {
+  auto stream = std::make_unique<EmulatedStream>();
+  stream->Enqueue([] { throw Error(ErrorKind::kPeer, "the card fell off the bus"); });
+  EXPECT_EQ(ErrorOf([&] { stream->Synchronize(); }).kind(), ErrorKind::kPeer);
+  return stream;
+}
+
+TEST_F(EmulatedDeviceTest, WhatWasRecordedBeforeAFailureWakesThoseWhoWait) {
+  const auto a = MakeStream(), b = MakeStream();
+  const auto event = device_->MakeEvent();
+  std::latch gate(1);
+  a->Enqueue([&] {
+    gate.wait();
+    throw Error(ErrorKind::kPeer, "the card fell off the bus");
+  });
+  a->Record(*event);
+  b->Wait(*event);
+  gate.count_down();
+  b->Synchronize();
+  EXPECT_TRUE(event->Done());
+}
+
+TEST_F(EmulatedDeviceTest, AFailedStreamRecordsNothingThatOthersWouldWaitFor) {
+  const auto event = device_->MakeEvent();
+  const auto failed = MakeFailedStream();
+  EXPECT_EQ(ErrorOf([&] { failed->Record(*event); }).kind(), ErrorKind::kPeer);
+  EXPECT_TRUE(event->Done());
+  const auto other = MakeStream();
+  other->Wait(*event);
+  other->Synchronize();  // would never return, nor would the stream's end
+}
+
+TEST_F(EmulatedDeviceTest, AFailedStreamRunsNoPartOfAGraph) {
+  const auto first = device_->MakeEvent(), last = device_->MakeEvent();
+  const auto stream = MakeStream();
+  int runs = 0;
+  stream->BeginCapture();
+  stream->Record(*first);
+  stream->Enqueue([&] { ++runs; });
+  stream->Record(*last);
+  const auto graph = stream->EndCapture();
+  stream->Run(*graph);
+  stream->Enqueue([] { throw Error(ErrorKind::kPeer, "the card fell off the bus"); });
+  EXPECT_EQ(ErrorOf([&] { stream->Synchronize(); }).kind(), ErrorKind::kPeer);
+  EXPECT_EQ(ErrorOf([&] { stream->Run(*graph); }).message(), "the card fell off the bus");
+  EXPECT_EQ(runs, 1);
+  EXPECT_TRUE(first->Done());
+  EXPECT_TRUE(last->Done());
+}
+
+TEST_F(EmulatedDeviceTest, AnEventOfSeveralStreamsIsDoneWithItsLastRecord) {
+  const auto a = MakeStream(), b = MakeStream();
+  const auto event = device_->MakeEvent();
+  std::latch gate(1);
+  a->Enqueue([&] { gate.wait(); });
+  a->Record(*event);
+  b->Record(*event);
+  b->Synchronize();
+  EXPECT_TRUE(event->Done());
+  gate.count_down();
+  a->Synchronize();
+  EXPECT_TRUE(event->Done()) << "an earlier record, reached later, changes nothing";
+}
+
+// Sanitizers see what is touched after its end.
+TEST_F(EmulatedDeviceTest, AnEventMayEndAsSoonAsItIsDone) {
+  const auto a = MakeStream(), b = MakeStream();
+  for (int i = 0; i < 500; ++i) {
+    auto event = device_->MakeEvent();
+    a->Record(*event);
+    if (i % 2 == 0) {
+      b->Wait(*event);
+      b->Synchronize();
+    } else {
+      while (!event->Done()) std::this_thread::yield();
+    }
+    event.reset();
+  }
+}
+
+TEST_F(EmulatedDeviceTest, AnEventMayEndBeforeTheWorkThatUsesIt) {
+  const auto a = MakeStream(), b = MakeStream();
+  auto event = device_->MakeEvent();
+  std::latch gate(1);
+  int value = 0, seen = 0;
+  a->Enqueue([&] {
+    gate.wait();
+    value = 42;
+  });
+  a->Record(*event);
+  b->Wait(*event);
+  b->Enqueue([&] { seen = value; });
+  event.reset();
+  gate.count_down();
+  b->Synchronize();
+  EXPECT_EQ(seen, 42);
 }
 
 TEST_F(EmulatedDeviceTest, TooLittleMemoryIsAnErrorThatNamesWhatItWasFor) {

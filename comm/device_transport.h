@@ -29,8 +29,12 @@ class DeviceTransport {
                         const std::string& what) = 0;
   /// Throws where an exchange that returned early has failed since.
   virtual void Poll() = 0;
-  /// "NCCL 2.28.9", "MPI through pinned memory".
+  /// Ends what is under way, whose data are lost; nothing may follow. Else work that waits for a rank that is gone would never end.
+  virtual void Abort() = 0;
+  /// "NCCL 2.28.9: P2P/CUMEM", "MPI through pinned memory".
   virtual std::string description() const = 0;
+  /// The network between hosts, as the transport calls it ("IB", "Socket"); "" where it uses none or does not say.
+  virtual std::string network() const { return ""; }
 };
 
 }  // namespace lockstep::comm

@@ -45,6 +45,7 @@ class StagedTransport final : public DeviceTransport {
   }
 
   void Poll() override {}
+  void Abort() override {}
   std::string description() const override { return "MPI through pinned memory"; }
 
  private:

@@ -5,6 +5,7 @@
 
 #include "base/build_info.h"
 #include "base/cuda/cuda_device.h"
+#include "comm/nccl/nccl_transport.h"
 #include "trainer/kernels/cuda/cuda_backend.h"
 #include "trainer/kernels/cuda/gradient_kernels.h"
 
@@ -21,6 +22,7 @@ std::unique_ptr<loop::DeviceKit> Open(int ordinal, bool tf32) {
   kit->backend = MakeCudaBackend(*library, *kit->stream);
   kit->library = std::move(library);
   kit->kernels = cuda::MakeGradientKernels();
+  kit->connect = comm::MakeNcclTransport;
   return kit;
 }
 
@@ -28,7 +30,7 @@ std::unique_ptr<loop::DeviceKit> Open(int ordinal, bool tf32) {
 
 extern "C" const CudaModule& LockstepCudaModule() {
   static const CudaModule module = {std::string(BuildHash()),
-                                    fmt::format("CUDA {}.{}", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10),
+                                    fmt::format("CUDA {}.{}, {}", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10, comm::NcclVersion()),
                                     ListCudaDevices, Open};
   return module;
 }

@@ -10,8 +10,11 @@
 #include <string>
 
 #include "base/build_info.h"
+#include "base/energy.h"
+#include "base/infiniband.h"
 #include "base/threads.h"
 #include "comm/mpi/mpi_communicator.h"
+#include "launch/gpu.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
 
 namespace lockstep::launch {
@@ -48,6 +51,20 @@ void OpenFiles() {
   Row("open files", fmt::format("{}", limit.rlim_cur), limit.rlim_cur < 1024 ? "low: raise it with ulimit -n 4096" : "");
 }
 
+void Gpus() {
+  const GpuView& view = ViewGpus();
+  if (view.module != nullptr) Row("CUDA", view.module->versions);
+  if (view.devices.empty()) Row("GPU", "none: " + view.why_none);
+  for (const DeviceInfo& device : view.devices)
+    Row(fmt::format("GPU {}", device.ordinal),
+        fmt::format("{}, {:.1f} GiB, compute capability {}.{}, {} processors, {}", device.name,
+                    static_cast<double>(device.memory) / (1 << 30), device.major, device.minor, device.processors, device.uuid));
+  for (const char* name : {"CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"})
+    if (const char* value = std::getenv(name)) Row("", fmt::format("{}={}", name, value));
+  for (const InfinibandPort& port : InfinibandPorts())
+    Row("network", fmt::format("{} port {}: {}, {}", port.card, port.port, port.state, port.rate));
+}
+
 int Doctor() {
   Row("lockstep", fmt::format("{}, build {}", Version(), BuildHash()));
   Row("host", HostName());
@@ -61,7 +78,8 @@ int Doctor() {
       geteuid() == 0 && std::getenv("OMPI_ALLOW_RUN_AS_ROOT") == nullptr
           ? "as root, Open MPI wants OMPI_ALLOW_RUN_AS_ROOT=1 and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"
           : "");
-  Row("CUDA", "this build has no GPU backend");
+  Gpus();
+  Row("energy", MakeRaplMeter() ? "of the processors, by RAPL" : "the processors' counters (RAPL) can't be read: no watts in metrics on CPUs");
   SharedMemory();
   OpenFiles();
   const char* data = std::getenv("LOCKSTEP_DATA");

@@ -80,7 +80,9 @@ std::unique_ptr<loop::DeviceKit> OpenGpu(const comm::Topology& topology, bool tf
                 "ask the job for a GPU, or train on the CPU with --set train.device=CPU");
   }
   const int ordinal = topology.local_rank() % static_cast<int>(view.devices.size());
-  return view.module->open(ordinal, tf32);
+  std::unique_ptr<loop::DeviceKit> kit = view.module->open(ordinal, tf32);
+  kit->visible = static_cast<int>(view.devices.size());
+  return kit;
 }
 
 }  // namespace lockstep::launch

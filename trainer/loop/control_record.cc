@@ -27,6 +27,15 @@ bool ControlRecord::checkpoint_written() const {
   return std::all_of(ranks.begin(), ranks.end(), [](const RankRecord& rank) { return rank.checkpoint_written != 0; });
 }
 
+std::optional<double> ControlRecord::joules() const {
+  double sum = 0;
+  for (const RankRecord& rank : ranks) {
+    if (rank.joules < 0) return std::nullopt;
+    sum += rank.joules;
+  }
+  return sum;
+}
+
 int64_t ControlRecord::nonfinite() const {
   int64_t first = -1;
   for (const RankRecord& rank : ranks)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -27,6 +28,7 @@ struct RankRecord {
   int64_t nonfinite = -1;         ///< the first element of the gradient's sum, of those it owns, that is not finite
   double lanes_seconds = 0;       ///< that its executors took for their lanes, the longest
   double load_seconds = 0;        ///< that they have waited for samples in it, the longest
+  double joules = -1;             ///< what its meter shows, 0 where another rank's shows the same hardware; < 0: there is no meter
 };
 
 struct ControlRecord {
@@ -38,6 +40,8 @@ struct ControlRecord {
   int64_t counter(int index) const;
   bool stop() const;
   bool checkpoint_written() const;  ///< by all
+  /// What all meters show; nothing where a rank has none.
+  std::optional<double> joules() const;
   /// The first element of the gradient's sum that is not finite; -1: all are.
   int64_t nonfinite() const;
 };

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "trainer/loop/agreement.h"
+#include "trainer/loop/device_placement.h"
 #include "trainer/loop/lane_plan.h"
 
 namespace lockstep::loop {
@@ -181,7 +182,17 @@ void Coordinator::CompareWithLastAttempt(const Hello& now, const std::string& bu
   LogWarning("the run began on other hardware: it differs in {}; the bits may differ from here on", numerics);
 }
 
+void Coordinator::ReportDevices(const std::vector<Hello>& hellos) const {
+  std::vector<RankDevice> devices;
+  for (const Hello& hello : hellos)
+    devices.push_back({static_cast<int>(devices.size()), hello.host(), hello.gpu().name(), hello.gpu().uuid(), hello.gpu().ordinal(),
+                       hello.gpu().visible()});
+  for (const std::string& line : DescribeDevices(devices)) LogNote("{}", line);
+  for (const std::string& line : WarningsOfDevices(devices)) LogWarning("{}", line);
+}
+
 void Coordinator::Report(const std::vector<Hello>& hellos, const Verdict& verdict) const {
+  if (job_.device) return ReportDevices(hellos);
   const comm::Topology& topology = job_.comm->topology();
   int all_executors = 0;
   bool shared = false;

@@ -46,6 +46,7 @@ class Coordinator {
   void CompareWithLastAttempt(const Hello& now, const std::string& build_hash);
   void WarnOfRecipe() const;
   void Report(const std::vector<Hello>& hellos, const Verdict& verdict) const;
+  void ReportDevices(const std::vector<Hello>& hellos) const;
 
   const Job& job_;
   FileSystem& files_;

@@ -6,7 +6,10 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/infiniband.h"
+#include "base/log.h"
 #include "comm/staged_transport.h"
+#include "trainer/loop/device_placement.h"
 #include "trainer/loop/owned_state.h"
 #include "trainer/optim/optimizer.h"
 
@@ -15,13 +18,42 @@ namespace lockstep::loop {
 using comm::kChunkElements;
 using std::chrono::steady_clock;
 
+namespace {
+
+/// Sockets beside a card that could do better.
+void WarnOfNetwork(const comm::Communicator& comm, const comm::DeviceTransport& transport) {
+  if (transport.network() != "Socket" || comm.topology().nodes.size() == 1) return;
+  for (const InfinibandPort& port : InfinibandPorts())
+    if (port.state == "ACTIVE") {
+      LogWarning("gradients travel through sockets, though {} is an active InfiniBand card: is its user-space driver (libibverbs) here, "
+                 "and NCCL_IB_DISABLE or NCCL_NET not set?",
+                 port.card);
+      return;
+    }
+}
+
+std::unique_ptr<comm::DeviceTransport> ConnectDevices(comm::Communicator& comm, DeviceKit& kit) {
+  if (comm.world_size() == 1 || !kit.connect) return comm::MakeStagedTransport(comm, *kit.device);
+  std::vector<RankDevice> devices;
+  for (const std::string& uuid : comm::GatherStrings(comm, kit.device->info().uuid, "the comparison of devices"))
+    devices.emplace_back().uuid = uuid;
+  auto transport = SharesDevices(devices) ? comm::MakeStagedTransport(comm, *kit.device) : kit.connect(comm, *kit.device);
+  if (comm.rank() == 0) {
+    LogNote("gradients between GPUs: {}", transport->description());
+    WarnOfNetwork(comm, *transport);
+  }
+  return transport;
+}
+
+}  // namespace
+
 DeviceCompute::DeviceCompute(const Job& job, const JobPlans& plans, const comm::LanePlan& plan, ExecutorPool& pool)
     : job_(job),
       comm_(*job.comm),
       plans_(plans),
       pool_(pool),
       kit_(*job.device),
-      transport_(kit_.connect ? kit_.connect(comm_, *kit_.device) : comm::MakeStagedTransport(comm_, *kit_.device)),
+      transport_(ConnectDevices(comm_, kit_)),
       exchange_(comm_, *kit_.device, *transport_, {static_cast<int>(job.train.lanes()), plan, plans.buckets}),
       stream_(kit_.device->MakeStream()),
       done_(kit_.device->MakeEvent()),
@@ -34,6 +66,7 @@ DeviceCompute::DeviceCompute(const Job& job, const JobPlans& plans, const comm::
 }
 
 DeviceCompute::~DeviceCompute() {
+  transport_->Abort();
   try {
     stream_->Synchronize();
   } catch (const std::exception&) {

@@ -20,8 +20,9 @@ struct DeviceKit {
   std::shared_ptr<void> library;             ///< whatever the backend's kernels come from
   std::shared_ptr<engine::Backend> backend;  ///< uses the three above
   std::unique_ptr<optim::GradientKernels> kernels;
+  int visible = 1;      ///< devices that this process sees
   std::string version;  ///< of the libraries: part of the numerics fingerprint
-  /// Collective: how this rank's device reaches the others'. Null: through the host.
+  /// Collective: connects this rank's device with the others', each of which is its rank's alone. Null: only the host can.
   std::function<std::unique_ptr<comm::DeviceTransport>(comm::Communicator& comm, lockstep::Device& device)> connect;
 };
 

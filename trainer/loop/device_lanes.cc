@@ -67,6 +67,10 @@ DeviceLanes::DeviceLanes(DeviceKit& kit, const JobPlans& plans, comm::DeviceExch
   }
   Prepare(train_, plans.train, gradients);
   Prepare(evaluate_, plans.evaluate, nullptr);
+  // Libraries load kernels when they first run, which captured work can't.
+  train_.program->Run(nullptr);
+  evaluate_.program->Run(nullptr);
+  kit_.stream->Synchronize();
   CaptureTraining(gradients);
   kit_.stream->BeginCapture();
   evaluate_.program->Run(nullptr);
@@ -116,8 +120,12 @@ void DeviceLanes::Prepare(Captured& captured, std::shared_ptr<const engine::Prog
   bindings.workspace = workspace_->bytes();
   bindings.inputs = captured.inputs->bytes();
   captured.program = std::make_unique<engine::Program>(std::move(plan), plans_.layout, *kit_.backend, bindings);
+  const auto pack = [&] {
+    for (int index = 0; index < captured.packed->count(); ++index) captured.packed->Pack(index);
+  };
+  pack();
   kit_.stream->BeginCapture();
-  for (int index = 0; index < captured.packed->count(); ++index) captured.packed->Pack(index);
+  pack();
   captured.pack = kit_.stream->EndCapture();
 }
 

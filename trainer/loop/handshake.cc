@@ -7,6 +7,7 @@
 #include "base/threads.h"
 #include "trainer/loop/agreement.h"
 #include "trainer/loop/coordinator.h"
+#include "trainer/loop/device_kit.h"
 #include "trainer/loop/fingerprint.h"
 
 namespace lockstep::loop {
@@ -26,6 +27,13 @@ Hello SayHello(const Job& job) {
   hello.set_machine_cores(cores.machine);
   hello.set_executors(job.executors);
   hello.set_memory_limit(MemoryLimit());
+  if (job.device) {
+    const DeviceInfo& info = job.device->device->info();
+    hello.mutable_gpu()->set_name(info.name);
+    hello.mutable_gpu()->set_uuid(info.uuid);
+    hello.mutable_gpu()->set_ordinal(info.ordinal);
+    hello.mutable_gpu()->set_visible(job.device->visible);
+  }
   return hello;
 }
 

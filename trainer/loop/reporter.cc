@@ -50,6 +50,10 @@ void Reporter::Log(const StepRow& row) {
                  {"time", std::time(nullptr)}};
   if (row.accuracy >= 0) object["accuracy"] = Rounded(row.accuracy);
   if (row.checkpoint_seconds > 0) object["checkpoint_seconds"] = std::round(row.checkpoint_seconds * 1e6) / 1e6;
+  if (row.power) {
+    object["watts"] = std::round(row.power->watts * 10) / 10;
+    object["joules_per_sample"] = Rounded(row.power->joules_per_sample);
+  }
   std::fprintf(metrics_, "%s\n", object.dump().c_str());
   std::fflush(metrics_);
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,11 @@
 #include "trainer/checkpoint/checkpoint.pb.h"
 
 namespace lockstep::loop {
+
+/// What training has used between two rows.
+struct PowerUse {
+  double watts = 0, joules_per_sample = 0;
+};
 
 /// One logged step. `step` counts finished steps.
 struct StepRow {
@@ -22,6 +28,7 @@ struct StepRow {
   double samples_per_s = 0;
   double grad_norm = 0;
   double checkpoint_seconds = 0;  ///< that training has waited for a checkpoint since the last row: its copy, and the one before it
+  std::optional<PowerUse> power;  ///< since the last row; nothing where hardware does not say
 };
 
 class Reporter {

@@ -41,6 +41,7 @@ Worker::Worker(const Job& job, JobPlans plans, const Verdict& verdict, Coordinat
       state_(job, std::move(plans), {verdict.executors().begin(), verdict.executors().end()}),
       clock_(job.stop_before),
       stragglers_(job.comm->topology(), job.watchdog.straggler_factor()),
+      meter_(MakeMeter(job)),
       coordinator_(coordinator),
       checkpointer_(job, files_, verdict.attempt(), state_.owned(), coordinator) {
   // Until a save was measured: as on a slow disk.
@@ -101,10 +102,13 @@ Outcome Worker::Run() {
   return Finish();
 }
 
+bool Worker::Logged(uint64_t step) const {
+  return step % job_.train.log_every_steps() == 0 || step == length_.total_steps;
+}
+
 void Worker::Step() {
   const auto begin = steady_clock::now();
-  const uint64_t every = job_.train.log_every_steps();
-  const bool logged = (step() + 1) % every == 0 || step() + 1 == length_.total_steps;
+  const bool logged = Logged(step() + 1);
   const StepResult result = state_.Step(logged, [this](RankRecord& record) { FillRecord(record); });
   saved_is_old_ = false;
   stopping_ = result.record.stop();
@@ -116,6 +120,7 @@ void Worker::Step() {
 
 void Worker::FillRecord(RankRecord& record) {
   record.checkpoint_written = checkpointer_.written();
+  if (Logged(step() + 1)) record.joules = ReadMeter(job_, meter_.get());
   record.stop = StopSignal();
   // Whichever rank was told when the job ends.
   if (clock_.Due(StopClock::Clock::now())) record.stop = kStopTime;
@@ -154,6 +159,7 @@ void Worker::Report(const StepResult& result, double seconds, bool logged) {
   row.grad_norm = result.grad_norm;
   row.checkpoint_seconds = checkpoint_seconds_;
   if (logged) {
+    row.power = power_.Take(result.record.joules(), step() * job_.train.global_batch(), steady_clock::now());
     reporter_->Log(row);
     checkpoint_seconds_ = 0;
   }

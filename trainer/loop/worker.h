@@ -13,6 +13,7 @@
 #include "trainer/loop/coordinator.h"
 #include "trainer/loop/job.h"
 #include "trainer/loop/job_plans.h"
+#include "trainer/loop/power_log.h"
 #include "trainer/loop/reporter.h"
 #include "trainer/loop/run_folder.h"
 #include "trainer/loop/stop.h"
@@ -43,6 +44,7 @@ class Worker {
   void Enter(comm::Phase::Value phase);
 
   void Begin();
+  bool Logged(uint64_t step) const;
   void Step();
   void FillRecord(RankRecord& record);
   void Certify();
@@ -80,6 +82,8 @@ class Worker {
   double checkpoint_seconds_ = 0;  ///< waited for checkpoints since the last logged step
   StopClock clock_;
   StragglerWatch stragglers_;
+  std::unique_ptr<EnergyMeter> meter_;
+  PowerLog power_;  ///< rank 0's
   Coordinator* coordinator_;            ///< rank 0
   std::unique_ptr<Reporter> reporter_;  ///< rank 0
   Checkpointer checkpointer_;

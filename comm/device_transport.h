@@ -23,10 +23,12 @@ class DeviceTransport {
   virtual ~DeviceTransport() = default;
 
   /// Sends and receives all parts, after the work that is on `stream`; what is enqueued there later sees what was
-  /// received. May return before anything moved. Collective in this: all ranks that have parts for each other call it in
+  /// received. May return before anything moved (see waits). Collective in this: all ranks that have parts for each other call it in
   /// the same order. `what` is named where it fails or hangs.
   virtual void Exchange(DeviceStream& stream, std::span<const Part> sends, std::span<const Part> receives,
                         const std::string& what) = 0;
+  /// Whether Exchange returns only when everything has arrived.
+  virtual bool waits() const = 0;
   /// Throws where an exchange that returned early has failed since.
   virtual void Poll() = 0;
   /// Ends what is under way, whose data are lost; nothing may follow. Else work that waits for a rank that is gone would never end.

@@ -44,6 +44,7 @@ class StagedTransport final : public DeviceTransport {
     comm_.WaitUntil([&] { return event_->Done(); }, what);
   }
 
+  bool waits() const override { return true; }
   void Poll() override {}
   void Abort() override {}
   std::string description() const override { return "MPI through pinned memory"; }

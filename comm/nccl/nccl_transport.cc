@@ -70,6 +70,7 @@ class NcclTransport final : public DeviceTransport {
     if (State(what) == ncclInProgress) comm_.WaitUntil([&] { return State(what) != ncclInProgress; }, what);
   }
 
+  bool waits() const override { return false; }
   void Poll() override { State("an exchange"); }
 
   void Abort() override {

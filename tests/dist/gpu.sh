@@ -54,6 +54,20 @@ must_train 3 "$digits" --out "$work/killed" "${short[@]}" "${saving[@]}"
 has "resuming from step" || fail "the killed run began anew"
 equal_state "$work/float-1" "$work/killed"
 
+# A rank that hangs is named by the other.
+( train 2 "$digits" --out "$work/hung" "${short[@]}" --set train.steps=100000 --set watchdog.timeout_seconds=5 ) &
+job=$!
+until [ -s "$work/hung/metrics.jsonl" ]; do
+  kill -0 $job 2>/dev/null || fail "the job ended before its first rows"
+done
+victim=$(living | tail -n 1)
+kill -STOP "$victim"
+wait $job
+code=$(sed -n 's/.*"exit_code": *\([0-9]*\).*/\1/p' "$work/hung/verdict.json" | head -n 1)
+[ "$code" = 6 ] || fail "a hung rank ends the run with ${code:-nothing}, not 6"
+grep -hE "rank [01] on" "$work/stderr" | head -n 1 || fail "a hung rank is not named"
+kill -9 "$victim" 2>/dev/null
+
 # Begun on CPUs, continued on GPUs: only when asked for, and written down.
 begun=("${short[@]}" --set optimizer.schedule='constant {}' --set optimizer.schedule.warmup_fraction=0)
 must_train 2 "$digits" --out "$work/moved" "${begun[@]}" --set train.device=CPU --set train.steps=12

@@ -52,6 +52,8 @@ class Compute {
   /// Lanes, exchange and update of one step. Collective. Where a gradient is not finite and such steps are skipped,
   /// nothing is updated.
   virtual StepSums Step(const StepWork& work) = 0;
+  /// After a step: remembers what the owned slices hold; the next Step throws (WeightCheck) where they have changed.
+  virtual void NoteWeights() = 0;
   /// By lane of this rank: whether its gradient, or a sum that it is in, is not finite at `element`. After Step and
   /// before the next one.
   virtual std::vector<char> NonfiniteLanes(int64_t element) = 0;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 #include "base/infiniband.h"
@@ -11,6 +12,7 @@
 #include "comm/staged_transport.h"
 #include "trainer/loop/device_placement.h"
 #include "trainer/loop/owned_state.h"
+#include "trainer/loop/weight_check.h"
 #include "trainer/optim/optimizer.h"
 
 namespace lockstep::loop {
@@ -61,7 +63,8 @@ DeviceCompute::DeviceCompute(const Job& job, const JobPlans& plans, const comm::
   const LaneRange mine = plan[static_cast<size_t>(comm_.rank())].front();
   RunOnExecutors(comm_, pool_, "the preparation of kernels", [&](int) {
     kit_.device->UseOnThisThread();
-    lanes_ = std::make_unique<DeviceLanes>(kit_, plans, exchange_, mine, static_cast<int>(job.train.lanes()));
+    lanes_ = std::make_unique<DeviceLanes>(kit_, plans, exchange_, comm_.recorder(), mine,
+                                           static_cast<int>(job.train.lanes()));
   });
 }
 
@@ -74,10 +77,11 @@ DeviceCompute::~DeviceCompute() {
   }
 }
 
-void DeviceCompute::PrepareTraining(const optim::Optimizer& optimizer, OwnedState& state, WeightCheck&) {
+void DeviceCompute::PrepareTraining(const optim::Optimizer& optimizer, OwnedState& state, WeightCheck& check) {
   lockstep::Device& device = *kit_.device;
   optimizer_ = &optimizer;
   state_ = &state;
+  check_ = &check;
   two_passes_ = optimizer.clips() || job_.train.on_nonfinite() == OnNonfinite::SKIP_STEP;
   int64_t offset = 0;
   for (int bucket = 0; bucket < state.buckets(); ++bucket) {
@@ -95,6 +99,7 @@ void DeviceCompute::PrepareTraining(const optim::Optimizer& optimizer, OwnedStat
               device.AllocatePinned(sizeof(optim::StepOutcome))};
   const size_t chunks = static_cast<size_t>(plans_.layout.elements() / kChunkElements);
   chunks_ = device.Allocate(chunks * sizeof(optim::ChunkRecord), "chunk sums");
+  hashes_ = device.Allocate(chunks * sizeof(uint64_t), "hashes of weights");
   const std::unique_ptr<DeviceMemory> blank = device.AllocatePinned(chunks_->size());
   std::fill_n(blank->As<optim::ChunkRecord>(), chunks, optim::ChunkRecord{});
   stream_->Copy(chunks_->data(), blank->data(), chunks_->size());
@@ -117,6 +122,10 @@ optim::ChunkRecord* DeviceCompute::ChunksAt(int64_t element) const {
   return chunks_->As<optim::ChunkRecord>() + element / kChunkElements;
 }
 
+uint64_t* DeviceCompute::HashesAt(int64_t element) const {
+  return hashes_->As<uint64_t>() + element / kChunkElements;
+}
+
 optim::PieceSum DeviceCompute::SumOf(int bucket) const {
   const comm::DeviceSum& sum = exchange_.sums(bucket);
   return {sum.pieces, sum.order, sum.count};
@@ -128,8 +137,36 @@ void DeviceCompute::UploadRules(const StepWork& work) {
   stream_->Copy(rules_.device->data(), rules_.pinned->data(), rules_.device->size());
 }
 
+void DeviceCompute::NoteWeights() {
+  for (int bucket = 0; bucket < exchange_.slices().buckets(); ++bucket) {
+    const optim::DeviceSlice slice = SliceOf(bucket);
+    if (slice.size > 0) kit_.kernels->Hash(*stream_, slice, HashesAt(slice.begin));
+  }
+  weights_noted_ = true;
+}
+
+/// The first chunk of this rank's whose weights are not what NoteWeights saw goes into the outcome.
+void DeviceCompute::EnqueueComparison() {
+  for (int bucket = 0; bucket < exchange_.slices().buckets(); ++bucket) {
+    const optim::DeviceSlice slice = SliceOf(bucket);
+    if (slice.size > 0)
+      kit_.kernels->CompareHashes(*stream_, slice, HashesAt(slice.begin), ChunksAt(slice.begin));
+  }
+}
+
+void DeviceCompute::CheckWeights(uint64_t step, const optim::StepOutcome& outcome) {
+  if (!std::exchange(weights_noted_, false) || outcome.changed < 0) return;
+  // Its owner says so.
+  const comm::SliceMap& slices = exchange_.slices();
+  for (int bucket = 0; bucket < slices.buckets(); ++bucket) {
+    const comm::ElementRange mine = slices.slice(bucket, comm_.rank());
+    if (mine.begin <= outcome.changed && outcome.changed < mine.end) check_->ThrowChanged(outcome.changed, step);
+  }
+}
+
 /// Bucket by bucket, as the last lane completes them.
 void DeviceCompute::EnqueueUpdates(const StepWork& work) {
+  if (weights_noted_) EnqueueComparison();
   const auto* rules = rules_.device->As<optim::SegmentRules>();
   for (int bucket = 0; bucket < exchange_.slices().buckets(); ++bucket) {
     stream_->Wait(lanes_->bucket_ready(bucket));
@@ -168,16 +205,28 @@ void DeviceCompute::ShareChunks() {
                           "the chunk sums");
 }
 
+/// Until the lanes are done: what this rank gives to the exchange is complete.
+void DeviceCompute::AwaitLanes(uint64_t step, uint64_t collective) {
+  comm_.WaitUntil([&] { return lanes_->finished().Done(); }, fmt::format("the lanes of step {}", step));
+  if (comm_.recorder()) comm_.recorder()->EnterCollective(collective);
+}
+
 StepSums DeviceCompute::Step(const StepWork& work) {
   const auto begin = steady_clock::now();
   const float loss_scale = 1.0f / static_cast<float>(job_.train.global_batch());
+  comm::FlightRecorder* const recorder = comm_.recorder();
+  uint64_t collective = 0;
+  if (recorder)
+    collective = recorder->BeginCollective(comm::CollectiveKind::EXCHANGE, view_->size(), {}, static_cast<int64_t>(work.step));
   UploadRules(work);
   pool_.Start([this, work, loss_scale](int) { lanes_->RunStep(job_.train.seed(), loss_scale, work); });
   comm_.WaitUntil([&] { return pool_.Finished(); }, fmt::format("the lanes of step {}", work.step));
+  // Who waits for others must not look like one whose lanes hang.
+  if (transport_->waits()) AwaitLanes(work.step, collective);
   EnqueueUpdates(work);
   stream_->Record(*done_);
+  if (!transport_->waits()) AwaitLanes(work.step, collective);
   StepSums sums;
-  comm_.WaitUntil([&] { return lanes_->finished().Done(); }, fmt::format("the lanes of step {}", work.step));
   sums.lanes_seconds = std::chrono::duration<double>(steady_clock::now() - begin).count();
   sums.load_seconds = lanes_->load_seconds();
   comm_.WaitUntil(
@@ -186,8 +235,10 @@ StepSums DeviceCompute::Step(const StepWork& work) {
         return done_->Done();
       },
       fmt::format("the exchange of step {}", work.step));
+  if (recorder) recorder->LeaveCollective(collective);
   lanes_->ReadResults(work.records);
   const auto& outcome = *outcome_.pinned->As<optim::StepOutcome>();
+  CheckWeights(work.step, outcome);
   sums.grad_norm = two_passes_ || work.want_norm ? outcome.norm : 0;
   sums.nonfinite = outcome.nonfinite;
   return sums;

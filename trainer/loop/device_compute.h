@@ -30,6 +30,7 @@ class DeviceCompute final : public Compute {
   bool holds_weights() const override { return true; }
   void PrepareTraining(const optim::Optimizer& optimizer, OwnedState& state, WeightCheck& check) override;
   StepSums Step(const StepWork& work) override;
+  void NoteWeights() override;
   std::vector<char> NonfiniteLanes(int64_t element) override;
   void PrepareEvaluation() override { lanes_->PrepareEvaluation(); }
   LaneRecord Evaluate(int, const data::LaneBatch& block) override { return lanes_->Evaluate(block); }
@@ -44,10 +45,14 @@ class DeviceCompute final : public Compute {
 
   optim::DeviceSlice SliceOf(int bucket) const;
   optim::ChunkRecord* ChunksAt(int64_t element) const;
+  uint64_t* HashesAt(int64_t element) const;
   optim::PieceSum SumOf(int bucket) const;
   void UploadRules(const StepWork& work);
   void EnqueueUpdates(const StepWork& work);
+  void EnqueueComparison();
   void EnqueueConclusion();
+  void AwaitLanes(uint64_t step, uint64_t collective);
+  void CheckWeights(uint64_t step, const optim::StepOutcome& outcome);
   void ShareChunks();
   void AwaitStream(const std::string& what);
 
@@ -65,11 +70,14 @@ class DeviceCompute final : public Compute {
 
   const optim::Optimizer* optimizer_ = nullptr;
   OwnedState* state_ = nullptr;
+  WeightCheck* check_ = nullptr;
   bool two_passes_ = false;  ///< the sums are kept until all are known to be good
   int segments_ = 0;
   Tables rules_;    ///< SegmentRules of the step
   Tables outcome_;  ///< StepOutcome
   std::unique_ptr<DeviceMemory> chunks_;  ///< ChunkRecord by chunk of the arena
+  std::unique_ptr<DeviceMemory> hashes_;  ///< of owned chunks, as NoteWeights saw them
+  bool weights_noted_ = false;
   std::unique_ptr<DeviceMemory> sums_;    ///< with two passes: of owned slices, packed as in OwnedState
   std::vector<std::unique_ptr<DeviceMemory>> arrays_;  ///< owned state, by array, packed as in OwnedState
   std::vector<int64_t> offset_;                        ///< by bucket, in packed arrays

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/isa_clones.h"
 #include "base/memory.h"
+#include "trainer/loop/executor_phase.h"
 
 namespace lockstep::loop {
 namespace {
@@ -38,9 +39,14 @@ LaneRecord ReadRecord(const graph::Graph& graph, const int64_t* results) {
 
 }  // namespace
 
-DeviceLanes::DeviceLanes(DeviceKit& kit, const JobPlans& plans, comm::DeviceExchange& exchange, LaneRange lanes,
-                         int all_lanes)
-    : kit_(kit), plans_(plans), exchange_(exchange), lanes_(lanes), copies_(kit.device->MakeStream()) {
+DeviceLanes::DeviceLanes(DeviceKit& kit, const JobPlans& plans, comm::DeviceExchange& exchange,
+                         comm::FlightRecorder* recorder, LaneRange lanes, int all_lanes)
+    : kit_(kit),
+      plans_(plans),
+      exchange_(exchange),
+      recorder_(recorder),
+      lanes_(lanes),
+      copies_(kit.device->MakeStream()) {
   lockstep::Device& device = *kit.device;
   const engine::ProgramPlan &train = *plans.train, &evaluate = *plans.evaluate;
   arena_ = device.Allocate(static_cast<size_t>(std::max(train.memory.bytes, evaluate.memory.bytes)), "activations");
@@ -193,9 +199,12 @@ void DeviceLanes::RunStep(uint64_t seed, float loss_scale, const StepWork& work)
   kit_.stream->Run(*train_.pack);
   for (int lane = lanes_.begin; lane < lanes_.end; ++lane) {
     const auto index = static_cast<size_t>(lane - lanes_.begin);
+    ExecutorPhase phase(recorder_, 0);
+    phase.Enter(comm::Phase::LOADING_BATCH);
     const auto asked = steady_clock::now();
     const data::LaneBatch* batch = work.loader->Acquire(work.step, lane);
     load_seconds_ += std::chrono::duration<double>(steady_clock::now() - asked).count();
+    phase.Enter(comm::Phase::COMPUTING);
     Slot& slot = FillSlot(plan, *batch);
     block.first_sample = batch->first_position;
     work.records[index].delivery = batch->delivery;
@@ -228,6 +237,7 @@ LaneRecord DeviceLanes::Evaluate(const data::LaneBatch& block) {
   CopyResults(evaluate_, results_->As<int64_t>());
   kit_.stream->Record(*finished_);
   Await(*finished_);
+  if (recorder_ != nullptr) recorder_->Progress();
   return ReadRecord(plan.graph, results_->As<int64_t>());
 }
 

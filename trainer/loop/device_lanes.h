@@ -13,6 +13,7 @@
 
 #include "base/device.h"
 #include "comm/device_exchange.h"
+#include "comm/flight_recorder.h"
 #include "data/loader.h"
 #include "trainer/engine/program.h"
 #include "trainer/loop/compute.h"
@@ -25,8 +26,9 @@ namespace lockstep::loop {
 
 class DeviceLanes {
  public:
-  /// `lanes`: all of this rank. On the thread that calls RunStep and Evaluate. All outlive this.
-  DeviceLanes(DeviceKit& kit, const JobPlans& plans, comm::DeviceExchange& exchange, LaneRange lanes, int all_lanes);
+  /// `lanes`: all of this rank. On the thread that calls RunStep and Evaluate. `recorder` may be null. All outlive this.
+  DeviceLanes(DeviceKit& kit, const JobPlans& plans, comm::DeviceExchange& exchange, comm::FlightRecorder* recorder,
+              LaneRange lanes, int all_lanes);
   ~DeviceLanes();
 
   /// Enqueues forward, backward and fold of all lanes; their gradients are in the exchange's pieces when they are done.
@@ -67,6 +69,7 @@ class DeviceLanes {
   DeviceKit& kit_;
   const JobPlans& plans_;
   comm::DeviceExchange& exchange_;
+  comm::FlightRecorder* recorder_;
   const LaneRange lanes_;
   std::unique_ptr<DeviceStream> copies_;
   std::unique_ptr<DeviceMemory> arena_, workspace_, gradients_, fold_step_;

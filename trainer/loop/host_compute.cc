@@ -73,6 +73,8 @@ StepSums HostCompute::Step(const StepWork& work) {
   return sums;
 }
 
+void HostCompute::NoteWeights() { check_->NoteOwned(); }
+
 void HostCompute::RunLanes(const StepWork& work) {
   const float loss_scale = 1.0f / static_cast<float>(job_.train.global_batch());
   pool_.Start([this, work, loss_scale](int e) {

@@ -29,6 +29,7 @@ class HostCompute final : public Compute {
   bool holds_weights() const override { return comm_.topology().local_rank() == 0; }
   void PrepareTraining(const optim::Optimizer& optimizer, OwnedState& state, WeightCheck& check) override;
   StepSums Step(const StepWork& work) override;
+  void NoteWeights() override;
   std::vector<char> NonfiniteLanes(int64_t element) override;
   void PrepareEvaluation() override { Pack(*packed_evaluate_); }
   LaneRecord Evaluate(int executor, const data::LaneBatch& block) override {

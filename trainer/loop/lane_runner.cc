@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "comm/flight_recorder.h"
+#include "trainer/loop/executor_phase.h"
 
 namespace lockstep::loop {
 namespace {
@@ -18,22 +18,6 @@ LaneRecord ResultsOf(const engine::Program& program) {
   for (size_t i = 0; i < graph.counters.size(); ++i) record.counters[i] = program.counter(static_cast<int>(i));
   return record;
 }
-
-/// What an executor does, as the flight recorder knows it; nothing any more at the scope's end.
-class ExecutorPhase {
- public:
-  ExecutorPhase(comm::FlightRecorder* recorder, int executor) : recorder_(recorder), executor_(executor) {}
-  ~ExecutorPhase() {
-    if (recorder_ != nullptr) recorder_->LeaveExecutorPhase(executor_);
-  }
-  void Enter(comm::Phase::Value phase) {
-    if (recorder_ != nullptr) recorder_->EnterExecutorPhase(executor_, phase);
-  }
-
- private:
-  comm::FlightRecorder* recorder_;
-  int executor_;
-};
 
 }  // namespace
 

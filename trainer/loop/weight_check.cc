@@ -41,7 +41,15 @@ void WeightCheck::CheckOwned(int bucket, uint64_t step) {
   pending_[index] = 0;
   const int rank = session_.comm().rank();
   const comm::ElementRange slice = session_.compute().slices().slice(bucket, rank);
-  if (HashSlice(slice) == written_[index]) return;
+  if (HashSlice(slice) != written_[index]) ThrowChangedIn(slice, step);
+}
+
+void WeightCheck::ThrowChanged(int64_t element, uint64_t step) const {
+  ThrowChangedIn({element, element + comm::kChunkElements}, step);
+}
+
+void WeightCheck::ThrowChangedIn(comm::ElementRange slice, uint64_t step) const {
+  const int rank = session_.comm().rank();
   throw Error(ErrorKind::kPeer, fmt::format("the weights in memory changed between steps {} and {}, in {}", step, step + 1, TensorsIn(slice)),
               fmt::format("rank {} on {}", rank, session_.comm().topology().host_of[static_cast<size_t>(rank)]), kHint);
 }

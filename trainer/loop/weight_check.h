@@ -23,12 +23,15 @@ class WeightCheck {
   /// Throws where `bucket`'s owned slice is not what NoteOwned saw. The first call after it for each bucket compares, others
   /// do nothing. The executors' update of other buckets may run meanwhile.
   void CheckOwned(int bucket, uint64_t step);
+  /// Says that weights changed between steps `step` and the next, from element `element` on. Throws.
+  [[noreturn]] void ThrowChanged(int64_t element, uint64_t step) const;
   /// Collective, after `step` finished steps: throws where a node's weights differ. Returns their hash (engine::HashWeights).
   uint64_t CompareNodes(uint64_t step);
 
  private:
   uint64_t HashSlice(comm::ElementRange slice) const;
   std::string TensorsIn(comm::ElementRange slice) const;
+  [[noreturn]] void ThrowChangedIn(comm::ElementRange slice, uint64_t step) const;
   std::string FindDifference();
 
   Session& session_;

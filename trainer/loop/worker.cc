@@ -135,7 +135,7 @@ void Worker::Certify() {
   const uint64_t weights = state_.check().CompareNodes(step());
   weights_hash_ = HashText(weights);
   hashed_step_ = step();
-  state_.check().NoteOwned();
+  state_.session().compute().NoteWeights();
   if (leads() && coordinator_->certificate().Due(step()))
     coordinator_->certificate().Add(
         {step(), weights, state_.ledger().chain(), HashTensors(state_.session().layout(), state_.weights().data())});

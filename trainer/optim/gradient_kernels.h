@@ -29,16 +29,18 @@ struct PieceSum {
   int count = 0;
 };
 
-/// What is known of a chunk (4,096 elements) of the summed gradient.
+/// What is known of a chunk (4,096 elements) of the summed gradient, and of its weights.
 struct ChunkRecord {
-  double squares = 0;       ///< sum of squares, in the order of optim::ChunkSumOfSquares
-  int64_t nonfinite = -1;   ///< first element of the arena that is not finite
+  double squares = 0;      ///< sum of squares, in the order of optim::ChunkSumOfSquares
+  int64_t nonfinite = -1;  ///< first element of the arena that is not finite
+  int64_t changed = -1;    ///< first element of the chunk, where its weights are not what they were
 };
 
 /// What one step has come to; decides the update where that waits for it.
 struct StepOutcome {
   double norm = 0;           ///< of all parameters' summed gradients
   int64_t nonfinite = -1;    ///< first element that is not finite, of the chunks that were looked at
+  int64_t changed = -1;      ///< first element of the first chunk whose weights changed
   float gradient_scale = 1;  ///< what clipping makes of gradients
   int32_t skip = 0;          ///< 1: nothing is updated
 };
@@ -69,6 +71,12 @@ class GradientKernels {
   /// Both at once, with unscaled gradients.
   virtual void SumAndUpdate(DeviceStream& stream, const PieceSum& sum, const SegmentRules* rules, int segments,
                             const DeviceSlice& slice, ChunkRecord* chunks) = 0;
+
+  /// hashes[k]: of the weights of the slice's k-th chunk, 64 bits that follow from all of theirs and their places.
+  virtual void Hash(DeviceStream& stream, const DeviceSlice& slice, uint64_t* hashes) = 0;
+  /// Notes in chunks[k].changed whether they still hash to hashes[k].
+  virtual void CompareHashes(DeviceStream& stream, const DeviceSlice& slice, const uint64_t* hashes,
+                             ChunkRecord* chunks) = 0;
 
   /// Over all `count` chunks of the arena: the norm of the first `parameter_chunks`, chunk sums added in index order; the
   /// first element that is not finite. `clip_norm` > 0 sets the scale; with `skip_nonfinite`, an outcome that is not

@@ -1,5 +1,6 @@
 #include "trainer/kernels/cuda/gradient_kernels.h"
 
+#include "base/philox.h"
 #include "trainer/kernels/cuda/launch.h"
 
 namespace lockstep::cuda {
@@ -190,9 +191,9 @@ struct ConcludeStep {
   static constexpr int kThreads = 1024;
   struct Shared {
     double squares[kThreads];
-    int64_t nonfinite[kThreads];
+    int64_t nonfinite[kThreads], changed[kThreads];
     double total;
-    int64_t first;
+    int64_t first, first_changed;
     int32_t all_finite;
   };
 
@@ -208,7 +209,7 @@ struct ConcludeStep {
     block.ForEachThread([&](int t) {
       if (t != 0) return;
       shared.total = 0;
-      shared.first = -1;
+      shared.first = shared.first_changed = -1;
       shared.all_finite = 1;
     });
     for (int64_t begin = 0; begin < count; begin += kThreads) {
@@ -216,6 +217,7 @@ struct ConcludeStep {
         if (begin + t >= count) return;
         shared.squares[t] = chunks[begin + t].squares;
         shared.nonfinite[t] = chunks[begin + t].nonfinite;
+        shared.changed[t] = chunks[begin + t].changed;
       });
       block.ForEachThread([&](int t) {
         if (t != 0) return;
@@ -223,6 +225,7 @@ struct ConcludeStep {
           if (begin + i < parameter_chunks) shared.total += shared.squares[i];
           if (!IsFinite(shared.squares[i])) shared.all_finite = 0;
           if (shared.first < 0) shared.first = shared.nonfinite[i];
+          if (shared.first_changed < 0) shared.first_changed = shared.changed[i];
         }
       });
     }
@@ -235,9 +238,51 @@ struct ConcludeStep {
     const double norm = sqrt(shared.total);
     outcome->norm = norm;
     outcome->nonfinite = shared.first;
+    outcome->changed = shared.first_changed;
     const double factor = clip_norm / (norm + 1e-6);
     outcome->gradient_scale = clip_norm > 0 ? static_cast<float>(factor < 1.0 ? factor : 1.0) : 1.0f;
     outcome->skip = skip_nonfinite && !shared.all_finite ? 1 : 0;
+  }
+};
+
+/// A chunk's hash is the sum of its elements' mixed bits: integers, so their order does not matter.
+struct HashChunks {
+  static constexpr int kThreads = kChunkThreads;
+  struct Shared {
+    uint64_t sums[kThreads];
+  };
+
+  DeviceSlice slice;
+  uint64_t* hashes;           ///< written where `chunks` is null, else compared with
+  ChunkRecord* chunks;
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    Shared& shared = block.template SharedAs<Shared>();
+    const int64_t begin = block.index() * kChunk;
+    const int64_t end = begin + kChunk < slice.size ? begin + kChunk : slice.size;
+    block.ForEachThread([&](int t) {
+      uint64_t sum = 0;
+      for (int64_t i = begin + t * kEach; i < end; i += kThreads * kEach) {
+        const Four values = Load(slice.weights + i);
+        LOCKSTEP_UNROLL
+        for (int k = 0; k < kEach; ++k) {
+          const uint64_t place = static_cast<uint64_t>(slice.begin + i + k);
+          sum += Mix64(place << 32 ^ __builtin_bit_cast(uint32_t, values.at[k]));
+        }
+      }
+      shared.sums[t] = sum;
+    });
+    TreeSum<kThreads>(block, shared.sums);
+    block.ForEachThread([&](int t) {
+      if (t != 0) return;
+      uint64_t& known = hashes[block.index()];
+      if (chunks == nullptr) {
+        known = shared.sums[0];
+      } else {
+        chunks[block.index()].changed = known == shared.sums[0] ? -1 : slice.begin + begin;
+      }
+    });
   }
 };
 
@@ -260,6 +305,13 @@ class CudaGradientKernels final : public optim::GradientKernels {
   void SumAndUpdate(DeviceStream& stream, const PieceSum& sum, const SegmentRules* rules, int segments,
                     const DeviceSlice& slice, ChunkRecord* chunks) override {
     Launch(stream, ChunksOf(slice), ChunkWork<true, true>{sum, slice, nullptr, chunks, rules, segments, nullptr});
+  }
+  void Hash(DeviceStream& stream, const DeviceSlice& slice, uint64_t* hashes) override {
+    Launch(stream, ChunksOf(slice), HashChunks{slice, hashes, nullptr});
+  }
+  void CompareHashes(DeviceStream& stream, const DeviceSlice& slice, const uint64_t* hashes,
+                     ChunkRecord* chunks) override {
+    Launch(stream, ChunksOf(slice), HashChunks{slice, const_cast<uint64_t*>(hashes), chunks});
   }
   void Conclude(DeviceStream& stream, const ChunkRecord* chunks, int64_t count, int64_t parameter_chunks,
                 double clip_norm, bool skip_nonfinite, StepOutcome* outcome) override {

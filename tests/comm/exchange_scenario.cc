@@ -7,9 +7,12 @@
 #include <bit>
 #include <thread>
 
+#include "base/emulated_device.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/philox.h"
+#include "comm/device_exchange.h"
+#include "comm/staged_transport.h"
 
 namespace lockstep::comm {
 namespace {
@@ -147,6 +150,110 @@ std::vector<float> RunScenario(Communicator& comm, const Scenario& scenario) {
   const std::vector<float> result(weights.begin(), weights.end());
   comm.Wait(*comm.Barrier(), "the end of the scenario");
   return result;
+}
+
+namespace {
+
+/// Writes a bucket of a rank's pieces; reads its weights.
+void FillPieces(const DeviceExchange& exchange, int step, int bucket) {
+  const ElementRange range = exchange.slices().bucket(bucket);
+  for (size_t p = 0; p < exchange.pieces().size(); ++p) {
+    const LaneRange node = exchange.piece_nodes()[p];
+    for (int64_t i = range.begin; i < range.end; ++i) {
+      const float weight = exchange.weights()[i];
+      exchange.pieces()[p][i] =
+          TreeSum(node.begin, node.end, [&](int lane) { return Gradient(lane, step, i, weight); });
+    }
+  }
+}
+
+/// The sum of the own slice, as a kernel takes it: from tables in device memory.
+std::vector<float> SumOf(const DeviceSum& sum, int64_t size, int64_t cut) {
+  std::vector<LaneSumStep> order;
+  for (int i = 0; i < 2 * sum.count - 1; ++i) order.push_back({sum.order[i]});
+  std::vector<float> out(static_cast<size_t>(size));
+  EvaluateInCuts(SliceSum({sum.pieces, sum.pieces + sum.count}, std::move(order)), cut, out);
+  return out;
+}
+
+void UpdateSlice(float* weights, const std::vector<float>& sum) {
+  for (size_t i = 0; i < sum.size(); ++i) weights[i] = Updated(weights[i], sum[i]);
+}
+
+/// One rank's device and its two streams.
+class DeviceRun {
+ public:
+  DeviceRun(Communicator& comm, const Scenario& scenario)
+      : scenario_(scenario),
+        rank_(comm.rank()),
+        transport_(MakeStagedTransport(comm, *device_)),
+        exchange_(comm, *device_, *transport_,
+                  {scenario.lanes, MakePlan(scenario.lanes, scenario.executors),
+                   CutBuckets(scenario.elements, scenario.bucket)}) {
+    for (int bucket = 0; bucket < buckets(); ++bucket) ready_.push_back(device_->MakeEvent());
+  }
+
+  std::vector<float> Train() {
+    for (int bucket = 0; bucket < buckets(); ++bucket) {
+      const ElementRange mine = Mine(bucket);
+      for (int64_t i = mine.begin; i < mine.end; ++i) exchange_.weights()[i] = InitialWeight(i);
+      exchange_.Share(exchanges_, bucket);
+    }
+    exchanges_.Record(*shared_);
+    for (int step = 0; step < scenario_.steps; ++step) Step(step);
+    exchanges_.Synchronize();
+    return {exchange_.weights(), exchange_.weights() + scenario_.elements};
+  }
+
+ private:
+  int buckets() const { return exchange_.slices().buckets(); }
+  ElementRange Mine(int bucket) const { return exchange_.slices().slice(bucket, rank_); }
+
+  void Step(int step) {
+    lanes_.Wait(*shared_);
+    for (int bucket = 0; bucket < buckets(); ++bucket) {
+      lanes_.Enqueue([=, this] {
+        if (scenario_.before_bucket) scenario_.before_bucket(rank_, step, bucket);
+        FillPieces(exchange_, step, bucket);
+      });
+      lanes_.Record(*ready_[static_cast<size_t>(bucket)]);
+    }
+    std::vector<std::vector<float>> kept(static_cast<size_t>(buckets()));
+    for (int bucket = 0; bucket < buckets(); ++bucket) {
+      exchanges_.Wait(*ready_[static_cast<size_t>(bucket)]);
+      exchange_.Collect(exchanges_, bucket);
+      std::vector<float>& sum = kept[static_cast<size_t>(bucket)];
+      exchanges_.Enqueue([&sum, this, bucket] {
+        if (Mine(bucket).size() > 0) sum = SumOf(exchange_.sums(bucket), Mine(bucket).size(), scenario_.cut);
+      });
+      if (scenario_.share_at_once) UpdateAndShare(bucket, sum);
+    }
+    for (int bucket = 0; !scenario_.share_at_once && bucket < buckets(); ++bucket)
+      UpdateAndShare(bucket, kept[static_cast<size_t>(bucket)]);
+    exchanges_.Record(*shared_);
+    exchanges_.Synchronize();
+  }
+  void UpdateAndShare(int bucket, const std::vector<float>& sum) {
+    exchanges_.Enqueue([&sum, this, bucket] { UpdateSlice(exchange_.weights() + Mine(bucket).begin, sum); });
+    exchange_.Share(exchanges_, bucket);
+  }
+
+  const Scenario& scenario_;
+  const int rank_;
+  std::unique_ptr<Device> device_ = MakeEmulatedDevice();
+  std::unique_ptr<DeviceTransport> transport_;
+  DeviceExchange exchange_;
+  std::vector<std::unique_ptr<DeviceEvent>> ready_;
+  std::unique_ptr<DeviceEvent> shared_ = device_->MakeEvent();
+  EmulatedStream lanes_, exchanges_;
+};
+
+}  // namespace
+
+std::vector<float> RunDeviceScenario(Communicator& comm, const Scenario& scenario) {
+  const std::vector<float> weights = DeviceRun(comm, scenario).Train();
+  comm.Wait(*comm.Barrier(), "the end of the scenario");
+  return weights;
 }
 
 uint64_t HashOf(const std::vector<float>& weights) { return Hash64(std::as_bytes(std::span(weights))); }

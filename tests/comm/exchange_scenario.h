@@ -34,6 +34,9 @@ std::vector<float> ReferenceWeights(const Scenario& scenario);
 
 /// This node's weights after the run through an Exchange. Collective.
 std::vector<float> RunScenario(Communicator& comm, const Scenario& scenario);
+/// This rank's weights after the run through a DeviceExchange on an emulated device, one executor a rank: gradients are
+/// made on one stream, exchanged and applied on another. Collective.
+std::vector<float> RunDeviceScenario(Communicator& comm, const Scenario& scenario);
 
 uint64_t HashOf(const std::vector<float>& weights);
 

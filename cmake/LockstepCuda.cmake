@@ -4,7 +4,11 @@
 # Sets LOCKSTEP_HAS_CUDA, and defines lockstep_cuda_flags (for sources that nvcc compiles) and lockstep_cuda_headers.
 
 set(LOCKSTEP_CUDA AUTO CACHE STRING "The GPU backend: AUTO (where nvcc, cuBLASLt, cuDNN and NCCL are found), ON or OFF")
-set(LOCKSTEP_CUDA_ARCHITECTURES "80-real;90-real;100-real;100-virtual" CACHE STRING
+set(architectures "80-real;90-real;100-real;100-virtual")
+if(DEFINED ENV{LOCKSTEP_CUDA_ARCHITECTURES})
+  set(architectures "$ENV{LOCKSTEP_CUDA_ARCHITECTURES}")
+endif()
+set(LOCKSTEP_CUDA_ARCHITECTURES "${architectures}" CACHE STRING
     "GPU architectures to build for; -virtual adds PTX, which newer drivers compile for newer GPUs")
 set(LOCKSTEP_HAS_CUDA OFF)
 
@@ -70,9 +74,11 @@ if(LOCKSTEP_HAS_CUDA)
 
   # The arithmetic of our kernels is the CPU's: no contraction to fma, denormals flushed to zero. Registers that spill
   # to memory are an error.
+  set(spills_are_errors "-Xptxas -warn-spills,-Werror")
   add_library(lockstep_cuda_flags INTERFACE)
   target_include_directories(lockstep_cuda_flags INTERFACE ${PROJECT_SOURCE_DIR})
   target_compile_options(lockstep_cuda_flags INTERFACE
     -fmad=false -ftz=true "SHELL:-Werror all-warnings" "SHELL:-Xcompiler -Wall,-Wextra,-ffp-contract=off"
-    "SHELL:-Xptxas -warn-spills,-Werror")
+    "SHELL:${spills_are_errors}")
+  string(REPLACE " " ";" LOCKSTEP_SPILLS_ARE_ERRORS "${spills_are_errors}")
 endif()

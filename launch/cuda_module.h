@@ -21,6 +21,8 @@ struct CudaModule {
   std::vector<DeviceInfo> (*list)() = nullptr;
   /// Takes a device into use. `tf32`: float matrices may be multiplied as TF32.
   std::unique_ptr<loop::DeviceKit> (*open)(int ordinal, bool tf32) = nullptr;
+  /// A kit that compiles programs but can't prepare kernels, for a device of `memory` bytes that is not here.
+  std::unique_ptr<loop::DeviceKit> (*plan)(size_t memory) = nullptr;
 };
 
 /// The name and type of the library's one function.

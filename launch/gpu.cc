@@ -85,4 +85,11 @@ std::unique_ptr<loop::DeviceKit> OpenGpu(const comm::Topology& topology, bool tf
   return kit;
 }
 
+std::unique_ptr<loop::DeviceKit> PlanGpu(size_t memory) {
+  const GpuView& view = ViewGpus();
+  if (view.module == nullptr)
+    throw Error(ErrorKind::kUsage, fmt::format("nothing can be planned for GPUs here: {}", view.why_none), "--gpu-memory");
+  return view.module->plan(memory);
+}
+
 }  // namespace lockstep::launch

@@ -32,4 +32,8 @@ GpuFacts FactsOfGpus();
 /// Error(kUsage) where there is none.
 std::unique_ptr<loop::DeviceKit> OpenGpu(const comm::Topology& topology, bool tf32);
 
+/// A GPU of `memory` bytes that is not here: programs are compiled for it, none can run. Throws Error(kUsage) where the library
+/// is missing.
+std::unique_ptr<loop::DeviceKit> PlanGpu(size_t memory);
+
 }  // namespace lockstep::launch

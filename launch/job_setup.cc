@@ -29,10 +29,10 @@ Isa IsaOf(loop::InstructionSet::Value isa) {
 }
 
 /// Backends are chosen here, and nowhere else.
-void SetBackend(const Recipe& recipe, loop::Job& job) {
+void SetBackend(const Recipe& recipe, std::shared_ptr<loop::DeviceKit> device, loop::Job& job) {
   const loop::TrainConfig& train = recipe.train();
   if (train.device() == loop::Device::GPU) {
-    job.device = OpenGpu(job.comm->topology(), train.precision() == loop::Precision::TF32);
+    job.device = device ? device : OpenGpu(job.comm->topology(), train.precision() == loop::Precision::TF32);
     job.backend = job.device->backend;
     job.backend_version = job.device->version;
     job.executors = 1;
@@ -79,7 +79,7 @@ loop::Splits OpenSplits(const Recipe& recipe) {
   return splits;
 }
 
-loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm) {
+loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm, std::shared_ptr<loop::DeviceKit> device) {
   loop::Job job;
   job.name = recipe.name();
   job.train = recipe.train();
@@ -95,7 +95,7 @@ loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm) {
   job.build_model = [model = recipe.model(), shape](graph::Mode mode, int64_t batch) {
     return models::Build(model, shape, mode, batch);
   };
-  SetBackend(recipe, job);
+  SetBackend(recipe, std::move(device), job);
 
   job.recipe.resolved = ToText(recipe);
   job.recipe.identity = ToText(IdentityOf(recipe));

@@ -5,6 +5,7 @@
 
 #include "comm/communicator.h"
 #include "launch/recipe.h"
+#include "trainer/loop/device_kit.h"
 #include "trainer/loop/job.h"
 #include "trainer/models/models.h"
 
@@ -17,6 +18,6 @@ models::DataShape DataShapeOf(const loop::Splits& splits);
 loop::Splits OpenSplits(const Recipe& recipe);
 
 /// The job of a resolved recipe. Throws Error for everything that can be wrong before ranks meet.
-loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm);
+loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm, std::shared_ptr<loop::DeviceKit> device = nullptr);
 
 }  // namespace lockstep::launch

@@ -13,6 +13,7 @@
 #include "launch/gpu.h"
 #include "launch/job_setup.h"
 #include "launch/recipe.h"
+#include "trainer/loop/device_memory.h"
 #include "trainer/loop/job_plans.h"
 #include "trainer/loop/lane_plan.h"
 #include "trainer/loop/memory_estimate.h"
@@ -25,6 +26,7 @@ struct PlanOptions {
   std::vector<std::string> settings;
   int ranks = 1;
   int executors = 1;
+  double gpu_memory = 0;  ///< GiB; 0: the device that is here
 };
 
 std::string Bytes(int64_t bytes) {
@@ -77,18 +79,35 @@ void PrintMemory(const loop::Job& job, const loop::JobPlans& plans, const comm::
   std::printf("  all             %s of %s\n", Bytes(rank.rank() + rank.weights).c_str(), Bytes(static_cast<int64_t>(MemoryLimit())).c_str());
 }
 
+void PrintDeviceMemory(const loop::Job& job, const loop::JobPlans& plans, const comm::LanePlan& plan) {
+  const loop::DeviceMemoryPlan rank =
+      loop::PlanDeviceMemory(job, plans, plan.front().front(), 0, static_cast<int>(plan.size()));
+  const auto free = static_cast<int64_t>(job.device->device->free_memory());
+  std::printf("GPU memory of rank 0 (%s)\n", loop::Precision::Value_Name(job.train.precision()).c_str());
+  std::printf("  parameters      %s\n  gradients       %s\n  optimizer       %s\n  activations     %s\n  workspace       %s at most\n"
+              "  packed weights  %s\n  inputs          %s\n",
+              Bytes(rank.parameters).c_str(), Bytes(rank.gradients).c_str(), Bytes(rank.optimizer).c_str(), Bytes(rank.activations).c_str(),
+              Bytes(rank.workspace).c_str(), Bytes(rank.packed).c_str(), Bytes(rank.inputs).c_str());
+  std::printf("  all             %s of %s: %s\n", Bytes(rank.all()).c_str(), Bytes(free).c_str(),
+              rank.all() <= free ? "it fits" : "it does not fit");
+}
+
 int Plan(const PlanOptions& options) {
   Recipe recipe = ReadRecipe(options.recipe, options.settings);
-  ResolveRecipe(recipe, FactsOfGpus());
+  const bool elsewhere = options.gpu_memory > 0;
+  if (elsewhere) recipe.mutable_train()->set_device(loop::Device::GPU);
+  ResolveRecipe(recipe, elsewhere ? GpuFacts{.any = true, .bf16 = true} : FactsOfGpus());
   if (options.ranks > static_cast<int>(recipe.train().lanes()))
     throw Error(ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", options.ranks, recipe.train().lanes()), "-n",
                 fmt::format("plan at most {} ranks, or raise train.lanes", recipe.train().lanes()));
   const auto world = comm::MakeLocalWorld({});
-  const loop::Job job = MakeJob(recipe, *world.front());
+  std::shared_ptr<loop::DeviceKit> device;
+  if (elsewhere) device = PlanGpu(static_cast<size_t>(options.gpu_memory * (1 << 30)));
+  const loop::Job job = MakeJob(recipe, *world.front(), device);
   const loop::JobPlans plans = loop::CompileJob(job);
   std::vector<int> executors;
   for (const LaneRange& run : DealLanes(static_cast<int>(recipe.train().lanes()), options.ranks))
-    executors.push_back(std::min(options.executors, run.size()));
+    executors.push_back(job.device ? 1 : std::min(options.executors, run.size()));
   const comm::LanePlan plan = loop::PlanLanes(static_cast<int>(recipe.train().lanes()), executors);
   const optim::RunLength length = loop::LengthOf(job);
 
@@ -104,7 +123,11 @@ int Plan(const PlanOptions& options) {
     if (split)
       std::printf("  %s: %llu samples in blocks of %lld\n", name, static_cast<unsigned long long>(split->size()), static_cast<long long>(plans.evaluation_rows));
   PrintRanks(job, plan);
-  PrintMemory(job, plans, plan);
+  if (job.device) {
+    PrintDeviceMemory(job, plans, plan);
+  } else {
+    PrintMemory(job, plans, plan);
+  }
   return 0;
 }
 
@@ -116,8 +139,9 @@ void AddPlanCommand(CLI::App& app, int* exit_code) {
   command->add_option("RECIPE", options->recipe, "The recipe")->required();
   command->add_option("-n", options->ranks, "Ranks (default: 1)")->check(CLI::PositiveNumber);
   command->add_option("--executors", options->executors, "Executors on each rank (default: 1)")->check(CLI::PositiveNumber);
+  command->add_option("--gpu-memory", options->gpu_memory, "Plan for GPUs of so many GiB, which need not be here")->check(CLI::PositiveNumber);
   command->add_option("--set", options->settings, "PATH=VALUE: sets a field of the recipe")->allow_extra_args(false);
-  command->footer("Example:\n  lockstep plan examples/mnist.textproto -n 4");
+  command->footer("Example:\n  lockstep plan examples/mnist.textproto -n 4\n  lockstep plan examples/bench/resnet50.textproto -n 8 --gpu-memory 80");
   command->callback([options, exit_code] { *exit_code = Plan(*options); });
 }
 

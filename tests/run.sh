@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds everything, and runs every test: first what sanitizers and fuzzers find, then the main suite.
-# Arguments go to the main suite's ctest, which then runs alone: tests/run.sh -L unit
+# Arguments go to the main suite's ctest, which then runs alone: tests/run.sh -L unit. With --full alone, it takes an hour more: all
+# GPU architectures, and the long chaos run.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../launch/setup.sh"
 
@@ -24,6 +25,14 @@ run_memory() {
     fuzz_csv fuzz_idx fuzz_checkpoint fuzz_safetensors fuzz_recipe fuzz_lease fuzz_certificate fuzz_flight_record fuzz_heartbeat
 }
 
+full=0
+if [ "${1-}" = --full ]; then
+  full=1
+  shift
+else
+  export LOCKSTEP_CUDA_ARCHITECTURES=${LOCKSTEP_CUDA_ARCHITECTURES-90-real}  # compiling for all takes minutes
+fi
+
 install_packages "${packages[@]}" clang libclang-rt-14-dev iproute2 openssh-client openssh-server
 if [ $# -eq 0 ]; then
   run_threads
@@ -38,3 +47,4 @@ export LOCKSTEP_DATA=${LOCKSTEP_DATA:-$root/../shared/data}
 [ -d "$LOCKSTEP_DATA" ] || echo "note: $LOCKSTEP_DATA is missing: tests on MNIST and CIFAR are skipped" >&2
 cd "$root/build/release"
 ctest --output-on-failure --timeout 900 "$@"
+[ $full -eq 0 ] || LOCKSTEP=$PWD/lockstep "$root/tests/chaos/run.sh" --kills 500

@@ -218,6 +218,8 @@ void CheckDriver() {
 
 }  // namespace
 
+std::string CudaVersion() { return "CUDA " + VersionText(CUDART_VERSION); }
+
 std::vector<DeviceInfo> ListCudaDevices() {
   CheckDriver();
   int count = 0;

@@ -31,6 +31,7 @@ LIBRARIES = [
     (r"nccl\w*\.h", "comm/nccl"),
     (r"(oneapi/dnnl/.*|dnnl\w*\.hp?p?)", "trainer/kernels/onednn"),
     (r"(cublas|cudnn)\w*\.h", "trainer/kernels/cuda"),
+    (r"cuda(_\w+)?\.h", "base/cuda"),
 ]
 
 TOP_FOLDERS = ["base", "comm", "data", "trainer", "launch"]

@@ -44,10 +44,21 @@ std::unique_ptr<loop::DeviceKit> Open(int, bool) {
   return kit;
 }
 
+std::unique_ptr<loop::DeviceKit> Plan(size_t memory) {
+  auto kit = std::make_unique<loop::DeviceKit>();
+  kit->device = MakeEmulatedDevice(memory);
+  kit->stream = kit->device->MakeStream();
+  std::shared_ptr<cuda::DenseLibrary> library = cuda::MakePlanningLibrary();
+  kit->version = library->version();
+  kit->backend = MakeCudaBackend(*library, *kit->stream);
+  kit->library = std::move(library);
+  return kit;
+}
+
 }  // namespace
 
 extern "C" const CudaModule& LockstepCudaModule() {
-  static const CudaModule module = {std::string(BuildHash()), "emulated", List, Open};
+  static const CudaModule module = {std::string(BuildHash()), "emulated", List, Open, Plan};
   return module;
 }
 

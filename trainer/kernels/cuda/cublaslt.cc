@@ -10,9 +10,6 @@
 namespace lockstep::cuda {
 namespace {
 
-/// What NVIDIA recommends on Hopper. A constant: algorithms must not depend on how much memory is free.
-constexpr size_t kWorkspaceLimit = size_t{32} << 20;
-
 cudaDataType_t DataType(DType type) {
   CHECK(type == DType::kF32 || type == DType::kBF16, "no matrix products of {}", Name(type));
   return type == DType::kBF16 ? CUDA_R_16BF : CUDA_R_32F;
@@ -41,7 +38,7 @@ Preference MakePreference() {
   cublasLtMatmulPreference_t made = nullptr;
   CUBLAS_CHECK(cublasLtMatmulPreferenceCreate(&made));
   Preference preference(made);
-  SetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{kWorkspaceLimit});
+  SetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{kMatmulWorkspaceLimit});
   SetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t{CUBLASLT_REDUCTION_SCHEME_NONE});
   // The default promises 256 bytes, more than values have.
   for (const auto name : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
@@ -154,7 +151,7 @@ const CublasLtMatmuls::Chosen& CublasLtMatmuls::ChosenFor(const MatmulSpec& spec
       preference.get(), static_cast<int>(results.size()), results.data(), &count);
   if (status != CUBLAS_STATUS_NOT_SUPPORTED) CUBLAS_CHECK(status);
   for (const auto& result : std::span(results).first(static_cast<size_t>(count))) {
-    if (result.state != CUBLAS_STATUS_SUCCESS || result.workspaceSize > kWorkspaceLimit || SplitsSums(result.algo))
+    if (result.state != CUBLAS_STATUS_SUCCESS || result.workspaceSize > kMatmulWorkspaceLimit || SplitsSums(result.algo))
       continue;
     return chosen_.emplace_back(spec, result.algo, result.workspaceSize);
   }

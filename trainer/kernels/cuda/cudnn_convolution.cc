@@ -11,10 +11,6 @@ namespace {
 
 using Direction = ConvolutionSpec::Direction;
 
-/// Of every plan. What engines of the first choice want is far below; the limit keeps out those of the last resort that
-/// unfold the whole image.
-constexpr size_t kWorkspaceLimit = size_t{256} << 20;
-
 /// What is read and written in place has two ids: kResult is y too.
 enum Id : int64_t { kX, kFilter, kY, kBias, kResult };
 
@@ -97,7 +93,7 @@ class ConvolutionKernel final : public engine::Kernel {
 
 std::vector<std::unique_ptr<CudnnPlan>> CudnnConvolutions::FindPlans(const ConvolutionSpec& spec) const {
   const EngineRules rules{.tensor_cores = spec.type == DType::kBF16 || math_ == FloatMath::kTF32,
-                          .workspace_limit = kWorkspaceLimit};
+                          .workspace_limit = kConvolutionWorkspaceLimit};
   std::vector<std::unique_ptr<CudnnPlan>> steps;
   const auto add = [&](const CudnnGraph& graph, const EngineRules& allowed) {
     auto plan = graph.Plan(device_, allowed);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/error.h"
+
 namespace lockstep::cuda {
 
 std::string MatmulSpec::ToString() const {
@@ -17,5 +19,27 @@ std::string ConvolutionSpec::ToString() const {
                      Name(type), bias ? " + bias" : "",
                      activation == graph::Activation::kNone ? "" : std::string(" ") + Name(activation));
 }
+
+namespace {
+
+class PlanningLibrary final : public DenseLibrary {
+ public:
+  size_t WorkspaceBytes(const MatmulSpec&) override { return kMatmulWorkspaceLimit; }
+  size_t WorkspaceBytes(const ConvolutionSpec&) override { return kConvolutionWorkspaceLimit; }
+  std::unique_ptr<engine::Kernel> Prepare(const MatmulSpec& spec, const MatmulOperands&, DeviceStream&) override {
+    CHECK(false, "{} is only planned", spec.ToString());
+    return nullptr;
+  }
+  std::unique_ptr<engine::Kernel> Prepare(const ConvolutionSpec& spec, const ConvolutionOperands&,
+                                          DeviceStream&) override {
+    CHECK(false, "{} is only planned", spec.ToString());
+    return nullptr;
+  }
+  std::string version() const override { return "planned"; }
+};
+
+}  // namespace
+
+std::unique_ptr<DenseLibrary> MakePlanningLibrary() { return std::make_unique<PlanningLibrary>(); }
 
 }  // namespace lockstep::cuda

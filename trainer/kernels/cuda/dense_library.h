@@ -87,6 +87,16 @@ class DenseLibrary {
   virtual std::string version() const = 0;
 };
 
+/// What a product, and a convolution, may take of workspace at most. Constants: algorithms must not depend on how much
+/// memory is free. (32 MiB is what NVIDIA recommends for cuBLASLt on Hopper.)
+inline constexpr size_t kMatmulWorkspaceLimit = size_t{32} << 20;
+inline constexpr size_t kConvolutionWorkspaceLimit = size_t{256} << 20;
+
+/// Plans without a device: every workspace is as large as it may be, and nothing can be prepared.
+std::unique_ptr<DenseLibrary> MakePlanningLibrary();
+
+/// "cuBLASLt 13.1.0, cuDNN 9.19.0".
+std::string VendorVersions();
 /// cuBLASLt and cuDNN for the device that the calling thread uses.
 std::unique_ptr<DenseLibrary> MakeVendorLibrary(const DeviceInfo& device, FloatMath math);
 

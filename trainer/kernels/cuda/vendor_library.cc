@@ -28,11 +28,7 @@ class VendorLibrary final : public DenseLibrary {
     return convolutions().Prepare(spec, operands, stream);
   }
 
-  std::string version() const override {
-    const size_t lt = cublasLtGetVersion(), dnn = cudnnGetVersion();
-    return fmt::format("cuBLASLt {}.{}.{}, cuDNN {}.{}.{}", lt / 10000, lt / 100 % 100, lt % 100, dnn / 10000,
-                       dnn / 100 % 100, dnn % 100);
-  }
+  std::string version() const override { return VendorVersions(); }
 
  private:
   CublasLtMatmuls& matmuls() {
@@ -50,6 +46,12 @@ class VendorLibrary final : public DenseLibrary {
 };
 
 }  // namespace
+
+std::string VendorVersions() {
+  const size_t lt = cublasLtGetVersion(), dnn = cudnnGetVersion();
+  return fmt::format("cuBLASLt {}.{}.{}, cuDNN {}.{}.{}", lt / 10000, lt / 100 % 100, lt % 100, dnn / 10000,
+                     dnn / 100 % 100, dnn % 100);
+}
 
 std::unique_ptr<DenseLibrary> MakeVendorLibrary(const DeviceInfo&, FloatMath math) {
   return std::make_unique<VendorLibrary>(math);

@@ -1,0 +1,299 @@
+// gpu_bench: the rates of the device by itself, and where a recipe's time goes on it. Figures are lines of words, for
+// bench.sh.
+//
+//   gpu_bench                     the best bf16 matrix product, and copies: on the device, up, down
+//   gpu_bench --profile RECIPE [--set PATH=VALUE]...
+//                                 one lane's program: each kernel by itself, summed by kind of op, and the whole as
+//                                 training runs it
+//
+// Ends with 77 where there is no device. --small: sizes that an emulated device does in seconds.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/bfloat16.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/threads.h"
+#include "comm/local/local_communicator.h"
+#include "launch/gpu.h"
+#include "launch/job_setup.h"
+#include "launch/recipe.h"
+#include "tests/gpu/kits.h"
+#include "trainer/engine/program.h"
+#include "trainer/graph/builder.h"
+#include "trainer/graph/op_table.h"
+#include "trainer/loop/job_plans.h"
+
+namespace lockstep::gpu {
+namespace {
+
+using std::chrono::steady_clock;
+
+/// Seconds of one run of what `enqueue` puts on the stream: the median over `rounds`, each of which is one run of
+/// captured work that holds it `repeats` times, so that neither the host's part nor the gaps between launches count.
+double SecondsOf(loop::DeviceKit& kit, const std::function<void()>& enqueue, int repeats, int rounds) {
+  DeviceStream& stream = *kit.stream;
+  enqueue();
+  stream.Synchronize();
+  stream.BeginCapture();
+  for (int i = 0; i < repeats; ++i) enqueue();
+  const std::unique_ptr<DeviceGraph> work = stream.EndCapture();
+  std::vector<double> seconds;
+  for (int round = -1; round < rounds; ++round) {
+    const auto start = steady_clock::now();
+    stream.Run(*work);
+    stream.Synchronize();
+    // The first run warms up.
+    if (round >= 0) seconds.push_back(std::chrono::duration<double>(steady_clock::now() - start).count() / repeats);
+  }
+  std::nth_element(seconds.begin(), seconds.begin() + rounds / 2, seconds.end());
+  return seconds[static_cast<size_t>(rounds / 2)];
+}
+
+/// Random numbers, small enough that sums of thousands stay in range: products of zeros take less power, and are
+/// faster.
+template <typename T>
+void Fill(loop::DeviceKit& kit, std::span<std::byte> to) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal(0, 0.02f);
+  std::vector<T> values(std::min<size_t>(to.size() / sizeof(T), 1 << 20));
+  for (T& value : values) {
+    if constexpr (std::is_same_v<T, float>)
+      value = normal(random);
+    else
+      value = BFloat16::From(normal(random));
+  }
+  for (size_t at = 0; at < to.size(); at += values.size() * sizeof(T)) {
+    kit.stream->Copy(to.data() + at, values.data(), std::min(values.size() * sizeof(T), to.size() - at));
+    if (values.empty()) break;
+  }
+  kit.stream->Synchronize();
+}
+
+/// FLOP per second of x [n, n] times weight [n, n] in bf16, as the backend's linear layer does it.
+double ProductRate(loop::DeviceKit& kit, int64_t n) {
+  graph::Builder builder(graph::Mode::kInfer, n);
+  const graph::ValueId x = builder.Input("x", {n}, DType::kBF16);
+  builder.Output("y", builder.Linear(x, "product", n, /*bias=*/false, {}));
+  graph::Graph graph = builder.Finish();
+  const auto op = std::find_if(graph.ops.begin(), graph.ops.end(),
+                               [](const graph::Op& o) { return o.kind == graph::OpKind::kLinear; });
+  CHECK(op != graph.ops.end());
+  for (const graph::ValueId id : op->outputs) graph.values[static_cast<size_t>(id)].dtype = DType::kBF16;
+  const auto size = static_cast<size_t>(n * n);
+  const auto in = kit.device->Allocate(size * 2, "x"), weight = kit.device->Allocate(size * 4, "weight"),
+             out = kit.device->Allocate(size * 2, "y"),
+             packed = kit.device->Allocate(kit.backend->PackedBytes(graph, *op, 1), "packed weight"),
+             workspace = kit.device->Allocate(kit.backend->WorkspaceBytes(graph, *op), "workspace");
+  Fill<BFloat16>(kit, in->bytes());
+  Fill<float>(kit, weight->bytes());
+  engine::Operands operands;
+  operands.inputs.assign(op->inputs.size(), nullptr);
+  operands.packed.assign(op->inputs.size(), nullptr);
+  operands.inputs[0] = in->data();
+  operands.inputs[1] = weight->data();
+  operands.outputs = {out->data()};
+  operands.workspace = workspace->data();
+  if (packed->size() > 0) {
+    operands.packed[1] = packed->data();
+    kit.backend->PreparePack(graph, *op, 1, weight->data(), packed->data())->Run();
+    kit.stream->Synchronize();
+  }
+  const auto kernel = kit.backend->Prepare(graph, *op, operands);
+  const double seconds = SecondsOf(
+      kit, [&] { kernel->Run(); }, 10, 5);
+  return 2.0 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n) / seconds;
+}
+
+void PrintRates(loop::DeviceKit& kit, bool small) {
+  const int64_t n = small ? 128 : 8192;
+  const size_t bytes = small ? 1 << 20 : size_t{1} << 30;
+  std::printf("product %lldx%lldx%lld bf16: %.1f TFLOP/s\n", static_cast<long long>(n), static_cast<long long>(n),
+              static_cast<long long>(n), ProductRate(kit, n) / 1e12);
+  const auto a = kit.device->Allocate(bytes, "a"), b = kit.device->Allocate(bytes, "b");
+  const auto host = kit.device->AllocatePinned(bytes / 4);
+  Fill<float>(kit, a->bytes());
+  const auto rate = [&](void* to, const void* from, size_t size) {
+    return static_cast<double>(size) /
+           SecondsOf(
+               kit, [&] { kit.stream->Copy(to, from, size); }, 5, 5) /
+           1e9;
+  };
+  std::printf("copy on the device: %.1f GB/s read and written\n", 2 * rate(b->data(), a->data(), bytes));
+  std::printf("copy up: %.1f GB/s\n", rate(a->data(), host->data(), host->size()));
+  std::printf("copy down: %.1f GB/s\n", rate(host->data(), a->data(), host->size()));
+}
+
+/// A backend whose kernels are remembered, to be run one by one.
+class RememberingBackend final : public engine::Backend {
+ public:
+  struct Part {
+    std::string group;
+    engine::Kernel* kernel;
+    double flops;
+  };
+  explicit RememberingBackend(engine::Backend& backend) : backend_(backend) {}
+
+  std::string_view name() const override { return backend_.name(); }
+  bool Supports(graph::OpKind kind) const override { return backend_.Supports(kind); }
+  size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) override {
+    return backend_.WorkspaceBytes(graph, op);
+  }
+  size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input) override {
+    return backend_.PackedBytes(graph, op, input);
+  }
+  std::unique_ptr<engine::Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input,
+                                              const void* plain, void* packed) override {
+    return Remember("pack weights", 0, backend_.PreparePack(graph, op, input, plain, packed));
+  }
+  std::unique_ptr<engine::Kernel> Prepare(const graph::Graph& graph, const graph::Op& op,
+                                          const engine::Operands& operands) override {
+    return Remember(graph::Name(op.kind), graph::Row(op.kind).flops(graph, op), backend_.Prepare(graph, op, operands));
+  }
+
+  const std::vector<Part>& parts() const { return parts_; }
+
+ private:
+  std::unique_ptr<engine::Kernel> Remember(const std::string& group, double flops,
+                                           std::unique_ptr<engine::Kernel> kernel) {
+    parts_.push_back({group, kernel.get(), flops});
+    return kernel;
+  }
+
+  engine::Backend& backend_;
+  std::vector<Part> parts_;
+};
+
+/// One lane's training program with memory of its own, as DeviceLanes prepares it.
+struct LaneProgram {
+  RememberingBackend backend;
+  std::unique_ptr<DeviceMemory> weights, gradients, arena, workspace, inputs, packed_memory;
+  std::unique_ptr<engine::PackedWeights> packed;
+  std::unique_ptr<engine::Program> program;
+
+  LaneProgram(loop::DeviceKit& kit, const loop::JobPlans& plans) : backend(*kit.backend) {
+    const engine::ProgramPlan& plan = *plans.train;
+    const auto elements = static_cast<size_t>(plans.layout.elements()) * sizeof(float);
+    weights = kit.device->Allocate(elements, "weights");
+    gradients = kit.device->Allocate(elements, "gradients");
+    arena = kit.device->Allocate(static_cast<size_t>(plan.memory.bytes), "activations");
+    workspace = kit.device->Allocate(plan.workspace_bytes, "workspace");
+    inputs = kit.device->Allocate(plan.input_bytes, "inputs");
+    packed_memory = kit.device->Allocate(plan.packed_bytes, "packed weights");
+    Fill<float>(kit, weights->bytes());
+    FillInputs(kit, plan);
+    packed = std::make_unique<engine::PackedWeights>(plan, plans.layout, backend, weights->As<float>(),
+                                                     packed_memory->bytes());
+    engine::Program::Bindings bindings;
+    bindings.parameters = weights->As<float>();
+    bindings.gradients = gradients->As<float>();
+    bindings.packed = packed.get();
+    bindings.arena = arena->bytes();
+    bindings.workspace = workspace->bytes();
+    bindings.inputs = inputs->bytes();
+    program = std::make_unique<engine::Program>(plans.train, plans.layout, backend, bindings);
+  }
+
+  /// Random images and features; labels are class 0, the step block is that of step 0.
+  void FillInputs(loop::DeviceKit& kit, const engine::ProgramPlan& plan) const {
+    for (size_t id = 0; id < plan.graph.values.size(); ++id) {
+      const graph::Value& value = plan.graph.values[id];
+      if (value.role != graph::Role::kInput) continue;
+      const auto place = inputs->bytes().subspan(static_cast<size_t>(plan.input_offset[id]),
+                                                 static_cast<size_t>(value.shape.size() * SizeOf(value.dtype)));
+      if (value.dtype == DType::kF32) Fill<float>(kit, place);
+      if (value.dtype == DType::kBF16) Fill<BFloat16>(kit, place);
+    }
+  }
+};
+
+void PrintProfile(const std::string& path, const std::vector<std::string>& settings) {
+  Recipe recipe = launch::ReadRecipe(path, settings);
+  recipe.mutable_train()->set_device(loop::Device::GPU);
+  launch::ResolveRecipe(recipe, launch::FactsOfGpus());
+  const auto world = comm::MakeLocalWorld({});
+  const loop::Job job = launch::MakeJob(recipe, *world.front());
+  const loop::JobPlans plans = loop::CompileJob(job);
+  loop::DeviceKit& kit = *job.device;
+  kit.device->UseOnThisThread();
+  LaneProgram lane(kit, plans);
+  lane.program->Run(nullptr);
+  kit.stream->Synchronize();
+
+  struct Group {
+    int kernels = 0;
+    double seconds = 0, flops = 0;
+  };
+  std::map<std::string, Group> groups;
+  double sum = 0;
+  for (const RememberingBackend::Part& part : lane.backend.parts()) {
+    Group& group = groups[part.group];
+    const double seconds = SecondsOf(
+        kit, [&] { part.kernel->Run(); }, 8, 3);
+    ++group.kernels;
+    group.seconds += seconds;
+    group.flops += part.flops;
+    sum += seconds;
+  }
+  const double whole = SecondsOf(
+      kit, [&] { lane.program->Run(nullptr); }, 1, 7);
+  const double rows = static_cast<double>(recipe.train().global_batch()) / recipe.train().lanes();
+  std::printf("lane: %.0f samples in %.3f ms, %.1f samples/s, %.2f TFLOP/s; kernels by themselves %.3f ms\n", rows,
+              1e3 * whole, rows / whole, plans.train->flops / whole / 1e12, 1e3 * sum);
+  std::vector<std::pair<std::string, Group>> sorted(groups.begin(), groups.end());
+  std::ranges::sort(sorted, [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
+  for (const auto& [name, group] : sorted)
+    std::printf("group %s: %d kernels, %.3f ms, %.1f%%, %.1f TFLOP/s\n", name.c_str(), group.kernels,
+                1e3 * group.seconds, 100 * group.seconds / sum, group.flops / group.seconds / 1e12);
+}
+
+int Main(const std::vector<std::string>& words) {
+  std::string recipe;
+  std::vector<std::string> settings;
+  bool small = false;
+  for (size_t i = 0; i < words.size(); ++i) {
+    const bool has_value = i + 1 < words.size();
+    if (words[i] == "--small")
+      small = true;
+    else if (words[i] == "--profile" && has_value)
+      recipe = words[++i];
+    else if (words[i] == "--set" && has_value)
+      settings.push_back(words[++i]);
+    else
+      throw Error(ErrorKind::kUsage, fmt::format("unknown argument {}", words[i]), "gpu_bench");
+  }
+  if (const std::string missing = WhyNoDevice(); !missing.empty()) {
+    std::printf("SKIPPED: there is no GPU here: %s\n", missing.c_str());
+    return kSkipped;
+  }
+  PrepareComputeThread(1, "bench");
+  std::printf("device: %s\n", Describe().c_str());
+  if (!recipe.empty()) {
+    PrintProfile(recipe, settings);
+    return 0;
+  }
+  Kit().device->UseOnThisThread();
+  PrintRates(Kit(), small);
+  return 0;
+}
+
+}  // namespace
+}  // namespace lockstep::gpu
+
+int main(int argc, char** argv) {
+  try {
+    return lockstep::gpu::Main({argv + 1, argv + argc});
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "gpu_bench: error: %s\n", error.what());
+    return 1;
+  }
+}

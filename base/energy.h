@@ -21,6 +21,6 @@ std::unique_ptr<EnergyMeter> MakeRaplMeter(const std::string& folder = "/sys/cla
 
 /// The GPU "GPU-...", by NVML (libnvidia-ml.so.1 of its driver, loaded here). Null where library or GPU don't answer; parts of a
 /// GPU (MIG) don't.
-std::unique_ptr<EnergyMeter> MakeNvmlMeter(const std::string& uuid);
+std::unique_ptr<EnergyMeter> MakeNvmlMeter(const std::string& uuid, const std::string& library = "libnvidia-ml.so.1");
 
 }  // namespace lockstep

@@ -11,7 +11,7 @@ constexpr int kSuccess = 0;
 
 class NvmlMeter final : public EnergyMeter {
  public:
-  NvmlMeter() : library_(dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL)) {}
+  explicit NvmlMeter(const std::string& library) : library_(dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL)) {}
   ~NvmlMeter() override {
     if (started_) shutdown_();
     if (library_ != nullptr) dlclose(library_);
@@ -49,8 +49,8 @@ class NvmlMeter final : public EnergyMeter {
 
 }  // namespace
 
-std::unique_ptr<EnergyMeter> MakeNvmlMeter(const std::string& uuid) {
-  auto meter = std::make_unique<NvmlMeter>();
+std::unique_ptr<EnergyMeter> MakeNvmlMeter(const std::string& uuid, const std::string& library) {
+  auto meter = std::make_unique<NvmlMeter>(library);
   if (!meter->Open(uuid)) return nullptr;
   return meter;
 }

@@ -1,0 +1,43 @@
+#include "trainer/loop/power_log.h"
+
+#include <gtest/gtest.h>
+
+#include "trainer/loop/control_record.h"
+
+namespace lockstep::loop {
+namespace {
+
+using Clock = PowerLog::Clock;
+constexpr auto At = [](int seconds) { return Clock::time_point(std::chrono::seconds(1000 + seconds)); };
+
+TEST(PowerLog, TakesDifferencesBetweenRows) {
+  PowerLog log;
+  EXPECT_EQ(log.Take(500.0, 100, At(0)), std::nullopt);
+  const std::optional<PowerUse> use = log.Take(900.0, 300, At(2));
+  ASSERT_TRUE(use);
+  EXPECT_DOUBLE_EQ(use->watts, 200);
+  EXPECT_DOUBLE_EQ(use->joules_per_sample, 2);
+}
+
+TEST(PowerLog, InventsNothing) {
+  PowerLog log;
+  log.Take(500.0, 100, At(0));
+  EXPECT_EQ(log.Take(std::nullopt, 200, At(1)), std::nullopt);  // a meter was silent
+  EXPECT_EQ(log.Take(700.0, 300, At(2)), std::nullopt);         // nothing to compare with
+  EXPECT_TRUE(log.Take(800.0, 400, At(3)));
+  EXPECT_EQ(log.Take(10.0, 500, At(4)), std::nullopt);  // the counter began again
+  EXPECT_EQ(log.Take(20.0, 500, At(5)), std::nullopt);  // no samples
+}
+
+TEST(ControlRecord, AddsMetersOnlyWhereEveryRankHasOne) {
+  ControlRecord record;
+  record.ranks.resize(3);
+  for (RankRecord& rank : record.ranks) rank.joules = 1.5;
+  record.ranks[1].joules = 0;  // what another rank's meter shows
+  EXPECT_DOUBLE_EQ(record.joules().value(), 3);
+  record.ranks[2].joules = -1;
+  EXPECT_EQ(record.joules(), std::nullopt);
+}
+
+}  // namespace
+}  // namespace lockstep::loop

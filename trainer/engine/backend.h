@@ -41,6 +41,8 @@ class Backend {
   /// Bytes of the packed copy that the kernel of `op` reads instead of parameter input `input`; 0: it reads the arena.
   /// Decided by shapes, never by timing.
   virtual size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input) = 0;
+  /// Packed copies of one parameter that have the same layout are one copy. Negative: this one is not shared.
+  virtual int PackedLayout(const graph::Graph&, const graph::Op&, int) { return -1; }
   /// Copies the parameter at `plain` (arena layout) to `packed`; run once per step.
   virtual std::unique_ptr<Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input,
                                               const void* plain, void* packed) = 0;

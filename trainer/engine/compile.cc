@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <utility>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -78,6 +80,7 @@ void CheckSupport(const graph::Graph& graph, const Backend& backend) {
 }
 
 void PlanPacking(ProgramPlan& plan, Backend& backend) {
+  std::map<std::pair<graph::ValueId, int>, size_t> places;  // of copies by parameter and layout
   for (size_t i = 0; i < plan.graph.ops.size(); ++i) {
     const graph::Op& op = plan.graph.ops[i];
     for (size_t input = 0; input < op.inputs.size(); ++input) {
@@ -85,7 +88,13 @@ void PlanPacking(ProgramPlan& plan, Backend& backend) {
       if (id == graph::kNoValue || plan.graph.value(id).role != graph::Role::kParameter) continue;
       const size_t bytes = backend.PackedBytes(plan.graph, op, static_cast<int>(input));
       if (bytes == 0) continue;
-      plan.packed.push_back({.op = static_cast<int>(i), .input = static_cast<int>(input), .offset = plan.packed_bytes});
+      const int layout = backend.PackedLayout(plan.graph, op, static_cast<int>(input));
+      const auto known = places.find({id, layout});
+      const bool shared = layout >= 0 && known != places.end();
+      const size_t offset = shared ? known->second : plan.packed_bytes;
+      plan.packed.push_back({static_cast<int>(i), static_cast<int>(input), offset, shared});
+      if (shared) continue;
+      places[{id, layout}] = offset;
       plan.packed_bytes += AlignUp(bytes, kValueAlignment);
     }
   }

@@ -9,6 +9,7 @@ PackedWeights::PackedWeights(const ProgramPlan& plan, const ParameterLayout& lay
   if (memory.empty()) own_ = Buffer(plan.packed_bytes);
   data_ = memory.empty() ? own_.data() : memory.data();
   for (const ProgramPlan::PackedOperand& packed : plan.packed) {
+    if (packed.shared) continue;
     const graph::Op& op = plan.graph.ops[static_cast<size_t>(packed.op)];
     const graph::Value& parameter = plan.graph.value(op.inputs[static_cast<size_t>(packed.input)]);
     const ArenaEntry* entry = layout.Find(parameter.name);

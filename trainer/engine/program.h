@@ -44,7 +44,8 @@ class ProgramPlan {
 
   struct PackedOperand {
     int op = 0, input = 0;
-    size_t offset = 0;  ///< in the packed arena
+    size_t offset = 0;   ///< in the packed arena
+    bool shared = false;  ///< an earlier entry makes the same copy
   };
   std::vector<PackedOperand> packed;
   size_t packed_bytes = 0;
@@ -79,7 +80,7 @@ class PackedWeights {
   PackedWeights(const ProgramPlan& plan, const ParameterLayout& layout, Backend& backend, const float* parameters,
                 std::span<std::byte> memory = {});
 
-  /// Kernels that each pack one operand; any thread may run any of them, once per step, before any program of the step.
+  /// Kernels that each make one copy; any thread may run any of them, once per step, before any program of the step.
   int count() const { return static_cast<int>(kernels_.size()); }
   void Pack(int index) { kernels_[static_cast<size_t>(index)]->Run(); }
   const std::byte* data() const { return data_; }

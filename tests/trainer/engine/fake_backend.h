@@ -26,9 +26,12 @@ class FakeBackend final : public Backend {
     return op.kind == graph::OpKind::kLinear ? 1000 : 10;
   }
   size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input) override {
-    if (!packs || op.kind != graph::OpKind::kLinear || input != 1) return 0;
+    const bool reads_weight =
+        op.kind == graph::OpKind::kLinear || (shares && op.kind == graph::OpKind::kLinearInputGrad);
+    if (!packs || !reads_weight || input != 1) return 0;
     return static_cast<size_t>(graph.value(op.inputs[1]).shape.size()) * sizeof(float);
   }
+  int PackedLayout(const graph::Graph&, const graph::Op&, int) override { return shares ? 0 : -1; }
   std::unique_ptr<Kernel> PreparePack(const graph::Graph&, const graph::Op& op, int input, const void* plain,
                                       void* packed) override {
     packings.emplace_back(plain, packed);
@@ -49,6 +52,7 @@ class FakeBackend final : public Backend {
 
   std::set<graph::OpKind> unsupported;
   bool packs = false;
+  bool shares = false;  ///< forward and input gradient read one copy
   /// What the kernel of an op of that name does.
   std::map<std::string, std::function<void(const Operands&)>> actions;
 

@@ -119,6 +119,18 @@ TEST(Program, BucketsAreCalledBetweenKernelsOnceEach) {
                           "conv/weight_grad", "bucket 1"));
 }
 
+TEST(Program, OpsThatReadAParameterInOneLayoutShareItsCopy) {
+  FakeBackend backend;
+  backend.packs = backend.shares = true;
+  World world(graph::Mode::kTrain, &backend);
+  ASSERT_EQ(world.packed.count(), 2) << "one for each of fc1.weight and fc2.weight";
+  EXPECT_EQ(world.plan->packed.size(), 4u);
+  EXPECT_EQ(backend.packings[1].first, world.ParameterAt("fc2.weight"));
+  EXPECT_EQ(backend.operands("fc2").packed[1], backend.packings[1].second);
+  EXPECT_EQ(backend.operands("fc2/input_grad").packed[1], backend.packings[1].second);
+  EXPECT_EQ(backend.operands("fc1/input_grad").packed[1], backend.packings[0].second);
+}
+
 TEST(Program, PackedCopiesArePackedOnceAndReadByTheirOps) {
   FakeBackend backend;
   backend.packs = true;

@@ -46,6 +46,8 @@ class CudaBackend final : public engine::Backend {
     const KernelRow& row = RowOf(op.kind);
     return row.packed_bytes == nullptr ? 0 : row.packed_bytes({{graph, op}, library_}, input);
   }
+  /// All ops read a parameter in the same layout (convolutions [o, kh, kw, c], others as it is) and type.
+  int PackedLayout(const Graph&, const Op&, int) override { return 0; }
   std::unique_ptr<Kernel> PreparePack(const Graph& graph, const Op& op, int input, const void* plain,
                                       void* packed) override {
     const KernelRow& row = RowOf(op.kind);

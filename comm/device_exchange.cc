@@ -10,6 +10,12 @@ namespace {
 
 size_t BytesOf(ElementRange range) { return static_cast<size_t>(range.size()) * sizeof(float); }
 
+// One table per bucket: addresses of pieces, then the order in which to add them.
+size_t AddressBytes(size_t pieces) { return AlignUp(pieces * sizeof(float*), kValueAlignment); }
+size_t TableBytesOfABucket(size_t pieces) {
+  return AddressBytes(pieces) + AlignUp((2 * pieces - 1) * sizeof(int32_t), kValueAlignment);
+}
+
 }  // namespace
 
 DeviceExchange::DeviceExchange(Communicator& comm, Device& device, DeviceTransport& transport,
@@ -35,9 +41,12 @@ DeviceExchange::DeviceExchange(Communicator& comm, Device& device, DeviceTranspo
   PlanSums(all);
 }
 
+size_t DeviceExchange::TableBytes(size_t pieces, size_t buckets) { return TableBytesOfABucket(pieces) * buckets; }
+
 void DeviceExchange::PlanSums(const std::vector<Piece>& pieces) {
   const int rank = comm_.rank();
-  const auto foreign = std::count_if(pieces.begin(), pieces.end(), [&](const Piece& piece) { return piece.rank != rank; });
+  const auto foreign =
+      std::count_if(pieces.begin(), pieces.end(), [&](const Piece& piece) { return piece.rank != rank; });
   size_t largest = 0;
   for (int bucket = 0; bucket < slices_.buckets(); ++bucket)
     largest = std::max(largest, AlignUp(BytesOf(slices_.slice(bucket, rank)), kValueAlignment));
@@ -46,11 +55,11 @@ void DeviceExchange::PlanSums(const std::vector<Piece>& pieces) {
   std::vector<LaneRange> nodes;
   for (const Piece& piece : pieces) nodes.push_back(piece.node);
   std::vector<int32_t> order;
-  for (const LaneSumStep& step : LaneSumOrder(lanes_, {0, lanes_}, nodes)) order.push_back(static_cast<int32_t>(step.piece));
+  for (const LaneSumStep& step : LaneSumOrder(lanes_, {0, lanes_}, nodes))
+    order.push_back(static_cast<int32_t>(step.piece));
 
-  // One table per bucket: addresses, then the order.
-  const size_t addresses_bytes = AlignUp(pieces.size() * sizeof(float*), kValueAlignment);
-  const size_t table = AlignUp(addresses_bytes + order.size() * sizeof(int32_t), kValueAlignment);
+  const size_t addresses_bytes = AddressBytes(pieces.size());
+  const size_t table = TableBytesOfABucket(pieces.size());
   const auto buckets = static_cast<size_t>(slices_.buckets());
   tables_ = device_.Allocate(table * buckets, "the exchange's tables");
   const std::unique_ptr<DeviceMemory> staging = device_.AllocatePinned(table * buckets);

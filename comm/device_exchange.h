@@ -1,6 +1,7 @@
-// The exchange between devices, one to a rank: partial sums over lanes go to slice owners, and what owners make of their
-// sum (new weights) goes back to everyone. The same slices, the same lane tree and so the same bits as the exchange
-// between hosts (exchange.h); but each rank has an arena of weights to itself, and everything is work on a stream.
+// The exchange between devices, one to a rank: partial sums over lanes go to slice owners, and what owners make of
+// their sum (new weights) goes back to everyone. The same slices, the same lane tree and so the same bits as the
+// exchange between hosts (exchange.h); but each rank has an arena of weights to itself, and everything is work on a
+// stream.
 //
 // A rank folds its lanes into *pieces* (maximal lane-tree nodes), one gradient arena each. For a bucket:
 //
@@ -38,6 +39,8 @@ class DeviceExchange {
  public:
   /// `options` as for Exchange; every rank has one executor. Allocates the arenas. All three outlive this.
   DeviceExchange(Communicator& comm, Device& device, DeviceTransport& transport, const Exchange::Options& options);
+  /// Bytes of device memory that it needs besides arenas and received pieces, where all ranks together have `pieces`.
+  static size_t TableBytes(size_t pieces, size_t buckets);
 
   const SliceMap& slices() const { return slices_; }
   /// The gradient arenas that this rank folds into, one per maximal node of its lanes, in lane order: device memory.
@@ -52,8 +55,8 @@ class DeviceExchange {
   void Share(DeviceStream& stream, int bucket) {
     ShareRanges(stream, bucket, reinterpret_cast<std::byte*>(weights()), sizeof(float), 1, "the new weights");
   }
-  /// The same with any array parallel to the arena that has `bytes` bytes for every `elements` elements (a divisor of the
-  /// chunk, or the chunk).
+  /// The same with any array parallel to the arena that has `bytes` bytes for every `elements` elements (a divisor of
+  /// the chunk, or the chunk).
   void ShareRanges(DeviceStream& stream, int bucket, std::byte* array, size_t bytes, int64_t elements,
                    const char* what);
 
@@ -73,7 +76,7 @@ class DeviceExchange {
   std::vector<std::unique_ptr<DeviceMemory>> arenas_;
   std::vector<float*> pieces_;
   std::vector<LaneRange> nodes_;
-  std::vector<DeviceSum> sums_;                                    ///< by bucket
+  std::vector<DeviceSum> sums_;                                       ///< by bucket
   std::vector<std::vector<DeviceTransport::Part>> sends_, receives_;  ///< by bucket: pieces
 };
 

@@ -5,21 +5,34 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "comm/device_exchange.h"
 #include "comm/slice_map.h"
 #include "trainer/loop/device_kit.h"
 #include "trainer/loop/lane_fold.h"
+#include "trainer/optim/gradient_kernels.h"
 
 namespace lockstep::loop {
 namespace {
 
 std::string Mebibytes(int64_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
 
+/// What DeviceExchange, DeviceLanes and DeviceCompute allocate besides arenas.
+int64_t TableBytes(const JobPlans& plans, size_t pieces, size_t segments) {
+  const auto chunks = static_cast<size_t>(plans.layout.elements() / comm::kChunkElements);
+  const size_t bytes = comm::DeviceExchange::TableBytes(pieces, plans.buckets.size()) + 3 * sizeof(optim::FoldStep) +
+                       segments * sizeof(optim::SegmentRules) + sizeof(optim::StepOutcome) +
+                       chunks * (sizeof(optim::ChunkRecord) + sizeof(uint64_t));
+  return static_cast<int64_t>(bytes);
+}
+
 }  // namespace
 
 std::string DeviceMemoryPlan::ToString() const {
-  return fmt::format("parameters {}, gradients {}, optimizer {}, activations {}, workspace {}, packed weights {}, inputs {}",
-                     Mebibytes(parameters), Mebibytes(gradients), Mebibytes(optimizer), Mebibytes(activations),
-                     Mebibytes(workspace), Mebibytes(packed), Mebibytes(inputs));
+  return fmt::format(
+      "parameters {}, gradients {}, optimizer {}, activations {}, workspace {}, packed weights {}, inputs {}, "
+      "tables {}",
+      Mebibytes(parameters), Mebibytes(gradients), Mebibytes(optimizer), Mebibytes(activations), Mebibytes(workspace),
+      Mebibytes(packed), Mebibytes(inputs), Mebibytes(tables));
 }
 
 DeviceMemoryPlan PlanDeviceMemory(const Job& job, const JobPlans& plans, LaneRange run, int rank, int world_size) {
@@ -50,6 +63,7 @@ DeviceMemoryPlan PlanDeviceMemory(const Job& job, const JobPlans& plans, LaneRan
   plan.packed = static_cast<int64_t>(train.packed_bytes + evaluate.packed_bytes);
   plan.inputs = static_cast<int64_t>(train.input_bytes + evaluate.input_bytes +
                                      2 * std::max(train.input_bytes, evaluate.input_bytes));
+  plan.tables = TableBytes(plans, nodes.size() + static_cast<size_t>(foreign), optimizer.Rules(0, 0).size());
   return plan;
 }
 

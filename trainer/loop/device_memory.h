@@ -1,5 +1,5 @@
-// What a rank will hold in its GPU's memory, from plans alone: shown by `plan`, compared with what is free before anything is
-// allocated.
+// What a rank will hold in its GPU's memory, from plans alone: shown by `plan`, compared with what is free before
+// anything is allocated.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +18,13 @@ struct DeviceMemoryPlan {
   int64_t activations = 0;  ///< the larger arena of training and evaluation
   int64_t workspace = 0;    ///< of libraries
   int64_t packed = 0;       ///< copies of weights in other layouts or types
-  int64_t inputs = 0;       ///< batches, three of them
+  int64_t inputs = 0;       ///< batches: those of training and evaluation, and two more on their way up
+  int64_t tables = 0;       ///< what kernels read and write besides: sums, rules, norms and hashes of chunks
 
-  int64_t all() const { return parameters + gradients + optimizer + activations + workspace + packed + inputs; }
-  /// "parameters 97.5 MiB, gradients ..., inputs ...".
+  int64_t all() const {
+    return parameters + gradients + optimizer + activations + workspace + packed + inputs + tables;
+  }
+  /// "parameters 97.5 MiB, gradients ..., tables ...".
   std::string ToString() const;
 };
 

@@ -18,7 +18,7 @@ struct RankDevice {
 /// Whether two ranks have the same device: then they can't reach each other by NCCL.
 bool SharesDevices(const std::vector<RankDevice>& ranks);
 
-/// "h1: NVIDIA H100 80GB HBM3 x 4, one a rank": a line per host, in rank order.
+/// "h1: 4 ranks on NVIDIA H100 80GB HBM3 x 4": a line per host, in rank order.
 std::vector<std::string> DescribeDevices(const std::vector<RankDevice>& ranks);
 
 /// What people should know and change: ranks that share a device, devices that no rank uses, peers that a job's cgroup hides.

@@ -56,6 +56,7 @@ Job MakeSmallJob(const TrainSetup& setup, comm::Communicator& comm, const std::s
   job.recipe.check_continues = [](const std::string&, bool) {};
   job.recipe.describe_difference = [](const std::string&, const std::string&) { return "the recipe"; };
   job.quiet = true;
+  if (setup.change) setup.change(job);
   return job;
 }
 

@@ -1,6 +1,7 @@
 // A small job for the whole trainer with threads as ranks, and what a run left behind.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -19,6 +20,7 @@ struct TrainSetup {
   std::string model = "mlp { hidden: 40 hidden: 24 }";
   std::string data = {};  ///< besides the splits
   std::string checkpoint = {};
+  std::function<void(Job&)> change = {};  ///< the last word on each rank's job
 };
 
 /// The job of `setup`: 150 synthetic samples of 20 features, 70 to test on.

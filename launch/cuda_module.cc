@@ -2,38 +2,22 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/build_info.h"
 #include "base/cuda/cuda_device.h"
-#include "base/emulated_device.h"
 #include "comm/nccl/nccl_transport.h"
-#include "trainer/kernels/cuda/cuda_backend.h"
-#include "trainer/kernels/cuda/gradient_kernels.h"
+#include "launch/assemble_kit.h"
+#include "trainer/kernels/cuda/dense_library.h"
 
 namespace lockstep::launch {
 namespace {
 
 std::unique_ptr<loop::DeviceKit> Open(int ordinal, bool tf32) {
-  auto kit = std::make_unique<loop::DeviceKit>();
-  kit->device = OpenCudaDevice(ordinal);
-  kit->stream = kit->device->MakeStream();
-  std::shared_ptr<cuda::DenseLibrary> library =
-      cuda::MakeVendorLibrary(kit->device->info(), tf32 ? cuda::FloatMath::kTF32 : cuda::FloatMath::kF32);
-  kit->version = library->version();
-  kit->backend = MakeCudaBackend(*library, *kit->stream);
-  kit->library = std::move(library);
-  kit->kernels = cuda::MakeGradientKernels();
+  std::unique_ptr<Device> device = OpenCudaDevice(ordinal);
+  auto library = cuda::MakeVendorLibrary(device->info(), tf32 ? cuda::FloatMath::kTF32 : cuda::FloatMath::kF32);
+  std::unique_ptr<loop::DeviceKit> kit = AssembleKit(std::move(device), std::move(library));
   kit->connect = comm::MakeNcclTransport;
-  return kit;
-}
-
-std::unique_ptr<loop::DeviceKit> Plan(size_t memory) {
-  auto kit = std::make_unique<loop::DeviceKit>();
-  kit->device = MakeEmulatedDevice(memory);
-  kit->stream = kit->device->MakeStream();
-  std::shared_ptr<cuda::DenseLibrary> library = cuda::MakePlanningLibrary();
-  kit->version = library->version();
-  kit->backend = MakeCudaBackend(*library, *kit->stream);
-  kit->library = std::move(library);
   return kit;
 }
 
@@ -42,7 +26,7 @@ std::unique_ptr<loop::DeviceKit> Plan(size_t memory) {
 extern "C" const CudaModule& LockstepCudaModule() {
   static const CudaModule module = {std::string(BuildHash()),
                                     fmt::format("{}, {}, {}", CudaVersion(), cuda::VendorVersions(), comm::NcclVersion()),
-                                    ListCudaDevices, Open, Plan};
+                                    ListCudaDevices, Open, PlanningKit};
   return module;
 }
 

@@ -6,10 +6,9 @@
 
 #include "base/build_info.h"
 #include "base/emulated_device.h"
+#include "launch/assemble_kit.h"
 #include "launch/cuda_module.h"
 #include "tests/trainer/kernels/cuda/loop_library.h"
-#include "trainer/kernels/cuda/cuda_backend.h"
-#include "trainer/kernels/cuda/gradient_kernels.h"
 
 namespace lockstep::launch {
 namespace {
@@ -32,33 +31,12 @@ std::vector<DeviceInfo> List() {
   return devices;
 }
 
-std::unique_ptr<loop::DeviceKit> Open(int, bool) {
-  auto kit = std::make_unique<loop::DeviceKit>();
-  kit->device = MakeDevice();
-  kit->stream = kit->device->MakeStream();
-  std::shared_ptr<cuda::DenseLibrary> library = cuda::MakeLoopLibrary();
-  kit->version = library->version();
-  kit->backend = MakeCudaBackend(*library, *kit->stream);
-  kit->library = std::move(library);
-  kit->kernels = cuda::MakeGradientKernels();
-  return kit;
-}
-
-std::unique_ptr<loop::DeviceKit> Plan(size_t memory) {
-  auto kit = std::make_unique<loop::DeviceKit>();
-  kit->device = MakeEmulatedDevice(memory);
-  kit->stream = kit->device->MakeStream();
-  std::shared_ptr<cuda::DenseLibrary> library = cuda::MakePlanningLibrary();
-  kit->version = library->version();
-  kit->backend = MakeCudaBackend(*library, *kit->stream);
-  kit->library = std::move(library);
-  return kit;
-}
+std::unique_ptr<loop::DeviceKit> Open(int, bool) { return AssembleKit(MakeDevice(), cuda::MakeLoopLibrary()); }
 
 }  // namespace
 
 extern "C" const CudaModule& LockstepCudaModule() {
-  static const CudaModule module = {std::string(BuildHash()), "emulated", List, Open, Plan};
+  static const CudaModule module = {std::string(BuildHash()), "emulated", List, Open, PlanningKit};
   return module;
 }
 

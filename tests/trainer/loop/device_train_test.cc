@@ -2,9 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <thread>
 
 #include "base/error.h"
 #include "base/lane_tree.h"
@@ -13,6 +15,7 @@
 #include "tests/trainer/loop/emulated_kit.h"
 #include "tests/trainer/loop/train_world.h"
 #include "trainer/checkpoint/checkpoint.pb.h"
+#include "trainer/engine/op_view.h"
 
 namespace lockstep::loop {
 namespace {
@@ -51,7 +54,8 @@ const Case kCases[] = {
     {"Fused", {.model = kWide}, {"momentum", "weights"}},
     // The update follows after the global norm; evaluations swap averaged weights in, and steer.
     {"Clipped",
-     {.train = "epochs: 3 global_batch: 24 lanes: 8 seed: 3 evaluate_every_steps: 4 early_stopping { patience: 2 }",
+     {.train = "epochs: 3 global_batch: 24 lanes: 8 seed: 3 log_every_steps: 5 evaluate_every_steps: 4 "
+               "early_stopping { patience: 2 }",
       .optimizer = "adamw {} learning_rate: 0.01 weight_decay: 0.1 clip_norm: 0.5 ema_decay: 0.9",
       .model = kWide,
       .checkpoint = "every_steps: 5"},
@@ -125,6 +129,54 @@ TEST_P(DeviceTrainTest, TrainsToWhatTheHostTrainsTo) {
 
 INSTANTIATE_TEST_SUITE_P(Jobs, DeviceTrainTest, testing::ValuesIn(kCases),
                          [](const auto& info) { return info.param.name; });
+
+// --- Slow devices.
+
+/// A backend whose kernels each begin late, on their stream: what does not wait for them goes ahead of them.
+class LateBackend final : public engine::Backend {
+ public:
+  explicit LateBackend(std::shared_ptr<DeviceKit> kit) : kit_(std::move(kit)), inner_(*kit_->backend) {}
+
+  std::string_view name() const override { return inner_.name(); }
+  bool Supports(graph::OpKind kind) const override { return inner_.Supports(kind); }
+  size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) override {
+    return inner_.WorkspaceBytes(graph, op);
+  }
+  size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input) override {
+    return inner_.PackedBytes(graph, op, input);
+  }
+  int PackedLayout(const graph::Graph& graph, const graph::Op& op, int input) override {
+    return inner_.PackedLayout(graph, op, input);
+  }
+  std::unique_ptr<engine::Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input,
+                                              const void* plain, void* packed) override {
+    return inner_.PreparePack(graph, op, input, plain, packed);
+  }
+  std::unique_ptr<engine::Kernel> Prepare(const graph::Graph& graph, const graph::Op& op,
+                                          const engine::Operands& operands) override {
+    return engine::MakeKernel([kernel = inner_.Prepare(graph, op, operands), this] {
+      static_cast<EmulatedStream&>(*kit_->stream).Enqueue([] { std::this_thread::sleep_for(kDelay); });
+      kernel->Run();
+    });
+  }
+
+ private:
+  static constexpr auto kDelay = std::chrono::microseconds(200);
+
+  std::shared_ptr<DeviceKit> kit_;
+  engine::Backend& inner_;
+};
+
+TEST_P(DeviceTrainTest, LateKernelsChangeNothing) {
+  TrainSetup setup = GetParam().setup;
+  const TrainOutcome one = TrainOnThreads(OnDevices(setup), 1, temporary_ / "1");
+  setup.change = [](Job& job) { job.backend = std::make_shared<LateBackend>(job.device); };
+  for (int ranks : {1, 3}) {
+    SCOPED_TRACE(testing::Message() << ranks << " ranks");
+    // The kit's backend makes the plans' packs; the job's, which the programs are made of, is the late one.
+    ExpectEqual(TrainOnThreads(OnDevices(setup), ranks, temporary_ / ("late" + std::to_string(ranks))), one);
+  }
+}
 
 // --- Numbers that are not finite.
 

@@ -226,7 +226,11 @@ for name in "${steps[@]}"; do
       0) verdict=PASSED why="" ;;
       77) verdict=SKIPPED why=${why#SKIPPED: } ;;
       124 | 137) verdict=FAILED why="not done after $limit s" ;;
-      *) verdict=FAILED why=${why#FAILED: } why=${why:-it ended with $code} ;;
+      *)
+        # The program's own word says more than the script's.
+        error=$(grep -oE 'lockstep: error: .*' "$out/$name.log" | head -n 1)
+        verdict=FAILED why=${error:-${why#FAILED: }} why=${why:-it ended with $code}
+        ;;
     esac
   fi
   tenths=$(((${EPOCHREALTIME//[^0-9]/} - step_at) / 100000))

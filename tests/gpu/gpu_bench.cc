@@ -117,7 +117,7 @@ double ProductRate(loop::DeviceKit& kit, int64_t n) {
 void PrintRates(loop::DeviceKit& kit, bool small) {
   const int64_t n = small ? 128 : 8192;
   const size_t bytes = small ? 1 << 20 : size_t{1} << 30;
-  std::printf("product %lldx%lldx%lld bf16: %.1f TFLOP/s\n", static_cast<long long>(n), static_cast<long long>(n),
+  std::printf("product %lldx%lldx%lld bf16: %.4g TFLOP/s\n", static_cast<long long>(n), static_cast<long long>(n),
               static_cast<long long>(n), ProductRate(kit, n) / 1e12);
   const auto a = kit.device->Allocate(bytes, "a"), b = kit.device->Allocate(bytes, "b");
   const auto host = kit.device->AllocatePinned(bytes / 4);

@@ -135,27 +135,28 @@ INSTANTIATE_TEST_SUITE_P(Jobs, DeviceTrainTest, testing::ValuesIn(kCases),
 /// A backend whose kernels each begin late, on their stream: what does not wait for them goes ahead of them.
 class LateBackend final : public engine::Backend {
  public:
-  explicit LateBackend(std::shared_ptr<DeviceKit> kit) : kit_(std::move(kit)), inner_(*kit_->backend) {}
+  LateBackend(std::shared_ptr<engine::Backend> inner, DeviceStream& stream)
+      : inner_(std::move(inner)), stream_(static_cast<EmulatedStream&>(stream)) {}
 
-  std::string_view name() const override { return inner_.name(); }
-  bool Supports(graph::OpKind kind) const override { return inner_.Supports(kind); }
+  std::string_view name() const override { return inner_->name(); }
+  bool Supports(graph::OpKind kind) const override { return inner_->Supports(kind); }
   size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) override {
-    return inner_.WorkspaceBytes(graph, op);
+    return inner_->WorkspaceBytes(graph, op);
   }
   size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input) override {
-    return inner_.PackedBytes(graph, op, input);
+    return inner_->PackedBytes(graph, op, input);
   }
   int PackedLayout(const graph::Graph& graph, const graph::Op& op, int input) override {
-    return inner_.PackedLayout(graph, op, input);
+    return inner_->PackedLayout(graph, op, input);
   }
   std::unique_ptr<engine::Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input,
                                               const void* plain, void* packed) override {
-    return inner_.PreparePack(graph, op, input, plain, packed);
+    return inner_->PreparePack(graph, op, input, plain, packed);
   }
   std::unique_ptr<engine::Kernel> Prepare(const graph::Graph& graph, const graph::Op& op,
                                           const engine::Operands& operands) override {
-    return engine::MakeKernel([kernel = inner_.Prepare(graph, op, operands), this] {
-      static_cast<EmulatedStream&>(*kit_->stream).Enqueue([] { std::this_thread::sleep_for(kDelay); });
+    return engine::MakeKernel([kernel = inner_->Prepare(graph, op, operands), this] {
+      stream_.Enqueue([] { std::this_thread::sleep_for(kDelay); });
       kernel->Run();
     });
   }
@@ -163,17 +164,19 @@ class LateBackend final : public engine::Backend {
  private:
   static constexpr auto kDelay = std::chrono::microseconds(200);
 
-  std::shared_ptr<DeviceKit> kit_;
-  engine::Backend& inner_;
+  std::shared_ptr<engine::Backend> inner_;
+  EmulatedStream& stream_;
 };
 
 TEST_P(DeviceTrainTest, LateKernelsChangeNothing) {
   TrainSetup setup = GetParam().setup;
   const TrainOutcome one = TrainOnThreads(OnDevices(setup), 1, temporary_ / "1");
-  setup.change = [](Job& job) { job.backend = std::make_shared<LateBackend>(job.device); };
+  setup.change = [](Job& job) {
+    DeviceKit& kit = *job.device;
+    job.backend = kit.backend = std::make_shared<LateBackend>(kit.backend, *kit.stream);
+  };
   for (int ranks : {1, 3}) {
     SCOPED_TRACE(testing::Message() << ranks << " ranks");
-    // The kit's backend makes the plans' packs; the job's, which the programs are made of, is the late one.
     ExpectEqual(TrainOnThreads(OnDevices(setup), ranks, temporary_ / ("late" + std::to_string(ranks))), one);
   }
 }

@@ -2,7 +2,8 @@
 // (block.h). The same sources run on an emulated device, with loops in the libraries' place.
 //
 // Bits depend on shapes, types, the kind of device and the versions of the libraries alone: nothing is chosen by timing,
-// no sum is split or made by atomics, and our own kernels add in a fixed order.
+// algorithms that their library calls nondeterministic are left out (some of cuDNN's that stay split sums, by shape and
+// number of multiprocessors), and our own kernels add in a fixed order, without atomics.
 #pragma once
 
 #include <memory>

@@ -78,9 +78,9 @@ class EmulatedMemory final : public DeviceMemory {
 
 class EmulatedDevice final : public Device {
  public:
-  explicit EmulatedDevice(size_t memory) : free_(std::make_shared<std::atomic<size_t>>(memory)) {
+  EmulatedDevice(size_t memory, const std::string& uuid) : free_(std::make_shared<std::atomic<size_t>>(memory)) {
     info_.name = "emulated device";
-    info_.uuid = "EMULATED";
+    info_.uuid = uuid;
     info_.memory = memory;
     info_.processors = 1;
     info_.bf16 = true;
@@ -233,6 +233,8 @@ void EmulatedStream::Synchronize() {
   if (error_) std::rethrow_exception(error_);
 }
 
-std::unique_ptr<Device> MakeEmulatedDevice(size_t memory) { return std::make_unique<EmulatedDevice>(memory); }
+std::unique_ptr<Device> MakeEmulatedDevice(size_t memory, const std::string& uuid) {
+  return std::make_unique<EmulatedDevice>(memory, uuid);
+}
 
 }  // namespace lockstep

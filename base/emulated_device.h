@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -52,6 +53,6 @@ class EmulatedStream final : public DeviceStream {
 };
 
 /// `memory`: what Allocate can give in all.
-std::unique_ptr<Device> MakeEmulatedDevice(size_t memory = size_t{1} << 40);
+std::unique_ptr<Device> MakeEmulatedDevice(size_t memory = size_t{1} << 40, const std::string& uuid = "EMULATED");
 
 }  // namespace lockstep

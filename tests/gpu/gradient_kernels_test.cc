@@ -1,5 +1,5 @@
 // What a device does with gradients outside of programs (folds, sums over pieces, norms, updates), against the emulated
-// device: the same bits, also of denormals and of what is not finite. (That those bits are the host's is shown in
+// device: the same bits, also of denormals and infinities. (That those bits are the host's is shown in
 // tests/trainer/kernels/cuda.)
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <span>
 
 #include "base/threads.h"
 #include "comm/exchange.h"
@@ -43,6 +44,19 @@ std::vector<float> RandomValues(uint32_t seed) {
   return values;
 }
 
+/// Not-a-number comes in other bits from other processors; which ones is no one's promise.
+void MakeComparable(float& value) {
+  if (std::isnan(value)) value = std::numeric_limits<float>::quiet_NaN();
+}
+void MakeComparable(double& value) {
+  if (std::isnan(value)) value = std::numeric_limits<double>::quiet_NaN();
+}
+void MakeComparable(ChunkRecord& record) { MakeComparable(record.squares); }
+void MakeComparable(StepOutcome& outcome) {
+  MakeComparable(outcome.norm);
+  MakeComparable(outcome.gradient_scale);
+}
+
 /// One device and what lies in its memory.
 class Side {
  public:
@@ -58,10 +72,12 @@ class Side {
   }
   template <typename T>
   void Get(const T* from, size_t count, std::vector<std::byte>& to) {
-    const size_t at = to.size();
-    to.resize(at + count * sizeof(T));
-    kit_.stream->Copy(to.data() + at, from, count * sizeof(T));
+    std::vector<T> values(count);
+    kit_.stream->Copy(values.data(), from, count * sizeof(T));
     kit_.stream->Synchronize();
+    for (T& value : values) MakeComparable(value);
+    const auto bytes = std::as_bytes(std::span(values));
+    to.insert(to.end(), bytes.begin(), bytes.end());
   }
   optim::GradientKernels& kernels() { return *kit_.kernels; }
   DeviceStream& stream() { return *kit_.stream; }

@@ -105,6 +105,9 @@ class DeviceBackend final : public engine::Backend {
   size_t PackedBytes(const Graph& graph, const Op& op, int input) override {
     return kit_.backend->PackedBytes(graph, op, input);
   }
+  int PackedLayout(const Graph& graph, const Op& op, int input) override {
+    return kit_.backend->PackedLayout(graph, op, input);
+  }
 
   std::unique_ptr<Kernel> PreparePack(const Graph& graph, const Op& op, int input, const void* plain,
                                       void* packed) override {

@@ -151,6 +151,9 @@ class RememberingBackend final : public engine::Backend {
   size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input) override {
     return backend_.PackedBytes(graph, op, input);
   }
+  int PackedLayout(const graph::Graph& graph, const graph::Op& op, int input) override {
+    return backend_.PackedLayout(graph, op, input);
+  }
   std::unique_ptr<engine::Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input,
                                               const void* plain, void* packed) override {
     return Remember("pack weights", 0, backend_.PreparePack(graph, op, input, plain, packed));

@@ -12,6 +12,7 @@
 #include "comm/staged_transport.h"
 #include "trainer/loop/device_placement.h"
 #include "trainer/loop/owned_state.h"
+#include "trainer/loop/run_on_executors.h"
 #include "trainer/loop/weight_check.h"
 #include "trainer/optim/optimizer.h"
 

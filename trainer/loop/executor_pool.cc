@@ -10,7 +10,6 @@
 
 #include "base/error.h"
 #include "base/threads.h"
-#include "comm/communicator.h"
 
 namespace lockstep::loop {
 
@@ -132,12 +131,6 @@ void ExecutorPool::ParallelFor(int64_t count, int64_t grain, const std::function
     const int64_t end = std::min(count, grains * (e + 1) / parts * grain);
     if (begin < end) work(begin, end);
   });
-}
-
-void RunOnExecutors(comm::Communicator& comm, ExecutorPool& pool, const std::string& what,
-                    std::function<void(int)> work) {
-  pool.Start(std::move(work));
-  comm.WaitUntil([&] { return pool.Finished(); }, what);
 }
 
 }  // namespace lockstep::loop

@@ -5,12 +5,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
-#include <string>
 #include <vector>
-
-namespace lockstep::comm {
-class Communicator;
-}
 
 namespace lockstep::loop {
 
@@ -45,9 +40,5 @@ class ExecutorPool {
   struct State;
   std::unique_ptr<State> state_;
 };
-
-/// Waits on the communicating thread until the executors have done `work`.
-void RunOnExecutors(comm::Communicator& comm, ExecutorPool& pool, const std::string& what,
-                    std::function<void(int executor)> work);
 
 }  // namespace lockstep::loop

@@ -8,6 +8,7 @@
 #include "trainer/loop/global_norm.h"
 #include "trainer/loop/nonfinite.h"
 #include "trainer/loop/owned_state.h"
+#include "trainer/loop/run_on_executors.h"
 #include "trainer/loop/weight_check.h"
 
 namespace lockstep::loop {

@@ -1,0 +1,20 @@
+// Work for executors, waited for as everything is that ranks wait for.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "comm/communicator.h"
+#include "trainer/loop/executor_pool.h"
+
+namespace lockstep::loop {
+
+/// Waits on the communicating thread until the executors have done `work`; `what` is named where that takes too long.
+inline void RunOnExecutors(comm::Communicator& comm, ExecutorPool& pool, const std::string& what,
+                           std::function<void(int executor)> work) {
+  pool.Start(std::move(work));
+  comm.WaitUntil([&] { return pool.Finished(); }, what);
+}
+
+}  // namespace lockstep::loop

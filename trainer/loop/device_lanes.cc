@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 #include <thread>
+#include <utility>
 
 #include "base/bfloat16.h"
 #include "base/error.h"
@@ -228,10 +229,9 @@ void DeviceLanes::ReadResults(std::span<LaneRecord> records) const {
   }
 }
 
-void DeviceLanes::PrepareEvaluation() { kit_.stream->Run(*evaluate_.pack); }
-
 LaneRecord DeviceLanes::Evaluate(const data::LaneBatch& block) {
   const engine::ProgramPlan& plan = *plans_.evaluate;
+  if (std::exchange(pack_due_, false)) kit_.stream->Run(*evaluate_.pack);
   Upload(FillSlot(plan, block), evaluate_, plan.input_bytes);
   kit_.stream->Run(*evaluate_.run);
   CopyResults(evaluate_, results_->As<int64_t>());

@@ -40,8 +40,9 @@ class DeviceLanes {
   void ReadResults(std::span<LaneRecord> records) const;
   double load_seconds() const { return load_seconds_; }
 
-  /// Packs the weights for evaluation.
-  void PrepareEvaluation();
+  /// The next Evaluate packs the weights first. (Not here: on a rank without blocks to evaluate nothing would wait for
+  /// the packing, which reads weights that the host may store anew.)
+  void PrepareEvaluation() { pack_due_ = true; }
   /// Forward of one block; waits for its end.
   LaneRecord Evaluate(const data::LaneBatch& block);
 
@@ -83,6 +84,7 @@ class DeviceLanes {
   std::vector<std::unique_ptr<DeviceEvent>> bucket_ready_;
   std::unique_ptr<DeviceEvent> finished_;
   double load_seconds_ = 0;
+  bool pack_due_ = false;
 };
 
 }  // namespace lockstep::loop

@@ -84,7 +84,7 @@ missed() {
 # set_options WORKLOAD LANES: leaves them in $options.
 set_options() {
   local setting
-  options=(--set "train.lanes=$2" --set train.device=GPU)
+  options=(--set "train.lanes=$2" --set train.device=GPU --set train.precision=BF16)
   for setting in ${settings[$1]}; do options+=(--set "$setting"); done
 }
 

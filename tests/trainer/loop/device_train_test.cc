@@ -184,7 +184,7 @@ class LateBackend final : public engine::Backend {
   }
 
  private:
-  static constexpr auto kDelay = std::chrono::microseconds(200);
+  static constexpr auto kDelay = std::chrono::microseconds(100);
 
   std::shared_ptr<engine::Backend> inner_;
   EmulatedStream& stream_;
@@ -197,12 +197,9 @@ TEST_P(DeviceTrainTest, LateKernelsChangeNothing) {
     DeviceKit& kit = *job.device;
     job.backend = kit.backend = std::make_shared<LateBackend>(kit.backend, *kit.stream);
   };
-  for (int ranks : {1, 3}) {
-    SCOPED_TRACE(testing::Message() << ranks << " ranks");
-    ExpectEqual(TrainOnThreads(OnDevices(setup), ranks, temporary_ / ("late" + std::to_string(ranks))), one);
-    ExpectEqual(TrainOnThreads(OnConnectedDevices(setup), ranks, temporary_ / ("connected" + std::to_string(ranks))),
-                one);
-  }
+  ExpectEqual(TrainOnThreads(OnDevices(setup), 1, temporary_ / "late"), one);
+  SCOPED_TRACE("3 ranks");
+  ExpectEqual(TrainOnThreads(OnConnectedDevices(setup), 3, temporary_ / "connected"), one);
 }
 
 // --- Numbers that are not finite.

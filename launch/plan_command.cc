@@ -66,7 +66,7 @@ void PrintRanks(const loop::Job& job, const comm::LanePlan& plan) {
 void PrintMemory(const loop::Job& job, const loop::JobPlans& plans, const comm::LanePlan& plan) {
   const optim::Optimizer optimizer(job.optimizer, loop::MakeSegments(plans, job.optimizer), loop::LengthOf(job),
                                    static_cast<int>(job.train.lanes()));
-  const int arrays = static_cast<int>(loop::StateArrays(optimizer, job.train).size()) + (optimizer.clips() ? 1 : 0);
+  const int arrays = static_cast<int>(loop::StateArrays(optimizer, job.train).size()) + (optimizer.clips() || job.train.on_nonfinite() == loop::OnNonfinite::SKIP_STEP ? 1 : 0);
   loop::MemoryEstimate rank = loop::EstimateMemory(plans.layout, *plans.train, *plans.evaluate, static_cast<int>(job.train.lanes()), plan, 0, arrays,
                                                    loop::SavesMeanwhile(job.checkpoint));
   for (const auto& split : {job.splits.train, job.splits.validation, job.splits.test})
@@ -85,9 +85,9 @@ void PrintDeviceMemory(const loop::Job& job, const loop::JobPlans& plans, const 
   const auto free = static_cast<int64_t>(job.device->device->free_memory());
   std::printf("GPU memory of rank 0 (%s)\n", loop::Precision::Value_Name(job.train.precision()).c_str());
   std::printf("  parameters      %s\n  gradients       %s\n  optimizer       %s\n  activations     %s\n  workspace       %s at most\n"
-              "  packed weights  %s\n  inputs          %s\n",
+              "  packed weights  %s\n  inputs          %s\n  tables          %s\n",
               Bytes(rank.parameters).c_str(), Bytes(rank.gradients).c_str(), Bytes(rank.optimizer).c_str(), Bytes(rank.activations).c_str(),
-              Bytes(rank.workspace).c_str(), Bytes(rank.packed).c_str(), Bytes(rank.inputs).c_str());
+              Bytes(rank.workspace).c_str(), Bytes(rank.packed).c_str(), Bytes(rank.inputs).c_str(), Bytes(rank.tables).c_str());
   std::printf("  all             %s of %s: %s\n", Bytes(rank.all()).c_str(), Bytes(free).c_str(),
               rank.all() <= free ? "it fits" : "it does not fit");
 }

@@ -204,9 +204,12 @@ void ResolveTrain(Recipe& recipe, const GpuFacts& gpus) {
   if (train.device() == loop::Device::AUTO) train.set_device(gpus.any ? loop::Device::GPU : loop::Device::CPU);
   Require(train.device() == loop::Device::CPU || gpus.any, "train.device", fmt::format("there is no GPU here: {}", gpus.why_none),
           "ask the job for a GPU, or train on the CPU with --set train.device=CPU");
+  constexpr uint32_t kMostDeviceLanes = 2048;  // their sums' stack is in registers
+  Require(train.device() != loop::Device::GPU || train.lanes() <= kMostDeviceLanes, "train.lanes",
+          fmt::format("{} are more than the {} that a GPU sums", train.lanes(), kMostDeviceLanes), "use fewer lanes");
   const bool bf16 = train.device() == loop::Device::GPU && gpus.bf16;
   if (train.precision() == loop::Precision::AUTO) train.set_precision(bf16 ? loop::Precision::BF16 : loop::Precision::F32);
-  Require(train.precision() == loop::Precision::F32 || (train.precision() == loop::Precision::BF16 ? bf16 : train.device() == loop::Device::GPU),
+  Require(train.precision() == loop::Precision::F32 || bf16,  // TF32 came with bf16
           "train.precision", fmt::format("{} is not available on this device", loop::Precision::Value_Name(train.precision())), "use precision: F32");
   train.set_isa(ResolvedIsa(train.isa()));
   if (train.evaluation_block() == 0) train.set_evaluation_block(500);

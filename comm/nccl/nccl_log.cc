@@ -17,14 +17,16 @@ std::optional<std::string> WordAfter(const std::string& line, std::string_view b
   return line.substr(begin, line.find_first_of(" \t", begin) - begin);
 }
 
-/// "NET/IB : Using [0]mlx5_0:1/IB [1]mlx5_1:1/RoCE", "NET/Socket : Using [0]eth0:10.0.0.1<0>": the names behind brackets.
+/// "NET/IB : Using [0]mlx5_0:1/IB [1]mlx5_1:1/RoCE [RO]; OOB eth0:10.0.0.1<0>", "NET/Socket : Using [0]eth0:10.0.0.1<0>": the
+/// names behind numbers in brackets ([RO] is no number: relaxed ordering).
 void AddCards(const std::string& line, std::set<std::string>& cards) {
   for (size_t at = line.find("Using ["); at != std::string::npos; at = line.find('[', at + 1)) {
-    const size_t begin = line.find(']', at);
-    if (begin == std::string::npos) return;
-    const size_t end = line.find_first_of(":/ ", begin + 1);
-    cards.insert(line.substr(begin + 1, end - begin - 1));
-    at = begin;
+    const size_t open = line.find('[', at), close = line.find(']', at);
+    if (close == std::string::npos) return;
+    at = close;
+    if (line.find_first_not_of("0123456789", open + 1) != close || close == open + 1) continue;
+    const size_t end = line.find_first_of(":/ ", close + 1);
+    cards.insert(line.substr(close + 1, end - close - 1));
   }
 }
 

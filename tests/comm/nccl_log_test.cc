@@ -81,5 +81,12 @@ TEST(NcclLog, TextThatSaysNothing) {
   }
 }
 
+TEST(NcclLog, RelaxedOrderingIsNoCard) {
+  const NcclWays ways = ReadNcclLog(
+      "h1:1:2 [0] NCCL INFO NET/IB : Using [0]mlx5_0:1/IB [1]mlx5_1:1/IB [RO]; OOB ib0:192.168.11.1<0>\n"
+      "h1:1:2 [0] NCCL INFO Using network IB\n");
+  EXPECT_EQ(ways.ToString(), "network IB (mlx5_0, mlx5_1)");
+}
+
 }  // namespace
 }  // namespace lockstep::comm

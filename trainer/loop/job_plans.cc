@@ -108,7 +108,7 @@ bool SavesMeanwhile(const checkpoint::CheckpointConfig& config) {
 
 void CheckMemory(const Job& job, const JobPlans& plans, const comm::LanePlan& plan, const std::vector<int>& local_ranks, size_t limit) {
   const optim::Optimizer optimizer(job.optimizer, MakeSegments(plans, job.optimizer), LengthOf(job), static_cast<int>(job.train.lanes()));
-  const int arrays = static_cast<int>(StateArrays(optimizer, job.train).size()) + (optimizer.clips() ? 1 : 0);
+  const int arrays = static_cast<int>(StateArrays(optimizer, job.train).size()) + (optimizer.clips() || job.train.on_nonfinite() == OnNonfinite::SKIP_STEP ? 1 : 0);
   MemoryEstimate host;
   for (int rank : local_ranks) {
     const MemoryEstimate mine = EstimateMemory(plans.layout, *plans.train, *plans.evaluate, static_cast<int>(job.train.lanes()), plan, rank, arrays, SavesMeanwhile(job.checkpoint));

@@ -95,7 +95,7 @@ inline constexpr size_t kConvolutionWorkspaceLimit = size_t{256} << 20;
 /// Plans without a device: every workspace is as large as it may be, and nothing can be prepared.
 std::unique_ptr<DenseLibrary> MakePlanningLibrary();
 
-/// "cuBLASLt 13.1.0, cuDNN 9.19.0".
+/// What this build is made for, and needs no device: "cuBLASLt 13.1.0, cuDNN 9.19.0".
 std::string VendorVersions();
 /// cuBLASLt and cuDNN for the device that the calling thread uses.
 std::unique_ptr<DenseLibrary> MakeVendorLibrary(const DeviceInfo& device, FloatMath math);

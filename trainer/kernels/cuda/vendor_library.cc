@@ -2,6 +2,7 @@
 // convolutions pays nothing for cuDNN. One thread at a time uses a library and the kernels that it prepared.
 #include <cublasLt.h>
 #include <cudnn.h>
+#include <dlfcn.h>
 
 #include <optional>
 
@@ -12,6 +13,25 @@
 
 namespace lockstep::cuda {
 namespace {
+
+/// cuDNN loads parts of itself when they are first needed, and ends the process where one is missing: so they are looked
+/// for before.
+bool CudnnIsWhole() {
+  for (const char* part : {"libcudnn_graph.so.9", "libcudnn_ops.so.9", "libcudnn_cnn.so.9", "libcudnn_heuristic.so.9",
+                           "libcudnn_engines_precompiled.so.9", "libcudnn_engines_runtime_compiled.so.9"}) {
+    if (dlopen(part, RTLD_LAZY | RTLD_LOCAL) == nullptr) return false;
+  }
+  return true;
+}
+
+std::string CudnnVersionText(size_t version) {
+  return fmt::format("cuDNN {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+}
+
+std::string CublasLtVersionText() {
+  const size_t version = cublasLtGetVersion();
+  return fmt::format("cuBLASLt {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+}
 
 class VendorLibrary final : public DenseLibrary {
  public:
@@ -28,7 +48,9 @@ class VendorLibrary final : public DenseLibrary {
     return convolutions().Prepare(spec, operands, stream);
   }
 
-  std::string version() const override { return VendorVersions(); }
+  std::string version() const override {
+    return CublasLtVersionText() + ", " + (CudnnIsWhole() ? CudnnVersionText(cudnnGetVersion()) : "cuDNN incomplete");
+  }
 
  private:
   CublasLtMatmuls& matmuls() {
@@ -36,6 +58,9 @@ class VendorLibrary final : public DenseLibrary {
     return *matmuls_;
   }
   CudnnConvolutions& convolutions() {
+    if (!convolutions_ && !CudnnIsWhole())
+      throw Error(ErrorKind::kUsage, "cuDNN is incomplete here: some of its libraries can't be loaded", "libcudnn_*.so.9",
+                  "install all of cuDNN, of one version, where the loader finds it");
     if (!convolutions_) convolutions_.emplace(CudnnDevice(), math_);
     return *convolutions_;
   }
@@ -47,11 +72,7 @@ class VendorLibrary final : public DenseLibrary {
 
 }  // namespace
 
-std::string VendorVersions() {
-  const size_t lt = cublasLtGetVersion(), dnn = cudnnGetVersion();
-  return fmt::format("cuBLASLt {}.{}.{}, cuDNN {}.{}.{}", lt / 10000, lt / 100 % 100, lt % 100, dnn / 10000,
-                     dnn / 100 % 100, dnn % 100);
-}
+std::string VendorVersions() { return CublasLtVersionText() + ", " + CudnnVersionText(CUDNN_VERSION); }
 
 std::unique_ptr<DenseLibrary> MakeVendorLibrary(const DeviceInfo&, FloatMath math) {
   return std::make_unique<VendorLibrary>(math);

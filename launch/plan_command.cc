@@ -66,7 +66,7 @@ void PrintRanks(const loop::Job& job, const comm::LanePlan& plan) {
 void PrintMemory(const loop::Job& job, const loop::JobPlans& plans, const comm::LanePlan& plan) {
   const optim::Optimizer optimizer(job.optimizer, loop::MakeSegments(plans, job.optimizer), loop::LengthOf(job),
                                    static_cast<int>(job.train.lanes()));
-  const int arrays = static_cast<int>(loop::StateArrays(optimizer, job.train).size()) + (optimizer.clips() || job.train.on_nonfinite() == loop::OnNonfinite::SKIP_STEP ? 1 : 0);
+  const int arrays = static_cast<int>(loop::StateArrays(optimizer, job.train).size()) + (loop::KeepsSums(optimizer, job.train) ? 1 : 0);
   loop::MemoryEstimate rank = loop::EstimateMemory(plans.layout, *plans.train, *plans.evaluate, static_cast<int>(job.train.lanes()), plan, 0, arrays,
                                                    loop::SavesMeanwhile(job.checkpoint));
   for (const auto& split : {job.splits.train, job.splits.validation, job.splits.test})

@@ -83,7 +83,7 @@ void DeviceCompute::PrepareTraining(const optim::Optimizer& optimizer, OwnedStat
   optimizer_ = &optimizer;
   state_ = &state;
   check_ = &check;
-  two_passes_ = optimizer.clips() || job_.train.on_nonfinite() == OnNonfinite::SKIP_STEP;
+  two_passes_ = KeepsSums(optimizer, job_.train);
   int64_t offset = 0;
   for (int bucket = 0; bucket < state.buckets(); ++bucket) {
     offset_.push_back(offset);
@@ -194,9 +194,8 @@ void DeviceCompute::EnqueueUpdates(const StepWork& work) {
 
 void DeviceCompute::EnqueueConclusion() {
   const int64_t chunks = plans_.layout.elements() / kChunkElements;
-  const bool skips = job_.train.on_nonfinite() == OnNonfinite::SKIP_STEP || optimizer_->clips();
   kit_.kernels->Conclude(*stream_, ChunksAt(0), chunks, plans_.layout.parameter_elements() / kChunkElements,
-                         job_.optimizer.clip_norm(), skips, outcome_.device->As<optim::StepOutcome>());
+                         job_.optimizer.clip_norm(), two_passes_, outcome_.device->As<optim::StepOutcome>());
   stream_->Copy(outcome_.pinned->data(), outcome_.device->data(), sizeof(optim::StepOutcome));
 }
 

@@ -41,7 +41,7 @@ DeviceMemoryPlan PlanDeviceMemory(const Job& job, const JobPlans& plans, LaneRan
   const int64_t arena = plans.layout.elements() * static_cast<int64_t>(sizeof(float));
   const comm::SliceMap slices(plans.buckets, world_size);
   const optim::Optimizer optimizer(job.optimizer, MakeSegments(plans, job.optimizer), LengthOf(job), lanes);
-  const bool two_passes = optimizer.clips() || job.train.on_nonfinite() == OnNonfinite::SKIP_STEP;
+  const bool two_passes = KeepsSums(optimizer, job.train);
 
   const std::vector<LaneRange> nodes = MaximalNodes(lanes, run);
   int64_t foreign = 0, largest_slice = 0;

@@ -38,7 +38,7 @@ void HostCompute::PrepareTraining(const optim::Optimizer& optimizer, OwnedState&
   optimizer_ = &optimizer;
   state_ = &state;
   check_ = &check;
-  two_passes_ = optimizer.clips() || job_.train.on_nonfinite() == OnNonfinite::SKIP_STEP;
+  two_passes_ = KeepsSums(optimizer, job_.train);
   chunk_sums_.resize(static_cast<size_t>((plans_.layout.elements() + kChunkElements - 1) / kChunkElements));
   if (!two_passes_) return;
   sums_ = Buffer(static_cast<size_t>(state.owned()) * sizeof(float));

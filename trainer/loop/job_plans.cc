@@ -68,6 +68,10 @@ std::vector<std::string> StateArrays(const optim::Optimizer& optimizer, const Tr
   return arrays;
 }
 
+bool KeepsSums(const optim::Optimizer& optimizer, const TrainConfig& config) {
+  return optimizer.clips() || config.on_nonfinite() == OnNonfinite::SKIP_STEP;
+}
+
 uint64_t TotalSteps(const TrainConfig& config, uint64_t samples) {
   // 2.3 epochs of 100 samples are 230, though 2.3 * 100 is a little less.
   constexpr double kRounding = 1 + 1e-12;
@@ -108,7 +112,7 @@ bool SavesMeanwhile(const checkpoint::CheckpointConfig& config) {
 
 void CheckMemory(const Job& job, const JobPlans& plans, const comm::LanePlan& plan, const std::vector<int>& local_ranks, size_t limit) {
   const optim::Optimizer optimizer(job.optimizer, MakeSegments(plans, job.optimizer), LengthOf(job), static_cast<int>(job.train.lanes()));
-  const int arrays = static_cast<int>(StateArrays(optimizer, job.train).size()) + (optimizer.clips() || job.train.on_nonfinite() == OnNonfinite::SKIP_STEP ? 1 : 0);
+  const int arrays = static_cast<int>(StateArrays(optimizer, job.train).size()) + (KeepsSums(optimizer, job.train) ? 1 : 0);
   MemoryEstimate host;
   for (int rank : local_ranks) {
     const MemoryEstimate mine = EstimateMemory(plans.layout, *plans.train, *plans.evaluate, static_cast<int>(job.train.lanes()), plan, rank, arrays, SavesMeanwhile(job.checkpoint));

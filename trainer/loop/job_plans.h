@@ -34,6 +34,9 @@ std::vector<optim::Segment> MakeSegments(const JobPlans& plans, const optim::Opt
 /// The arrays of owned state: the optimizer's, then "best" where early stopping keeps the best weights.
 std::vector<std::string> StateArrays(const optim::Optimizer& optimizer, const TrainConfig& config);
 
+/// Whether an update waits until all sums are known (clipping, steps that may be skipped), so that owners keep theirs.
+bool KeepsSums(const optim::Optimizer& optimizer, const TrainConfig& config);
+
 /// Steps and steps per epoch of the run.
 optim::RunLength LengthOf(const Job& job);
 

@@ -1,20 +1,9 @@
-// What a device does with gradients outside of programs, on an emulated one, against what the host does: the same bits.
-#include "trainer/kernels/cuda/gradient_kernels.h"
-
+// Sums over pieces, and updates by them, on an emulated device, against what the host does: the same bits.
 #include <google/protobuf/text_format.h>
-#include <gtest/gtest.h>
 
-#include <bit>
-#include <cmath>
-#include <cstring>
-#include <limits>
-#include <random>
-
-#include "base/emulated_device.h"
 #include "base/error.h"
-#include "base/threads.h"
 #include "comm/exchange.h"
-#include "trainer/loop/lane_fold.h"
+#include "tests/trainer/kernels/cuda/gradient_kernels_world.h"
 #include "trainer/optim/optimizer.h"
 
 namespace lockstep::cuda {
@@ -23,157 +12,13 @@ namespace {
 using comm::kChunkElements;
 using optim::ChunkRecord;
 using optim::DeviceSlice;
-using optim::FoldStep;
 using optim::Optimizer;
 using optim::PieceSum;
 using optim::Segment;
 using optim::SegmentRules;
 using optim::StepOutcome;
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-/// Numbers whose sums depend on the order and on what happens to denormals: magnitudes over twelve decades, some that
-/// are denormal or whose products are, zeros of both signs.
-std::vector<float> RandomValues(size_t count, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::uniform_real_distribution<float> exponent(-6, 6);
-  std::vector<float> values(count);
-  for (size_t i = 0; i < count; ++i) {
-    const float value = normal(random);
-    switch (random() % 16) {
-      case 0:
-        values[i] = std::bit_cast<float>(static_cast<uint32_t>(random()) & 0x807FFFFFu);  // denormal
-        break;
-      case 1:
-        values[i] = value * std::numeric_limits<float>::min();
-        break;
-      case 2:
-        values[i] = std::copysign(0.0f, value);
-        break;
-      default:
-        values[i] = value * std::pow(10.0f, exponent(random));
-    }
-  }
-  return values;
-}
-
-class GradientKernelsTest : public testing::Test {
- protected:
-  GradientKernelsTest() { PrepareComputeThread(1, "test"); }
-
-  /// Memory of the device with `values` in it; an emulated device's memory is the host's.
-  template <typename T>
-  T* Put(const std::vector<T>& values) {
-    memory_.push_back(device_->Allocate(values.size() * sizeof(T), "values"));
-    std::copy(values.begin(), values.end(), memory_.back()->As<T>());
-    return memory_.back()->As<T>();
-  }
-  float* PutNothing(int64_t count) { return Put(std::vector<float>(static_cast<size_t>(count), kNan)); }
-
-  std::unique_ptr<Device> device_ = MakeEmulatedDevice();
-  std::vector<std::unique_ptr<DeviceMemory>> memory_;
-  std::unique_ptr<DeviceStream> stream_ = device_->MakeStream();
-  std::unique_ptr<optim::GradientKernels> kernels_ = MakeGradientKernels();
-};
-
-void ExpectSameBits(const float* values, const float* expected, int64_t count, const std::string& what) {
-  if (std::memcmp(values, expected, static_cast<size_t>(count) * sizeof(float)) == 0) return;
-  for (int64_t i = 0; i < count; ++i) {
-    ASSERT_EQ(std::bit_cast<uint32_t>(values[i]), std::bit_cast<uint32_t>(expected[i]))
-        << what << ", element " << i << ": " << values[i] << " instead of " << expected[i];
-  }
-}
-
-// --- Folding lanes.
-
-struct Run {
-  int lanes;
-  LaneRange run;
-};
-
-class FoldTest : public GradientKernelsTest, public testing::WithParamInterface<Run> {
- protected:
-  static constexpr int64_t kElements = 3 * kChunkElements;
-
-  /// The steps of the fold over `nodes`, whose sums come to `pieces`.
-  std::vector<FoldStep> PlanSteps(int lanes, const std::vector<LaneRange>& nodes, const std::vector<float*>& pieces) {
-    std::vector<float*> stack;
-    for (int i = loop::LaneFold::StackEntries(lanes, nodes); i > 0; --i) stack.push_back(PutNothing(kElements));
-    std::vector<FoldStep> steps;
-    for (const loop::FoldLeaf& leaf : loop::FoldLeaves(lanes, nodes)) {
-      const auto entry = [&](int depth) {
-        return depth == 0 ? pieces[leaf.node] : stack.at(static_cast<size_t>(depth - 1));
-      };
-      FoldStep& step = steps.emplace_back();
-      step.target = entry(leaf.target());
-      step.additions = leaf.additions;
-      for (int k = 0; k < leaf.additions; ++k) step.addends[k] = entry(leaf.depth - 1 - k);
-    }
-    return steps;
-  }
-};
-
-TEST_P(FoldTest, HasTheBitsOfTheHostsFold) {
-  const auto [lanes, run] = GetParam();
-  const std::vector<LaneRange> nodes = MaximalNodes(lanes, run);
-  std::vector<std::vector<float>> expected(nodes.size(), std::vector<float>(kElements, kNan));
-  std::vector<float*> pieces, host_pieces;
-  for (std::vector<float>& arena : expected) {
-    host_pieces.push_back(arena.data());
-    pieces.push_back(PutNothing(kElements));
-  }
-  loop::LaneFold fold(lanes, nodes, host_pieces, kElements);
-  const std::vector<FoldStep> steps = PlanSteps(lanes, nodes, pieces);
-  FoldStep* const step = Put(std::vector<FoldStep>(1));
-  float* const gradient = PutNothing(kElements);
-  for (int lane = run.begin; lane < run.end; ++lane) {
-    const std::vector<float> values = RandomValues(kElements, static_cast<uint32_t>(lane));
-    std::copy(values.begin(), values.end(), gradient);
-    *step = steps[static_cast<size_t>(lane - run.begin)];
-    // Two buckets, the later first.
-    kernels_->Fold(*stream_, step, gradient, kChunkElements, kElements);
-    kernels_->Fold(*stream_, step, gradient, 0, kChunkElements);
-    stream_->Synchronize();
-    fold.Add(lane, 0, kElements, values.data());
-  }
-  for (size_t n = 0; n < nodes.size(); ++n)
-    ExpectSameBits(pieces[n], expected[n].data(), kElements, testing::PrintToString(nodes[n].begin));
-}
-
-std::string NameOf(const testing::TestParamInfo<Run>& info) {
-  const auto [lanes, run] = info.param;
-  return "Lanes" + std::to_string(run.begin) + "To" + std::to_string(run.end) + "Of" + std::to_string(lanes);
-}
-INSTANTIATE_TEST_SUITE_P(Runs, FoldTest,
-                         testing::Values(Run{1, {0, 1}}, Run{2, {0, 2}}, Run{8, {0, 8}}, Run{8, {0, 5}}, Run{8, {3, 8}},
-                                         Run{7, {0, 7}}, Run{7, {2, 6}}, Run{64, {0, 64}}, Run{64, {1, 64}}),
-                         NameOf);
-
-TEST_F(GradientKernelsTest, FoldTouchesItsRangeAlone) {
-  const int64_t elements = 3 * kChunkElements;
-  float* const target = Put(std::vector<float>(static_cast<size_t>(elements), 1.0f));
-  float* const gradient = Put(std::vector<float>(static_cast<size_t>(elements), 2.0f));
-  FoldStep step;
-  step.target = target;
-  step.additions = 1;
-  step.addends[0] = target;
-  kernels_->Fold(*stream_, Put(std::vector<FoldStep>{step}), gradient, kChunkElements, 2 * kChunkElements);
-  stream_->Synchronize();
-  for (int64_t i = 0; i < elements; ++i) ASSERT_EQ(target[i], i / kChunkElements == 1 ? 3.0f : 1.0f) << i;
-}
-
-TEST_F(GradientKernelsTest, FoldLeavesALaneThatIsItsOwnPieceWhereItLies) {
-  const std::vector<float> values = RandomValues(kChunkElements, 1);
-  FoldStep step;
-  step.target = Put(values);
-  kernels_->Fold(*stream_, Put(std::vector<FoldStep>{step}), step.target, 0, kChunkElements);
-  stream_->Synchronize();
-  ExpectSameBits(step.target, values.data(), kChunkElements, "the piece");
-}
-
-// --- Sums over pieces.
 
 /// Pieces of a slice, on the device and for the host's sum of them.
 class SumTest : public GradientKernelsTest {
@@ -449,91 +294,6 @@ TEST_P(UpdateTest, SumAndUpdateAtOnceIsTheSameAsOneAfterTheOther) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rules, UpdateTest, testing::ValuesIn(kRules));
-
-// --- What a step has come to.
-
-class ConcludeTest : public GradientKernelsTest {
- protected:
-  static constexpr int64_t kCount = 2500, kParameters = 2300;  // chunks: more than a block has threads, twice
-
-  ConcludeTest() {
-    std::mt19937 random(1);
-    std::uniform_real_distribution<double> exponent(-9, 9);
-    for (ChunkRecord& record : records_) record.squares = std::pow(10.0, exponent(random));
-  }
-  StepOutcome Conclude(double clip_norm, bool skip_nonfinite, int64_t count = kCount,
-                       int64_t parameters = kParameters) {
-    StepOutcome* const outcome =
-        Put(std::vector<StepOutcome>{{.norm = 5, .nonfinite = 5, .gradient_scale = 5, .skip = 5}});
-    kernels_->Conclude(*stream_, Put(records_), count, parameters, clip_norm, skip_nonfinite, outcome);
-    stream_->Synchronize();
-    return *outcome;
-  }
-  /// In index order.
-  double Norm(int64_t chunks) const {
-    double sum = 0;
-    for (int64_t k = 0; k < chunks; ++k) sum += records_[static_cast<size_t>(k)].squares;
-    return std::sqrt(sum);
-  }
-
-  std::vector<ChunkRecord> records_ = std::vector<ChunkRecord>(kCount);
-};
-
-TEST_F(ConcludeTest, TheNormIsOfParametersInIndexOrder) {
-  for (const int64_t chunks :
-       {int64_t{1}, int64_t{2}, int64_t{1023}, int64_t{1024}, int64_t{1025}, kParameters, kCount}) {
-    const StepOutcome outcome = Conclude(0, true, kCount, chunks);
-    EXPECT_EQ(std::bit_cast<uint64_t>(outcome.norm), std::bit_cast<uint64_t>(Norm(chunks))) << chunks;
-    EXPECT_EQ(outcome.gradient_scale, 1.0f);
-    EXPECT_EQ(outcome.skip, 0);
-    EXPECT_EQ(outcome.nonfinite, -1);
-  }
-  EXPECT_EQ(Conclude(0, true, 1, 1).norm, std::sqrt(records_[0].squares));
-  // Its bits depend on the order: else the test could not tell.
-  double reversed = 0;
-  for (int64_t k = kParameters; k-- > 0;) reversed += records_[static_cast<size_t>(k)].squares;
-  ASSERT_NE(std::sqrt(reversed), Norm(kParameters));
-}
-
-TEST_F(ConcludeTest, ClipsAsTheOptimizerDoes) {
-  for (const double clip : {1e-5, 1e-3, 0.5, 1.0, 1e9}) {
-    optim::OptimizerConfig config;
-    config.mutable_sgd();
-    config.set_learning_rate(1);
-    config.set_clip_norm(clip);
-    const Optimizer optimizer(config, {}, {1, 1}, 1);
-    for (const double norm : {0.0, 1e-7, 1e-5, 0.99e-3, 1.1e-3, 0.7, 1.0, 1e6}) {
-      records_[0].squares = norm * norm;
-      const StepOutcome outcome = Conclude(clip, false, 1, 1);
-      EXPECT_EQ(std::bit_cast<uint32_t>(outcome.gradient_scale), std::bit_cast<uint32_t>(optimizer.ClipFactor(Norm(1))))
-          << clip << " of " << norm;
-    }
-  }
-}
-
-TEST_F(ConcludeTest, FindsTheFirstElementThatIsNotFiniteAndSkips) {
-  for (const auto& [a, b] :
-       {std::pair<size_t, size_t>{0, 1}, {3, 2000}, {1023, 1024}, {1024, 1025}, {2299, 2300}, {2499, 2499}}) {
-    for (size_t k : {a, b}) {
-      records_[k].squares = kInfinity;
-      records_[k].nonfinite = static_cast<int64_t>(k) * kChunkElements + 7;
-    }
-    for (const bool skips : {true, false}) {
-      const StepOutcome outcome = Conclude(1.0, skips);
-      EXPECT_EQ(outcome.nonfinite, static_cast<int64_t>(a) * kChunkElements + 7);
-      EXPECT_EQ(outcome.skip, skips ? 1 : 0) << a;
-      EXPECT_EQ(std::isfinite(outcome.norm), static_cast<int64_t>(a) >= kParameters) << a;
-    }
-    for (size_t k : {a, b}) records_[k] = {1, -1};
-  }
-}
-
-TEST_F(ConcludeTest, ANormThatIsNoNumberScalesNothing) {
-  records_[10].squares = kNan;
-  const StepOutcome outcome = Conclude(0.5, true);
-  EXPECT_EQ(outcome.gradient_scale, 1.0f) << "as Optimizer::ClipFactor";
-  EXPECT_EQ(outcome.skip, 1);
-}
 
 }  // namespace
 }  // namespace lockstep::cuda

@@ -1,0 +1,98 @@
+// Folding lanes on an emulated device, against the host's fold: the same bits.
+#include "comm/slice_map.h"
+#include "tests/trainer/kernels/cuda/gradient_kernels_world.h"
+#include "trainer/loop/lane_fold.h"
+
+namespace lockstep::cuda {
+namespace {
+
+using comm::kChunkElements;
+using optim::FoldStep;
+
+struct Run {
+  int lanes;
+  LaneRange run;
+};
+
+class FoldTest : public GradientKernelsTest, public testing::WithParamInterface<Run> {
+ protected:
+  static constexpr int64_t kElements = 3 * kChunkElements;
+
+  /// The steps of the fold over `nodes`, whose sums come to `pieces`.
+  std::vector<FoldStep> PlanSteps(int lanes, const std::vector<LaneRange>& nodes, const std::vector<float*>& pieces) {
+    std::vector<float*> stack;
+    for (int i = loop::LaneFold::StackEntries(lanes, nodes); i > 0; --i) stack.push_back(PutNothing(kElements));
+    std::vector<FoldStep> steps;
+    for (const loop::FoldLeaf& leaf : loop::FoldLeaves(lanes, nodes)) {
+      const auto entry = [&](int depth) {
+        return depth == 0 ? pieces[leaf.node] : stack.at(static_cast<size_t>(depth - 1));
+      };
+      FoldStep& step = steps.emplace_back();
+      step.target = entry(leaf.target());
+      step.additions = leaf.additions;
+      for (int k = 0; k < leaf.additions; ++k) step.addends[k] = entry(leaf.depth - 1 - k);
+    }
+    return steps;
+  }
+};
+
+TEST_P(FoldTest, HasTheBitsOfTheHostsFold) {
+  const auto [lanes, run] = GetParam();
+  const std::vector<LaneRange> nodes = MaximalNodes(lanes, run);
+  std::vector<std::vector<float>> expected(nodes.size(), std::vector<float>(kElements, kNan));
+  std::vector<float*> pieces, host_pieces;
+  for (std::vector<float>& arena : expected) {
+    host_pieces.push_back(arena.data());
+    pieces.push_back(PutNothing(kElements));
+  }
+  loop::LaneFold fold(lanes, nodes, host_pieces, kElements);
+  const std::vector<FoldStep> steps = PlanSteps(lanes, nodes, pieces);
+  FoldStep* const step = Put(std::vector<FoldStep>(1));
+  float* const gradient = PutNothing(kElements);
+  for (int lane = run.begin; lane < run.end; ++lane) {
+    const std::vector<float> values = RandomValues(kElements, static_cast<uint32_t>(lane));
+    std::copy(values.begin(), values.end(), gradient);
+    *step = steps[static_cast<size_t>(lane - run.begin)];
+    // Two buckets, the later first.
+    kernels_->Fold(*stream_, step, gradient, kChunkElements, kElements);
+    kernels_->Fold(*stream_, step, gradient, 0, kChunkElements);
+    stream_->Synchronize();
+    fold.Add(lane, 0, kElements, values.data());
+  }
+  for (size_t n = 0; n < nodes.size(); ++n)
+    ExpectSameBits(pieces[n], expected[n].data(), kElements, testing::PrintToString(nodes[n].begin));
+}
+
+std::string NameOf(const testing::TestParamInfo<Run>& info) {
+  const auto [lanes, run] = info.param;
+  return "Lanes" + std::to_string(run.begin) + "To" + std::to_string(run.end) + "Of" + std::to_string(lanes);
+}
+INSTANTIATE_TEST_SUITE_P(Runs, FoldTest,
+                         testing::Values(Run{1, {0, 1}}, Run{2, {0, 2}}, Run{8, {0, 8}}, Run{8, {0, 5}}, Run{8, {3, 8}},
+                                         Run{7, {0, 7}}, Run{7, {2, 6}}, Run{64, {0, 64}}, Run{64, {1, 64}}),
+                         NameOf);
+
+TEST_F(GradientKernelsTest, FoldTouchesItsRangeAlone) {
+  const int64_t elements = 3 * kChunkElements;
+  float* const target = Put(std::vector<float>(static_cast<size_t>(elements), 1.0f));
+  float* const gradient = Put(std::vector<float>(static_cast<size_t>(elements), 2.0f));
+  FoldStep step;
+  step.target = target;
+  step.additions = 1;
+  step.addends[0] = target;
+  kernels_->Fold(*stream_, Put(std::vector<FoldStep>{step}), gradient, kChunkElements, 2 * kChunkElements);
+  stream_->Synchronize();
+  for (int64_t i = 0; i < elements; ++i) ASSERT_EQ(target[i], i / kChunkElements == 1 ? 3.0f : 1.0f) << i;
+}
+
+TEST_F(GradientKernelsTest, FoldLeavesALaneThatIsItsOwnPieceWhereItLies) {
+  const std::vector<float> values = RandomValues(kChunkElements, 1);
+  FoldStep step;
+  step.target = Put(values);
+  kernels_->Fold(*stream_, Put(std::vector<FoldStep>{step}), step.target, 0, kChunkElements);
+  stream_->Synchronize();
+  ExpectSameBits(step.target, values.data(), kChunkElements, "the piece");
+}
+
+}  // namespace
+}  // namespace lockstep::cuda

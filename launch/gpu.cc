@@ -13,9 +13,10 @@ namespace lockstep::launch {
 namespace {
 
 constexpr char kLibrary[] = "liblockstep_cuda.so";
+constexpr char kLibraryVariable[] = "LOCKSTEP_CUDA_LIBRARY";
 
 std::vector<std::string> Places() {
-  if (const char* given = std::getenv("LOCKSTEP_CUDA_LIBRARY")) return {given};
+  if (const char* given = std::getenv(kLibraryVariable)) return {given};
   std::error_code ignored;
   const std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
   return {(folder / kLibrary).string(), (folder / "../lib/lockstep" / kLibrary).lexically_normal().string()};
@@ -63,9 +64,14 @@ const GpuView& ViewGpus() {
   return view;
 }
 
-GpuFacts FactsOfGpus() {
-  const GpuView& view = ViewGpus();
+GpuFacts FactsOfGpus(const Recipe& recipe) {
   GpuFacts facts;
+  if (recipe.train().device() == loop::Device::CPU) return facts;
+  if (std::getenv(kLibraryVariable) == nullptr && dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL) == nullptr) {
+    facts.why_none = "this machine has no NVIDIA driver (libcuda.so.1)";
+    return facts;
+  }
+  const GpuView& view = ViewGpus();
   facts.any = !view.devices.empty();
   facts.bf16 = facts.any;
   for (const DeviceInfo& device : view.devices) facts.bf16 &= device.bf16;

@@ -96,7 +96,7 @@ int Plan(const PlanOptions& options) {
   Recipe recipe = ReadRecipe(options.recipe, options.settings);
   const bool elsewhere = options.gpu_memory > 0;
   if (elsewhere) recipe.mutable_train()->set_device(loop::Device::GPU);
-  ResolveRecipe(recipe, elsewhere ? GpuFacts{.any = true, .bf16 = true} : FactsOfGpus());
+  ResolveRecipe(recipe, elsewhere ? GpuFacts{.any = true, .bf16 = true} : FactsOfGpus(recipe));
   if (options.ranks > static_cast<int>(recipe.train().lanes()))
     throw Error(ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", options.ranks, recipe.train().lanes()), "-n",
                 fmt::format("plan at most {} ranks, or raise train.lanes", recipe.train().lanes()));

@@ -50,9 +50,9 @@ void ParseSteps(const std::string& text, loop::ReplayOptions& options) {
 /// The run's recipe, with data where they are on this machine.
 Recipe ReadRunsRecipe(const std::string& path, const std::vector<std::string>& settings) {
   Recipe recipe = ReadRecipe(path, settings);
-  ResolveRecipe(recipe, FactsOfGpus());
+  ResolveRecipe(recipe, FactsOfGpus(recipe));
   Recipe before = ReadRecipe(path, {});
-  ResolveRecipe(before, FactsOfGpus());
+  ResolveRecipe(before, FactsOfGpus(before));
   const std::vector<std::string> fields = DifferingFields(IdentityOf(before), IdentityOf(recipe));
   if (!fields.empty())
     throw Error(ErrorKind::kUsage, fmt::format("{} would make another run of it", fmt::join(fields, ", ")), "--set",

@@ -57,7 +57,7 @@ loop::Outcome RunTrain(const TrainOptions& options, std::optional<loop::StopCloc
     Recipe recipe = ReadRecipe(options.recipe, options.settings);
     const std::string folder = FolderOf(options, recipe.name());
     if (!options.fresh) KeepResolved(folder + "/recipe.textproto", recipe);
-    ResolveRecipe(recipe, FactsOfGpus());
+    ResolveRecipe(recipe, FactsOfGpus(recipe));
     const loop::InitialWeights initial = ResolveInitFrom(recipe);
     job = MakeJob(recipe, comm);
     job.initial_weights = initial;
@@ -100,7 +100,7 @@ int Eval(const EvalOptions& options) {
     loop::Job job;
     loop::Together(comm, "the set-up", [&] {
       Recipe recipe = ReadRecipe(RunFolderOf(options.path) + "/recipe.textproto", options.settings);
-      ResolveRecipe(recipe, FactsOfGpus());
+      ResolveRecipe(recipe, FactsOfGpus(recipe));
       job = MakeJob(recipe, comm);
     });
     if (!job.device) job.executors = options.executors;

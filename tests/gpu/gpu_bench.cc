@@ -222,7 +222,7 @@ struct LaneProgram {
 void PrintProfile(const std::string& path, const std::vector<std::string>& settings) {
   Recipe recipe = launch::ReadRecipe(path, settings);
   recipe.mutable_train()->set_device(loop::Device::GPU);
-  launch::ResolveRecipe(recipe, launch::FactsOfGpus());
+  launch::ResolveRecipe(recipe, launch::FactsOfGpus(recipe));
   const auto world = comm::MakeLocalWorld({});
   const loop::Job job = launch::MakeJob(recipe, *world.front());
   const loop::JobPlans plans = loop::CompileJob(job);

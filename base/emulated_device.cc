@@ -78,7 +78,8 @@ class EmulatedMemory final : public DeviceMemory {
 
 class EmulatedDevice final : public Device {
  public:
-  EmulatedDevice(size_t memory, const std::string& uuid) : free_(std::make_shared<std::atomic<size_t>>(memory)) {
+  EmulatedDevice(size_t memory, const std::string& uuid, std::chrono::nanoseconds copy_time)
+      : free_(std::make_shared<std::atomic<size_t>>(memory)), copy_time_(copy_time) {
     info_.name = "emulated device";
     info_.uuid = uuid;
     info_.memory = memory;
@@ -100,18 +101,20 @@ class EmulatedDevice final : public Device {
   std::unique_ptr<DeviceMemory> AllocatePinned(size_t bytes) override {
     return std::make_unique<EmulatedMemory>(Buffer(bytes), nullptr);
   }
-  std::unique_ptr<DeviceStream> MakeStream() override { return std::make_unique<EmulatedStream>(); }
+  std::unique_ptr<DeviceStream> MakeStream() override { return std::make_unique<EmulatedStream>(copy_time_); }
   std::unique_ptr<DeviceEvent> MakeEvent() override { return std::make_unique<EmulatedEvent>(); }
   void UseOnThisThread() override {}
 
  private:
   DeviceInfo info_;
   std::shared_ptr<std::atomic<size_t>> free_;
+  const std::chrono::nanoseconds copy_time_;
 };
 
 }  // namespace
 
-EmulatedStream::EmulatedStream() : thread_([this] { Loop(); }) {}
+EmulatedStream::EmulatedStream(std::chrono::nanoseconds copy_time)
+    : copy_time_(copy_time), thread_([this] { Loop(); }) {}
 
 EmulatedStream::~EmulatedStream() {
   {
@@ -164,7 +167,11 @@ void EmulatedStream::Push(std::span<const std::function<void()>> work, std::span
 }
 
 void EmulatedStream::Copy(void* to, const void* from, size_t bytes) {
-  Enqueue([=] { std::memcpy(to, from, bytes); });
+  const auto nap = copy_time_ * (bytes / 1024);
+  Enqueue([=] {
+    if (nap.count() > 0) std::this_thread::sleep_for(nap);
+    std::memcpy(to, from, bytes);
+  });
 }
 
 void EmulatedStream::Clear(void* to, size_t bytes) {
@@ -233,8 +240,8 @@ void EmulatedStream::Synchronize() {
   if (error_) std::rethrow_exception(error_);
 }
 
-std::unique_ptr<Device> MakeEmulatedDevice(size_t memory, const std::string& uuid) {
-  return std::make_unique<EmulatedDevice>(memory, uuid);
+std::unique_ptr<Device> MakeEmulatedDevice(size_t memory, const std::string& uuid, std::chrono::nanoseconds copy_time) {
+  return std::make_unique<EmulatedDevice>(memory, uuid, copy_time);
 }
 
 }  // namespace lockstep

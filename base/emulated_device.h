@@ -2,6 +2,7 @@
 // events really runs side by side, and a missing event shows as wrong results (or to ThreadSanitizer).
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -19,7 +20,8 @@ namespace lockstep {
 
 class EmulatedStream final : public DeviceStream {
  public:
-  EmulatedStream();
+  /// `copy_time`: what copying a kibibyte takes at least.
+  explicit EmulatedStream(std::chrono::nanoseconds copy_time = {});
   ~EmulatedStream() override;
 
   /// Runs `work` on the stream's thread, in its turn.
@@ -40,6 +42,7 @@ class EmulatedStream final : public DeviceStream {
   /// failed: an event that was recorded and is never reached would hold up other streams for good.
   void Push(std::span<const std::function<void()>> work, std::span<const std::function<void()>> before);
 
+  const std::chrono::nanoseconds copy_time_;
   bool capturing_ = false;
   std::vector<std::function<void()>> captured_;
   std::vector<std::function<void()>> on_run_;  ///< of the captured work: what the caller's thread does in Run
@@ -52,7 +55,8 @@ class EmulatedStream final : public DeviceStream {
   std::thread thread_;
 };
 
-/// `memory`: what Allocate can give in all.
-std::unique_ptr<Device> MakeEmulatedDevice(size_t memory = size_t{1} << 40, const std::string& uuid = "EMULATED");
+/// `memory`: what Allocate can give in all; `copy_time`: of its streams.
+std::unique_ptr<Device> MakeEmulatedDevice(size_t memory = size_t{1} << 40, const std::string& uuid = "EMULATED",
+                                           std::chrono::nanoseconds copy_time = {});
 
 }  // namespace lockstep

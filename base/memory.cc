@@ -41,17 +41,25 @@ Buffer::Buffer(size_t bytes) : size_(bytes) {
   ASAN_POISON_MEMORY_REGION(data_ + bytes, mapped - bytes);
 }
 
+Buffer::Buffer(std::span<std::byte> memory, std::shared_ptr<void> owner)
+    : data_(memory.data()), size_(memory.size()), owner_(std::move(owner)) {
+  CHECK(owner_ != nullptr && reinterpret_cast<uintptr_t>(data_) % kValueAlignment == 0);
+}
+
 Buffer::Buffer(Buffer&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      owner_(std::move(other.owner_)) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(owner_, other.owner_);
   return *this;
 }
 
 Buffer::~Buffer() {
-  if (data_ == nullptr) return;
+  if (data_ == nullptr || owner_ != nullptr) return;
   const size_t mapped = AlignUp(size_, kBufferAlignment);
   ASAN_UNPOISON_MEMORY_REGION(data_, mapped);
   munmap(data_, mapped);

@@ -21,6 +21,8 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(size_t bytes);
+  /// Memory of another kind, aligned to kValueAlignment, which `owner` keeps.
+  Buffer(std::span<std::byte> memory, std::shared_ptr<void> owner);
   Buffer(Buffer&&) noexcept;
   Buffer& operator=(Buffer&&) noexcept;
   ~Buffer();
@@ -35,6 +37,7 @@ class Buffer {
  private:
   std::byte* data_ = nullptr;
   size_t size_ = 0;
+  std::shared_ptr<void> owner_;  ///< null: mapped by this
 };
 
 }  // namespace lockstep

@@ -26,6 +26,20 @@ TEST(Buffer, OfNothingIsEmpty) {
   EXPECT_TRUE(Buffer().As<float>().empty());
 }
 
+TEST(Buffer, OfAnOwnersMemoryKeepsTheOwner) {
+  auto owner = std::make_shared<Buffer>(100);
+  std::weak_ptr<Buffer> alive = owner;
+  const std::span<std::byte> memory = owner->As<std::byte>();
+  {
+    Buffer view(memory, std::move(owner));
+    Buffer moved = std::move(view);
+    EXPECT_EQ(moved.data(), memory.data());
+    EXPECT_EQ(moved.size(), 100u);
+    EXPECT_FALSE(alive.expired());
+  }
+  EXPECT_TRUE(alive.expired());
+}
+
 TEST(Buffer, MovesWithItsContents) {
   Buffer a(16);
   a.As<float>()[3] = 2.5f;

@@ -22,6 +22,7 @@ class Planner final : public DenseLibrary {
             CudnnDevice(ReadWholeFile(FileSystem::Real(), fmt::format("{}/{}.json", LOCKSTEP_DEVICES, device))), math) {
   }
 
+  bool Supports(const MatmulSpec&) override { return true; }
   size_t WorkspaceBytes(const MatmulSpec&) override { return 0; }
   size_t WorkspaceBytes(const ConvolutionSpec& spec) override {
     ++planned;

@@ -95,10 +95,14 @@ void Checkpointer::Copy(std::vector<checkpoint::OwnedRange>& ranges) {
   for (int bucket = 0; bucket < state_.buckets(); ++bucket) {
     for (; next != order.end() && ranges[*next].begin < state_.slice(bucket).end; ++next)
       std::memcpy(moves[*next].second, moves[*next].first.data(), moves[*next].first.size_bytes());
-    copied_.store(bucket + 1, std::memory_order_release);
-    copied_.notify_all();
+    CopiedUpTo(bucket + 1);
   }
   copy_seconds_ = SecondsSince(start);
+}
+
+void Checkpointer::CopiedUpTo(int buckets) {
+  copied_.store(buckets, std::memory_order_release);
+  copied_.notify_all();
 }
 
 void Checkpointer::AwaitCopy(int bucket) {
@@ -111,33 +115,37 @@ void Checkpointer::AwaitCopy(int bucket) {
 
 void Checkpointer::Write(const std::vector<checkpoint::OwnedRange>& ranges) {
   const auto start = steady_clock::now();
-  receipt_.Clear();
   const auto rank = static_cast<uint32_t>(comm_.rank());
-  try {
-    *receipt_.mutable_file() = checkpoint::WriteShard(files_, folder_.checkpoint(step_), rank, attempt_,
-                                                      comm_.topology().host_of[rank], ranges, place_);
-  } catch (const std::exception& error) {
-    receipt_.set_error(error.what());
-  }
+  *receipt_.mutable_file() = checkpoint::WriteShard(files_, folder_.checkpoint(step_), rank, attempt_,
+                                                    comm_.topology().host_of[rank], ranges, place_);
   write_seconds_ = SecondsSince(start);
 }
 
-void Checkpointer::Start(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest,
-                         std::vector<uint64_t> pinned, bool copies) {
+void Checkpointer::Begin(uint64_t step, std::span<const float> weights, std::function<void()> fetched,
+                         checkpoint::Manifest manifest, std::vector<uint64_t> pinned) {
   CHECK(!in_flight());
   begun_ = steady_clock::now();
   step_ = step;
   manifest_ = std::move(manifest);
   pinned_ = std::move(pinned);
   task_.Join();
-  copied_ = copies ? 0 : state_.buckets();
-  copy_seconds_ = 0;
-  if (copies) AllocateCopy();
+  copied_ = fetched ? 0 : state_.buckets();
+  copy_seconds_ = write_seconds_ = 0;
+  if (fetched) AllocateCopy();
+  receipt_.Clear();
   phase_ = Phase::kWriting;
-  task_.Start("checkpoint", [this, copies, ranges = state_.Ranges(weights)]() mutable {
-    if (copies) Copy(ranges);
-    YieldToTraining();
-    Write(ranges);
+  task_.Start("checkpoint", [this, fetched = std::move(fetched), ranges = state_.Ranges(weights)]() mutable {
+    try {
+      if (fetched) {
+        fetched();
+        Copy(ranges);
+      }
+      YieldToTraining();
+      Write(ranges);
+    } catch (const std::exception& error) {
+      receipt_.set_error(error.what());
+      CopiedUpTo(state_.buckets());
+    }
   });
   waited_seconds_ = SecondsSince(begun_);
 }

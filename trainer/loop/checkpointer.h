@@ -59,17 +59,16 @@ class Checkpointer {
   /// How long updates have waited for copies since the last call.
   double TakeWaitedSeconds() { return std::exchange(untaken_seconds_, 0); }
 
-  /// Starts the checkpoint of `step`, between two steps; the next one's updates wait for the copy (OwnedState).
+  /// Starts the checkpoint of `step`, between two steps. `fetched` returns when `weights` and the state are what they
+  /// are to be (Compute::StartFetch); then they are copied, for which the next step's updates wait (OwnedState).
   /// `manifest`, used on rank 0, says everything but the files. `pinned` are steps whose checkpoints stay. REQUIRES:
   /// none is in flight.
-  void Begin(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest,
-             std::vector<uint64_t> pinned) {
-    Start(step, weights, std::move(manifest), std::move(pinned), /*copies=*/true);
-  }
-  /// Collective: the same without a copy, and waits until it is over.
+  void Begin(uint64_t step, std::span<const float> weights, std::function<void()> fetched,
+             checkpoint::Manifest manifest, std::vector<uint64_t> pinned);
+  /// Collective: the same of what is there already, without a copy, and waits until it is over.
   void Save(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest,
             std::vector<uint64_t> pinned) {
-    Start(step, weights, std::move(manifest), std::move(pinned), /*copies=*/false);
+    Begin(step, weights, nullptr, std::move(manifest), std::move(pinned));
     Drain();
   }
   /// Collective, after each control record: what the ranks have said there.
@@ -82,10 +81,9 @@ class Checkpointer {
   enum Outcome : int32_t { kDurable, kFailed, kSuperseded };
 
   std::string what() const;
-  void Start(uint64_t step, std::span<const float> weights, checkpoint::Manifest manifest, std::vector<uint64_t> pinned,
-             bool copies);
   void AllocateCopy();
   void Copy(std::vector<checkpoint::OwnedRange>& ranges);
+  void CopiedUpTo(int buckets);
   void AwaitCopy(int bucket);
   void Write(const std::vector<checkpoint::OwnedRange>& ranges);
   void Commit();

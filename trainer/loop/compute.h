@@ -7,9 +7,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
+#include "base/memory.h"
 #include "comm/slice_map.h"
 #include "data/loader.h"
 #include "trainer/loop/control_record.h"
@@ -32,8 +34,8 @@ struct StepWork {
 };
 
 struct StepSums {
-  double grad_norm = 0;    ///< before clipping; 0 where it was not asked for and not needed
-  int64_t nonfinite = -1;  ///< first element of the owned sums that is not finite
+  double grad_norm = 0;                        ///< before clipping; 0 where it was not asked for and not needed
+  int64_t nonfinite = -1;                      ///< first element of the owned sums that is not finite
   double lanes_seconds = 0, load_seconds = 0;  ///< of the slowest executor, and what it waited for samples in them
 };
 
@@ -46,6 +48,9 @@ class Compute {
   virtual std::span<float> weights() = 0;
   /// Whether that view is this rank's own, or it is the first of those that share one.
   virtual bool holds_weights() const = 0;
+
+  /// Zeroed memory for OwnedState's arrays.
+  virtual Buffer AllocateView(size_t bytes) = 0;
 
   /// To be called before the first Step; `state`'s arrays begin with the optimizer's. All three outlive the steps.
   virtual void PrepareTraining(const optim::Optimizer& optimizer, OwnedState& state, WeightCheck& check) = 0;
@@ -66,6 +71,9 @@ class Compute {
   enum class Part { kWeights, kAll };
   /// Brings the host's view up to date: all weights, and with kAll what this rank owns beside them.
   virtual void Fetch(Part part) = 0;
+  /// Begins to bring the host's view of what this rank owns up to date, beside the lanes of the next step, whose
+  /// updates wait for it. What is returned waits on any thread until that is done; this must outlive it.
+  virtual std::function<void()> StartFetch() = 0;
   /// Takes over the owned slices of the host's view, weights and companions, and shares the weights. Collective.
   virtual void Store() = 0;
 };

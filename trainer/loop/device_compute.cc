@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "base/error.h"
@@ -28,9 +29,11 @@ void WarnOfNetwork(const comm::Communicator& comm, const comm::DeviceTransport& 
   if (transport.network() != "Socket" || comm.topology().nodes.size() == 1) return;
   for (const InfinibandPort& port : InfinibandPorts())
     if (port.state == "ACTIVE") {
-      LogWarning("gradients travel through sockets, though {} is an active InfiniBand card: is its user-space driver (libibverbs) here, "
-                 "and NCCL_IB_DISABLE or NCCL_NET not set?",
-                 port.card);
+      LogWarning(
+          "gradients travel through sockets, though {} is an active InfiniBand card: is its user-space driver "
+          "(libibverbs) here, "
+          "and NCCL_IB_DISABLE or NCCL_NET not set?",
+          port.card);
       return;
     }
 }
@@ -40,7 +43,8 @@ std::unique_ptr<comm::DeviceTransport> ConnectDevices(comm::Communicator& comm, 
   std::vector<RankDevice> devices;
   for (const std::string& uuid : comm::GatherStrings(comm, kit.device->info().uuid, "the comparison of devices"))
     devices.emplace_back().uuid = uuid;
-  auto transport = SharesDevices(devices) ? comm::MakeStagedTransport(comm, *kit.device) : kit.connect(comm, *kit.device);
+  auto transport =
+      SharesDevices(devices) ? comm::MakeStagedTransport(comm, *kit.device) : kit.connect(comm, *kit.device);
   if (comm.rank() == 0) {
     LogNote("gradients between GPUs: {}", transport->description());
     WarnOfNetwork(comm, *transport);
@@ -60,12 +64,13 @@ DeviceCompute::DeviceCompute(const Job& job, const JobPlans& plans, const comm::
       exchange_(comm_, *kit_.device, *transport_, {static_cast<int>(job.train.lanes()), plan, plans.buckets}),
       stream_(kit_.device->MakeStream()),
       done_(kit_.device->MakeEvent()),
+      snapshots_(kit_.device->MakeStream()),
+      fetched_(kit_.device->MakeEvent()),
       view_(kit_.device->AllocatePinned(static_cast<size_t>(plans.layout.elements()) * sizeof(float))) {
   const LaneRange mine = plan[static_cast<size_t>(comm_.rank())].front();
   RunOnExecutors(comm_, pool_, "the preparation of kernels", [&](int) {
     kit_.device->UseOnThisThread();
-    lanes_ = std::make_unique<DeviceLanes>(kit_, plans, exchange_, comm_.recorder(), mine,
-                                           static_cast<int>(job.train.lanes()));
+    lanes_ = std::make_unique<DeviceLanes>(kit_, plans, exchange_, comm_.recorder(), mine, job.train);
   });
 }
 
@@ -73,9 +78,16 @@ DeviceCompute::~DeviceCompute() {
   transport_->Abort();
   try {
     stream_->Synchronize();
+    snapshots_->Synchronize();
   } catch (const std::exception&) {
     // The device has failed: nothing runs any more.
   }
+}
+
+Buffer DeviceCompute::AllocateView(size_t bytes) {
+  std::shared_ptr<DeviceMemory> memory = kit_.device->AllocatePinned(bytes);
+  const std::span<std::byte> all = memory->bytes();
+  return Buffer(all, std::move(memory));
 }
 
 void DeviceCompute::PrepareTraining(const optim::Optimizer& optimizer, OwnedState& state, WeightCheck& check) {
@@ -123,9 +135,7 @@ optim::ChunkRecord* DeviceCompute::ChunksAt(int64_t element) const {
   return chunks_->As<optim::ChunkRecord>() + element / kChunkElements;
 }
 
-uint64_t* DeviceCompute::HashesAt(int64_t element) const {
-  return hashes_->As<uint64_t>() + element / kChunkElements;
-}
+uint64_t* DeviceCompute::HashesAt(int64_t element) const { return hashes_->As<uint64_t>() + element / kChunkElements; }
 
 optim::PieceSum DeviceCompute::SumOf(int bucket) const {
   const comm::DeviceSum& sum = exchange_.sums(bucket);
@@ -150,8 +160,7 @@ void DeviceCompute::NoteWeights() {
 void DeviceCompute::EnqueueComparison() {
   for (int bucket = 0; bucket < exchange_.slices().buckets(); ++bucket) {
     const optim::DeviceSlice slice = SliceOf(bucket);
-    if (slice.size > 0)
-      kit_.kernels->CompareHashes(*stream_, slice, HashesAt(slice.begin), ChunksAt(slice.begin));
+    if (slice.size > 0) kit_.kernels->CompareHashes(*stream_, slice, HashesAt(slice.begin), ChunksAt(slice.begin));
   }
 }
 
@@ -168,6 +177,7 @@ void DeviceCompute::CheckWeights(uint64_t step, const optim::StepOutcome& outcom
 /// Bucket by bucket, as the last lane completes them.
 void DeviceCompute::EnqueueUpdates(const StepWork& work) {
   if (weights_noted_) EnqueueComparison();
+  stream_->Wait(*fetched_);
   const auto* rules = rules_.device->As<optim::SegmentRules>();
   for (int bucket = 0; bucket < exchange_.slices().buckets(); ++bucket) {
     stream_->Wait(lanes_->bucket_ready(bucket));
@@ -213,13 +223,13 @@ void DeviceCompute::AwaitLanes(uint64_t step, uint64_t collective) {
 
 StepSums DeviceCompute::Step(const StepWork& work) {
   const auto begin = steady_clock::now();
-  const float loss_scale = 1.0f / static_cast<float>(job_.train.global_batch());
   comm::FlightRecorder* const recorder = comm_.recorder();
   uint64_t collective = 0;
   if (recorder)
-    collective = recorder->BeginCollective(comm::CollectiveKind::EXCHANGE, view_->size(), {}, static_cast<int64_t>(work.step));
+    collective =
+        recorder->BeginCollective(comm::CollectiveKind::EXCHANGE, view_->size(), {}, static_cast<int64_t>(work.step));
   UploadRules(work);
-  pool_.Start([this, work, loss_scale](int) { lanes_->RunStep(job_.train.seed(), loss_scale, work); });
+  pool_.Start([this, work](int) { lanes_->RunStep(work); });
   comm_.WaitUntil([&] { return pool_.Finished(); }, fmt::format("the lanes of step {}", work.step));
   // Who waits for others must not look like one whose lanes hang.
   if (transport_->waits()) AwaitLanes(work.step, collective);
@@ -229,12 +239,7 @@ StepSums DeviceCompute::Step(const StepWork& work) {
   StepSums sums;
   sums.lanes_seconds = std::chrono::duration<double>(steady_clock::now() - begin).count();
   sums.load_seconds = lanes_->load_seconds();
-  comm_.WaitUntil(
-      [&] {
-        transport_->Poll();
-        return done_->Done();
-      },
-      fmt::format("the exchange of step {}", work.step));
+  AwaitExchange(work);
   if (recorder) recorder->LeaveCollective(collective);
   lanes_->ReadResults(work.records);
   const auto& outcome = *outcome_.pinned->As<optim::StepOutcome>();
@@ -242,6 +247,22 @@ StepSums DeviceCompute::Step(const StepWork& work) {
   sums.grad_norm = two_passes_ || work.want_norm ? outcome.norm : 0;
   sums.nonfinite = outcome.nonfinite;
   return sums;
+}
+
+/// Until the step is over. Meanwhile the next one's first batch goes up, where it is there in time.
+void DeviceCompute::AwaitExchange(const StepWork& work) {
+  bool fills = false;
+  comm_.WaitUntil(
+      [&] {
+        transport_->Poll();
+        if (done_->Done()) return !fills || pool_.Finished();
+        if (!fills && lanes_->CanStage(work.step + 1, *work.loader)) {
+          fills = true;
+          pool_.Start([this, work](int) { lanes_->StageFirst(work.step + 1, *work.loader); });
+        }
+        return false;
+      },
+      fmt::format("the exchange of step {}", work.step));
 }
 
 std::vector<char> DeviceCompute::NonfiniteLanes(int64_t element) {
@@ -261,9 +282,32 @@ void DeviceCompute::AwaitStream(const std::string& what) {
   comm_.WaitUntil([&] { return done_->Done(); }, what);
 }
 
+/// Until nobody reads the host's view.
+void DeviceCompute::AwaitReaders() const {
+  for (int bucket = 0; state_ != nullptr && bucket < state_->buckets(); ++bucket) state_->AwaitReaderOf(bucket);
+}
+
+std::function<void()> DeviceCompute::StartFetch() {
+  AwaitReaders();
+  stream_->Record(*done_);
+  snapshots_->Wait(*done_);
+  for (int bucket = 0; bucket < state_->buckets(); ++bucket) {
+    const comm::ElementRange range = state_->slice(bucket);
+    snapshots_->Copy(weights().data() + range.begin, exchange_.weights() + range.begin,
+                     static_cast<size_t>(range.size()) * sizeof(float));
+  }
+  for (size_t k = 0; k < arrays_.size(); ++k)
+    snapshots_->Copy(state_->data(static_cast<int>(k), 0).data(), arrays_[k]->data(), arrays_[k]->size());
+  snapshots_->Record(*fetched_);
+  return [this] {
+    constexpr auto kNap = std::chrono::microseconds(100);
+    kit_.device->UseOnThisThread();
+    while (!fetched_->Done()) std::this_thread::sleep_for(kNap);
+  };
+}
+
 void DeviceCompute::Fetch(Part part) {
-  if (state_ != nullptr)
-    for (int bucket = 0; bucket < state_->buckets(); ++bucket) state_->AwaitReaderOf(bucket);
+  AwaitReaders();
   stream_->Copy(view_->data(), exchange_.weights(), view_->size());
   for (size_t k = 0; part == Part::kAll && k < arrays_.size(); ++k)
     stream_->Copy(state_->data(static_cast<int>(k), 0).data(), arrays_[k]->data(), arrays_[k]->size());
@@ -272,6 +316,7 @@ void DeviceCompute::Fetch(Part part) {
 
 void DeviceCompute::Store() {
   const int rank = comm_.rank();
+  stream_->Wait(*fetched_);
   for (int bucket = 0; bucket < exchange_.slices().buckets(); ++bucket) {
     const comm::ElementRange range = exchange_.slices().slice(bucket, rank);
     stream_->Copy(exchange_.weights() + range.begin, weights().data() + range.begin,

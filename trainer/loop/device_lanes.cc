@@ -41,7 +41,7 @@ LaneRecord ReadRecord(const graph::Graph& graph, const int64_t* results) {
 }  // namespace
 
 DeviceLanes::DeviceLanes(DeviceKit& kit, const JobPlans& plans, comm::DeviceExchange& exchange,
-                         comm::FlightRecorder* recorder, LaneRange lanes, int all_lanes)
+                         comm::FlightRecorder* recorder, LaneRange lanes, const TrainConfig& config)
     : kit_(kit),
       plans_(plans),
       exchange_(exchange),
@@ -53,19 +53,17 @@ DeviceLanes::DeviceLanes(DeviceKit& kit, const JobPlans& plans, comm::DeviceExch
   arena_ = device.Allocate(static_cast<size_t>(std::max(train.memory.bytes, evaluate.memory.bytes)), "activations");
   workspace_ = device.Allocate(std::max(train.workspace_bytes, evaluate.workspace_bytes), "workspace");
   fold_step_ = device.Allocate(sizeof(optim::FoldStep), "the fold");
-  fold_offset_ = std::max(train.input_bytes, evaluate.input_bytes);
-  for (Slot& slot : slots_) {
-    slot.pinned = device.AllocatePinned(fold_offset_ + sizeof(optim::FoldStep));
-    slot.staging = device.Allocate(fold_offset_ + sizeof(optim::FoldStep), "batches");
-    slot.uploaded = device.MakeEvent();
-    slot.taken = device.MakeEvent();
-  }
+  fold_offset_ = train.input_bytes;
+  MakeSlots(train_, 2, fold_offset_ + sizeof(optim::FoldStep));
+  MakeSlots(evaluate_, 1, evaluate.input_bytes);
+  block_.seed = config.seed();
+  block_.loss_scale[0] = 1.0f / static_cast<float>(config.global_batch());
   results_ = device.AllocatePinned(sizeof(int64_t) * static_cast<size_t>(lanes.size()) *
                                    std::max(ResultsOf(train.graph), ResultsOf(evaluate.graph)));
   finished_ = device.MakeEvent();
   for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket) bucket_ready_.push_back(device.MakeEvent());
 
-  PlanFold(all_lanes);
+  PlanFold(static_cast<int>(config.lanes()));
   // A rank with one lane needs no fold: its program writes into the piece.
   float* gradients = exchange.pieces().front();
   if (lanes.size() > 1) {
@@ -92,6 +90,12 @@ DeviceLanes::~DeviceLanes() {
   } catch (const std::exception&) {
     // The device has failed: nothing runs any more.
   }
+}
+
+void DeviceLanes::MakeSlots(Captured& captured, size_t count, size_t bytes) {
+  for (size_t i = 0; i < count; ++i)
+    captured.slots.push_back({kit_.device->AllocatePinned(bytes), kit_.device->Allocate(bytes, "batches"),
+                              kit_.device->MakeEvent(), kit_.device->MakeEvent()});
 }
 
 void DeviceLanes::PlanFold(int all_lanes) {
@@ -148,8 +152,9 @@ void DeviceLanes::CaptureTraining(float* gradients) {
 }
 
 /// A slot whose last copy is over, filled with the batch.
-DeviceLanes::Slot& DeviceLanes::FillSlot(const engine::ProgramPlan& plan, const data::LaneBatch& batch) {
-  Slot& slot = slots_[next_slot_++ % slots_.size()];
+DeviceLanes::Slot& DeviceLanes::FillSlot(Captured& captured, const data::LaneBatch& batch) {
+  const engine::ProgramPlan& plan = captured.program->plan();
+  Slot& slot = captured.slots[captured.next_slot++ % captured.slots.size()];
   Await(*slot.uploaded);
   for (size_t f = 0; f < batch.fields.size(); ++f) {
     const graph::ValueId input = plan.Input(batch.fields[f].name);
@@ -168,54 +173,63 @@ DeviceLanes::Slot& DeviceLanes::FillSlot(const engine::ProgramPlan& plan, const 
   return slot;
 }
 
-/// The slot's content to the program's inputs, in the lanes' stream.
-void DeviceLanes::Upload(Slot& slot, Captured& captured, size_t bytes) {
-  DeviceStream& stream = *kit_.stream;
+void DeviceLanes::SendUp(Slot& slot) {
   copies_->Wait(*slot.taken);
-  copies_->Copy(slot.staging->data(), slot.pinned->data(), bytes);
+  copies_->Copy(slot.staging->data(), slot.pinned->data(), slot.pinned->size());
   copies_->Record(*slot.uploaded);
+}
+
+/// The slot's content to the program's inputs, in the lanes' stream.
+void DeviceLanes::TakeInputs(Slot& slot, Captured& captured) {
+  DeviceStream& stream = *kit_.stream;
   stream.Wait(*slot.uploaded);
-  stream.Copy(captured.inputs->data(), slot.staging->data(), captured.program->plan().input_bytes);
-  if (bytes > fold_offset_)
+  stream.Copy(captured.inputs->data(), slot.staging->data(), captured.inputs->size());
+  if (slot.staging->size() > captured.inputs->size())
     stream.Copy(fold_step_->data(), slot.staging->data() + fold_offset_, sizeof(optim::FoldStep));
   stream.Record(*slot.taken);
 }
 
 void DeviceLanes::CopyResults(const Captured& captured, int64_t* to) {
   const graph::Graph& graph = captured.program->plan().graph;
-  const auto copy = [&](graph::ValueId id) {
-    kit_.stream->Copy(to++, captured.program->Address(id), sizeof(int64_t));
-  };
+  const auto copy = [&](graph::ValueId id) { kit_.stream->Copy(to++, captured.program->Address(id), sizeof(int64_t)); };
   for (const graph::Loss& loss : graph.losses) copy(loss.sum);
   for (const graph::Counter& counter : graph.counters) copy(counter.count);
 }
 
-void DeviceLanes::RunStep(uint64_t seed, float loss_scale, const StepWork& work) {
+/// Waits for the batch of (step, lane) and sends it up, with all that its program reads.
+DeviceLanes::Staged DeviceLanes::Stage(uint64_t step, int lane, data::Loader& loader) {
+  ExecutorPhase phase(recorder_, 0);
+  phase.Enter(comm::Phase::LOADING_BATCH);
+  const auto asked = steady_clock::now();
+  const data::LaneBatch* batch = loader.Acquire(step, lane);
+  load_seconds_ += std::chrono::duration<double>(steady_clock::now() - asked).count();
+  phase.Enter(comm::Phase::COMPUTING);
+  Slot& slot = FillSlot(train_, *batch);
+  graph::StepBlock block = block_;
+  block.step = step;
+  block.first_sample = batch->first_position;
+  const Staged staged = {step, &slot, batch->delivery};
+  loader.Release(batch);
   const engine::ProgramPlan& plan = *plans_.train;
-  graph::StepBlock block;
-  block.seed = seed;
-  block.step = work.step;
-  block.loss_scale[0] = loss_scale;
+  if (plan.step_block_offset >= 0) std::memcpy(slot.pinned->data() + plan.step_block_offset, &block, sizeof(block));
+  std::memcpy(slot.pinned->data() + fold_offset_, &fold_[static_cast<size_t>(lane - lanes_.begin)],
+              sizeof(optim::FoldStep));
+  SendUp(slot);
+  return staged;
+}
+
+void DeviceLanes::RunStep(const StepWork& work) {
+  CHECK(!next_ || next_->step == work.step);
   load_seconds_ = 0;
   kit_.stream->Run(*train_.pack);
   for (int lane = lanes_.begin; lane < lanes_.end; ++lane) {
     const auto index = static_cast<size_t>(lane - lanes_.begin);
-    ExecutorPhase phase(recorder_, 0);
-    phase.Enter(comm::Phase::LOADING_BATCH);
-    const auto asked = steady_clock::now();
-    const data::LaneBatch* batch = work.loader->Acquire(work.step, lane);
-    load_seconds_ += std::chrono::duration<double>(steady_clock::now() - asked).count();
-    phase.Enter(comm::Phase::COMPUTING);
-    Slot& slot = FillSlot(plan, *batch);
-    block.first_sample = batch->first_position;
-    work.records[index].delivery = batch->delivery;
-    work.loader->Release(batch);
-    if (plan.step_block_offset >= 0)
-      std::memcpy(slot.pinned->data() + plan.step_block_offset, &block, sizeof(block));
-    std::memcpy(slot.pinned->data() + fold_offset_, &fold_[index], sizeof(optim::FoldStep));
-    Upload(slot, train_, fold_offset_ + sizeof(optim::FoldStep));
+    const Staged staged = next_ ? *next_ : Stage(work.step, lane, *work.loader);
+    next_.reset();
+    work.records[index].delivery = staged.delivery;
+    TakeInputs(*staged.slot, train_);
     kit_.stream->Run(*train_.run);
-    CopyResults(train_, results_->As<int64_t>() + index * ResultsOf(plan.graph));
+    CopyResults(train_, results_->As<int64_t>() + index * ResultsOf(plans_.train->graph));
   }
   kit_.stream->Record(*finished_);
 }
@@ -232,7 +246,9 @@ void DeviceLanes::ReadResults(std::span<LaneRecord> records) const {
 LaneRecord DeviceLanes::Evaluate(const data::LaneBatch& block) {
   const engine::ProgramPlan& plan = *plans_.evaluate;
   if (std::exchange(pack_due_, false)) kit_.stream->Run(*evaluate_.pack);
-  Upload(FillSlot(plan, block), evaluate_, plan.input_bytes);
+  Slot& slot = FillSlot(evaluate_, block);
+  SendUp(slot);
+  TakeInputs(slot, evaluate_);
   kit_.stream->Run(*evaluate_.run);
   CopyResults(evaluate_, results_->As<int64_t>());
   kit_.stream->Record(*finished_);

@@ -1,13 +1,13 @@
 // The lanes of a rank on its device: batches go up beside the lane before, each lane is one run of captured work
 // (forward, backward, fold), and the host only enqueues.
 //
-//   copy stream     batch of lane i+1: pinned memory -> staging
+//   copy stream     batch of lane i+1, after the last lane that of the next step's first: pinned memory -> staging
 //   lanes' stream   staging -> inputs; program and fold of lane i (one graph); results -> pinned memory
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -16,9 +16,11 @@
 #include "comm/flight_recorder.h"
 #include "data/loader.h"
 #include "trainer/engine/program.h"
+#include "trainer/graph/step_block.h"
 #include "trainer/loop/compute.h"
 #include "trainer/loop/control_record.h"
 #include "trainer/loop/device_kit.h"
+#include "trainer/loop/job.h"
 #include "trainer/loop/job_plans.h"
 #include "trainer/loop/lane_fold.h"
 
@@ -26,14 +28,19 @@ namespace lockstep::loop {
 
 class DeviceLanes {
  public:
-  /// `lanes`: all of this rank. On the thread that calls RunStep and Evaluate. `recorder` may be null. All outlive this.
+  /// `lanes`: all of this rank. On the thread that calls RunStep and Evaluate. `recorder` may be null. All outlive
+  /// this.
   DeviceLanes(DeviceKit& kit, const JobPlans& plans, comm::DeviceExchange& exchange, comm::FlightRecorder* recorder,
-              LaneRange lanes, int all_lanes);
+              LaneRange lanes, const TrainConfig& config);
   ~DeviceLanes();
 
   /// Enqueues forward, backward and fold of all lanes; their gradients are in the exchange's pieces when they are done.
   /// Returns when all is enqueued: an event of each bucket, and one of the end, then are recorded.
-  void RunStep(uint64_t seed, float loss_scale, const StepWork& work);
+  void RunStep(const StepWork& work);
+  /// Whether `step`'s first batch can be staged without blocking.
+  bool CanStage(uint64_t step, data::Loader& loader) const { return loader.Ready(step, lanes_.begin); }
+  /// Sends it up, for the next RunStep to find. That must be of `step`.
+  void StageFirst(uint64_t step, data::Loader& loader) { next_ = Stage(step, lanes_.begin, loader); }
   DeviceEvent& bucket_ready(int bucket) { return *bucket_ready_[static_cast<size_t>(bucket)]; }
   DeviceEvent& finished() { return *finished_; }
   /// After finished(): losses and counters.
@@ -47,24 +54,35 @@ class DeviceLanes {
   LaneRecord Evaluate(const data::LaneBatch& block);
 
  private:
-  /// One kind of program, with its inputs, its packed weights, and both as captured work.
-  struct Captured {
-    std::unique_ptr<DeviceMemory> inputs, packed_memory;
-    std::unique_ptr<engine::PackedWeights> packed;
-    std::unique_ptr<engine::Program> program;
-    std::unique_ptr<DeviceGraph> pack, run;
-  };
   /// A batch on its way up.
   struct Slot {
     std::unique_ptr<DeviceMemory> pinned, staging;
     std::unique_ptr<DeviceEvent> uploaded, taken;
   };
+  /// One kind of program, with its inputs, its packed weights, and both as captured work.
+  struct Captured {
+    std::vector<Slot> slots;  ///< taken in turn
+    size_t next_slot = 0;
+    std::unique_ptr<DeviceMemory> inputs, packed_memory;
+    std::unique_ptr<engine::PackedWeights> packed;
+    std::unique_ptr<engine::Program> program;
+    std::unique_ptr<DeviceGraph> pack, run;
+  };
+  /// A lane's batch that is in a slot.
+  struct Staged {
+    uint64_t step = 0;
+    Slot* slot = nullptr;
+    data::LaneDelivery delivery;
+  };
 
+  void MakeSlots(Captured& captured, size_t count, size_t bytes);
   void Prepare(Captured& captured, std::shared_ptr<const engine::ProgramPlan> plan, float* gradients);
   void CaptureTraining(float* gradients);
   void PlanFold(int all_lanes);
-  Slot& FillSlot(const engine::ProgramPlan& plan, const data::LaneBatch& batch);
-  void Upload(Slot& slot, Captured& captured, size_t bytes);
+  Slot& FillSlot(Captured& captured, const data::LaneBatch& batch);
+  Staged Stage(uint64_t step, int lane, data::Loader& loader);
+  void SendUp(Slot& slot);
+  void TakeInputs(Slot& slot, Captured& captured);
   void CopyResults(const Captured& captured, int64_t* to);
 
   DeviceKit& kit_;
@@ -77,9 +95,9 @@ class DeviceLanes {
   std::vector<std::unique_ptr<DeviceMemory>> stack_;  ///< arenas of the fold, above the pieces
   std::vector<optim::FoldStep> fold_;                 ///< by lane
   Captured train_, evaluate_;
-  std::array<Slot, 2> slots_;
-  size_t next_slot_ = 0;
-  size_t fold_offset_ = 0;                 ///< of the fold step in a slot, behind the inputs
+  size_t fold_offset_ = 0;                 ///< of the fold step in a slot of training, behind the inputs
+  graph::StepBlock block_;                 ///< what is the same in all steps
+  std::optional<Staged> next_;             ///< what StageFirst left
   std::unique_ptr<DeviceMemory> results_;  ///< pinned: by lane, losses and then counters, 8 bytes each
   std::vector<std::unique_ptr<DeviceEvent>> bucket_ready_;
   std::unique_ptr<DeviceEvent> finished_;

@@ -61,8 +61,7 @@ DeviceMemoryPlan PlanDeviceMemory(const Job& job, const JobPlans& plans, LaneRan
   plan.activations = std::max(train.memory.bytes, evaluate.memory.bytes);
   plan.workspace = static_cast<int64_t>(std::max(train.workspace_bytes, evaluate.workspace_bytes));
   plan.packed = static_cast<int64_t>(train.packed_bytes + evaluate.packed_bytes);
-  plan.inputs = static_cast<int64_t>(train.input_bytes + evaluate.input_bytes +
-                                     2 * std::max(train.input_bytes, evaluate.input_bytes));
+  plan.inputs = static_cast<int64_t>(3 * train.input_bytes + 2 * evaluate.input_bytes);
   plan.tables = TableBytes(plans, nodes.size() + static_cast<size_t>(foreign), optimizer.Rules(0, 0).size());
   return plan;
 }

@@ -18,7 +18,7 @@ struct DeviceMemoryPlan {
   int64_t activations = 0;  ///< the larger arena of training and evaluation
   int64_t workspace = 0;    ///< of libraries
   int64_t packed = 0;       ///< copies of weights in other layouts or types
-  int64_t inputs = 0;       ///< batches: those of training and evaluation, and two more on their way up
+  int64_t inputs = 0;       ///< a batch of training and of evaluation, and on their way up two more and one
   int64_t tables = 0;       ///< what kernels read and write besides: sums, rules, norms and hashes of chunks
 
   int64_t all() const {

@@ -1,5 +1,5 @@
-// Computing on the host's cores: lanes on executors, gradients and weights in memory that the ranks of a node share, the
-// update of owned slices by all executors.
+// Computing on the host's cores: lanes on executors, gradients and weights in memory that the ranks of a node share,
+// the update of owned slices by all executors.
 #pragma once
 
 #include <atomic>
@@ -27,6 +27,7 @@ class HostCompute final : public Compute {
   const comm::SliceMap& slices() const override { return exchange_.slices(); }
   std::span<float> weights() override { return exchange_.weights(); }
   bool holds_weights() const override { return comm_.topology().local_rank() == 0; }
+  Buffer AllocateView(size_t bytes) override { return Buffer(bytes); }
   void PrepareTraining(const optim::Optimizer& optimizer, OwnedState& state, WeightCheck& check) override;
   StepSums Step(const StepWork& work) override;
   void NoteWeights() override;
@@ -36,6 +37,9 @@ class HostCompute final : public Compute {
     return runners_[static_cast<size_t>(executor)]->Evaluate(block);
   }
   void Fetch(Part) override {}
+  std::function<void()> StartFetch() override {
+    return [] {};
+  }
   void Store() override { exchange_.ShareNow(); }
 
  private:

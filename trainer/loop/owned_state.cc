@@ -4,14 +4,15 @@
 
 namespace lockstep::loop {
 
-OwnedState::OwnedState(const comm::SliceMap& slices, int rank, std::vector<std::string> arrays)
+OwnedState::OwnedState(const comm::SliceMap& slices, int rank, std::vector<std::string> arrays,
+                       const Allocate& allocate)
     : slices_(slices), rank_(rank), arrays_(std::move(arrays)) {
   for (int bucket = 0; bucket < slices_.buckets(); ++bucket) {
     offset_.push_back(owned_);
     owned_ += slice(bucket).size();
   }
   for (size_t array = 0; array < arrays_.size(); ++array)
-    memory_.emplace_back(static_cast<size_t>(owned_) * sizeof(float));
+    memory_.push_back(allocate(static_cast<size_t>(owned_) * sizeof(float)));
 }
 
 std::span<float> OwnedState::data(int array, int bucket) const {

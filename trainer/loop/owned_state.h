@@ -20,8 +20,11 @@ class OwnedState {
   /// Returns when what this rank owns of `bucket`, weights and companions, may change.
   using AwaitReader = std::function<void(int bucket)>;
 
-  /// `arrays` names the companions; the array "weights" comes before them in checkpoints.
-  OwnedState(const comm::SliceMap& slices, int rank, std::vector<std::string> arrays);
+  using Allocate = std::function<Buffer(size_t bytes)>;
+
+  /// `arrays` names the companions; the array "weights" comes before them in checkpoints. `allocate` gives their
+  /// memory, zeroed.
+  OwnedState(const comm::SliceMap& slices, int rank, std::vector<std::string> arrays, const Allocate& allocate);
 
   int buckets() const { return slices_.buckets(); }
   comm::ElementRange slice(int bucket) const { return slices_.slice(bucket, rank_); }

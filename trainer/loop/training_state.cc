@@ -26,7 +26,8 @@ TrainingState::TrainingState(const Job& job, JobPlans plans, const std::vector<i
       session_(job, std::move(plans), executors),
       optimizer_(job.optimizer, MakeSegments(session_.plans(), job.optimizer), LengthOf(job),
                  static_cast<int>(job.train.lanes())),
-      owned_(session_.compute().slices(), job.comm->rank(), StateArrays(optimizer_, job.train)),
+      owned_(session_.compute().slices(), job.comm->rank(), StateArrays(optimizer_, job.train),
+             [this](size_t bytes) { return session_.compute().AllocateView(bytes); }),
       check_(session_),
       stepper_(job, session_),
       ledger_(job.splits.train->size()) {

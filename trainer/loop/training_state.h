@@ -38,6 +38,7 @@ class TrainingState {
   /// The host's view (compute.h), as Fetch has left it.
   std::span<const float> weights() { return session_.compute().weights(); }
   void Fetch(Compute::Part part) { session_.compute().Fetch(part); }
+  std::function<void()> StartFetch() { return session_.compute().StartFetch(); }
 
   /// Step 0: initial weights, and an EMA that begins with them. Collective.
   void Initialize();

@@ -253,8 +253,7 @@ void Worker::SaveInBackground() {
   Enter(comm::Phase::SAVING_CHECKPOINT);
   const auto begin = steady_clock::now();
   checkpointer_.Drain();
-  state_.Fetch(Compute::Part::kAll);
-  checkpointer_.Begin(step(), state_.weights(), MakeManifest(), PinnedSteps());
+  checkpointer_.Begin(step(), state_.weights(), state_.StartFetch(), MakeManifest(), PinnedSteps());
   checkpoint_seconds_ += SecondsSince(begin);
   last_save_ = begin;
   if (leads() && job_.grace_seconds > 0 && checkpointer_.save_seconds() > job_.grace_seconds &&

@@ -69,8 +69,8 @@ TEST(DeviceMemory, OfOneRankByHand) {
   EXPECT_EQ(plan.gradients, 4 * kArena);
   EXPECT_EQ(plan.optimizer, kArena) << "momentum";
   // Features, labels and the step block of a lane, features and labels of an evaluation's block, each less than a page
-  // and at the begin of one; and two batches on their way up.
-  EXPECT_EQ(plan.inputs, (3 + 2 + 2 * 3) * 4096);
+  // and at the begin of one; on their way up two of the first kind, and one of the other.
+  EXPECT_EQ(plan.inputs, (3 + 2) * 4096 + (2 * 3 + 2) * 4096);
   // What is computed of 3 samples and of 16 of them: 300 and 100 values a sample, and as many gradients.
   EXPECT_GE(plan.activations, 16 * 400 * 4);
   EXPECT_LE(plan.activations, 2 * 16 * 404 * 4 + 4096);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 #include <thread>
 
@@ -200,6 +201,33 @@ TEST_P(DeviceTrainTest, LateKernelsChangeNothing) {
   ExpectEqual(TrainOnThreads(OnDevices(setup), 1, temporary_ / "late"), one);
   SCOPED_TRACE("3 ranks");
   ExpectEqual(TrainOnThreads(OnConnectedDevices(setup), 3, temporary_ / "connected"), one);
+}
+
+/// Removes the run's checkpoints but that of `step`.
+void KeepOnly(const std::filesystem::path& run, uint64_t step) {
+  const std::string kept = fmt::format("step-{:08}", step);
+  for (const auto& entry : std::filesystem::directory_iterator(run / "checkpoints"))
+    if (entry.path().filename() != kept) std::filesystem::remove_all(entry.path());
+}
+
+TEST(SlowBus, ACheckpointHoldsItsStepThoughTheNextOneOvertakesItsCopy) {
+  // A copy of owned state takes ten steps' time.
+  TemporaryFolder temporary;
+  TrainSetup setup{.optimizer = "adamw {} learning_rate: 0.01", .model = kWide, .checkpoint = "every_steps: 3 keep: 9"};
+  const auto on_slow_bus = [](Job& job) {
+    constexpr auto kCopyTime = std::chrono::microseconds(500);
+    const std::string uuid = "EMULATED-" + std::to_string(job.comm->rank());
+    UseKit(job, MakeEmulatedKit(MakeEmulatedDevice(size_t{1} << 40, uuid, kCopyTime)));
+  };
+  setup.change = on_slow_bus;
+  TrainOnThreads(setup, 1, temporary / "slow");
+  KeepOnly(temporary / "slow", 6);
+  const TrainOutcome middle = OutcomeOf(temporary / "slow", "");
+  setup.train = "steps: 6 global_batch: 24 lanes: 8";
+  setup.change = nullptr;
+  const TrainOutcome six = TrainOnThreads(OnDevices(setup), 1, temporary / "six");
+  EXPECT_EQ(middle.arrays, six.arrays);
+  StartLog("", true, 0);
 }
 
 // --- Numbers that are not finite.

@@ -18,9 +18,18 @@ cudaDataType_t DataType(DType type) {
 cublasLtEpilogue_t EpilogueOf(const MatmulSpec& spec) {
   using graph::Activation;
   CHECK(spec.activation == Activation::kNone || spec.activation == Activation::kRelu, "{}", spec.ToString());
+  if (spec.a_sums) {
+    CHECK(spec.d == DType::kF32 && !spec.bias && spec.activation == Activation::kNone, "{}", spec.ToString());
+    return CUBLASLT_EPILOGUE_BGRADB;  // the spec's a is cuBLASLt's second operand
+  }
   if (spec.activation == Activation::kRelu) return spec.bias ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_RELU;
   return spec.bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
 }
+
+/// Whether there is a bias to read or its gradient to write: both go by the description's bias pointer.
+bool HasVector(const MatmulSpec& spec) { return spec.bias || spec.a_sums; }
+
+bool IsTf32(const MatmulSpec& spec, FloatMath math) { return spec.ab == DType::kF32 && math == FloatMath::kTF32; }
 
 template <typename T>
 void SetAttribute(cublasLtMatmulDesc_t description, cublasLtMatmulDescAttributes_t name, const T& value) {
@@ -117,20 +126,22 @@ MatmulProblem::Layout MatmulProblem::MakeLayout(DType type, int64_t rows, int64_
 MatmulProblem::MatmulProblem(const MatmulSpec& spec, FloatMath math) {
   CHECK(spec.m > 0 && spec.n > 0 && spec.k > 0, "{}", spec.ToString());
   CHECK(spec.d == spec.ab || spec.ab == DType::kBF16, "{}", spec.ToString());
-  const bool tf32 = spec.ab == DType::kF32 && math == FloatMath::kTF32;
+  const bool tf32 = IsTf32(spec, math);
   cublasLtMatmulDesc_t made = nullptr;
   CUBLAS_CHECK(cublasLtMatmulDescCreate(&made, tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F));
   description_.reset(made);
   SetAttribute(made, CUBLASLT_MATMUL_DESC_TRANSA, int32_t{spec.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N});
   SetAttribute(made, CUBLASLT_MATMUL_DESC_TRANSB, int32_t{spec.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N});
   SetAttribute(made, CUBLASLT_MATMUL_DESC_EPILOGUE, uint32_t{EpilogueOf(spec)});
-  if (spec.bias) SetAttribute(made, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, int32_t{DataType(spec.d)});
+  if (HasVector(spec)) SetAttribute(made, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, int32_t{DataType(spec.d)});
   first_ = spec.transpose_b ? MakeLayout(spec.ab, spec.n, spec.k) : MakeLayout(spec.ab, spec.k, spec.n);
   second_ = spec.transpose_a ? MakeLayout(spec.ab, spec.k, spec.m) : MakeLayout(spec.ab, spec.m, spec.k);
   result_ = MakeLayout(spec.d, spec.m, spec.n);
 }
 
-void MatmulProblem::SetBias(const void* bias) { SetAttribute(description(), CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias); }
+void MatmulProblem::SetVector(const void* vector) {
+  SetAttribute(description(), CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector);
+}
 
 CublasLtMatmuls::CublasLtMatmuls(FloatMath math) : math_(math) {
   cublasLtHandle_t made = nullptr;
@@ -138,31 +149,44 @@ CublasLtMatmuls::CublasLtMatmuls(FloatMath math) : math_(math) {
   handle_.reset(made);
 }
 
-const CublasLtMatmuls::Chosen& CublasLtMatmuls::ChosenFor(const MatmulSpec& spec) {
-  const auto found = std::ranges::find(chosen_, spec, &Chosen::spec);
-  if (found != chosen_.end()) return *found;
+std::optional<CublasLtMatmuls::Chosen> CublasLtMatmuls::Ask(const MatmulSpec& spec) const {
+  if (spec.a_sums && IsTf32(spec, math_)) return {};
   MatmulProblem problem(spec, math_);
-  if (spec.bias) problem.SetBias(reinterpret_cast<const void*>(kValueAlignment));  // as aligned as any, and never read
+  // As aligned as any, and never read.
+  if (HasVector(spec)) problem.SetVector(reinterpret_cast<const void*>(kValueAlignment));
   const Preference preference = MakePreference();
   std::array<cublasLtMatmulHeuristicResult_t, 8> results{};
   int count = 0;
   const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
       handle_.get(), problem.description(), problem.first(), problem.second(), problem.result(), problem.result(),
       preference.get(), static_cast<int>(results.size()), results.data(), &count);
-  if (status != CUBLAS_STATUS_NOT_SUPPORTED) CUBLAS_CHECK(status);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED) return {};
+  CUBLAS_CHECK(status);
   for (const auto& result : std::span(results).first(static_cast<size_t>(count))) {
     if (result.state != CUBLAS_STATUS_SUCCESS || result.workspaceSize > kMatmulWorkspaceLimit || SplitsSums(result.algo))
       continue;
-    return chosen_.emplace_back(spec, result.algo, result.workspaceSize);
+    return Chosen{result.algo, result.workspaceSize};
   }
-  throw Error(ErrorKind::kInternal, fmt::format("cuBLASLt has no algorithm for {}", spec.ToString()));
+  return {};
+}
+
+const CublasLtMatmuls::Answer& CublasLtMatmuls::AnswerFor(const MatmulSpec& spec) {
+  const auto found = std::ranges::find(answers_, spec, &Answer::spec);
+  return found != answers_.end() ? *found : answers_.emplace_back(spec, Ask(spec));
+}
+
+const CublasLtMatmuls::Chosen& CublasLtMatmuls::ChosenFor(const MatmulSpec& spec) {
+  const Answer& answer = AnswerFor(spec);
+  if (!answer.algorithm)
+    throw Error(ErrorKind::kInternal, fmt::format("cuBLASLt has no algorithm for {}", spec.ToString()));
+  return *answer.algorithm;
 }
 
 std::unique_ptr<engine::Kernel> CublasLtMatmuls::Prepare(const MatmulSpec& spec, const MatmulOperands& operands,
                                                          DeviceStream& stream) {
   const Chosen& chosen = ChosenFor(spec);
   MatmulProblem problem(spec, math_);
-  if (spec.bias) problem.SetBias(operands.bias);
+  if (HasVector(spec)) problem.SetVector(spec.bias ? operands.bias : operands.a_sums);
   return std::make_unique<MatmulKernel>(handle_.get(), std::move(problem), chosen.algorithm, chosen.workspace_bytes,
                                         operands, NativeStream(stream));
 }

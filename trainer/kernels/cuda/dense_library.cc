@@ -7,9 +7,10 @@
 namespace lockstep::cuda {
 
 std::string MatmulSpec::ToString() const {
-  return fmt::format("matrix product [{}, {}, {}]{}{} {} to {}{}{}", m, n, k, transpose_a ? " a^T" : "",
+  return fmt::format("matrix product [{}, {}, {}]{}{} {} to {}{}{}{}", m, n, k, transpose_a ? " a^T" : "",
                      transpose_b ? " b^T" : "", Name(ab), Name(d), bias ? " + bias" : "",
-                     activation == graph::Activation::kNone ? "" : std::string(" ") + Name(activation));
+                     activation == graph::Activation::kNone ? "" : std::string(" ") + Name(activation),
+                     a_sums ? " and a's sums" : "");
 }
 
 std::string ConvolutionSpec::ToString() const {
@@ -24,6 +25,8 @@ namespace {
 
 class PlanningLibrary final : public DenseLibrary {
  public:
+  // What is not in a product needs workspace of its own: plans are never too small.
+  bool Supports(const MatmulSpec& spec) override { return !spec.a_sums; }
   size_t WorkspaceBytes(const MatmulSpec&) override { return kMatmulWorkspaceLimit; }
   size_t WorkspaceBytes(const ConvolutionSpec&) override { return kConvolutionWorkspaceLimit; }
   std::unique_ptr<engine::Kernel> Prepare(const MatmulSpec& spec, const MatmulOperands&, DeviceStream&) override {

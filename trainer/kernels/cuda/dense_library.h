@@ -22,7 +22,8 @@ namespace lockstep::cuda {
 enum class FloatMath { kF32, kTF32 };
 
 /// d [m, n] = activation(a b + bias), all row-major. a is [m, k], or [k, m] where transposed; b is [k, n], or [n, k]
-/// where transposed. `bias` has n elements of type d, added to each row.
+/// where transposed. `bias` has n elements of type d, added to each row. `a_sums` has m elements of type d: a's, summed
+/// over k (a bias's gradient, where d is its weight's).
 struct MatmulSpec {
   int64_t m = 0, n = 0, k = 0;
   bool transpose_a = false, transpose_b = false;
@@ -30,6 +31,7 @@ struct MatmulSpec {
   DType d = DType::kF32;   ///< f32 or bf16; bf16 only with bf16 operands
   bool bias = false;
   graph::Activation activation = graph::Activation::kNone;  ///< kNone or kRelu
+  bool a_sums = false;  ///< REQUIRES: d is f32, no bias, no activation, and a library that Supports it
 
   std::string ToString() const;
   friend bool operator==(const MatmulSpec&, const MatmulSpec&) = default;
@@ -40,6 +42,7 @@ struct MatmulOperands {
   const void* bias = nullptr;
   void* d = nullptr;
   std::byte* workspace = nullptr;
+  void* a_sums = nullptr;
 };
 
 /// A convolution of images [n, h, w, c] with a filter [o, kh, kw, c / groups] (the packed form; the graph's is
@@ -76,6 +79,9 @@ class DenseLibrary {
  public:
   virtual ~DenseLibrary() = default;
 
+  /// Whether the library has an algorithm for the spec: asked for what can be had in another way too. As all that is
+  /// decided here, a function of the spec, the device and the library's version.
+  virtual bool Supports(const MatmulSpec& spec) = 0;
   /// Throws Error(kInternal), naming the spec, where the library has no algorithm for it.
   virtual size_t WorkspaceBytes(const MatmulSpec& spec) = 0;
   virtual size_t WorkspaceBytes(const ConvolutionSpec& spec) = 0;

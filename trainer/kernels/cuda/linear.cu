@@ -1,5 +1,6 @@
-// Linear layers: matrix products of the library's. In bf16, products read packed copies of weight and bias; in float,
-// the arena itself.
+// Linear layers: matrix products of the library's, with bias and relu, and with the bias's gradient where the library
+// can; other activations are applied behind (none of cuBLASLt's epilogues is what the graph means by gelu). In bf16,
+// products read packed copies of weight and bias; in float, the arena itself.
 #include <algorithm>
 
 #include "trainer/kernels/cuda/activations.h"
@@ -85,24 +86,31 @@ std::unique_ptr<Kernel> PrepareInputGrad(const KernelContext& context) {
       context.stream);
 }
 
-// dweight [out, in] = dy^T x; dbias = the column sums of dy. Either may be unwanted. They take turns in the workspace.
+// dweight [out, in] = dy^T x; dbias = the column sums of dy. Either may be unwanted. Where both are wanted and the
+// library can, the product sums as it reads dy; else they take turns in the workspace.
 
 MatmulSpec WeightGradSpec(const OpContext& context) {
-  return {.m = context.InputShape(0).dim(-1),
-          .n = context.InputShape(1).dim(-1),
-          .k = Rows(context.InputShape(0)),
-          .transpose_a = true,
-          .ab = context.InputType(0),
-          .d = DType::kF32};
+  MatmulSpec spec = {.m = context.InputShape(0).dim(-1),
+                     .n = context.InputShape(1).dim(-1),
+                     .k = Rows(context.InputShape(0)),
+                     .transpose_a = true,
+                     .ab = context.InputType(0),
+                     .d = DType::kF32,
+                     .a_sums = context.HasOutput(1)};
+  spec.a_sums = spec.a_sums && context.library.Supports(spec);
+  return spec;
+}
+
+/// Whether dbias is left to a kernel of its own.
+bool SumsApart(const OpContext& context) {
+  return context.HasOutput(1) && !(context.HasOutput(0) && WeightGradSpec(context).a_sums);
 }
 
 size_t WeightGradWorkspace(const OpContext& context) {
   const Shape& dy = context.InputShape(0);
   size_t bytes = 0;
   if (context.HasOutput(0)) bytes = context.library.WorkspaceBytes(WeightGradSpec(context));
-  if (context.HasOutput(1)) {
-    bytes = std::max(bytes, ColumnSumsWorkspace(context.InputType(0), Rows(dy), dy.dim(-1)));
-  }
+  if (SumsApart(context)) bytes = std::max(bytes, ColumnSumsWorkspace(context.InputType(0), Rows(dy), dy.dim(-1)));
   return bytes;
 }
 
@@ -110,18 +118,21 @@ std::unique_ptr<Kernel> PrepareWeightGrad(const KernelContext& context) {
   const Shape& dy = context.InputShape(0);
   std::unique_ptr<Kernel> weight, bias;
   if (context.HasOutput(0)) {
-    weight = context.library.Prepare(
-        WeightGradSpec(context),
-        {context.Input<void>(0), context.Input<void>(1), nullptr, context.Output<void>(0), context.operands.workspace},
-        context.stream);
+    weight = context.library.Prepare(WeightGradSpec(context),
+                                     {.a = context.Input<void>(0),
+                                      .b = context.Input<void>(1),
+                                      .d = context.Output<void>(0),
+                                      .workspace = context.operands.workspace,
+                                      .a_sums = context.Output<void>(1)},
+                                     context.stream);
   }
-  if (context.HasOutput(1)) {
-    bias = PrepareColumnSums(context.InputType(0), context.Input<void>(0), Rows(dy), dy.dim(-1), context.Output(1),
-                             context.operands.workspace, context.stream);
-  }
+  if (!SumsApart(context)) return weight;
+  bias = PrepareColumnSums(context.InputType(0), context.Input<void>(0), Rows(dy), dy.dim(-1), context.Output(1),
+                           context.operands.workspace, context.stream);
+  if (!weight) return bias;
   return MakeKernel([weight = std::move(weight), bias = std::move(bias)] {
-    if (weight) weight->Run();
-    if (bias) bias->Run();
+    weight->Run();
+    bias->Run();
   });
 }
 

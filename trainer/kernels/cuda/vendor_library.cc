@@ -37,6 +37,7 @@ class VendorLibrary final : public DenseLibrary {
  public:
   explicit VendorLibrary(FloatMath math) : math_(math) {}
 
+  bool Supports(const MatmulSpec& spec) override { return matmuls().Supports(spec); }
   size_t WorkspaceBytes(const MatmulSpec& spec) override { return matmuls().WorkspaceBytes(spec); }
   size_t WorkspaceBytes(const ConvolutionSpec& spec) override { return convolutions().WorkspaceBytes(spec); }
   std::unique_ptr<engine::Kernel> Prepare(const MatmulSpec& spec, const MatmulOperands& operands,

@@ -38,6 +38,10 @@ void Multiply(const MatmulSpec& s, const MatmulOperands& o) {
       if (s.bias) sum += Load(o.bias, s.d, j);
       Store(o.d, s.d, i * s.n + j, Finish(sum, s.activation));
     }
+    if (!s.a_sums) continue;
+    float sum = 0;
+    for (int64_t k = 0; k < s.k; ++k) sum += Load(o.a, s.ab, s.transpose_a ? k * s.m + i : i * s.k + k);
+    Store(o.a_sums, s.d, i, sum);
   }
 }
 
@@ -90,6 +94,7 @@ void Convolve(const ConvolutionSpec& s, const ConvolutionOperands& o) {
 
 class LoopLibrary final : public DenseLibrary {
  public:
+  bool Supports(const MatmulSpec&) override { return true; }
   size_t WorkspaceBytes(const MatmulSpec&) override { return 0; }
   size_t WorkspaceBytes(const ConvolutionSpec&) override { return 0; }
   std::unique_ptr<engine::Kernel> Prepare(const MatmulSpec& spec, const MatmulOperands& operands,

@@ -22,6 +22,7 @@ class Recorder final : public DenseLibrary {
   void StartModel(const std::string& name) { model_ = name; }
   ModelSpecs Take() { return std::move(specs_); }
 
+  bool Supports(const MatmulSpec&) override { return true; }
   size_t WorkspaceBytes(const MatmulSpec& spec) override { return Remember(specs_.matmuls, spec); }
   size_t WorkspaceBytes(const ConvolutionSpec& spec) override { return Remember(specs_.convolutions, spec); }
   std::unique_ptr<engine::Kernel> Prepare(const MatmulSpec&, const MatmulOperands&, DeviceStream&) override {

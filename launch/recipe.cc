@@ -211,7 +211,8 @@ void ResolveTrain(Recipe& recipe, const GpuFacts& gpus) {
   if (train.precision() == loop::Precision::AUTO) train.set_precision(bf16 ? loop::Precision::BF16 : loop::Precision::F32);
   Require(train.precision() == loop::Precision::F32 || bf16,  // TF32 came with bf16
           "train.precision", fmt::format("{} is not available on this device", loop::Precision::Value_Name(train.precision())), "use precision: F32");
-  train.set_isa(ResolvedIsa(train.isa()));
+  // The CPU beside a GPU decides no bits.
+  if (train.device() == loop::Device::CPU) train.set_isa(ResolvedIsa(train.isa()));
   if (train.evaluation_block() == 0) train.set_evaluation_block(500);
   if (train.log_every_steps() == 0) train.set_log_every_steps(10);
   if (train.certificate_every_steps() == 0) train.set_certificate_every_steps(100);

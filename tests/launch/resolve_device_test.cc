@@ -152,6 +152,11 @@ TEST_F(KeepResolvedTest, WhatCannotBeReadSaysNothing) {
   EXPECT_EQ(ToText(Kept(WriteText("train { device: TPU precision: BF16 }"))), plain) << "of another version";
 }
 
+TEST(ResolveDevice, WhatTheHostsProcessorCanDoIsNoMatterOnAGpu) {
+  EXPECT_EQ(Resolved({"train.device=GPU"}, kGpu).train().isa(), InstructionSet::AUTO);
+  EXPECT_NE(Resolved({"train.device=CPU"}, kGpu).train().isa(), InstructionSet::AUTO);
+}
+
 // --- What a run may change.
 
 std::string ContinueError(const Recipe& before, const Recipe& now, bool change_numerics) {

@@ -90,6 +90,28 @@ ValueId Builder::Linear(ValueId x, const std::string& name, int64_t out, bool bi
   return Append(OpKind::kLinear, {x, w, b}, LinearAttributes{}, name)[0];
 }
 
+ValueId Builder::TiedLinear(ValueId x, const std::string& name, ValueId weight) {
+  return Append(OpKind::kLinear, {x, weight, kNoValue}, LinearAttributes{}, name)[0];
+}
+
+ValueId Builder::Embedding(ValueId id, const std::string& name, ValueId table, ValueId position, float scale,
+                           bool sinusoids) {
+  EmbeddingAttributes attributes;
+  attributes.scale = scale;
+  attributes.sinusoids = sinusoids;
+  return Append(OpKind::kEmbedding, {id, table, position}, attributes, name)[0];
+}
+
+ValueId Builder::Attention(ValueId query, ValueId memory, ValueId length, const AttentionAttributes& attributes) {
+  return Append(OpKind::kAttention, {query, memory, length}, attributes, "")[0];
+}
+
+ValueId Builder::Rotary(ValueId x, const RotaryAttributes& attributes) {
+  return Append(OpKind::kRotary, {x}, attributes, "")[0];
+}
+
+ValueId Builder::SwiGlu(ValueId x) { return Append(OpKind::kSwiGlu, {x}, NoAttributes{}, "")[0]; }
+
 ValueId Builder::Conv2d(ValueId x, const std::string& name, int64_t out, int kernel, int stride, int padding,
                         int groups, bool bias, Initializer weight) {
   RequireImages(name, shape(x));
@@ -134,13 +156,20 @@ ValueId Builder::BatchNorm(ValueId x, const std::string& name, float epsilon, fl
   return out[0];
 }
 
-ValueId Builder::LayerNorm(ValueId x, const std::string& name, float epsilon) {
+ValueId Builder::LayerNorm(ValueId x, const std::string& name, float epsilon, bool with_bias) {
   RequireRows(name, shape(x));
   const Shape channels{shape(x).dim(-1)};
   const ValueId weight = Parameter(name + ".weight", channels, {.value = 1, .deviation = 0}, false);
-  const ValueId bias = Parameter(name + ".bias", channels, {}, false);
+  const ValueId bias = with_bias ? Parameter(name + ".bias", channels, {}, false) : kNoValue;
   return Append(OpKind::kLayerNorm, {x, weight, bias},
                 NormAttributes{.epsilon = epsilon, .activation = Activation::kNone}, name)[0];
+}
+
+ValueId Builder::RmsNorm(ValueId x, const std::string& name, float epsilon) {
+  RequireRows(name, shape(x));
+  const ValueId weight = Parameter(name + ".weight", {shape(x).dim(-1)}, {.value = 1, .deviation = 0}, false);
+  return Append(OpKind::kRmsNorm, {x, weight}, NormAttributes{.epsilon = epsilon, .activation = Activation::kNone},
+                name)[0];
 }
 
 ValueId Builder::Activate(ValueId x, Activation activation) {
@@ -184,7 +213,9 @@ void Builder::SoftmaxCrossEntropy(ValueId logits, float label_smoothing) {
   CHECK(graph_.losses.size() < StepBlock::kMaxLosses, "a model has at most {} losses", +StepBlock::kMaxLosses);
   const int index = static_cast<int>(graph_.losses.size());
   const std::string suffix = index == 0 ? "" : fmt::format("{}", index + 1);
-  const ValueId label = Input("label", {}, DType::kI32);
+  RequireRows("loss", shape(logits));
+  const std::span<const int64_t> rows = shape(logits).dims();
+  const ValueId label = Input("label", Shape(rows.subspan(1, rows.size() - 2)), DType::kI32);
   const LossAttributes attributes{.label_smoothing = label_smoothing, .loss = index};
   const ValueId sum = Append(OpKind::kSoftmaxCrossEntropy, {logits, label}, attributes, "loss" + suffix)[0];
   graph_.losses.push_back({.name = "loss" + suffix, .sum = sum});

@@ -45,6 +45,16 @@ class Builder {
 
   /// x [batch, in] -> [batch, out]. Parameters name.weight [out, in] and, with `bias`, name.bias [out].
   ValueId Linear(ValueId x, const std::string& name, int64_t out, bool bias, Initializer weight);
+  /// The same with a weight [out, in] that is there already (tied to an embedding), without bias.
+  ValueId TiedLinear(ValueId x, const std::string& name, ValueId weight);
+  /// id i32 [.., t] -> [.., t, channels of `table`]. `table` [v, c] and `position` [p >= t, c] (or kNoValue) are
+  /// parameters. Adds sinusoids of the place with `sinusoids`.
+  ValueId Embedding(ValueId id, const std::string& name, ValueId table, ValueId position, float scale = 1,
+                    bool sinusoids = false);
+  /// See OpKind::kAttention; `memory` and `length` may be kNoValue.
+  ValueId Attention(ValueId query, ValueId memory, ValueId length, const AttentionAttributes& attributes);
+  ValueId Rotary(ValueId x, const RotaryAttributes& attributes);
+  ValueId SwiGlu(ValueId x);
   /// x [batch, h, w, in] -> [batch, h', w', out].
   ValueId Conv2d(ValueId x, const std::string& name, int64_t out, int kernel, int stride, int padding, int groups,
                  bool bias, Initializer weight);
@@ -55,8 +65,10 @@ class Builder {
   /// Normalises over all but the last dimension. Parameters name.weight, name.bias; statistics name.running_mean,
   /// name.running_var.
   ValueId BatchNorm(ValueId x, const std::string& name, float epsilon, float momentum, float weight_start);
-  /// Normalises over the last dimension. Parameters name.weight, name.bias.
-  ValueId LayerNorm(ValueId x, const std::string& name, float epsilon);
+  /// Normalises over the last dimension. Parameters name.weight and, with `bias`, name.bias.
+  ValueId LayerNorm(ValueId x, const std::string& name, float epsilon, bool bias = true);
+  /// Divides by the root mean square over the last dimension. Parameter name.weight.
+  ValueId RmsNorm(ValueId x, const std::string& name, float epsilon);
   ValueId Activate(ValueId x, Activation activation);
   /// Nothing in kEvaluate and kInfer.
   ValueId Dropout(ValueId x, float probability);
@@ -70,8 +82,9 @@ class Builder {
   /// a [.., p], b [.., q] -> [.., p + q].
   ValueId Concat(ValueId a, ValueId b);
 
-  /// Adds the loss "loss" = sum over rows of cross entropy of logits [batch, classes] with input "label" i32 [batch];
-  /// rows of label -1 don't count. Adds the counter "correct".
+  /// Adds the loss "loss" = sum over rows of cross entropy of logits [batch, .., classes] with input "label" i32
+  /// [batch,
+  /// ..]; rows of label -1 don't count. Adds the counter "correct".
   void SoftmaxCrossEntropy(ValueId logits, float label_smoothing);
   /// Adds the loss "loss" = sum over rows of the mean over columns of (prediction - target)^2, with inputs "target" f32
   /// [batch, k] and "mask" f32 [batch].

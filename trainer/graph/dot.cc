@@ -34,6 +34,10 @@ std::string Describe(const Attributes& attributes) {
           text = fmt::format("loss {} smoothing {}", a.loss, a.label_smoothing);
         } else if constexpr (std::is_same_v<A, PadChannelsAttributes>) {
           text = fmt::format("stride {} channels {}", a.stride, a.channels);
+        } else if constexpr (std::is_same_v<A, AttentionAttributes>) {
+          text = fmt::format("{} heads, {} of keys{}", a.heads, a.kv_heads, a.causal ? ", causal" : "");
+        } else if constexpr (std::is_same_v<A, RotaryAttributes>) {
+          text = fmt::format("{} heads, base {}{}", a.heads, a.base, a.inverse ? ", back" : "");
         }
         if constexpr (requires { a.activation; }) {
           if (a.activation != Activation::kNone)

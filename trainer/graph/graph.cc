@@ -27,6 +27,8 @@ const char* Name(Activation activation) {
       return "tanh";
     case Activation::kSigmoid:
       return "sigmoid";
+    case Activation::kGeluTanh:
+      return "gelu_tanh";
   }
   return "?";
 }

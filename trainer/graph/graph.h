@@ -3,6 +3,7 @@
 //
 // Layout conventions, the same for all backends:
 //   images       [batch, height, width, channels]      (NHWC)
+//   sequences    [batch, time, channels]
 //   linear       weight [out, in], y = x weight^T + bias
 //   convolution  weight [out channels, in channels / groups, kernel height, kernel width], as PyTorch stores it
 #pragma once
@@ -39,7 +40,7 @@ struct Value {
 };
 
 /// What there is to compute. Operands in order; [..] shapes; `?` marks operands that may be absent (kNoValue).
-/// n: rows of the batch; losses and counters are scalars.
+/// n: rows of the batch, t: places of a sequence; losses and counters are scalars.
 enum class OpKind : uint8_t {
   // Forward.
   kLinear,             ///< x [.., in], weight [out, in], bias? [out] -> y [.., out] = act(x weight^T + bias)
@@ -52,7 +53,9 @@ enum class OpKind : uint8_t {
   kBatchNormTrain,     ///< x [.., c], weight [c], bias [c] -> y, mean [c], variance [c] (unbiased), inv_std [c] (of the
                        ///< biased one)
   kBatchNormInfer,     ///< x [.., c], weight [c], bias [c], running_mean [c], running_var [c] -> y
-  kLayerNorm,          ///< x [.., c], weight [c], bias [c] -> y, mean? [..], inv_std? [..]
+  kLayerNorm,          ///< x [.., c], weight [c], bias? [c] -> y, mean? [..], inv_std? [..]
+  kRmsNorm,            ///< x [.., c], weight [c] -> y = x inv_rms weight, inv_rms? [..] = 1 / sqrt(mean(x^2) + epsilon)
+                       ///< (Zhang and Sennrich 2019)
   kActivation,         ///< x -> y
   kDropout,            ///< x [n, ..], step_block -> y: row r keeps element e where RandomStream{seed, step, layer key,
                        ///< first_sample + r}.Uniform(e) >= probability, and divides it by 1 - probability
@@ -62,10 +65,23 @@ enum class OpKind : uint8_t {
   kPadChannels,        ///< x [n, h, w, c] -> y [n, ceil(h / stride), ceil(w / stride), channels]: every stride-th cell,
                        ///< new channels 0
   kConcat,             ///< a [.., p], b [.., q] -> y [.., p + q]: along the last dimension, a first
-  kSoftmaxCrossEntropy,  ///< logits [n, c], label i32 [n] -> sum f64 [], lse [n] (log of the sum of exponentials); rows
+  kEmbedding,  ///< id i32 [.., t], table [v, c], position? [p >= t, c] -> y [.., t, c] = scale table[id] (zeros for id
+               ///< -1)
+               ///< + position[place], or + sinusoids of the place where the attributes say so
+  kRotary,  ///< x [.., t, c] -> y: the first `heads` heads of c are turned by their place (Su et al. 2021), dimension i
+            ///< with i + head_size / 2 by place base^(-2 i / head_size); what is behind them stays
+  kAttention,  ///< query, memory?, length? i32 [n] -> y [n, t, heads d], lse? [n, heads, t] (log of the sum of
+               ///< exponentials
+  ///< of the scores): softmax(q k^T / sqrt(d)) v by head. Without memory, query [n, t, (heads + 2 kv_heads) d]
+  ///< holds q, k and v side by side; with it query is q [n, t, heads d], and memory [n, s, 2 kv_heads d] k and v.
+  ///< Head h reads k and v of head h kv_heads / heads. Keys from length[n] on are left out, and with `causal`
+  ///< those behind the query's place; what attends to no key is 0
+  kSwiGlu,               ///< x [.., 2 k] -> y [.., k] = silu(first half) * second half (Shazeer 2020)
+  kSoftmaxCrossEntropy,  ///< logits [.., c], label i32 [..] -> sum f64 [], lse [..] (log of the sum of exponentials);
+                         ///< rows
                          ///< of label -1 add nothing. The target is 1 - s on the label plus s / c everywhere.
   kMeanSquaredError,     ///< prediction [n, k], target [n, k], mask [n] -> sum f64 [] of mask * mean over k of squares
-  kCountCorrect,  ///< logits [n, c], label i32 [n] -> count i64 []: rows whose first largest logit is the label's
+  kCountCorrect,  ///< logits [.., c], label i32 [..] -> count i64 []: rows whose first largest logit is the label's
   // Gradients. dy has y's shape; results have the shape of what they are the gradient of.
   kLinearInputGrad,          ///< dy, weight -> dx
   kLinearWeightGrad,         ///< dy, x -> dweight, dbias?
@@ -75,8 +91,12 @@ enum class OpKind : uint8_t {
   kAveragePool2dGrad,        ///< dy -> dx
   kGlobalAveragePoolGrad,    ///< dy -> dx
   kBatchNormGrad,            ///< dy, x, weight, mean, inv_std, y? (where an activation is fused) -> dx, dweight, dbias
-  kLayerNormGrad,            ///< dy, x, weight, mean, inv_std -> dx, dweight, dbias
-  kActivationGrad,           ///< dy, v -> dx; v is y for relu, tanh and sigmoid, x for gelu (the erf form) and silu
+  kLayerNormGrad,            ///< dy, x, weight, mean, inv_std -> dx, dweight, dbias?
+  kRmsNormGrad,              ///< dy, x, weight, inv_rms -> dx, dweight
+  kEmbeddingGrad,            ///< dy, id -> dtable, dposition?; rows of one id are added in the order of places
+  kAttentionGrad,            ///< dy, query, memory?, length?, y, lse -> dquery, dmemory?
+  kSwiGluGrad,               ///< dy, x -> dx
+  kActivationGrad,           ///< dy, v -> dx; v is y for relu, tanh and sigmoid, x for the others
   kDropoutGrad,              ///< dy, step_block -> dx
   kFlattenGrad,              ///< dy -> dx
   kPadChannelsGrad,          ///< dy -> dx
@@ -88,11 +108,19 @@ enum class OpKind : uint8_t {
   kCount,
 };
 
-enum class Activation : uint8_t { kNone, kRelu, kGelu, kSilu, kTanh, kSigmoid };
+enum class Activation : uint8_t {
+  kNone,
+  kRelu,
+  kGelu,  ///< the erf form
+  kSilu,
+  kTanh,
+  kSigmoid,
+  kGeluTanh,  ///< GELU's approximation by tanh, GPT-2's (Hendrycks and Gimpel 2016)
+};
 
 // What an op needs to know beyond its operands' shapes.
 
-struct NoAttributes {};  // kGlobalAveragePool, kFlatten, kConcat, kCountCorrect
+struct NoAttributes {};  // kGlobalAveragePool, kFlatten, kConcat, kSwiGlu, kCountCorrect
 
 struct LinearAttributes {  // kLinear and its gradients, and so on: gradient ops carry the forward op's, with kNone
   Activation activation = Activation::kNone;  ///< fused: applied to the result
@@ -119,6 +147,22 @@ struct NormAttributes {
   /// Fused: applied to the result (batch norm; kNone or kRelu). kBatchNormGrad has it too, and undoes it.
   Activation activation = Activation::kNone;
 };
+struct EmbeddingAttributes {
+  float scale = 1;
+  bool sinusoids = false;      ///< of the place, added: sin at even, cos at odd dimensions (Vaswani et al. 2017)
+  DType result = DType::kF32;  ///< of y
+  Shape table, position = {};  ///< the gradient op: of what it gives; position of rank 0 where there is none
+};
+struct RotaryAttributes {
+  int heads = 1;
+  int64_t head_size = 0;  ///< even
+  float base = 10000;
+  bool inverse = false;  ///< turns back: the gradient
+};
+struct AttentionAttributes {
+  int heads = 1, kv_heads = 1;  ///< heads is a multiple of kv_heads
+  bool causal = false;          ///< without memory
+};
 struct ActivationAttributes {  // kActivation, kActivationGrad, kAdd (kNone or kRelu)
   Activation activation = Activation::kRelu;
 };
@@ -133,9 +177,10 @@ struct LossAttributes {
 struct ReshapeAttributes {  // kReshape, and gradients of global pooling and flatten
   Shape shape;              ///< of the result, batch included
 };
-using Attributes = std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
-                                ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes,
-                                PadChannelsAttributes, SliceAttributes>;
+using Attributes =
+    std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
+                 ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes, PadChannelsAttributes,
+                 SliceAttributes, EmbeddingAttributes, RotaryAttributes, AttentionAttributes>;
 
 struct Op {
   OpKind kind;

@@ -76,6 +76,8 @@ Shape WithLast(const Shape& shape, int64_t last) {
   return Shape(std::span<const int64_t>(dims));
 }
 
+Shape WithoutLast(const Shape& shape) { return Shape(shape.dims().first(static_cast<size_t>(shape.rank() - 1))); }
+
 double FlopsPerElement(const Graph& graph, const Op& op) {
   return op.outputs.empty() || op.outputs[0] == kNoValue ? 0
                                                          : static_cast<double>(graph.value(op.outputs[0]).shape.size());

@@ -19,6 +19,7 @@ std::span<const OpRow> PoolingRows();
 std::span<const OpRow> NormRows();
 std::span<const OpRow> ElementwiseRows();
 std::span<const OpRow> ReshapeRows();
+std::span<const OpRow> SequenceRows();
 std::span<const OpRow> LossRows();
 
 /// Throws Error(kUsage) with the op's name as its place.
@@ -52,8 +53,9 @@ ValueId GradientBeforeActivation(GradientContext& context, Activation activation
 /// The shape of forward input `index`.
 const Shape& InputShape(const GradientContext& context, int index);
 
-/// `shape` with its last dimension replaced. REQUIRES: it has one.
+/// `shape` with its last dimension replaced, or without it. REQUIRES: it has one.
 Shape WithLast(const Shape& shape, int64_t last);
+Shape WithoutLast(const Shape& shape);
 
 /// One operation per element of output 0.
 double FlopsPerElement(const Graph& graph, const Op& op);

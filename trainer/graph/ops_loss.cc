@@ -5,14 +5,15 @@
 namespace lockstep::graph {
 namespace {
 
-/// Checks logits [n, c] and labels [n].
+/// Checks logits [.., c] and labels [..].
 const Value& RequireLogits(const Graph& graph, const Op& op) {
   const Value& logits = InputOf(graph, op, 0);
   const Value& label = InputOf(graph, op, 1);
   RequireFloat(op, logits, "logits");
-  RequireRank(op, logits, "logits", 2);
+  if (logits.shape.rank() < 2)
+    Reject(op, fmt::format("logits have shape {}, but at least 2 dimensions are needed", logits.shape.ToString()));
   RequireDType(op, label, "label", DType::kI32);
-  RequireShape(op, label, "label", {logits.shape.dim(0)});
+  RequireShape(op, label, "label", WithoutLast(logits.shape));
   return logits;
 }
 
@@ -32,13 +33,13 @@ std::vector<OutputSpec> InferSoftmaxCrossEntropy(const Graph& graph, const Op& o
   if (!(smoothing >= 0 && smoothing < 1)) {
     Reject(op, fmt::format("label smoothing {} is out of range", smoothing), "it must be at least 0 and less than 1");
   }
-  return {{Shape{}, DType::kF64}, {{logits.shape.dim(0)}, DType::kF32}};
+  return {{Shape{}, DType::kF64}, {WithoutLast(logits.shape), DType::kF32}};
 }
 
 std::vector<OutputSpec> InferSoftmaxCrossEntropyGrad(const Graph& graph, const Op& op) {
   const Value& logits = RequireLogits(graph, op);
   RequireLossIndex(op);
-  RequireShape(op, InputOf(graph, op, 2), "lse", {logits.shape.dim(0)});
+  RequireShape(op, InputOf(graph, op, 2), "lse", WithoutLast(logits.shape));
   RequireStepBlock(graph, op, 3);
   return {{logits.shape, logits.dtype}};
 }

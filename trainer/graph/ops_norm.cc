@@ -1,4 +1,4 @@
-// Batch norm (over all but the last dimension) and layer norm (over the last dimension).
+// Batch norm (over all but the last dimension), layer norm and RMS norm (over the last dimension).
 #include "trainer/graph/op_rows.h"
 
 namespace lockstep::graph {
@@ -55,7 +55,7 @@ std::vector<OutputSpec> InferBatchNormGrad(const Graph& graph, const Op& op) {
 
 void AccumulateNorm(GradientContext& context, const std::vector<ValueId>& gradients) {
   // Parameters first, in arena order (bias was created last): x's gradient sets off the layers before.
-  for (int input : {2, 1, 0}) {
+  for (int input = static_cast<int>(gradients.size()) - 1; input >= 0; --input) {
     if (context.Wanted(input)) context.Accumulate(input, gradients[static_cast<size_t>(input)]);
   }
 }
@@ -72,9 +72,10 @@ void BatchNormGradient(GradientContext& context) {
 
 std::vector<OutputSpec> InferLayerNorm(const Graph& graph, const Op& op) {
   const Value& x = InputOf(graph, op, 0);
-  RequireChannels(graph, op, x, 1, {"weight", "bias"});
+  const int64_t channels = RequireChannels(graph, op, x, 1, {"weight"});
+  if (HasInput(op, 2)) RequireShape(op, InputOf(graph, op, 2), "bias", {channels});
   CHECK(AttributesOf<NormAttributes>(op).activation == Activation::kNone, "{} can't have an activation fused", op.name);
-  const OutputSpec rows{Shape(x.shape.dims().first(static_cast<size_t>(x.shape.rank() - 1))), DType::kF32};
+  const OutputSpec rows{WithoutLast(x.shape), DType::kF32};
   return {{x.shape, x.dtype}, rows, rows};
 }
 
@@ -84,7 +85,7 @@ std::vector<OutputSpec> InferLayerNormGrad(const Graph& graph, const Op& op) {
   const int64_t channels = RequireChannels(graph, op, x, 2, {"weight"});
   AttributesOf<NormAttributes>(op);
   RequireShape(op, dy, "dy", x.shape);
-  const Shape rows(x.shape.dims().first(static_cast<size_t>(x.shape.rank() - 1)));
+  const Shape rows = WithoutLast(x.shape);
   RequireShape(op, InputOf(graph, op, 3), "mean", rows);
   RequireShape(op, InputOf(graph, op, 4), "inv_std", rows);
   const OutputSpec vector{{channels}, DType::kF32};
@@ -100,17 +101,46 @@ void LayerNormGradient(GradientContext& context) {
                               AttributesOf<NormAttributes>(op), "/grad"));
 }
 
+std::vector<OutputSpec> InferRmsNorm(const Graph& graph, const Op& op) {
+  const Value& x = InputOf(graph, op, 0);
+  RequireChannels(graph, op, x, 1, {"weight"});
+  CHECK(AttributesOf<NormAttributes>(op).activation == Activation::kNone, "{} can't have an activation fused", op.name);
+  return {{x.shape, x.dtype}, {WithoutLast(x.shape), DType::kF32}};
+}
+
+std::vector<OutputSpec> InferRmsNormGrad(const Graph& graph, const Op& op) {
+  const Value& dy = InputOf(graph, op, 0);
+  const Value& x = InputOf(graph, op, 1);
+  const int64_t channels = RequireChannels(graph, op, x, 2, {"weight"});
+  AttributesOf<NormAttributes>(op);
+  RequireShape(op, dy, "dy", x.shape);
+  RequireShape(op, InputOf(graph, op, 3), "inv_rms", WithoutLast(x.shape));
+  return {{x.shape, dy.dtype}, {{channels}, DType::kF32}};
+}
+
+void RmsNormGradient(GradientContext& context) {
+  const Op op = context.op();  // a copy: emitting moves the graph's ops
+  CHECK(op.outputs[1] != kNoValue, "{} has no inv_rms", op.name);
+  AccumulateNorm(context, context.Emit(OpKind::kRmsNormGrad,
+                                       {context.OutputGradient(0), op.inputs[0], op.inputs[1], op.outputs[1]},
+                                       AttributesOf<NormAttributes>(op), "/grad"));
+}
+
 constexpr OpRow kRows[] = {
     {OpKind::kBatchNormTrain, "batch_norm_train", "x, weight, bias", "y, mean, variance, inv_std",
      "y = act((x - mean) inv_std weight + bias)", InferBatchNormTrain, BatchNormGradient, -1, FlopsPerElement},
     {OpKind::kBatchNormInfer, "batch_norm_infer", "x, weight, bias, running_mean, running_var", "y",
      "y = act((x - running_mean) / sqrt(running_var + epsilon) weight + bias)", InferBatchNormInfer, nullptr, 0,
      FlopsPerElement},
-    {OpKind::kLayerNorm, "layer_norm", "x, weight, bias", "y, mean?, inv_std?", "y = (x - mean) inv_std weight + bias",
+    {OpKind::kLayerNorm, "layer_norm", "x, weight, bias?", "y, mean?, inv_std?", "y = (x - mean) inv_std weight + bias",
      InferLayerNorm, LayerNormGradient, -1, FlopsPerElement},
+    {OpKind::kRmsNorm, "rms_norm", "x, weight", "y, inv_rms?", "y = x inv_rms weight", InferRmsNorm, RmsNormGradient,
+     -1, FlopsPerElement},
+    {OpKind::kRmsNormGrad, "rms_norm_grad", "dy, x, weight, inv_rms", "dx, dweight", "the gradients of rms_norm",
+     InferRmsNormGrad, nullptr, -1, FlopsPerElement},
     {OpKind::kBatchNormGrad, "batch_norm_grad", "dy, x, weight, mean, inv_std, y?", "dx, dweight, dbias",
      "the gradients of batch_norm_train", InferBatchNormGrad, nullptr, 0, FlopsPerElement},
-    {OpKind::kLayerNormGrad, "layer_norm_grad", "dy, x, weight, mean, inv_std", "dx, dweight, dbias",
+    {OpKind::kLayerNormGrad, "layer_norm_grad", "dy, x, weight, mean, inv_std", "dx, dweight, dbias?",
      "the gradients of layer_norm", InferLayerNormGrad, nullptr, -1, FlopsPerElement},
 };
 

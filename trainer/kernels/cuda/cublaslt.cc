@@ -160,10 +160,12 @@ std::optional<CublasLtMatmuls::Chosen> CublasLtMatmuls::Ask(const MatmulSpec& sp
   const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
       handle_.get(), problem.description(), problem.first(), problem.second(), problem.result(), problem.result(),
       preference.get(), static_cast<int>(results.size()), results.data(), &count);
-  if (status == CUBLAS_STATUS_NOT_SUPPORTED) return {};
+  // "An impossible configuration" is what it may also call an epilogue that it doesn't have for a shape.
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED || (spec.a_sums && status == CUBLAS_STATUS_INVALID_VALUE)) return {};
   CUBLAS_CHECK(status);
   for (const auto& result : std::span(results).first(static_cast<size_t>(count))) {
-    if (result.state != CUBLAS_STATUS_SUCCESS || result.workspaceSize > kMatmulWorkspaceLimit || SplitsSums(result.algo))
+    if (result.state != CUBLAS_STATUS_SUCCESS || result.workspaceSize > kMatmulWorkspaceLimit ||
+        SplitsSums(result.algo))
       continue;
     return Chosen{result.algo, result.workspaceSize};
   }

@@ -9,12 +9,13 @@
 // The gradient of a bias (BGRADB) is a sum, and sums must have one order. cuBLAS promises the same bits at every run of
 // one version on one architecture with one number of multiprocessors, for all routines, and for cublasLtMatmul with a
 // workspace of the caller's beside other streams too ("Results Reproducibility" in its guide). No epilogue is excepted,
-// and without split sums one block goes all the way along k, which is what is summed here. Not as TF32: products of
-// floats are rounded there, sums are not, and no word says which these would be.
+// and k, along which this sums, is not divided where sums are not split. Where the heuristic has no algorithm with it,
+// Supports says so and the sum is a kernel of ours. As TF32 it never has: products of floats may be rounded there, sums
+// not, and cuBLAS doesn't say what it does to these.
 //
 // What stays out:
 // - GELU (GELU_BIAS, GELU_AUX_BIAS, DGELU): cuBLASLt's is the tanh approximation, the graph's is x times the normal
-//   distribution. They are up to 4.7e-4 apart: 5% of the result at x = -2.7, in bf16 13 units of the last place.
+//   distribution. They are up to 4.7e-4 apart, at x = -2.7: 5% of the result, in bf16 almost 8 units in the last place.
 // - relu's gradient (DRELU): it reads a bit mask that the forward product has to write (RELU_AUX), not the result. It
 //   would be a value of its own in the graph, and another form of the input gradient in every backend, to save one
 //   elementwise kernel for each hidden layer.

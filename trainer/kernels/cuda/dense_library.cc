@@ -14,7 +14,8 @@ std::string MatmulSpec::ToString() const {
 }
 
 std::string ConvolutionSpec::ToString() const {
-  constexpr const char* kDirections[] = {"convolution", "convolution's input gradient", "convolution's weight gradient"};
+  constexpr const char* kDirections[] = {"convolution", "convolution's input gradient",
+                                         "convolution's weight gradient"};
   return fmt::format("{} [{}, {}, {}, {}] with {} filters {}x{}, stride {}, padding {}, groups {}, {}{}{}",
                      kDirections[static_cast<int>(direction)], n, h, w, c, o, kh, kw, stride, padding, groups,
                      Name(type), bias ? " + bias" : "",

@@ -14,8 +14,8 @@
 namespace lockstep::cuda {
 namespace {
 
-/// cuDNN loads parts of itself when they are first needed, and ends the process where one is missing: so they are looked
-/// for before.
+/// cuDNN loads parts of itself when they are first needed, and ends the process where one is missing: so they are
+/// looked for before.
 bool CudnnIsWhole() {
   for (const char* part : {"libcudnn_graph.so.9", "libcudnn_ops.so.9", "libcudnn_cnn.so.9", "libcudnn_heuristic.so.9",
                            "libcudnn_engines_precompiled.so.9", "libcudnn_engines_runtime_compiled.so.9"}) {
@@ -60,8 +60,8 @@ class VendorLibrary final : public DenseLibrary {
   }
   CudnnConvolutions& convolutions() {
     if (!convolutions_ && !CudnnIsWhole())
-      throw Error(ErrorKind::kUsage, "cuDNN is incomplete here: some of its libraries can't be loaded", "libcudnn_*.so.9",
-                  "install all of cuDNN, of one version, where the loader finds it");
+      throw Error(ErrorKind::kUsage, "cuDNN is incomplete here: some of its libraries can't be loaded",
+                  "libcudnn_*.so.9", "install all of cuDNN, of one version, where the loader finds it");
     if (!convolutions_) convolutions_.emplace(CudnnDevice(), math_);
     return *convolutions_;
   }

@@ -1,5 +1,7 @@
 #include "tests/trainer/kernels/cuda/emulated_backend.h"
 
+#include <utility>
+
 #include "base/emulated_device.h"
 #include "tests/trainer/kernels/cuda/loop_library.h"
 #include "trainer/engine/op_view.h"
@@ -14,6 +16,8 @@ using graph::Op;
 
 class EmulatedBackend final : public engine::Backend {
  public:
+  explicit EmulatedBackend(std::unique_ptr<DenseLibrary> library) : library_(std::move(library)) {}
+
   std::string_view name() const override { return "cuda_emulated"; }
   bool Supports(graph::OpKind kind) const override { return backend_->Supports(kind); }
   size_t WorkspaceBytes(const Graph& graph, const Op& op) override { return backend_->WorkspaceBytes(graph, op); }
@@ -38,12 +42,16 @@ class EmulatedBackend final : public engine::Backend {
 
   std::unique_ptr<Device> device_ = MakeEmulatedDevice();
   std::unique_ptr<DeviceStream> stream_ = device_->MakeStream();
-  std::unique_ptr<DenseLibrary> library_ = MakeLoopLibrary();
+  std::unique_ptr<DenseLibrary> library_;
   std::unique_ptr<engine::Backend> backend_ = MakeCudaBackend(*library_, *stream_);
 };
 
 }  // namespace
 
-std::unique_ptr<engine::Backend> MakeEmulatedBackend() { return std::make_unique<EmulatedBackend>(); }
+std::unique_ptr<engine::Backend> MakeEmulatedBackend() { return MakeEmulatedBackend(MakeLoopLibrary()); }
+
+std::unique_ptr<engine::Backend> MakeEmulatedBackend(std::unique_ptr<DenseLibrary> library) {
+  return std::make_unique<EmulatedBackend>(std::move(library));
+}
 
 }  // namespace lockstep::cuda

@@ -54,7 +54,9 @@ struct Walk {
   int64_t F(int64_t o, int64_t i, int64_t j, int64_t c) const {
     return ((o * s.kh + i) * s.kw + j) * (s.c / s.groups) + c;
   }
-  int64_t Y(int64_t n, int64_t p, int64_t q, int64_t o) const { return ((n * s.out_h() + p) * s.out_w() + q) * s.o + o; }
+  int64_t Y(int64_t n, int64_t p, int64_t q, int64_t o) const {
+    return ((n * s.out_h() + p) * s.out_w() + q) * s.o + o;
+  }
 
   template <typename Visit>
   void Run(Visit&& visit) const {
@@ -80,9 +82,12 @@ void Convolve(const ConvolutionSpec& s, const ConvolutionOperands& o) {
   const bool forward = s.direction == Direction::kForward, input = s.direction == Direction::kInputGrad;
   std::vector<float> sums(static_cast<size_t>(forward ? y_size : input ? x_size : f_size));
   Walk{s}.Run([&](int64_t x, int64_t f, int64_t y) {
-    if (forward) sums[static_cast<size_t>(y)] += Load(o.x, s.type, x) * Load(o.filter, s.type, f);
-    else if (input) sums[static_cast<size_t>(x)] += Load(o.y, s.type, y) * Load(o.filter, s.type, f);
-    else sums[static_cast<size_t>(f)] += Load(o.y, s.type, y) * Load(o.x, s.type, x);
+    if (forward)
+      sums[static_cast<size_t>(y)] += Load(o.x, s.type, x) * Load(o.filter, s.type, f);
+    else if (input)
+      sums[static_cast<size_t>(x)] += Load(o.y, s.type, y) * Load(o.filter, s.type, f);
+    else
+      sums[static_cast<size_t>(f)] += Load(o.y, s.type, y) * Load(o.x, s.type, x);
   });
   void* const out = forward ? o.y : input ? o.x : o.filter;
   for (size_t i = 0; i < sums.size(); ++i) {

@@ -182,11 +182,15 @@ Layout LayoutOf(cublasLtMatrixLayout_t layout) {
                                                 &written));
   return read;
 }
-bool Transposed(const MatmulProblem& problem, cublasLtMatmulDescAttributes_t name) {
-  int32_t operation = -1;
+template <typename T>
+T AttributeOf(const MatmulProblem& problem, cublasLtMatmulDescAttributes_t name) {
+  T value{};
   size_t written = 0;
-  CUBLAS_CHECK(cublasLtMatmulDescGetAttribute(problem.description(), name, &operation, sizeof operation, &written));
-  return operation == CUBLAS_OP_T;
+  CUBLAS_CHECK(cublasLtMatmulDescGetAttribute(problem.description(), name, &value, sizeof value, &written));
+  return value;
+}
+bool Transposed(const MatmulProblem& problem, cublasLtMatmulDescAttributes_t name) {
+  return AttributeOf<int32_t>(problem, name) == CUBLAS_OP_T;
 }
 
 /// That cuBLASLt, which reads element (i, j) of a matrix at i + j * leading, computes the spec's product: element (j,
@@ -219,7 +223,7 @@ TEST(MatmulDescriptors, ComputeEveryFormOfProduct) {
             const MatmulSpec spec{5, 7, 3, transpose_a, transpose_b, ab, d, bias, activation};
             for (const FloatMath math : {FloatMath::kF32, FloatMath::kTF32}) {
               MatmulProblem problem(spec, math);
-              if (bias) problem.SetBias(&spec);
+              if (bias) problem.SetVector(&spec);
               ExpectTheProduct(spec, problem);
             }
           }
@@ -229,12 +233,44 @@ TEST(MatmulDescriptors, ComputeEveryFormOfProduct) {
   }
 }
 
+// cublasLt.h, of BGRADB: "bias gradient based on the input matrix B", "the bias size corresponds to the number of
+// columns of the matrix D", "the reduction happens over the GEMM's k dimension".
+TEST(MatmulDescriptors, SumTheSpecsFirstOperandIntoFloats) {
+  for (const bool transpose_a : {false, true}) {
+    for (const bool transpose_b : {false, true}) {
+      for (const DType ab : {DType::kF32, DType::kBF16}) {
+        const MatmulSpec spec{
+            .m = 5, .n = 7, .k = 3, .transpose_a = transpose_a, .transpose_b = transpose_b, .ab = ab, .a_sums = true};
+        MatmulProblem problem(spec, FloatMath::kF32);
+        float sums[5];
+        problem.SetVector(sums);
+        ExpectTheProduct(spec, problem);  // also that a is B, and that D has m columns
+        EXPECT_EQ(AttributeOf<uint32_t>(problem, CUBLASLT_MATMUL_DESC_EPILOGUE), uint32_t{CUBLASLT_EPILOGUE_BGRADB});
+        EXPECT_EQ(AttributeOf<int32_t>(problem, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE), int32_t{CUDA_R_32F});
+        EXPECT_EQ(AttributeOf<const void*>(problem, CUBLASLT_MATMUL_DESC_BIAS_POINTER), sums);
+      }
+    }
+  }
+}
+
+TEST(MatmulDescriptors, HaveTheEpiloguesOfTheirSpecs) {
+  const auto epilogue = [](bool bias, Activation activation) {
+    const MatmulProblem problem({.m = 8, .n = 8, .k = 8, .bias = bias, .activation = activation}, FloatMath::kF32);
+    return static_cast<cublasLtEpilogue_t>(AttributeOf<uint32_t>(problem, CUBLASLT_MATMUL_DESC_EPILOGUE));
+  };
+  EXPECT_EQ(epilogue(false, Activation::kNone), CUBLASLT_EPILOGUE_DEFAULT);
+  EXPECT_EQ(epilogue(true, Activation::kNone), CUBLASLT_EPILOGUE_BIAS);
+  EXPECT_EQ(epilogue(false, Activation::kRelu), CUBLASLT_EPILOGUE_RELU);
+  EXPECT_EQ(epilogue(true, Activation::kRelu), CUBLASLT_EPILOGUE_RELU_BIAS);
+}
+
 TEST(MatmulDescriptors, ExistForEveryProductOfTheModels) {
-  EXPECT_FALSE(Models().matmuls.empty());
+  EXPECT_TRUE(std::ranges::any_of(Models().matmuls, [](const auto& matmul) { return matmul.spec.a_sums; }));
   for (const auto& [model, f32] : Models().matmuls) {
     MatmulSpec spec = f32;
     ExpectTheProduct(spec, MatmulProblem(spec, FloatMath::kTF32));
-    spec.ab = spec.d = DType::kBF16;
+    spec.ab = DType::kBF16;
+    if (!spec.a_sums) spec.d = DType::kBF16;
     ExpectTheProduct(spec, MatmulProblem(spec, FloatMath::kF32));
     fmt::print("{:<9} {}\n", model, spec.ToString());
   }
@@ -242,13 +278,8 @@ TEST(MatmulDescriptors, ExistForEveryProductOfTheModels) {
 
 TEST(MatmulDescriptors, RoundFloatsToTf32OnlyWhereAsked) {
   const auto compute_type = [](DType type, FloatMath math) {
-    const MatmulSpec spec{.m = 8, .n = 8, .k = 8, .ab = type, .d = type};
-    const MatmulProblem problem(spec, math);
-    int32_t compute = -1;
-    size_t written = 0;
-    CUBLAS_CHECK(cublasLtMatmulDescGetAttribute(problem.description(), CUBLASLT_MATMUL_DESC_COMPUTE_TYPE, &compute,
-                                                sizeof compute, &written));
-    return static_cast<cublasComputeType_t>(compute);
+    const MatmulProblem problem({.m = 8, .n = 8, .k = 8, .ab = type, .d = type}, math);
+    return static_cast<cublasComputeType_t>(AttributeOf<int32_t>(problem, CUBLASLT_MATMUL_DESC_COMPUTE_TYPE));
   };
   EXPECT_EQ(compute_type(DType::kF32, FloatMath::kF32), CUBLAS_COMPUTE_32F);
   EXPECT_EQ(compute_type(DType::kF32, FloatMath::kTF32), CUBLAS_COMPUTE_32F_FAST_TF32);

@@ -3,6 +3,10 @@
 // Moments are taken in one pass over memory: a few rows at a time give their mean and their centred sum of squares, and
 // samples are combined as Chan, Golub and LeVeque do ("Updating formulae and a pairwise algorithm for computing sample
 // variances", 1979): sums of x and of x^2 would lose the variance where the mean is large.
+//
+// Kernels of our own, since cuDNN 9.19 offers one engine for batch norm in training and its gradient on NHWC (on H100;
+// it says neither that its bits change nor in what order it sums, and is compiled at start for each shape), and that
+// only for some numbers of channels: none for 10, or for 12 in bf16. These would be needed beside it.
 #include <cmath>
 
 #include "trainer/kernels/cuda/columns.h"

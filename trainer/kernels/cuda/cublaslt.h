@@ -14,13 +14,15 @@
 // not, and cuBLAS doesn't say what it does to these.
 //
 // What stays out:
-// - GELU (GELU_BIAS, GELU_AUX_BIAS, DGELU): cuBLASLt's is the tanh approximation, the graph's is x times the normal
-//   distribution. They are up to 4.7e-4 apart, at x = -2.7: 5% of the result, in bf16 almost 8 units in the last place.
-// - relu's gradient (DRELU): it reads a bit mask that the forward product has to write (RELU_AUX), not the result. It
-//   would be a value of its own in the graph, and another form of the input gradient in every backend, to save one
-//   elementwise kernel for each hidden layer.
-// - the bias's gradient with relu's or GELU's (DRELU_BGRAD, DGELU_BGRAD): beside the above, these sum over what many
-//   blocks compute.
+// - GELU (GELU_BIAS). It is the tanh form, as PyTorch and TensorRT-LLM use it, and not the erf form: these are up to
+//   4.7e-4 apart, at x = -2.7: 5% of the result, in bf16 almost 8 units in the last place. Nor is it known to be our
+//   tanh form: 1 + tanh cancels below x = -3, in float nothing is left near -5, and how precise cuBLASLt's tanh is, is
+//   not said (the hardware's has 11 bits). Conformance looks at these tails. Only inference could use it: training
+//   reads what is before GELU.
+// - GELU with what is before it (GELU_AUX_BIAS), and gradients of activations (DGELU, DRELU). The first writes two
+//   results of the graph's, the others come behind the product that gives dy: each is two ops. And DRELU reads a bit
+//   mask that the forward product has to write (RELU_AUX), not the result.
+// - the bias's gradient with those (DRELU_BGRAD, DGELU_BGRAD): it sums over what many blocks compute.
 //
 // One thread at a time uses an object and the kernels that it prepared.
 #pragma once

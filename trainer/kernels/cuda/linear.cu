@@ -1,6 +1,6 @@
 // Linear layers: matrix products of the library's, with bias and relu, and with the bias's gradient where the library
-// can; other activations are applied behind (none of cuBLASLt's epilogues is what the graph means by gelu). In bf16,
-// products read packed copies of weight and bias; in float, the arena itself.
+// can; other activations are applied behind. In bf16, products read packed copies of weight and bias; in float, the
+// arena itself.
 #include <algorithm>
 
 #include "trainer/kernels/cuda/activations.h"

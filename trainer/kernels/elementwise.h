@@ -14,6 +14,10 @@ namespace lockstep::kernels {
 /// Not-a-number stays, so that a diverged run shows.
 LOCKSTEP_HD float Relu(float x) { return x <= 0.0f ? 0.0f : x; }
 
+/// 2 sqrt(2 / pi) (x + 0.044715 x^3), by which GELU's approximation is x Sigmoid(..), and its slope.
+LOCKSTEP_HD float GeluArgument(float x) { return 1.59576912f * x * (1.0f + 0.044715f * (x * x)); }
+LOCKSTEP_HD float GeluArgumentSlope(float x) { return 1.59576912f * (1.0f + 0.134145f * (x * x)); }
+
 template <graph::Activation kKind>
 LOCKSTEP_HD float Activate(float x) {
   using graph::Activation;
@@ -22,10 +26,11 @@ LOCKSTEP_HD float Activate(float x) {
   if constexpr (kKind == Activation::kSilu) return x * Sigmoid(x);
   if constexpr (kKind == Activation::kTanh) return Tanh(x);
   if constexpr (kKind == Activation::kSigmoid) return Sigmoid(x);
+  if constexpr (kKind == Activation::kGeluTanh) return x * Sigmoid(GeluArgument(x));
   return x;
 }
 
-/// `v` is the result for relu, tanh and sigmoid, and the input for gelu and silu.
+/// `v` is the result for relu, tanh and sigmoid, and the input for gelu (both forms) and silu.
 template <graph::Activation kKind>
 LOCKSTEP_HD float ActivateGradient(float dy, float v) {
   using graph::Activation;
@@ -40,7 +45,20 @@ LOCKSTEP_HD float ActivateGradient(float dy, float v) {
   }
   if constexpr (kKind == Activation::kTanh) return dy * ((1.0f - v) * (1.0f + v));
   if constexpr (kKind == Activation::kSigmoid) return dy * (v * (1.0f - v));
+  if constexpr (kKind == Activation::kGeluTanh) {
+    const float u = GeluArgument(v), s = Sigmoid(u);
+    return dy * (s + v * s * Sigmoid(-u) * GeluArgumentSlope(v));
+  }
   return dy;
+}
+
+/// silu(gate) * up, and what flows back to both.
+LOCKSTEP_HD float SwiGlu(float gate, float up) { return Activate<graph::Activation::kSilu>(gate) * up; }
+struct SwiGluGradient {
+  float gate, up;
+};
+LOCKSTEP_HD SwiGluGradient SwiGluBackward(float dy, float gate, float up) {
+  return {ActivateGradient<graph::Activation::kSilu>(dy * up, gate), dy * Activate<graph::Activation::kSilu>(gate)};
 }
 
 /// Dropout of the element whose random word is `bits`: the same mask forward and backward. `scale` is 1 / (1 -

@@ -30,6 +30,7 @@ const std::vector<LinearGeometry> kLinears = {
     {"relu, no bias", 33, 65, 31, false, Activation::kRelu},
     {"gelu", 6, 20, 30, true, Activation::kGelu},
     {"silu", 6, 20, 30, true, Activation::kSilu},
+    {"gelu by tanh", 6, 20, 30, true, Activation::kGeluTanh},
     {"tanh", 6, 20, 30, true, Activation::kTanh},
     {"sigmoid", 5, 21, 9, true, Activation::kSigmoid},
 };

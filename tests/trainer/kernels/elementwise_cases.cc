@@ -10,8 +10,8 @@ namespace {
 using graph::Activation;
 using graph::OpKind;
 
-const std::vector<Activation> kActivations = {Activation::kRelu, Activation::kGelu, Activation::kSilu,
-                                              Activation::kTanh, Activation::kSigmoid};
+const std::vector<Activation> kActivations = {Activation::kRelu, Activation::kGelu,    Activation::kSilu,
+                                              Activation::kTanh, Activation::kSigmoid, Activation::kGeluTanh};
 const std::vector<Shape> kImages = {{2, 4, 4, 8}, {1, 1, 1, 1}, {3, 5, 7, 17}, {1, 7, 7, 64}};
 const std::vector<OpCase> kDropouts = {
     {"half", {F({5, 37}), Step()}, graph::DropoutAttributes{0.5f, 3}},
@@ -61,7 +61,7 @@ std::vector<OpCase> ActivationCases() {
 std::vector<OpCase> ActivationGradCases() {
   std::vector<OpCase> cases;
   for (const Activation a : kActivations) {
-    const bool takes_input = a == Activation::kGelu || a == Activation::kSilu;
+    const bool takes_input = a == Activation::kGelu || a == Activation::kSilu || a == Activation::kGeluTanh;
     for (const double scale : {1e-4, 2.0, 40.0}) {
       const Operand x = F({9, 37}).Scaled(scale);
       const Operand v = takes_input ? x : ResultOf(OpKind::kActivation, {2}, 0);

@@ -27,6 +27,8 @@ std::vector<OpCase> BatchNormInferCases();
 std::vector<OpCase> BatchNormGradCases();
 std::vector<OpCase> LayerNormCases();
 std::vector<OpCase> LayerNormGradCases();
+std::vector<OpCase> RmsNormCases();
+std::vector<OpCase> RmsNormGradCases();
 
 // elementwise_cases.cc
 std::vector<OpCase> ActivationCases();
@@ -38,6 +40,15 @@ std::vector<OpCase> PadCases();
 std::vector<OpCase> PadGradCases();
 std::vector<OpCase> ConcatCases();
 std::vector<OpCase> SliceCases();
+
+// sequence_cases.cc
+std::vector<OpCase> EmbeddingCases();
+std::vector<OpCase> EmbeddingGradCases();
+std::vector<OpCase> RotaryCases();
+std::vector<OpCase> AttentionCases();
+std::vector<OpCase> AttentionGradCases();
+std::vector<OpCase> SwiGluCases();
+std::vector<OpCase> SwiGluGradCases();
 
 // loss_cases.cc
 std::vector<OpCase> CrossEntropyCases();

@@ -32,7 +32,8 @@ double Normal(const RandomStream& stream, uint32_t i) {
   return NormalFromBits(stream.Bits(2 * i), stream.Bits(2 * i + 1));
 }
 
-/// Random values for everything that a graph takes: labels in [-1, 3), masks of 0 and 1, variances above 0.
+/// Random values for everything that a graph takes: labels in [-1, 3), lengths 0, 2, 4, .., masks of 0 and 1, variances
+/// above 0.
 Values RandomValues(const Graph& graph) {
   Values values;
   for (size_t id = 0; id < graph.values.size(); ++id) {
@@ -42,7 +43,9 @@ Values RandomValues(const Graph& graph) {
     Tensor tensor{value.shape, {}, {}, 1};
     for (uint32_t i = 0; i < static_cast<uint32_t>(value.shape.size()); ++i) {
       const bool integer = value.dtype == DType::kI32;
-      if (integer)
+      if (value.name == "length")
+        tensor.data.push_back(2 * i);
+      else if (integer)
         tensor.data.push_back(i == 1 ? -1 : std::floor(3 * stream.Uniform(i)));
       else if (value.name == "mask")
         tensor.data.push_back(i == 2 ? 0 : 1);
@@ -106,6 +109,28 @@ struct ModelCase {
 
 ValueId Close(Builder& builder, ValueId x) { return builder.Linear(builder.Flatten(x), "fc", 3, true, {0, 1}); }
 
+/// A sample's 144 channels as a sequence of `places`; one place: as a vector.
+ValueId Places(Builder& builder, ValueId x, int64_t places) {
+  return places == 1 ? builder.Reshape(x, {4, 144}) : builder.Reshape(x, {4, places, 144 / places});
+}
+
+/// x beside an embedding of 6 places, with positions of shape `position` where it has a rank.
+ValueId Embedded(Builder& builder, ValueId x, const Shape& position, float scale, bool sinusoids) {
+  const ValueId id = builder.Input("id", {6}, DType::kI32);
+  const ValueId table = builder.Parameter("table", {3, 6}, {0, 1}, false);
+  const ValueId positions =
+      position.rank() > 0 ? builder.Parameter("position", position, {0, 1}, false) : graph::kNoValue;
+  const ValueId y = builder.Embedding(id, "embedding", table, positions, scale, sinusoids);
+  return builder.Concat(Places(builder, x, 1), builder.Reshape(y, {4, 36}));
+}
+
+ValueId SelfAttention(Builder& builder, ValueId x, const graph::AttentionAttributes& attributes, bool lengths) {
+  const ValueId length = lengths ? builder.Input("length", {}, DType::kI32) : graph::kNoValue;
+  const ValueId y = builder.Attention(Places(builder, x, 12), graph::kNoValue, length, attributes);
+  const int64_t heads = attributes.heads, all = heads + 2 * attributes.kv_heads;
+  return builder.Reshape(y, {4, 144 / all * heads});
+}
+
 const std::vector<ModelCase>& ModelCases() {
   static const std::vector<ModelCase> cases = {
       {"linear", OpKind::kLinear, [](Builder& b, ValueId x) { return b.Linear(b.Flatten(x), "linear", 5, true, {}); }},
@@ -128,8 +153,12 @@ const std::vector<ModelCase>& ModelCases() {
       {"batch_norm", OpKind::kBatchNormTrain,
        [](Builder& b, ValueId x) { return b.BatchNorm(x, "norm", 1e-3f, 0.1f, 1); }},
       {"layer_norm", OpKind::kLayerNorm, [](Builder& b, ValueId x) { return b.LayerNorm(x, "norm", 1e-3f); }},
+      {"layer_norm_without_bias", OpKind::kLayerNorm,
+       [](Builder& b, ValueId x) { return b.LayerNorm(x, "norm", 1e-3f, false); }},
+      {"rms_norm", OpKind::kRmsNorm, [](Builder& b, ValueId x) { return b.RmsNorm(x, "norm", 1e-3f); }},
       {"relu", OpKind::kActivation, [](Builder& b, ValueId x) { return b.Activate(x, Activation::kRelu); }},
       {"gelu", OpKind::kActivation, [](Builder& b, ValueId x) { return b.Activate(x, Activation::kGelu); }},
+      {"gelu_tanh", OpKind::kActivation, [](Builder& b, ValueId x) { return b.Activate(x, Activation::kGeluTanh); }},
       {"silu", OpKind::kActivation, [](Builder& b, ValueId x) { return b.Activate(x, Activation::kSilu); }},
       {"tanh", OpKind::kActivation, [](Builder& b, ValueId x) { return b.Activate(x, Activation::kTanh); }},
       {"sigmoid", OpKind::kActivation, [](Builder& b, ValueId x) { return b.Activate(x, Activation::kSigmoid); }},
@@ -144,6 +173,38 @@ const std::vector<ModelCase>& ModelCases() {
        [](Builder& b, ValueId x) {
          return b.Reshape(x, {4, 144});
        }},
+      {"embedding", OpKind::kEmbedding,
+       [](Builder& b, ValueId x) {
+         return Embedded(b, x, {6, 6}, 1, false);
+       }},
+      {"embedding_with_positions", OpKind::kEmbedding,
+       [](Builder& b, ValueId x) {
+         return Embedded(b, x, {8, 6}, 1, false);
+       }},
+      {"scaled_embedding_with_sinusoids", OpKind::kEmbedding,
+       [](Builder& b, ValueId x) { return Embedded(b, x, {}, 2.5f, true); }},
+      {"rotary", OpKind::kRotary,
+       [](Builder& b, ValueId x) {
+         return Places(b, b.Rotary(Places(b, x, 9), {2, 6}), 1);
+       }},
+      {"attention", OpKind::kAttention,
+       [](Builder& b, ValueId x) {
+         return SelfAttention(b, x, {2, 1}, false);
+       }},
+      {"causal_attention", OpKind::kAttention,
+       [](Builder& b, ValueId x) {
+         return SelfAttention(b, x, {2, 1, true}, false);
+       }},
+      {"attention_with_lengths", OpKind::kAttention,
+       [](Builder& b, ValueId x) {
+         return SelfAttention(b, x, {1, 1, true}, true);
+       }},
+      {"attention_to_a_memory", OpKind::kAttention,
+       [](Builder& b, ValueId x) {
+         const ValueId length = b.Input("length", {}, DType::kI32);
+         return Places(b, b.Attention(Places(b, x, 12), Places(b, x, 6), length, {2, 2}), 1);
+       }},
+      {"swiglu", OpKind::kSwiGlu, [](Builder& b, ValueId x) { return b.SwiGlu(x); }},
       {"flatten", OpKind::kFlatten, [](Builder& b, ValueId x) { return b.Flatten(x); }},
       {"pad_channels", OpKind::kPadChannels, [](Builder& b, ValueId x) { return b.PadChannels(x, 2, 7); }},
   };

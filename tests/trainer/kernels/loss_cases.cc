@@ -25,6 +25,7 @@ const std::vector<LossGeometry> kCrossEntropies = {
     {"smoothed", 33, 10, 0.1f},
     {"smoothed, odd", 3, 17, 0.3f, 2, 0, 2},
     {"many classes", 4, 1000, 0, 3},
+    {"a vocabulary", 3, 50257, 0, 3},
     {"big logits", 6, 10, 0, 300},
     {"big logits, smoothed", 6, 10, 0.1f, 300},
     {"logits far from zero", 6, 10, 0, 1, 5000},
@@ -43,6 +44,12 @@ OpCase CountCase(const LossGeometry& g) { return {g.name, {Logits(g), Labels(g.n
 OpCase CountTiesCase(const LossGeometry& g) {
   return {g.name + ", ties", {Steps({g.n, g.columns}), Labels(g.n, g.columns)}, graph::NoAttributes{}};
 }
+const OpCase kCrossEntropy3d = {"places", {F({3, 5, 11}).Scaled(2), Ids({3, 5}, 11)}, graph::LossAttributes{0.1f, 0}};
+const OpCase kCrossEntropyGrad3d = {
+    "places",
+    {F({3, 5, 11}).Scaled(2), Ids({3, 5}, 11), ResultOf(OpKind::kSoftmaxCrossEntropy, {0, 1}, 1), Step()},
+    graph::LossAttributes{0.1f, 0}};
+const OpCase kCount3d = {"places", {Steps({3, 5, 11}), Ids({3, 5}, 11)}, graph::NoAttributes{}};
 const std::vector<LossGeometry> kSquaredErrors = {
     {"one target", 16, 1}, {"batch 1", 1, 3}, {"odd", 13, 7}, {"second loss", 5, 4, 0, 2, 0, 1}, {"long", 2, 513}};
 OpCase SquaredErrorCase(const LossGeometry& g) {
@@ -54,10 +61,16 @@ OpCase SquaredErrorGradCase(const LossGeometry& g) {
 
 }  // namespace
 
-std::vector<OpCase> CrossEntropyCases() { return Map(kCrossEntropies, CrossEntropyCase); }
-std::vector<OpCase> CrossEntropyGradCases() { return Map(kCrossEntropies, CrossEntropyGradCase); }
+std::vector<OpCase> CrossEntropyCases() {
+  return Map(kCrossEntropies, CrossEntropyCase) + std::vector{kCrossEntropy3d};
+}
+std::vector<OpCase> CrossEntropyGradCases() {
+  return Map(kCrossEntropies, CrossEntropyGradCase) + std::vector{kCrossEntropyGrad3d};
+}
 std::vector<OpCase> SquaredErrorCases() { return Map(kSquaredErrors, SquaredErrorCase); }
 std::vector<OpCase> SquaredErrorGradCases() { return Map(kSquaredErrors, SquaredErrorGradCase); }
-std::vector<OpCase> CountCases() { return Map(kCrossEntropies, CountCase) + Map(kCrossEntropies, CountTiesCase); }
+std::vector<OpCase> CountCases() {
+  return Map(kCrossEntropies, CountCase) + Map(kCrossEntropies, CountTiesCase) + std::vector{kCount3d};
+}
 
 }  // namespace lockstep::conformance

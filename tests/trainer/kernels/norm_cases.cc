@@ -66,13 +66,40 @@ OpCase LayerNormGradCase(const NormGeometry& g) {
   const auto forward = [](int output) { return ResultOf(OpKind::kLayerNorm, {1, 2, 2}, output); };
   return {g.name, {F(g.x), F(g.x).Scaled(1.5, g.offset), Weight(g.C()), forward(1), forward(2)}, g.Attributes()};
 }
+OpCase LayerNormWithoutBiasCase(const NormGeometry& g) {
+  return {g.name + ", no bias", {F(g.x).Scaled(1.5, g.offset), Weight(g.C()), Absent()}, g.Attributes()};
+}
+OpCase LayerNormGradWithoutBiasCase(const NormGeometry& g) {
+  OpCase op_case = LayerNormGradCase(g);
+  op_case.name += ", no bias";
+  op_case.unwanted = {2};
+  return op_case;
+}
+OpCase RmsNormCase(const NormGeometry& g) {
+  return {g.name, {F(g.x).Scaled(1.5, g.offset), Weight(g.C())}, g.Attributes()};
+}
+OpCase RmsNormAloneCase(const NormGeometry& g) {
+  return {g.name + ", y alone", {F(g.x), Weight(g.C())}, g.Attributes(), {1}};
+}
+OpCase RmsNormGradCase(const NormGeometry& g) {
+  return {g.name,
+          {F(g.x), F(g.x).Scaled(1.5, g.offset), Weight(g.C()), ResultOf(OpKind::kRmsNorm, {1, 2}, 1)},
+          g.Attributes()};
+}
 
 }  // namespace
 
 std::vector<OpCase> BatchNormTrainCases() { return Map(kBatchNorms, BatchNormTrainCase); }
 std::vector<OpCase> BatchNormInferCases() { return Map(kBatchNorms, BatchNormInferCase); }
 std::vector<OpCase> BatchNormGradCases() { return Map(kBatchNorms, BatchNormGradCase); }
-std::vector<OpCase> LayerNormCases() { return Map(kLayerNorms, LayerNormCase) + Map(kLayerNorms, LayerNormAloneCase); }
-std::vector<OpCase> LayerNormGradCases() { return Map(kLayerNorms, LayerNormGradCase); }
+std::vector<OpCase> LayerNormCases() {
+  return Map(kLayerNorms, LayerNormCase) + Map(kLayerNorms, LayerNormAloneCase) +
+         Map(kLayerNorms, LayerNormWithoutBiasCase);
+}
+std::vector<OpCase> LayerNormGradCases() {
+  return Map(kLayerNorms, LayerNormGradCase) + Map(kLayerNorms, LayerNormGradWithoutBiasCase);
+}
+std::vector<OpCase> RmsNormCases() { return Map(kLayerNorms, RmsNormCase) + Map(kLayerNorms, RmsNormAloneCase); }
+std::vector<OpCase> RmsNormGradCases() { return Map(kLayerNorms, RmsNormGradCase); }
 
 }  // namespace lockstep::conformance

@@ -24,6 +24,8 @@ double Fresh(const Operand& operand, const RandomStream& stream, uint32_t i) {
       return stream.Uniform(i) < 0.7 ? 1 : 0;
     case Fill::kLabels:
       return i == 1 ? -1 : std::floor(stream.Uniform(i) * operand.limit);
+    case Fill::kLengths:
+      return i < 2 ? (1 - i) * static_cast<double>(operand.limit) : std::floor(stream.Uniform(i) * (operand.limit + 1));
     case Fill::kSteps:
       return std::floor(stream.Uniform(i) * 5) / 2 - 1;
     case Fill::kAbsent:
@@ -70,6 +72,10 @@ bool IsAlwaysFloat(graph::OpKind kind, size_t i) {
     case OpKind::kBatchNormGrad:
     case OpKind::kLayerNormGrad:
       return i == 3 || i == 4;
+    case OpKind::kRmsNormGrad:
+      return i == 3;
+    case OpKind::kAttentionGrad:
+      return i == 5;
     case OpKind::kSoftmaxCrossEntropyGrad:
       return i == 2;
     case OpKind::kMeanSquaredError:
@@ -82,11 +88,18 @@ bool IsAlwaysFloat(graph::OpKind kind, size_t i) {
 
 DType TypeOf(graph::OpKind kind, const OpCase& op_case, size_t i, DType activations) {
   const Operand& operand = op_case.operands[i];
-  if (operand.fill == Fill::kLabels) return DType::kI32;
+  if (operand.fill == Fill::kLabels || operand.fill == Fill::kLengths) return DType::kI32;
   if (operand.fill == Fill::kResult && operand.source == graph::OpKind::kMaxPool2d && operand.source_output == 1) {
     return DType::kU8;
   }
   return operand.role == graph::Role::kActivation && !IsAlwaysFloat(kind, i) ? activations : DType::kF32;
+}
+
+/// An embedding's attributes say what type its result has.
+graph::Attributes AttributesOf(const OpCase& op_case, DType activations) {
+  graph::Attributes attributes = op_case.attributes;
+  if (auto* embedding = std::get_if<graph::EmbeddingAttributes>(&attributes)) embedding->result = activations;
+  return attributes;
 }
 
 }  // namespace
@@ -119,7 +132,7 @@ Instance MakeInstance(graph::OpKind kind, const OpCase& op_case, DType activatio
     ids.push_back(id);
     instance.inputs.push_back(tensors[i]);
   }
-  AppendOp(instance.graph, kind, ids, op_case.attributes, op_case.name);
+  AppendOp(instance.graph, kind, ids, AttributesOf(op_case, activations), op_case.name);
   for (const int i : op_case.unwanted) instance.graph.ops[0].outputs[static_cast<size_t>(i)] = graph::kNoValue;
   return instance;
 }

@@ -17,6 +17,7 @@ enum class Fill {
   kPositive,   ///< in (0.1, 2): variances
   kMask,       ///< 0 or 1
   kLabels,     ///< i32 in [-1, limit), the first -1
+  kLengths,    ///< i32 in [0, limit], the first limit, the second 0
   kSteps,      ///< small multiples of 1/2, full of ties
   kStepBlock,  ///< the case's step block
   kResult,     ///< what op `source` computes from other operands of this case

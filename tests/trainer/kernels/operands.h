@@ -15,8 +15,12 @@ inline Operand Positive(Shape shape) {
 }
 inline Operand Mask(Shape shape) { return {.fill = Fill::kMask, .shape = shape, .role = graph::Role::kInput}; }
 inline Operand Steps(Shape shape) { return {.fill = Fill::kSteps, .shape = shape}; }
-inline Operand Labels(int64_t n, int classes) {
-  return {.fill = Fill::kLabels, .shape = {n}, .role = graph::Role::kInput, .limit = classes};
+inline Operand Ids(Shape shape, int entries) {
+  return {.fill = Fill::kLabels, .shape = shape, .role = graph::Role::kInput, .limit = entries};
+}
+inline Operand Labels(int64_t n, int classes) { return Ids({n}, classes); }
+inline Operand Lengths(int64_t n, int limit) {
+  return {.fill = Fill::kLengths, .shape = {n}, .role = graph::Role::kInput, .limit = limit};
 }
 inline Operand Absent() { return {.fill = Fill::kAbsent}; }
 inline Operand Step() { return {.fill = Fill::kStepBlock, .role = graph::Role::kStepBlock}; }

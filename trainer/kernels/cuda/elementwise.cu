@@ -44,6 +44,8 @@ void WithActivation(Activation kind, Run&& run) {
       return run(F<Activation::kTanh>{});
     case Activation::kSigmoid:
       return run(F<Activation::kSigmoid>{});
+    case Activation::kGeluTanh:
+      return run(F<Activation::kGeluTanh>{});
   }
 }
 

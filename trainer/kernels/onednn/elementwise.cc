@@ -41,6 +41,8 @@ void ActivatePiece(Activation kind, const float* x, float* y, int64_t size) {
       return ActivateLoop<Activation::kTanh>(x, y, size);
     case Activation::kSigmoid:
       return ActivateLoop<Activation::kSigmoid>(x, y, size);
+    case Activation::kGeluTanh:
+      return ActivateLoop<Activation::kGeluTanh>(x, y, size);
   }
 }
 
@@ -65,6 +67,8 @@ void GradientPiece(Activation kind, const float* dy, const float* v, float* dx, 
       return GradientLoop<Activation::kTanh>(dy, v, dx, size);
     case Activation::kSigmoid:
       return GradientLoop<Activation::kSigmoid>(dy, v, dx, size);
+    case Activation::kGeluTanh:
+      return GradientLoop<Activation::kGeluTanh>(dy, v, dx, size);
   }
 }
 

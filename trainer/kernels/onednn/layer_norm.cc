@@ -34,6 +34,11 @@ void ForwardRows(const float* x, const float* weight, const float* bias, float* 
     const RowMoments moments = MomentsOf(in, size, epsilon);
     if (means != nullptr) means[r] = moments.mean;
     if (inv_stds != nullptr) inv_stds[r] = moments.inv_std;
+    if (bias == nullptr) {
+#pragma GCC ivdep
+      for (int64_t i = 0; i < size; ++i) out[i] = (in[i] - moments.mean) * moments.inv_std * weight[i];
+      continue;
+    }
 #pragma GCC ivdep
     for (int64_t i = 0; i < size; ++i) out[i] = (in[i] - moments.mean) * moments.inv_std * weight[i] + bias[i];
   }

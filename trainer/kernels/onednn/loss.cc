@@ -56,7 +56,7 @@ void CrossEntropyGradientRow(const float* logits, float* dlogits, int64_t size, 
 }
 
 std::unique_ptr<Kernel> PrepareCrossEntropy(const KernelContext& context) {
-  const int64_t rows = context.InputShape(0).dim(0), classes = context.InputShape(0).dim(1);
+  const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
   const double smoothing = static_cast<double>(context.Attributes<LossAttributes>().label_smoothing);
   return MakeKernel([=, logits = context.Input(0), labels = context.Input<int32_t>(1), sum = context.Output<double>(0),
                      lse = context.Output(1)] {
@@ -77,7 +77,7 @@ std::unique_ptr<Kernel> PrepareCrossEntropy(const KernelContext& context) {
 }
 
 std::unique_ptr<Kernel> PrepareCrossEntropyGrad(const KernelContext& context) {
-  const int64_t rows = context.InputShape(0).dim(0), classes = context.InputShape(0).dim(1);
+  const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
   const auto& attributes = context.Attributes<LossAttributes>();
   const float elsewhere = attributes.label_smoothing / static_cast<float>(classes);
   const float on_label = 1.0f - attributes.label_smoothing + elsewhere;
@@ -101,7 +101,7 @@ std::unique_ptr<Kernel> PrepareCrossEntropyGrad(const KernelContext& context) {
 }
 
 std::unique_ptr<Kernel> PrepareCountCorrect(const KernelContext& context) {
-  const int64_t rows = context.InputShape(0).dim(0), classes = context.InputShape(0).dim(1);
+  const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
   return MakeKernel(
       [=, logits = context.Input(0), labels = context.Input<int32_t>(1), count = context.Output<int64_t>(0)] {
         int64_t correct = 0;

@@ -17,6 +17,11 @@ bool HasAvx512() {
          isa != dnnl::cpu_isa::avx2_vnni;
 }
 
+bool HasAvx2() {
+  const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
+  return isa != dnnl::cpu_isa::sse41 && isa != dnnl::cpu_isa::avx;
+}
+
 dnnl::primitive_attr UserScratchpad() {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);

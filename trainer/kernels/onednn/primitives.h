@@ -15,6 +15,8 @@ const dnnl::engine& CpuEngine();
 
 /// Whether oneDNN may use AVX-512 here.
 bool HasAvx512();
+/// Whether it may use AVX2 and fused multiply-adds.
+bool HasAvx2();
 
 /// Attributes of every primitive: the scratchpad is ours.
 dnnl::primitive_attr UserScratchpad();

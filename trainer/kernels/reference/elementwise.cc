@@ -13,7 +13,19 @@ double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 double NormalCdf(double x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); }
 double NormalPdf(double x) { return std::exp(-0.5 * x * x) / std::sqrt(2 * std::numbers::pi); }
 
-/// The factor of dy in the gradient of `activation`, where v is what graph.h says: y, or x for gelu and silu.
+/// The argument u of GELU's approximation x Sigmoid(u) = 0.5 x (1 + tanh(u / 2)), and its derivatives.
+struct GeluArgument {
+  double value, slope, curvature;
+
+  explicit GeluArgument(double x) {
+    const double factor = 2 * std::sqrt(2 / std::numbers::pi);
+    value = factor * (x + 0.044715 * x * x * x);
+    slope = factor * (1 + 3 * 0.044715 * x * x);
+    curvature = factor * 6 * 0.044715 * x;
+  }
+};
+
+/// The factor of dy in the gradient of `activation`, where v is what graph.h says: y, or x for both gelus and silu.
 Sum GradientFactor(graph::Activation activation, double v) {
   switch (activation) {
     case graph::Activation::kNone:
@@ -32,6 +44,12 @@ Sum GradientFactor(graph::Activation activation, double v) {
     case graph::Activation::kSilu: {
       const double s = Sigmoid(v), curvature = s * (1 - s) * (2 + v * (1 - 2 * s));
       return {s + v * s * (1 - s), s + std::abs(v * s * (1 - s)) + std::abs(v * curvature)};
+    }
+    case graph::Activation::kGeluTanh: {
+      const GeluArgument u(v);
+      const double s = Sigmoid(u.value), slope = s * Sigmoid(-u.value) * u.slope;
+      const double curvature = 2 * slope + v * slope * (1 - 2 * s) * u.slope + v * s * (1 - s) * u.curvature;
+      return {s + v * slope, s + std::abs(v * slope) + std::abs(v * curvature)};
     }
   }
   CHECK(false);
@@ -65,6 +83,11 @@ Curve ActivationAt(graph::Activation activation, double x) {
     case graph::Activation::kSilu: {
       const double s = Sigmoid(x);
       return {x * s, s + x * s * (1 - s), std::abs(x * s)};
+    }
+    case graph::Activation::kGeluTanh: {
+      const GeluArgument u(x);
+      const double s = Sigmoid(u.value);
+      return {x * s, s + x * s * Sigmoid(-u.value) * u.slope, std::abs(x * s)};
     }
   }
   CHECK(false);

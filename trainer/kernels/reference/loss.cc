@@ -36,8 +36,8 @@ double LossScale(const Call& call) { return call.step_block.loss_scale[call.op.a
 std::vector<Tensor> SoftmaxCrossEntropy(const Call& call) {
   const Tensor &logits = call.in(0), &label = call.in(1);
   const auto& attributes = call.op.as<LossAttributes>();
-  const auto classes = static_cast<size_t>(logits.shape[1]);
-  Tensor lse = Zeros(Shape{logits.shape[0]}, logits.shape[1]);
+  const auto classes = static_cast<size_t>(logits.shape[-1]);
+  Tensor lse = Zeros(label.shape, logits.shape[-1]);
   Sum sum;
   for (size_t r = 0; r < label.data.size(); ++r) {
     const double* row = &logits.data[r * classes];
@@ -56,8 +56,8 @@ std::vector<Tensor> SoftmaxCrossEntropy(const Call& call) {
 std::vector<Tensor> SoftmaxCrossEntropyGrad(const Call& call) {
   const Tensor &logits = call.in(0), &label = call.in(1), &lse = call.in(2);
   const auto& attributes = call.op.as<LossAttributes>();
-  const auto classes = static_cast<size_t>(logits.shape[1]);
-  Tensor dlogits = Zeros(logits.shape, logits.shape[1]);
+  const auto classes = static_cast<size_t>(logits.shape[-1]);
+  Tensor dlogits = Zeros(logits.shape, logits.shape[-1]);
   for (size_t i = 0; i < logits.data.size(); ++i) {
     const size_t r = i / classes;
     if (label.data[r] < 0) continue;
@@ -93,7 +93,7 @@ std::vector<Tensor> MeanSquaredErrorGrad(const Call& call) {
 
 std::vector<Tensor> CountCorrect(const Call& call) {
   const Tensor &logits = call.in(0), &label = call.in(1);
-  const auto classes = static_cast<size_t>(logits.shape[1]);
+  const auto classes = static_cast<size_t>(logits.shape[-1]);
   Sum count;
   for (size_t r = 0; r < label.data.size(); ++r) {
     const auto row = logits.data.begin() + static_cast<std::ptrdiff_t>(r * classes);

@@ -128,6 +128,7 @@ std::vector<Tensor> LayerNorm(const Call& call) {
   const auto channels = static_cast<size_t>(x.shape[-1]);
   Tensor y = Zeros(x.shape, x.shape[-1]);
   Tensor mean = Zeros(WithoutLast(x.shape), x.shape[-1]), inv_std = mean;
+  const auto bias = [&](size_t c) { return call.Has(2) ? call.in(2).data[c] : 0.0; };
   for (size_t r = 0; r < mean.data.size(); ++r) {
     const Group group{r * channels, channels, 1};
     const Moments moments = MomentsOf(x, group);
@@ -136,7 +137,7 @@ std::vector<Tensor> LayerNorm(const Call& call) {
     Store(inv_std, r, {factor, factor});
     for (size_t c = 0; c < channels; ++c) {
       const double value = x.data[group.at(c)];
-      Store(y, group.at(c), Normalised(value, moments.mean, factor, call.in(1).data[c], call.in(2).data[c]));
+      Store(y, group.at(c), Normalised(value, moments.mean, factor, call.in(1).data[c], bias(c)));
     }
   }
   return {y, mean, inv_std};
@@ -158,6 +159,43 @@ std::vector<Tensor> LayerNormGrad(const Call& call) {
     }
   }
   return {dx, dweight, dbias};
+}
+
+std::vector<Tensor> RmsNorm(const Call& call) {
+  const Tensor &x = call.in(0), &weight = call.in(1);
+  const auto channels = static_cast<size_t>(x.shape[-1]);
+  Tensor y = Zeros(x.shape, x.shape[-1]), inv_rms = Zeros(WithoutLast(x.shape), x.shape[-1]);
+  for (size_t r = 0; r < inv_rms.data.size(); ++r) {
+    const double* row = &x.data[r * channels];
+    double mean_square = 0;
+    for (size_t c = 0; c < channels; ++c) mean_square += row[c] * row[c] / static_cast<double>(channels);
+    const double factor = 1 / std::sqrt(mean_square + double{call.op.as<NormAttributes>().epsilon});
+    Store(inv_rms, r, {factor, factor});
+    for (size_t c = 0; c < channels; ++c) Add(y, r * channels + c, row[c] * factor * weight.data[c]);
+  }
+  return {y, inv_rms};
+}
+
+std::vector<Tensor> RmsNormGrad(const Call& call) {
+  const Tensor &dy = call.in(0), &x = call.in(1), &weight = call.in(2), &inv_rms = call.in(3);
+  const auto channels = static_cast<size_t>(x.shape[-1]);
+  const size_t rows = x.data.size() / channels;
+  Tensor dx = Zeros(x.shape, x.shape[-1]), dweight = Zeros(weight.shape, static_cast<int64_t>(rows));
+  for (size_t r = 0; r < rows; ++r) {
+    const auto at = [&](size_t c) { return r * channels + c; };
+    const double factor = inv_rms.data[r];
+    Sum product_mean;
+    for (size_t c = 0; c < channels; ++c) {
+      Add(dweight, c, dy.data[at(c)] * x.data[at(c)] * factor);
+      product_mean.Add(dy.data[at(c)] * weight.data[c] * x.data[at(c)] * factor / static_cast<double>(channels));
+    }
+    for (size_t c = 0; c < channels; ++c) {
+      const double g = dy.data[at(c)] * weight.data[c], x_hat = x.data[at(c)] * factor;
+      const Sum sum{g - x_hat * product_mean.value, std::abs(g) + std::abs(x_hat) * product_mean.magnitude};
+      Store(dx, at(c), sum * factor);
+    }
+  }
+  return {dx, dweight};
 }
 
 }  // namespace lockstep::reference

@@ -92,6 +92,8 @@ std::vector<Tensor> BatchNormInfer(const Call& call);
 std::vector<Tensor> BatchNormGrad(const Call& call);
 std::vector<Tensor> LayerNorm(const Call& call);
 std::vector<Tensor> LayerNormGrad(const Call& call);
+std::vector<Tensor> RmsNorm(const Call& call);
+std::vector<Tensor> RmsNormGrad(const Call& call);
 // elementwise.cc
 std::vector<Tensor> Activation(const Call& call);
 std::vector<Tensor> ActivationGrad(const Call& call);
@@ -105,6 +107,14 @@ std::vector<Tensor> PadChannels(const Call& call);
 std::vector<Tensor> PadChannelsGrad(const Call& call);
 std::vector<Tensor> Concat(const Call& call);
 std::vector<Tensor> Slice(const Call& call);
+// sequence.cc
+std::vector<Tensor> Embedding(const Call& call);
+std::vector<Tensor> EmbeddingGrad(const Call& call);
+std::vector<Tensor> Rotary(const Call& call);
+std::vector<Tensor> Attention(const Call& call);
+std::vector<Tensor> AttentionGrad(const Call& call);
+std::vector<Tensor> SwiGlu(const Call& call);
+std::vector<Tensor> SwiGluGrad(const Call& call);
 // loss.cc
 std::vector<Tensor> SoftmaxCrossEntropy(const Call& call);
 std::vector<Tensor> SoftmaxCrossEntropyGrad(const Call& call);

@@ -1,0 +1,81 @@
+// Rotary positions: pairs of dimensions of a head turn by the place. Turning back is the gradient.
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "base/isa_clones.h"
+#include "trainer/kernels/onednn/kernel_context.h"
+#include "trainer/kernels/onednn/simd.h"
+#include "trainer/kernels/positions.h"
+
+namespace lockstep::onednn {
+namespace {
+
+using engine::Kernel;
+using graph::OpKind;
+using graph::RotaryAttributes;
+
+struct Rotation {
+  const float* x;
+  float* y;                    ///< may be x
+  const float *cosine, *sine;  ///< [places, half]
+  int64_t places, channels, heads, half;
+};
+
+LOCKSTEP_ISA_CLONES
+void TurnRows(const Rotation& rotation, int64_t begin, int64_t end) {
+  const Rotation o = rotation;
+  for (int64_t row = begin; row < end; ++row) {
+    const float *cosine = o.cosine + row % o.places * o.half, *sine = o.sine + row % o.places * o.half;
+    for (int64_t head = 0; head < o.heads; ++head) {
+      const int64_t at = row * o.channels + head * 2 * o.half;
+      const float* x = o.x + at;
+      float* y = o.y + at;
+#pragma GCC ivdep
+      for (int64_t i = 0; i < o.half; ++i) {
+        const float a = x[i], b = x[i + o.half];
+        y[i] = a * cosine[i] - b * sine[i];
+        y[i + o.half] = b * cosine[i] + a * sine[i];
+      }
+    }
+    const int64_t rest = row * o.channels + 2 * o.half * o.heads;
+    if (o.x != o.y) std::copy(o.x + rest, o.x + (row + 1) * o.channels, o.y + rest);
+  }
+}
+
+/// Cosines of all places, then sines.
+std::shared_ptr<std::vector<float>> Turns(int64_t places, const RotaryAttributes& attributes) {
+  const int64_t half = attributes.head_size / 2;
+  auto turns = std::make_shared<std::vector<float>>(static_cast<size_t>(2 * places * half));
+  for (int64_t i = 0; i < places * half; ++i) {
+    const double frequency = kernels::Frequency(double{attributes.base}, i % half, attributes.head_size);
+    const kernels::Turn turn = kernels::TurnBy(static_cast<double>(i / half) * frequency);
+    (*turns)[static_cast<size_t>(i)] = static_cast<float>(turn.cosine);
+    (*turns)[static_cast<size_t>(places * half + i)] = static_cast<float>(attributes.inverse ? -turn.sine : turn.sine);
+  }
+  return turns;
+}
+
+constexpr int64_t kLeastRows = 16;
+
+std::unique_ptr<Kernel> PrepareRotary(const KernelContext& context) {
+  const auto& attributes = context.Attributes<RotaryAttributes>();
+  const Shape& x = context.InputShape(0);
+  const int64_t places = x.dim(-2), half = attributes.head_size / 2;
+  const auto turns = Turns(places, attributes);
+  const Rotation rotation{context.Input(0), context.Output(0), turns->data(),    turns->data() + places * half,
+                          places,           x.dim(-1),         attributes.heads, half};
+  // The kernel holds the turns that `rotation` points to.
+  return MakeKernel([rotation, turns, rows = Rows(x), threads = context.threads] {
+    ForEachPiece(threads, rows, kLeastRows, [&](int, int64_t begin, int64_t end) { TurnRows(rotation, begin, end); });
+  });
+}
+
+}  // namespace
+
+KernelRow RotaryRow(OpKind kind) {
+  if (kind != OpKind::kRotary) return {};
+  return {.prepare = PrepareRotary};
+}
+
+}  // namespace lockstep::onednn

@@ -40,6 +40,8 @@ graph::Activation ToGraph(Activation activation) {
       return graph::Activation::kTanh;
     case SIGMOID:
       return graph::Activation::kSigmoid;
+    case GELU_TANH:
+      return graph::Activation::kGeluTanh;
     default:
       return graph::Activation::kNone;
   }

@@ -1,11 +1,8 @@
-// Attention by tiles of queries and keys with an online softmax (Milakov and Gimelshein 2018; Dao et al. 2022): no
-// matrix of all queries by all keys. A row's head of keys, with the heads of queries that read it, is one piece of
-// work: orders of summation don't depend on the team.
+// Attention and its gradient. A row's head of keys, with the heads of queries that read it, is one piece of work:
+// orders of summation don't depend on the team.
 #include "trainer/kernels/onednn/attention.h"
 
-#include <limits>
-
-#include "trainer/kernels/math.h"
+#include "trainer/kernels/onednn/primitives.h"
 
 namespace lockstep::onednn {
 
@@ -25,160 +22,14 @@ AttentionShape::AttentionShape(const OpContext& context, size_t input) {
 
 namespace {
 
-constexpr float kLeast = -std::numeric_limits<float>::infinity();
-
-/// Where a thread's tiles lie in its workspace, in floats.
-struct ForwardLayout {
-  int64_t keys, values, query, scores, result, largest, sums, size;
-
-  explicit ForwardLayout(const AttentionShape& s) {
-    size = 0;
-    const auto take = [&](int64_t count) {
-      const int64_t at = size;
-      size += RoundUp(count, kPanel);
-      return at;
-    };
-    keys = take(s.padded_keys() * s.head_size);
-    values = take(s.padded_keys() * s.padded_size());
-    query = take(kTileQueries * s.padded_size());
-    scores = take(kTileQueries * kScoreRow);
-    result = take(kTileQueries * s.padded_size());
-    largest = take(kTileQueries);
-    sums = take(kTileQueries * kPanel);
-  }
-};
-
-struct ForwardJob {
-  AttentionShape shape;
-  Operands<const float> operands;
-  float *y, *lse;
-};
-
-/// A tile of queries of one head, with its running maxima and sums of powers of 2.
-struct QueryTile {
-  int64_t first, count;
-  Mask mask;
-  float *scores, *result, *largest, *sums;
-  int64_t padded_size;
-};
-
-/// Scores of row `r` against `columns` keys from `first_key` on become powers of 2 less the row's running maximum; what
-/// was there before is scaled to it. The row sees `seen` of the keys.
-template <typename P>
-LOCKSTEP_HD void SoftmaxRow(const QueryTile& tile, int64_t r, int64_t columns, int64_t seen, bool first) {
-  using V = typename P::V;
-  float* row = tile.scores + r * kScoreRow;
-  for (int64_t j = seen; j < columns; ++j) row[j] = kLeast;
-  V most = Load<V>(row);
-  for (int64_t j = kWidth<V>; j < columns; j += kWidth<V>) most = Larger(Load<V>(row + j), most);
-  const float before = first ? kLeast : tile.largest[r];
-  const float here = Largest(most);
-  const float largest = here > before ? here : (before >= here ? before : here);  // not-a-number stays
-  float* sums = tile.sums + r * kPanel;
-  float* result = tile.result + r * tile.padded_size;
-  V total[kPer<P>] = {};
-  if (!first) {
-    const float scale = Exp2<P>(Splat<V>(before - largest))[0];
-    for (int j = 0; j < kPer<P>; ++j) total[j] = Load<V>(sums + j * kWidth<V>) * scale;
-    if (before != largest) {
-      for (int64_t i = 0; i < tile.padded_size; i += kWidth<V>) Store(result + i, Load<V>(result + i) * scale);
-    }
-  }
-  for (int64_t j = 0; j < columns; j += kPanel) {
-    for (int v = 0; v < kPer<P>; ++v) {
-      const V power = Exp2<P>(Load<V>(row + j + v * kWidth<V>) - largest);
-      Store(row + j + v * kWidth<V>, power);
-      total[v] += power;
-    }
-  }
-  for (int j = 0; j < kPer<P>; ++j) Store(sums + j * kWidth<V>, total[j]);
-  tile.largest[r] = largest;
+/// For the instruction set that the run is pinned to.
+AttentionKernels KernelsOfIsa() {
+#ifdef LOCKSTEP_FUSED_X86
+  if (HasAvx512()) return kAttentionAvx512;
+  if (HasAvx2()) return kAttentionAvx2;
+#endif
+  return kAttentionGeneric;
 }
-
-template <typename P>
-LOCKSTEP_HD void AttendTile(const AttentionShape& shape, const QueryTile& tile, const float* query, const float* keys,
-                            const float* values) {
-  const int64_t size = shape.head_size, padded = tile.padded_size;
-  for (int64_t key = 0; key < tile.mask.Seen(tile.first + tile.count - 1); key += kTileKeys) {
-    for (int64_t r = 0; r < tile.count; r += P::kRows) {
-      const int64_t last = tile.first + std::min<int64_t>(r + P::kRows, tile.count) - 1;
-      const int64_t seen = std::min(tile.mask.Seen(last) - key, kTileKeys);
-      if (seen <= 0) continue;
-      const int64_t columns = RoundUp(seen, kPanel);
-      float* scores = tile.scores + r * kScoreRow;
-      ProductRows<P>(Left{query + r * padded, padded, 1}, Right{keys + key * size, kPanel, size * kPanel}, columns, 0,
-                     size, [&](int i, int64_t j, auto v) LOCKSTEP_INLINE { Store(scores + i * kScoreRow + j, v); });
-      for (int64_t i = r; i < r + P::kRows; ++i) {
-        const int64_t row_seen = std::clamp<int64_t>(tile.mask.Seen(tile.first + i) - key, 0, seen);
-        SoftmaxRow<P>(tile, i, columns, row_seen, key == 0);
-      }
-      float* result = tile.result + r * padded;
-      ProductRows<P>(Left{scores, kScoreRow, 1}, Right{values + key * padded, padded, kPanel}, padded, 0, seen,
-                     [&](int i, int64_t j, auto v) LOCKSTEP_INLINE {
-                       float* at = result + i * padded + j;
-                       Store(at, key == 0 ? v : Load<decltype(v)>(at) + v);
-                     });
-    }
-  }
-}
-
-/// Divides by the sums of powers, and stores a tile's results and logarithms.
-LOCKSTEP_HD void FinishTile(const QueryTile& tile, int64_t size, const Vectors<float>& y, float* lse) {
-  for (int64_t r = 0; r < tile.count; ++r) {
-    float* to = y.at(tile.first + r);
-    const float* from = tile.result + r * tile.padded_size;
-    const F8 sums[2] = {Load<F8>(tile.sums + r * kPanel), Load<F8>(tile.sums + r * kPanel + 8)};
-    const float total = Total(sums), factor = 1.0f / total;
-#pragma GCC ivdep
-    for (int64_t i = 0; i < size; ++i) to[i] = from[i] * factor;
-    tile.sums[r] = total;
-  }
-  if (lse == nullptr) return;
-#pragma GCC ivdep
-  for (int64_t r = 0; r < tile.count; ++r) {
-    lse[r] = static_cast<float>(static_cast<double>(tile.largest[r]) * 0.6931471805599453 +
-                                kernels::Log(static_cast<double>(tile.sums[r])));
-  }
-}
-
-struct AttendPair {
-  /// The heads that read head `pair % kv_heads` of the keys of row `pair / kv_heads`.
-  template <typename P>
-  LOCKSTEP_HD static void Run(const ForwardJob& job, const int64_t& pair, float* const& workspace) {
-    const AttentionShape& s = job.shape;
-    const ForwardLayout at(s);
-    const int64_t row = pair / s.kv_heads, kv_head = pair % s.kv_heads, padded = s.padded_size();
-    const Mask mask{s.Visible(row), s.causal};
-    float *keys = workspace + at.keys, *values = workspace + at.values, *query = workspace + at.query;
-    CopyTransposed(s.Key(job.operands, row, kv_head), mask.visible, s.head_size, keys);
-    CopyPadded(s.ValueOf(job.operands, row, kv_head), mask.visible, s.head_size, 1.0f, values, mask.visible, padded);
-    for (int64_t head = kv_head * s.group(); head < (kv_head + 1) * s.group(); ++head) {
-      const Vectors<const float> queries = s.Query(job.operands, row, head);
-      const Vectors<float> y = s.Result(job.y, row, head);
-      float* lse = job.lse == nullptr ? nullptr : job.lse + (row * s.heads + head) * s.queries;
-      for (int64_t first = 0; first < s.queries; first += kTileQueries) {
-        const int64_t count = std::min(kTileQueries, s.queries - first);
-        if (mask.visible == 0) {
-          for (int64_t q = first; q < first + count; ++q) std::fill_n(y.at(q), s.head_size, 0.0f);
-          if (lse != nullptr) std::fill_n(lse + first, count, 0.0f);
-          continue;
-        }
-        const QueryTile tile{first,
-                             count,
-                             mask,
-                             workspace + at.scores,
-                             workspace + at.result,
-                             workspace + at.largest,
-                             workspace + at.sums,
-                             padded};
-        CopyPadded({queries.at(first), queries.row}, count, s.head_size, s.query_factor(), query,
-                   RoundUp(count, P::kRows), padded);
-        AttendTile<P>(s, tile, query, keys, values);
-        FinishTile(tile, s.head_size, y, lse == nullptr ? nullptr : lse + first);
-      }
-    }
-  }
-};
 
 size_t ForwardWorkspace(const OpContext& context) {
   const AttentionShape shape(context, 0);
@@ -190,10 +41,32 @@ std::unique_ptr<Kernel> PrepareForward(const KernelContext& context) {
       AttentionShape(context, 0), {context.Input(0), context.Input(1)}, context.Output(0), context.Output(1)};
   job.shape.length = context.Input<int32_t>(2);
   auto* workspace = reinterpret_cast<float*>(context.operands.workspace);
-  return MakeKernel([=, threads = context.threads] {
+  return MakeKernel([=, kernels = KernelsOfIsa(), threads = context.threads] {
     const int64_t size = ForwardLayout(job.shape).size;
     ForEachPiece(threads, job.shape.pairs(), 1, [&](int piece, int64_t begin, int64_t end) {
-      for (int64_t pair = begin; pair < end; ++pair) RunForIsa<AttendPair>(job, pair, workspace + piece * size);
+      for (int64_t pair = begin; pair < end; ++pair) kernels.forward(job, pair, workspace + piece * size);
+    });
+  });
+}
+
+size_t GradWorkspace(const OpContext& context) {
+  const AttentionShape shape(context, 1);
+  return static_cast<size_t>(context.threads) * static_cast<size_t>(GradLayout(shape).size) * sizeof(float);
+}
+
+std::unique_ptr<Kernel> PrepareGrad(const KernelContext& context) {
+  GradJob job{AttentionShape(context, 1),
+              {context.Input(1), context.Input(2)},
+              {context.Output(0), context.Output(1)},
+              context.Input(0),
+              context.Input(4),
+              context.Input(5)};
+  job.shape.length = context.Input<int32_t>(3);
+  auto* workspace = reinterpret_cast<float*>(context.operands.workspace);
+  return MakeKernel([=, kernels = KernelsOfIsa(), threads = context.threads] {
+    const int64_t size = GradLayout(job.shape).size;
+    ForEachPiece(threads, job.shape.pairs(), 1, [&](int piece, int64_t begin, int64_t end) {
+      for (int64_t pair = begin; pair < end; ++pair) kernels.backward(job, pair, workspace + piece * size);
     });
   });
 }
@@ -204,6 +77,8 @@ KernelRow AttentionRow(OpKind kind) {
   switch (kind) {
     case OpKind::kAttention:
       return {.prepare = PrepareForward, .workspace_bytes = ForwardWorkspace};
+    case OpKind::kAttentionGrad:
+      return {.prepare = PrepareGrad, .workspace_bytes = GradWorkspace};
     default:
       return {};
   }

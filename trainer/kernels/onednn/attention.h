@@ -1,14 +1,22 @@
-// What attention and its gradient share: what the operands say, and how keys and values are laid out for products.
+// What attention's kernels are told: what the operands say, and where tiles lie in a thread's workspace. The loops over
+// tiles (attention_tiles.h, attention_grad_tiles.h) are compiled once per instruction set, in a file each.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 
-#include "trainer/kernels/onednn/fused_simd.h"
+#if defined(__x86_64__) && !defined(__clang__)
+#define LOCKSTEP_FUSED_X86
+#endif
+
+#include "trainer/kernels/math.h"
 #include "trainer/kernels/onednn/kernel_context.h"
 
 namespace lockstep::onednn {
+
+/// Columns that products go by.
+inline constexpr int64_t kPanel = 16;
 
 /// Queries and keys of a tile of scores: two tiles of scores and what they are made from stay in the second-level
 /// cache. Multiples of every register tile's rows, and of a panel.
@@ -80,55 +88,76 @@ struct Mask {
   int64_t Seen(int64_t query) const { return causal ? std::min(visible, query + 1) : visible; }
 };
 
-/// [places, size] -> [padded places, padded size] times `factor`, with zeros around it.
-LOCKSTEP_HD void CopyPadded(const Vectors<const float>& from, int64_t places, int64_t size, float factor, float* to,
-                            int64_t padded_places, int64_t padded_size) {
-  for (int64_t p = 0; p < places; ++p, to += padded_size) {
-    const float* vector = from.at(p);
-#pragma GCC ivdep
-    for (int64_t i = 0; i < size; ++i) to[i] = vector[i] * factor;
-    for (int64_t i = size; i < padded_size; ++i) to[i] = 0.0f;
-  }
-  for (int64_t i = 0; i < (padded_places - places) * padded_size; ++i) to[i] = 0.0f;
-}
+/// Where a thread's tiles lie in its workspace, in floats.
+struct ForwardLayout {
+  int64_t keys, values, query, scores, result, largest, sums, size;
 
-/// [places, size] -> panels of 16 places [padded places / 16, size, 16], with zeros behind the last place.
-LOCKSTEP_HD void CopyTransposed(const Vectors<const float>& from, int64_t places, int64_t size, float* to) {
-  for (int64_t first = 0; first < places; first += kPanel, to += size * kPanel) {
-    const int64_t count = std::min(kPanel, places - first);
-    int64_t whole = 0;
-    if (count == kPanel) {
-      for (; whole + 8 <= size; whole += 8) {
-        Transpose8(from.at(first) + whole, from.row, to + whole * kPanel, kPanel);
-        Transpose8(from.at(first + 8) + whole, from.row, to + whole * kPanel + 8, kPanel);
-      }
-    }
-    for (int64_t i = whole; i < size; ++i) {
-      for (int64_t p = 0; p < count; ++p) to[i * kPanel + p] = from.at(first + p)[i];
-      for (int64_t p = count; p < kPanel; ++p) to[i * kPanel + p] = 0.0f;
-    }
+  explicit ForwardLayout(const AttentionShape& s) {
+    size = 0;
+    const auto take = [&](int64_t count) {
+      const int64_t at = size;
+      size += RoundUp(count, kPanel);
+      return at;
+    };
+    keys = take(s.padded_keys() * s.head_size);
+    values = take(s.padded_keys() * s.padded_size());
+    query = take(kTileQueries * s.padded_size());
+    scores = take(kTileQueries * kScoreRow);
+    result = take(kTileQueries * s.padded_size());
+    largest = take(kTileQueries);
+    sums = take(kTileQueries * kPanel);
   }
-}
+};
 
-/// Runs F::Run<P>(arguments...), compiled for the instruction set that the run is pinned to.
+struct ForwardJob {
+  AttentionShape shape;
+  Operands<const float> operands;
+  float *y, *lse;
+};
+
+/// The same for the gradient. Transposed ones are in panels.
+struct GradLayout {
+  int64_t keys, transposed_keys, transposed_values, dkeys, dvalues;  // a head's
+  int64_t query, dy, weights, dscores, dquery, lse, shift;           // a tile's
+  int64_t size;
+
+  explicit GradLayout(const AttentionShape& s) {
+    size = 0;
+    const auto take = [&](int64_t count) {
+      const int64_t at = size;
+      size += RoundUp(count, kPanel);
+      return at;
+    };
+    keys = take(s.padded_keys() * s.padded_size());
+    transposed_keys = take(s.padded_keys() * s.head_size);
+    transposed_values = take(s.padded_keys() * s.head_size);
+    dkeys = take(s.padded_keys() * s.padded_size());
+    dvalues = take(s.padded_keys() * s.padded_size());
+    query = take(kTileQueries * s.padded_size());
+    dy = take(kTileQueries * s.padded_size());
+    weights = take(kTileQueries * kScoreRow);
+    dscores = take(kTileQueries * kScoreRow);
+    dquery = take(kTileQueries * s.padded_size());
+    lse = take(kTileQueries);
+    shift = take(kTileQueries);
+  }
+};
+
+struct GradJob {
+  AttentionShape shape;
+  Operands<const float> operands;
+  Operands<float> gradients;
+  const float *dy, *y, *lse;
+};
+
+/// For one instruction set: the heads that read head `pair % kv_heads` of the keys of row `pair / kv_heads`.
+struct AttentionKernels {
+  void (*forward)(const ForwardJob& job, int64_t pair, float* workspace);
+  void (*backward)(const GradJob& job, int64_t pair, float* workspace);
+};
+extern const AttentionKernels kAttentionGeneric;
 #ifdef LOCKSTEP_FUSED_X86
-template <typename F, typename... Arguments>
-__attribute__((target("arch=x86-64-v4"))) void RunAvx512(const Arguments&... arguments) {
-  F::template Run<Avx512>(arguments...);
-}
-template <typename F, typename... Arguments>
-__attribute__((target("arch=x86-64-v3"))) void RunAvx2(const Arguments&... arguments) {
-  F::template Run<Avx2>(arguments...);
-}
+extern const AttentionKernels kAttentionAvx2, kAttentionAvx512;
 #endif
-template <typename F, typename... Arguments>
-void RunForIsa(const Arguments&... arguments) {
-#ifdef LOCKSTEP_FUSED_X86
-  static const bool avx512 = HasAvx512(), avx2 = HasAvx2();
-  if (avx512) return RunAvx512<F>(arguments...);
-  if (avx2) return RunAvx2<F>(arguments...);
-#endif
-  F::template Run<Generic>(arguments...);
-}
 
 }  // namespace lockstep::onednn

@@ -1,46 +1,27 @@
 // Vectors for loops that multiply and add at full speed: fused multiply-adds in the widest registers. Unlike simd.h's,
-// they must be compiled for one instruction set each (RunForIsa). AVX2 and AVX-512 give the same bits, since a fused
-// multiply-add is exact up to one rounding everywhere and orders of summation don't depend on the width; machines
-// without it round twice.
+// they are compiled for one instruction set at a time: a file includes this behind its `#pragma GCC target`, since GCC
+// cuts vectors down to what a function's own target has before it inlines. Everything has internal linkage, so that no
+// function compiled for one instruction set is linked into another's loops. AVX2 and AVX-512 give the same bits, since
+// a fused multiply-add is exact up to one rounding everywhere and orders of summation don't depend on the width;
+// machines without it round twice.
 #pragma once
 
 #include <cstdint>
 
-#if defined(__x86_64__) && !defined(__clang__)
-#include <immintrin.h>
-#define LOCKSTEP_FUSED_X86
-#endif
-
-#include "trainer/kernels/onednn/primitives.h"
+#include "trainer/kernels/onednn/attention.h"
 #include "trainer/kernels/onednn/simd.h"
 
 namespace lockstep::onednn {
+namespace {
 
 using F16 = float __attribute__((vector_size(64)));
 
-/// kRows x 16 kPanels is the tile of a product that registers hold.
-struct Generic {
-  using V = F8;
-  static constexpr int kRows = 2, kPanels = 1;
-  LOCKSTEP_HD static V Fma(V a, V b, V c) { return a * b + c; }
-};
-#ifdef LOCKSTEP_FUSED_X86
-struct Avx2 {
-  using V = F8;
-  static constexpr int kRows = 4, kPanels = 1;
-  LOCKSTEP_HD static V Fma(V a, V b, V c) { return __builtin_ia32_vfmaddps256(a, b, c); }
-};
-struct Avx512 {
-  using V = F16;
-  static constexpr int kRows = 8, kPanels = 2;
-  LOCKSTEP_HD static V Fma(V a, V b, V c) {
-    return __builtin_ia32_vfmaddps512_mask(a, b, c, static_cast<__mmask16>(-1), _MM_FROUND_CUR_DIRECTION);
-  }
-};
-#endif
+// An instruction set P, as its file (attention_*.cc) defines it:
+//   V                a vector of floats
+//   Fma(a, b, c)     a * b + c
+//   kRows, kPanels   the tile of a product that registers hold: kRows x 16 kPanels
 
-/// A panel is 16 columns: kPer vectors.
-inline constexpr int64_t kPanel = 16;
+/// A panel is kPer vectors.
 template <typename P>
 inline constexpr int kPer = static_cast<int>(kPanel / kWidth<typename P::V>);
 
@@ -164,4 +145,5 @@ LOCKSTEP_HD void Transpose8(const float* from, int64_t from_row, float* to, int6
   }
 }
 
+}  // namespace
 }  // namespace lockstep::onednn

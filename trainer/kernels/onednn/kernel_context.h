@@ -44,7 +44,6 @@ KernelRow ElementwiseRow(graph::OpKind kind);
 KernelRow EmbeddingRow(graph::OpKind kind);
 KernelRow RotaryRow(graph::OpKind kind);
 KernelRow AttentionRow(graph::OpKind kind);
-KernelRow AttentionGradRow(graph::OpKind kind);
 KernelRow SwiGluRow(graph::OpKind kind);
 KernelRow RmsNormRow(graph::OpKind kind);
 KernelRow LayoutRow(graph::OpKind kind);

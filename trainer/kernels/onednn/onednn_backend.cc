@@ -19,11 +19,10 @@ using onednn::KernelRow;
 constexpr size_t kKinds = static_cast<size_t>(OpKind::kCount);
 
 std::array<KernelRow, kKinds> AllRows() {
-  constexpr std::array kFamilies = {onednn::LinearRow,    onednn::ConvolutionRow,   onednn::PoolingRow,
-                                    onednn::BatchNormRow, onednn::LayerNormRow,     onednn::ElementwiseRow,
-                                    onednn::LayoutRow,    onednn::EmbeddingRow,     onednn::RotaryRow,
-                                    onednn::AttentionRow, onednn::AttentionGradRow, onednn::SwiGluRow,
-                                    onednn::RmsNormRow,   onednn::LossRow};
+  constexpr std::array kFamilies = {
+      onednn::LinearRow,      onednn::ConvolutionRow, onednn::PoolingRow,   onednn::BatchNormRow, onednn::LayerNormRow,
+      onednn::ElementwiseRow, onednn::LayoutRow,      onednn::EmbeddingRow, onednn::RotaryRow,    onednn::AttentionRow,
+      onednn::SwiGluRow,      onednn::RmsNormRow,     onednn::LossRow};
   std::array<KernelRow, kKinds> rows;
   for (size_t k = 0; k < kKinds; ++k) {
     for (const auto family : kFamilies) {

@@ -34,8 +34,10 @@
 
 #ifdef __CUDA_ARCH__
 #define LOCKSTEP_UNROLL _Pragma("unroll")
+#define LOCKSTEP_ROLLED _Pragma("unroll 1")  // where more at once would take too many registers
 #else
 #define LOCKSTEP_UNROLL
+#define LOCKSTEP_ROLLED
 #endif
 
 namespace lockstep::cuda {

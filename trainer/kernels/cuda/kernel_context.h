@@ -40,9 +40,15 @@ KernelRow PoolingRow(graph::OpKind kind);
 KernelRow GlobalPoolingRow(graph::OpKind kind);
 KernelRow BatchNormRow(graph::OpKind kind);
 KernelRow LayerNormRow(graph::OpKind kind);
+KernelRow RmsNormRow(graph::OpKind kind);
 KernelRow ElementwiseRow(graph::OpKind kind);
 KernelRow LayoutRow(graph::OpKind kind);
 KernelRow LossRow(graph::OpKind kind);
+KernelRow EmbeddingRow(graph::OpKind kind);
+KernelRow RotaryRow(graph::OpKind kind);
+KernelRow AttentionRow(graph::OpKind kind);
+KernelRow AttentionGradRow(graph::OpKind kind);
+KernelRow SwiGluRow(graph::OpKind kind);
 
 /// Calls run(T{}) with T float or BFloat16, as `type` says.
 template <typename F>

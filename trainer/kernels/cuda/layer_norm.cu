@@ -21,7 +21,7 @@ struct NormaliseRows {
   };
 
   const T* x;
-  const float *weight, *bias;
+  const float *weight, *bias;  ///< bias absent: nullptr
   T* y;
   float *means, *inv_stds;  ///< absent: nullptr
   RowPlan plan;
@@ -58,9 +58,9 @@ struct NormaliseRows {
       if (plan.Leads(t) && means != nullptr) means[row] = mean;
       if (plan.Leads(t) && inv_stds != nullptr) inv_stds[row] = inv_std;
       ForEachPack(block.index(), t, [&](const float* v, int64_t at) {
-        float w[kPack], b[kPack], out[kPack];
+        float w[kPack], b[kPack] = {}, out[kPack];
         LoadPack<kPack>(weight + at, w);
-        LoadPack<kPack>(bias + at, b);
+        if (bias != nullptr) LoadPack<kPack>(bias + at, b);
         LOCKSTEP_UNROLL
         for (int i = 0; i < kPack; ++i) out[i] = kernels::Normalise(v[i], mean, inv_std, w[i], b[i]);
         StorePack<kPack>(out, y + row * plan.size + at);

@@ -273,11 +273,11 @@ std::unique_ptr<Kernel> PrepareRowSums(DeviceStream& stream, const Rows& rows, c
 
 /// For the sums of the blocks: whatever its packs, a plan has no more blocks than rows.
 size_t WorkspaceBytes(const OpContext& context) {
-  return static_cast<size_t>(context.InputShape(0).dim(0)) * sizeof(double);
+  return static_cast<size_t>(Rows(context.InputShape(0))) * sizeof(double);
 }
 
 std::unique_ptr<Kernel> PrepareCrossEntropy(const KernelContext& context) {
-  const int64_t rows = context.InputShape(0).dim(0), classes = context.InputShape(0).dim(1);
+  const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
   auto* sums = reinterpret_cast<double*>(context.operands.workspace);
   return WithElementType(context.InputType(0), [&]<typename T>(T) {
     return WithPack<T>({classes}, [&]<int kPack>(std::integral_constant<int, kPack>) {
@@ -294,7 +294,7 @@ std::unique_ptr<Kernel> PrepareCrossEntropy(const KernelContext& context) {
 }
 
 std::unique_ptr<Kernel> PrepareCrossEntropyGrad(const KernelContext& context) {
-  const int64_t rows = context.InputShape(0).dim(0), classes = context.InputShape(0).dim(1);
+  const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
   const auto& attributes = context.Attributes<LossAttributes>();
   const float elsewhere = attributes.label_smoothing / static_cast<float>(classes);
   return WithElementType(context.InputType(0), [&]<typename T>(T) {
@@ -345,7 +345,7 @@ std::unique_ptr<Kernel> PrepareSquaredErrorGrad(const KernelContext& context) {
 }
 
 std::unique_ptr<Kernel> PrepareCountCorrect(const KernelContext& context) {
-  const int64_t rows = context.InputShape(0).dim(0), classes = context.InputShape(0).dim(1);
+  const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
   auto* counts = reinterpret_cast<int64_t*>(context.operands.workspace);
   return WithElementType(context.InputType(0), [&]<typename T>(T) {
     return WithPack<T>({classes}, [&]<int kPack>(std::integral_constant<int, kPack>) {

@@ -46,6 +46,10 @@ class Dataset {
   virtual std::span<const Field> fields() const = 0;
   /// Number of classes of "label", 0 where there is no label.
   virtual int classes() const { return 0; }
+  /// What sample `id` adds to the denominator of a mean loss: 1, or for sequences its labels that count. Cheap.
+  virtual uint64_t labels(uint64_t /*epoch*/, uint64_t /*id*/) const { return 1; }
+  /// Whether all samples add the same.
+  virtual bool uniform_labels() const { return true; }
   /// A hash of everything that read() can return, with the format's name and parameters, never with paths. A full hash
   /// up to 1 GiB; the same on every rank that sees the same bytes.
   virtual uint64_t fingerprint() const = 0;

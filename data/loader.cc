@@ -86,6 +86,7 @@ Slot* Loader::State::Claim() {
 void Loader::State::Fill(LaneBatch& batch, Sample& sample, std::vector<std::byte*>& pointers) const {
   batch.first_position = batch.step * options.global_batch + static_cast<uint64_t>(batch.lane * rows);
   batch.rows = rows;
+  batch.denominator = LossDenominator(*options.dataset, sampler, batch.step, options.global_batch);
   batch.delivery = {.first_epoch = sampler.At(batch.first_position).epoch};
   for (int64_t row = 0; row < rows && !stop; ++row) {
     const Sampler::Pick pick = sampler.At(batch.first_position + static_cast<uint64_t>(row));
@@ -115,6 +116,16 @@ void Loader::State::Work(int thread) {
     slot->state = Slot::State::kReady;
     batch_ready.notify_all();
   }
+}
+
+uint64_t LossDenominator(const Dataset& dataset, const Sampler& sampler, uint64_t step, uint64_t global_batch) {
+  if (dataset.uniform_labels()) return global_batch * dataset.labels(0, 0);
+  uint64_t sum = 0;
+  for (uint64_t position = step * global_batch; position < (step + 1) * global_batch; ++position) {
+    const Sampler::Pick pick = sampler.At(position);
+    sum += dataset.labels(pick.epoch, pick.id);
+  }
+  return sum;
 }
 
 Loader::Loader(Options options) : state_(std::make_unique<State>(std::move(options))) {

@@ -30,12 +30,16 @@ class Transform {
                      std::span<std::byte* const> rows) const = 0;
 };
 
+/// What step `step` divides its sums of losses by: what its samples count for (Dataset::labels). A pure function.
+uint64_t LossDenominator(const Dataset& dataset, const Sampler& sampler, uint64_t step, uint64_t global_batch);
+
 /// What one lane trains on at one step: the named input tensors of its program, those of the transform and then "mask"
 /// f32 [rows of the lane]: 1 for rows that count, 0 for padding.
 struct LaneBatch {
   uint64_t step = 0;
   int lane = 0;
   uint64_t first_position = 0;   ///< of its samples in the endless stream; rows are consecutive positions
+  uint64_t denominator = 0;      ///< LossDenominator of the step; in evaluation 0
   int64_t rows = 0;              ///< rows that count; the rest (of evaluation's last block) is padding
   std::vector<Field> fields;     ///< shapes are [rows of the lane, ...]
   std::vector<std::byte*> data;  ///< one pointer per field, aligned to kBufferAlignment

@@ -10,6 +10,7 @@
 #include "data/formats/synthetic.h"
 #include "data/memory_dataset.h"
 #include "data/source_file.h"
+#include "data/text/open_text.h"
 
 namespace lockstep::data {
 namespace {
@@ -22,6 +23,8 @@ class Slice : public Dataset {
   uint64_t size() const override { return count_; }
   std::span<const Field> fields() const override { return whole_->fields(); }
   int classes() const override { return whole_->classes(); }
+  uint64_t labels(uint64_t epoch, uint64_t id) const override { return whole_->labels(epoch, first_ + id); }
+  bool uniform_labels() const override { return whole_->uniform_labels(); }
 
   uint64_t fingerprint() const override {
     return Hash64(fmt::format("slice 1 {} {} {}", whole_->fingerprint(), first_, count_));
@@ -65,7 +68,8 @@ Records LoadCsv(const Csv& config, const std::string& field) {
   return ReadCsv(text, config, {config.file(), field});
 }
 
-std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path, uint64_t seed, Verify::Value verify) {
+std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path, uint64_t seed, Verify::Value verify,
+                                   const TextOptions& text) {
   const FingerprintOptions options{.seed = seed, .verify = verify};
   switch (source.format_case()) {
     case Source::kIdx:
@@ -76,10 +80,12 @@ std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path
       return std::make_unique<MemoryDataset>(LoadCsv(source.csv(), path + ".csv"), options);
     case Source::kSynthetic:
       return MakeSynthetic(source.synthetic(), path + ".synthetic", seed);
+    case Source::kText:
+      return OpenText(source.text(), path + ".text", seed, text);
     case Source::FORMAT_NOT_SET:
       break;
   }
-  throw Error(ErrorKind::kUsage, "no data is named", path, "set one of idx, cifar, csv and synthetic");
+  throw Error(ErrorKind::kUsage, "no data is named", path, "set one of idx, cifar, csv, text and synthetic");
 }
 
 /// "image u8 [28, 28, 1], label i32 []".
@@ -106,8 +112,8 @@ std::unique_ptr<Dataset> TakeSlice(std::unique_ptr<Dataset> whole, uint64_t firs
 }
 
 std::unique_ptr<Dataset> OpenDataset(const Source& source, const std::string& field_path, uint64_t seed,
-                                     Verify::Value verify) {
-  std::unique_ptr<Dataset> whole = OpenWhole(source, field_path, seed, verify);
+                                     Verify::Value verify, const TextOptions& text) {
+  std::unique_ptr<Dataset> whole = OpenWhole(source, field_path, seed, verify, text);
   const uint64_t size = whole->size();
   if (source.skip() >= size) {
     throw Error(ErrorKind::kUsage,

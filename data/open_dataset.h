@@ -10,12 +10,24 @@
 
 namespace lockstep::data {
 
+class Tokenizer;
+
+/// How sources of text become samples.
+struct TextOptions {
+  std::shared_ptr<const Tokenizer> tokenizer;
+  int64_t block = 0;      ///< tokens of a sample
+  bool training = false;  ///< epochs cut the text anew
+};
+
+/// The tokenizer that `config` says; null where it says none and data.train is no text. Throws as OpenDataset.
+std::shared_ptr<const Tokenizer> OpenTokenizer(const DataConfig& config);
+
 /// Opens `source` and loads it into memory. Its paths are absolute by now. `field_path` ("data.train") is where the
 /// message stands in the recipe, so that errors can name the field. `seed` chooses synthetic samples and, in data above
 /// 1 GiB, the blocks that the fingerprint hashes. Throws Error(kData) for what is wrong with files, Error(kUsage) for
 /// what is wrong with the message.
 std::unique_ptr<Dataset> OpenDataset(const Source& source, const std::string& field_path, uint64_t seed,
-                                     Verify::Value verify = Verify::AUTO);
+                                     Verify::Value verify = Verify::AUTO, const TextOptions& text = {});
 
 /// Throws Error(kData) where what trains on `train` can't be evaluated on `other`: fields of other names, types or
 /// shapes, or a label that `train` has no class for. `other_path` is as for OpenDataset ("data.test").

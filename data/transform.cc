@@ -61,6 +61,24 @@ void CheckAugment(const Augment& augment, const Field& input) {
   }
 }
 
+/// Copies a field that is not changed.
+void Pass(const Sample::Tensor& tensor, const Field& field, std::byte* row) {
+  CHECK(static_cast<int64_t>(tensor.bytes.size()) == field.shape.size() * SizeOf(field.dtype));
+  std::memcpy(row, tensor.bytes.data(), tensor.bytes.size());
+}
+
+class TokenTransform final : public Transform {
+ public:
+  explicit TokenTransform(std::span<const Field> fields) : fields_(fields.begin(), fields.end()) {}
+  std::span<const Field> fields() const override { return fields_; }
+  void Apply(const Sample& sample, uint64_t, uint64_t, bool, std::span<std::byte* const> rows) const override {
+    for (size_t i = 0; i < fields_.size(); ++i) Pass(sample.tensors[i], fields_[i], rows[i]);
+  }
+
+ private:
+  const std::vector<Field> fields_;
+};
+
 class RecipeTransform : public Transform {
  public:
   RecipeTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed)
@@ -95,11 +113,7 @@ class RecipeTransform : public Transform {
     } else {
       PlaceFloats(input.As<float>(), image_, normalizer_, placement, output);
     }
-    for (size_t i = 1; i < fields_.size(); ++i) {
-      const std::vector<std::byte>& bytes = sample.tensors[i].bytes;
-      CHECK(static_cast<int64_t>(bytes.size()) == fields_[i].shape.size() * SizeOf(fields_[i].dtype));
-      std::memcpy(rows[i], bytes.data(), bytes.size());
-    }
+    for (size_t i = 1; i < fields_.size(); ++i) Pass(sample.tensors[i], fields_[i], rows[i]);
   }
 
  private:
@@ -116,7 +130,10 @@ class RecipeTransform : public Transform {
 }  // namespace
 
 std::unique_ptr<Transform> MakeTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed) {
-  return std::make_unique<RecipeTransform>(fields, config, seed);
+  if (fields[0].name != "tokens") return std::make_unique<RecipeTransform>(fields, config, seed);
+  if (config.has_normalize()) throw BadConfig("data.normalize", "tokens can't be normalised", "remove it");
+  if (config.has_augment()) throw BadConfig("data.augment", "only images can be shifted and mirrored", "remove it");
+  return std::make_unique<TokenTransform>(fields);
 }
 
 }  // namespace lockstep::data

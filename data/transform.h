@@ -1,5 +1,5 @@
 // The Transform that recipes configure: images become f32 and are normalised, shifted and mirrored; features are
-// normalised; labels and targets pass.
+// normalised; tokens, labels and targets pass.
 #pragma once
 
 #include <cstdint>

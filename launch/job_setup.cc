@@ -42,6 +42,11 @@ void SetBackend(const Recipe& recipe, std::shared_ptr<loop::DeviceKit> device, l
   job.backend_version = "oneDNN " + OneDnnVersion();
 }
 
+metrics::Task TaskOf(const models::DataShape& shape) {
+  if (shape.input == "tokens") return metrics::Task::kLanguageModel;
+  return shape.classes > 0 ? metrics::Task::kClassification : metrics::Task::kRegression;
+}
+
 }  // namespace
 
 models::DataShape DataShapeOf(const loop::Splits& splits) {
@@ -63,9 +68,11 @@ loop::Splits OpenSplits(const Recipe& recipe) {
   const data::DataConfig& config = recipe.data();
   const uint64_t seed = recipe.train().seed();
   loop::Splits splits;
-  splits.train = data::OpenDataset(config.train(), "data.train", seed, config.verify());
+  data::TextOptions text{data::OpenTokenizer(config), config.block(), /*training=*/true};
+  splits.train = data::OpenDataset(config.train(), "data.train", seed, config.verify(), text);
+  text.training = false;
   const auto open_other = [&](const data::Source& source, const std::string& path) {
-    std::shared_ptr<const data::Dataset> split = data::OpenDataset(source, path, seed, config.verify());
+    std::shared_ptr<const data::Dataset> split = data::OpenDataset(source, path, seed, config.verify(), text);
     data::CheckCompatible(*splits.train, *split, path);
     return split;
   };
@@ -91,6 +98,7 @@ loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm, std::shared_pt
   job.splits = OpenSplits(recipe);
 
   const models::DataShape shape = DataShapeOf(job.splits);
+  job.task = TaskOf(shape);
   models::Validate(recipe.model(), shape);
   job.build_model = [model = recipe.model(), shape](graph::Mode mode, int64_t batch) {
     return models::Build(model, shape, mode, batch);

@@ -47,7 +47,10 @@ class FirstError : public pb::io::ErrorCollector {
 bool IsPath(const pb::FieldDescriptor& field) {
   static const std::set<std::string> kPaths = {
       "lockstep.data.Idx.images",  "lockstep.data.Idx.labels",           "lockstep.data.Cifar.files",
-      "lockstep.data.Csv.file",    "lockstep.loop.TrainConfig.init_from"};
+      "lockstep.data.Csv.file",    "lockstep.loop.TrainConfig.init_from",
+      "lockstep.data.Text.file",   "lockstep.data.ByteLevelBpe.vocabulary",
+      "lockstep.data.ByteLevelBpe.merges", "lockstep.data.TokenizerConfig.tokenizer_json",
+      "lockstep.data.TokenizerConfig.sentencepiece"};
   return kPaths.count(field.full_name()) > 0;
 }
 
@@ -189,6 +192,12 @@ loop::InstructionSet::Value ResolvedIsa(loop::InstructionSet::Value wanted) {
   return wanted;
 }
 
+uint32_t DefaultEvaluationBlock(const data::DataConfig& data) {
+  constexpr uint32_t kSamples = 500, kTokens = 2048;
+  if (const uint32_t tokens = data.train().synthetic().tokens(); tokens > 0) return std::max(1u, kTokens / tokens);
+  return data.train().has_text() ? std::max(1u, kTokens / data.block()) : kSamples;
+}
+
 void ResolveTrain(Recipe& recipe, const GpuFacts& gpus) {
   loop::TrainConfig& train = *recipe.mutable_train();
   Require((train.epochs() > 0) != (train.steps() > 0), "train", "needs either epochs or steps", "for example epochs: 5");
@@ -213,7 +222,7 @@ void ResolveTrain(Recipe& recipe, const GpuFacts& gpus) {
           "train.precision", fmt::format("{} is not available on this device", loop::Precision::Value_Name(train.precision())), "use precision: F32");
   // The CPU beside a GPU decides no bits.
   if (train.device() == loop::Device::CPU) train.set_isa(ResolvedIsa(train.isa()));
-  if (train.evaluation_block() == 0) train.set_evaluation_block(500);
+  if (train.evaluation_block() == 0) train.set_evaluation_block(DefaultEvaluationBlock(recipe.data()));
   if (train.log_every_steps() == 0) train.set_log_every_steps(10);
   if (train.certificate_every_steps() == 0) train.set_certificate_every_steps(100);
   Require(train.init_except().empty() || !train.init_from().empty(), "train.init_except", "is given without train.init_from",
@@ -252,6 +261,7 @@ void ResolveRecipe(Recipe& recipe, const GpuFacts& gpus) {
   Require(recipe.name().find('/') == std::string::npos, "name", fmt::format("\"{}\" has a slash", recipe.name()), "it names a folder in runs/");
   Require(recipe.has_model(), "model", "is missing", "for example model { mlp { hidden: 64 } }");
   Require(recipe.data().has_train(), "data.train", "is missing", "say where the training data lie: see lockstep help recipe");
+  if (recipe.data().train().has_text() && recipe.data().block() == 0) recipe.mutable_data()->set_block(256);
   ResolveTrain(recipe, gpus);
   checkpoint::CheckpointConfig& checkpoint = *recipe.mutable_checkpoint();
   if (checkpoint.keep() == 0) checkpoint.set_keep(3);

@@ -20,13 +20,14 @@ class SyntheticDataset : public Dataset {
  public:
   SyntheticDataset(uint64_t size, Field input, uint32_t classes, uint64_t seed)
       : size_(size),
-        fields_{{std::move(input), Field{"label", DType::kI32, Shape{}}}},
+        fields_{{input, Field{"label", DType::kI32, input.dtype == DType::kI32 ? input.shape : Shape{}}}},
         classes_(classes),
         seed_(seed) {}
 
   uint64_t size() const override { return size_; }
   std::span<const Field> fields() const override { return fields_; }
   int classes() const override { return static_cast<int>(classes_); }
+  uint64_t labels(uint64_t, uint64_t) const override { return static_cast<uint64_t>(fields_[1].shape.size()); }
 
   uint64_t fingerprint() const override {
     return Hash64(fmt::format("synthetic 1 {} {} {} {} {}", size_, fields_[0].name, fields_[0].shape.ToString(),
@@ -43,10 +44,12 @@ class SyntheticDataset : public Dataset {
     const RandomStream values{seed_, 0, kSyntheticValuesKey, id}, label{seed_, 0, kSyntheticLabelsKey, id};
     if (fields_[0].dtype == DType::kU8) {
       FillBytes(values, sample.tensors[0].bytes);
-    } else {
+    } else if (fields_[0].dtype == DType::kF32) {
       FillFloats(values, sample.tensors[0].As<float>());
+    } else {
+      FillClasses(values, sample.tensors[0].As<int32_t>());
     }
-    sample.tensors[1].As<int32_t>()[0] = static_cast<int32_t>(uint64_t{label.Bits(0)} * classes_ >> 32);
+    FillClasses(label, sample.tensors[1].As<int32_t>());
   }
 
  private:
@@ -55,6 +58,11 @@ class SyntheticDataset : public Dataset {
       const Philox4 group = stream.Group(static_cast<uint32_t>(i / sizeof(Philox4)));
       std::memcpy(bytes.data() + i, group.x, std::min(sizeof(Philox4), bytes.size() - i));
     }
+  }
+
+  void FillClasses(const RandomStream& stream, std::span<int32_t> values) const {
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = static_cast<int32_t>(uint64_t{stream.Bits(static_cast<uint32_t>(i))} * classes_ >> 32);
   }
 
   static void FillFloats(const RandomStream& stream, std::span<float> values) {
@@ -74,9 +82,10 @@ class SyntheticDataset : public Dataset {
 };
 
 Field InputField(const Synthetic& config, const std::string& field) {
-  if (config.has_image() == (config.features() > 0)) {
-    throw Error(ErrorKind::kUsage, "set either image or features", field);
+  if (config.has_image() + (config.features() > 0) + (config.tokens() > 0) != 1) {
+    throw Error(ErrorKind::kUsage, "set one of image, features and tokens", field);
   }
+  if (config.tokens() > 0) return {"tokens", DType::kI32, Shape{config.tokens()}};
   if (config.features() > 0) return {"features", DType::kF32, Shape{config.features()}};
   const ImageShape& image = config.image();
   const int64_t channels = image.channels() == 0 ? 1 : image.channels();

@@ -102,7 +102,7 @@ TEST(Synthetic, FeaturesHaveMeanZeroAndVarianceOne) {
 }
 
 TEST(Synthetic, WantsOneShape) {
-  ExpectError(ErrorKind::kUsage, {"data.train.synthetic: set either image or features"}, [] { Open("synthetic {}"); });
+  ExpectError(ErrorKind::kUsage, {"data.train.synthetic: set one of image, features and tokens"}, [] { Open("synthetic {}"); });
   ExpectError(ErrorKind::kUsage, {"data.train.synthetic"},
               [] { Open("synthetic { features: 2 image { height: 1 width: 1 } }"); });
   ExpectError(ErrorKind::kUsage, {"data.train.synthetic.image"}, [] { Open("synthetic { image { height: 1 } }"); });

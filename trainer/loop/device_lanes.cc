@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/isa_clones.h"
 #include "base/memory.h"
+#include "trainer/graph/step_block.h"
 #include "trainer/loop/executor_phase.h"
 
 namespace lockstep::loop {
@@ -47,6 +48,7 @@ DeviceLanes::DeviceLanes(DeviceKit& kit, const JobPlans& plans, comm::DeviceExch
       exchange_(exchange),
       recorder_(recorder),
       lanes_(lanes),
+      seed_(config.seed()),
       copies_(kit.device->MakeStream()) {
   lockstep::Device& device = *kit.device;
   const engine::ProgramPlan &train = *plans.train, &evaluate = *plans.evaluate;
@@ -56,8 +58,6 @@ DeviceLanes::DeviceLanes(DeviceKit& kit, const JobPlans& plans, comm::DeviceExch
   fold_offset_ = train.input_bytes;
   MakeSlots(train_, 2, fold_offset_ + sizeof(optim::FoldStep));
   MakeSlots(evaluate_, 1, evaluate.input_bytes);
-  block_.seed = config.seed();
-  block_.loss_scale[0] = 1.0f / static_cast<float>(config.global_batch());
   results_ = device.AllocatePinned(sizeof(int64_t) * static_cast<size_t>(lanes.size()) *
                                    std::max(ResultsOf(train.graph), ResultsOf(evaluate.graph)));
   finished_ = device.MakeEvent();
@@ -205,9 +205,11 @@ DeviceLanes::Staged DeviceLanes::Stage(uint64_t step, int lane, data::Loader& lo
   load_seconds_ += std::chrono::duration<double>(steady_clock::now() - asked).count();
   phase.Enter(comm::Phase::COMPUTING);
   Slot& slot = FillSlot(train_, *batch);
-  graph::StepBlock block = block_;
+  graph::StepBlock block;
+  block.seed = seed_;
   block.step = step;
   block.first_sample = batch->first_position;
+  block.loss_scale[0] = 1.0f / static_cast<float>(batch->denominator);
   const Staged staged = {step, &slot, batch->delivery};
   loader.Release(batch);
   const engine::ProgramPlan& plan = *plans_.train;

@@ -16,7 +16,6 @@
 #include "comm/flight_recorder.h"
 #include "data/loader.h"
 #include "trainer/engine/program.h"
-#include "trainer/graph/step_block.h"
 #include "trainer/loop/compute.h"
 #include "trainer/loop/control_record.h"
 #include "trainer/loop/device_kit.h"
@@ -90,13 +89,13 @@ class DeviceLanes {
   comm::DeviceExchange& exchange_;
   comm::FlightRecorder* recorder_;
   const LaneRange lanes_;
+  const uint64_t seed_;
   std::unique_ptr<DeviceStream> copies_;
   std::unique_ptr<DeviceMemory> arena_, workspace_, gradients_, fold_step_;
   std::vector<std::unique_ptr<DeviceMemory>> stack_;  ///< arenas of the fold, above the pieces
   std::vector<optim::FoldStep> fold_;                 ///< by lane
   Captured train_, evaluate_;
   size_t fold_offset_ = 0;                 ///< of the fold step in a slot of training, behind the inputs
-  graph::StepBlock block_;                 ///< what is the same in all steps
   std::optional<Staged> next_;             ///< what StageFirst left
   std::unique_ptr<DeviceMemory> results_;  ///< pinned: by lane, losses and then counters, 8 bytes each
   std::vector<std::unique_ptr<DeviceEvent>> bucket_ready_;

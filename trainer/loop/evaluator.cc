@@ -6,13 +6,14 @@
 #include "base/error.h"
 #include "trainer/loop/agreement.h"
 #include "trainer/loop/stop.h"
-#include "trainer/metrics/metrics.h"
 
 namespace lockstep::loop {
 
 Evaluator::Evaluator(Options options) : options_(std::move(options)) {
   const auto size = static_cast<int64_t>(options_.dataset->size());
   blocks_ = (size + options_.rows - 1) / options_.rows;
+  for (uint64_t id = 0; id < options_.dataset->size(); ++id)
+    labels_ += static_cast<int64_t>(options_.dataset->labels(0, id));
 }
 
 std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::Communicator& comm, ExecutorPool& pool,
@@ -43,7 +44,7 @@ std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::C
   std::vector<LaneRecord> gathered(mine.size() * static_cast<size_t>(comm.world_size()));
   comm.Wait(*comm.AllGather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(gathered))), what);
 
-  metrics::EvaluationSum sum(options_.counters);
+  metrics::EvaluationSum sum(options_.task, options_.counters);
   for (int64_t block = 0; block < blocks_; ++block) {
     int executor = static_cast<int>(block % all), rank = 0;
     while (executor >= options_.executors[static_cast<size_t>(rank)]) executor -= options_.executors[static_cast<size_t>(rank++)];
@@ -53,7 +54,7 @@ std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::C
   checkpoint::Evaluation evaluation;
   evaluation.set_split(options_.split);
   evaluation.set_step(step);
-  for (const metrics::Metric& metric : sum.Result(static_cast<int64_t>(options_.dataset->size())))
+  for (const metrics::Metric& metric : sum.Result(labels_))
     if (metric.name == "loss")
       evaluation.set_loss(metric.value);
     else

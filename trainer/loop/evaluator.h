@@ -12,6 +12,7 @@
 #include "trainer/checkpoint/checkpoint.pb.h"
 #include "trainer/loop/compute.h"
 #include "trainer/loop/executor_pool.h"
+#include "trainer/metrics/metrics.h"
 
 namespace lockstep::loop {
 
@@ -23,6 +24,7 @@ class Evaluator {
     std::shared_ptr<const data::Transform> transform;
     int64_t rows = 1;                  ///< of a block: the batch of the evaluation program
     std::vector<int> executors;        ///< of each rank
+    metrics::Task task{};
     std::vector<std::string> counters;  ///< of the evaluation program, in order
   };
   explicit Evaluator(Options options);
@@ -34,6 +36,7 @@ class Evaluator {
  private:
   Options options_;
   int64_t blocks_ = 0;
+  int64_t labels_ = 0;  ///< of the split: what sums are divided by
   std::vector<std::unique_ptr<data::BlockReader>> readers_;  ///< by executor of this rank
 };
 

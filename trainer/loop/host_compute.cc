@@ -77,12 +77,11 @@ StepSums HostCompute::Step(const StepWork& work) {
 void HostCompute::NoteWeights() { check_->NoteOwned(); }
 
 void HostCompute::RunLanes(const StepWork& work) {
-  const float loss_scale = 1.0f / static_cast<float>(job_.train.global_batch());
-  pool_.Start([this, work, loss_scale](int e) {
+  pool_.Start([this, work](int e) {
     const LaneRange run = lanes_[static_cast<size_t>(e)];
     const std::span<LaneRecord> records =
         work.records.subspan(static_cast<size_t>(run.begin - lanes_.front().begin), static_cast<size_t>(run.size()));
-    runners_[static_cast<size_t>(e)]->RunStep(job_.train.seed(), work.step, {&loss_scale, 1}, *work.loader, records);
+    runners_[static_cast<size_t>(e)]->RunStep(job_.train.seed(), work.step, *work.loader, records);
   });
 }
 

@@ -20,6 +20,7 @@
 #include "trainer/graph/builder.h"
 #include "trainer/loop/stop.h"
 #include "trainer/loop/train.pb.h"
+#include "trainer/metrics/metrics.h"
 #include "trainer/optim/optimizer.pb.h"
 
 namespace lockstep::loop {
@@ -59,6 +60,7 @@ struct Job {
   checkpoint::CheckpointConfig checkpoint;
 
   Splits splits;
+  metrics::Task task{};
   std::function<graph::Model(graph::Mode mode, int64_t batch)> build_model;
   std::shared_ptr<engine::Backend> backend;  ///< the device's, where there is one
   std::shared_ptr<DeviceKit> device;         ///< what this rank computes on; null: the host's cores
@@ -79,6 +81,9 @@ struct Job {
   FileSystem* files = &FileSystem::Real();  ///< of the run folder
   double grace_seconds = 0;  ///< between a signal to stop and the end, where known; 0: unknown
 };
+
+/// What `samples_per_s` of `dataset` are in tokens; 0 where its samples are none.
+double TokensPerSecond(const Job& job, const data::Dataset& dataset, double samples_per_s);
 
 /// Steps of the whole run: `steps`, or floor(epochs * samples / global_batch). Throws Error(kUsage) where there are none.
 uint64_t TotalSteps(const TrainConfig& config, uint64_t samples);

@@ -72,6 +72,10 @@ bool KeepsSums(const optim::Optimizer& optimizer, const TrainConfig& config) {
   return optimizer.clips() || config.on_nonfinite() == OnNonfinite::SKIP_STEP;
 }
 
+double TokensPerSecond(const Job& job, const data::Dataset& dataset, double samples_per_s) {
+  return job.task == metrics::Task::kLanguageModel ? samples_per_s * static_cast<double>(dataset.labels(0, 0)) : 0;
+}
+
 uint64_t TotalSteps(const TrainConfig& config, uint64_t samples) {
   // 2.3 epochs of 100 samples are 230, though 2.3 * 100 is a little less.
   constexpr double kRounding = 1 + 1e-12;

@@ -22,7 +22,8 @@ LaneRecord ResultsOf(const engine::Program& program) {
 }  // namespace
 
 LaneRunner::LaneRunner(const LanePrograms& model, const engine::ParameterLayout& layout, engine::Backend& backend,
-                       comm::Exchange& exchange, comm::FlightRecorder* recorder, int executor, LaneRange lanes, int all_lanes)
+                       comm::Exchange& exchange, comm::FlightRecorder* recorder, int executor, LaneRange lanes,
+                       int all_lanes)
     : exchange_(exchange),
       recorder_(recorder),
       executor_(executor),
@@ -30,7 +31,8 @@ LaneRunner::LaneRunner(const LanePrograms& model, const engine::ParameterLayout&
       arena_(static_cast<size_t>(std::max(model.train->memory.bytes, model.evaluate->memory.bytes))),
       workspace_(std::max(model.train->workspace_bytes, model.evaluate->workspace_bytes)),
       fold_(all_lanes, exchange.piece_nodes(executor), exchange.pieces(executor), layout.elements()) {
-  for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket) buckets_.push_back(exchange.slices().bucket(bucket));
+  for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket)
+    buckets_.push_back(exchange.slices().bucket(bucket));
   // An executor with one lane needs no fold: its program writes into the piece.
   target_ = lanes.size() == 1 ? fold_.DirectTarget(lanes.begin) : nullptr;
   if (target_ == nullptr) {
@@ -40,8 +42,7 @@ LaneRunner::LaneRunner(const LanePrograms& model, const engine::ParameterLayout&
   const std::span<std::byte> arena{arena_.data(), arena_.size()}, workspace{workspace_.data(), workspace_.size()};
   const float* weights = exchange.weights().data();
   train_ = std::make_unique<engine::Program>(
-      model.train, layout, backend,
-      engine::Program::Bindings{weights, target_, model.packed_train, arena, workspace});
+      model.train, layout, backend, engine::Program::Bindings{weights, target_, model.packed_train, arena, workspace});
   evaluate_ = std::make_unique<engine::Program>(
       model.evaluate, layout, backend,
       engine::Program::Bindings{weights, nullptr, model.packed_evaluate, arena, workspace});
@@ -56,14 +57,14 @@ void LaneRunner::Fill(engine::Program& program, const data::LaneBatch& batch) {
   }
 }
 
-void LaneRunner::RunStep(uint64_t seed, uint64_t step, std::span<const float> loss_scales, data::Loader& loader,
-                         std::span<LaneRecord> records) {
+void LaneRunner::RunStep(uint64_t seed, uint64_t step, data::Loader& loader, std::span<LaneRecord> records) {
   graph::StepBlock& block = train_->step_block();
   block.seed = seed;
   block.step = step;
-  std::copy(loss_scales.begin(), loss_scales.end(), block.loss_scale);
   const auto begin = std::chrono::steady_clock::now();
-  const auto since = [](auto start) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+  const auto since = [](auto start) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
   load_seconds_ = 0;
   for (int lane = lanes_.begin; lane < lanes_.end; ++lane) {
     ExecutorPhase phase(recorder_, executor_);
@@ -74,6 +75,7 @@ void LaneRunner::RunStep(uint64_t seed, uint64_t step, std::span<const float> lo
     phase.Enter(comm::Phase::COMPUTING);
     Fill(*train_, *batch);
     block.first_sample = batch->first_position;
+    block.loss_scale[0] = 1.0f / static_cast<float>(batch->denominator);
     const data::LaneDelivery delivery = batch->delivery;
     loader.Release(batch);
 

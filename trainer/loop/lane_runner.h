@@ -27,8 +27,7 @@ class LaneRunner {
              comm::Exchange& exchange, comm::FlightRecorder* recorder, int executor, LaneRange lanes, int all_lanes);
 
   /// Forward and backward of all lanes of this executor. `records` has one entry per lane, filled in.
-  void RunStep(uint64_t seed, uint64_t step, std::span<const float> loss_scales, data::Loader& loader,
-               std::span<LaneRecord> records);
+  void RunStep(uint64_t seed, uint64_t step, data::Loader& loader, std::span<LaneRecord> records);
   /// What the last RunStep took, and what it has waited for samples in it.
   double seconds() const { return seconds_; }
   double load_seconds() const { return load_seconds_; }

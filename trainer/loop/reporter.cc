@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <ctime>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -18,6 +19,11 @@ using std::chrono::steady_clock;
 /// The number with as many digits as a metric needs: rows stay readable, and equal at every number of ranks.
 double Rounded(double value) {
   return std::isfinite(value) ? std::stod(fmt::format("{:.9g}", value)) : value;
+}
+
+/// A protobuf map has no order of its own.
+std::map<std::string, double> ByName(const checkpoint::Evaluation& evaluation) {
+  return {evaluation.metrics().begin(), evaluation.metrics().end()};
 }
 
 std::string Clock(double seconds) {
@@ -67,7 +73,7 @@ void Reporter::Log(const checkpoint::Evaluation& evaluation, double epoch) {
   if (options_.quiet) return;
   Clear();
   std::string text = fmt::format("step {}  epoch {:.2f}  {}: loss {:.4f}", evaluation.step(), epoch, evaluation.split(), evaluation.loss());
-  for (const auto& [name, value] : evaluation.metrics()) text += fmt::format("  {} {:.4f}", name, value);
+  for (const auto& [name, value] : ByName(evaluation)) text += fmt::format("  {} {:.4f}", name, value);
   std::fprintf(stderr, "%s\n", text.c_str());
 }
 
@@ -102,8 +108,10 @@ void Reporter::Clear() {
 
 std::string Format(const ResultLine& line) {
   std::string text = fmt::format("{} name={} step={} epoch={} loss={:.4f}", line.verb, line.name, line.step, line.epoch, line.evaluation.loss());
-  for (const auto& [name, value] : line.evaluation.metrics()) text += fmt::format(" {}={:.4f}", name, value);
-  text += fmt::format(" weights={} samples_per_s={:.0f} seconds={:.1f}", HashText(line.weights), line.samples_per_s, line.seconds);
+  for (const auto& [name, value] : ByName(line.evaluation)) text += fmt::format(" {}={:.4f}", name, value);
+  text += fmt::format(" weights={} samples_per_s={:.0f}", HashText(line.weights), line.samples_per_s);
+  if (line.tokens_per_s > 0) text += fmt::format(" tokens_per_s={:.0f}", line.tokens_per_s);
+  text += fmt::format(" seconds={:.1f}", line.seconds);
   if (line.best_step > 0) text += fmt::format(" best_step={}", line.best_step);
   return text;
 }

@@ -69,6 +69,7 @@ struct ResultLine {
   checkpoint::Evaluation evaluation;
   uint64_t weights = 0;
   double samples_per_s = 0;
+  double tokens_per_s = 0;  ///< > 0: of a language model
   double seconds = 0;
   uint64_t best_step = 0;  ///< > 0: early stopping kept the weights of this step, and the line ends with best_step=
 };

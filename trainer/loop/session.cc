@@ -89,6 +89,7 @@ std::optional<checkpoint::Evaluation> Session::Evaluate(const std::string& split
     options.dataset = Split(split);
     options.transform = job_.splits.transform;
     options.rows = plans_.evaluation_rows;
+    options.task = job_.task;
     options.executors = executors_;
     options.counters = CounterNames(plans_.evaluate->graph);
     evaluators_.emplace_back(split, std::make_unique<Evaluator>(std::move(options)));

@@ -9,7 +9,10 @@
 namespace lockstep::loop {
 
 Stepper::Stepper(const Job& job, Session& session)
-    : job_(job), session_(session), records_(static_cast<size_t>(session.lanes().size())) {}
+    : job_(job),
+      session_(session),
+      sampler_(job.splits.train->size(), job.train.seed()),
+      records_(static_cast<size_t>(session.lanes().size())) {}
 
 StepResult Stepper::Run(uint64_t step, uint64_t updates, bool want_norm, const FillRecord& fill, data::Loader& loader) {
   StepResult result;
@@ -21,9 +24,11 @@ StepResult Stepper::Run(uint64_t step, uint64_t updates, bool want_norm, const F
   mine.nonfinite = sums.nonfinite;
   fill(mine);
   result.record = ExchangeControlRecords(session_.comm(), session_.plan(), mine, records_, step);
-  const auto batch = static_cast<double>(job_.train.global_batch());
-  result.loss = result.record.loss(0) / batch;
-  if (!session_.plans().model.graph.counters.empty()) result.accuracy = static_cast<double>(result.record.counter(0)) / batch;
+  const auto denominator =
+      static_cast<double>(data::LossDenominator(*job_.splits.train, sampler_, step, job_.train.global_batch()));
+  result.loss = result.record.loss(0) / denominator;
+  if (!session_.plans().model.graph.counters.empty())
+    result.accuracy = static_cast<double>(result.record.counter(0)) / denominator;
   if (std::isfinite(result.loss) && result.record.nonfinite() < 0 && std::isfinite(result.grad_norm)) return result;
 
   const std::string text = DescribeNonfinite(job_, session_, step, result.record);
@@ -35,9 +40,10 @@ StepResult Stepper::Run(uint64_t step, uint64_t updates, bool want_norm, const F
     return result;
   }
   if (!leads) throw comm::PeerAborted(0, static_cast<int>(ErrorKind::kDiverged));
-  throw Error(ErrorKind::kDiverged, text, "",
-              "lower optimizer.learning_rate, clip gradients (optimizer.clip_norm), look at these samples, or skip such steps "
-              "(train.on_nonfinite: SKIP_STEP)");
+  throw Error(
+      ErrorKind::kDiverged, text, "",
+      "lower optimizer.learning_rate, clip gradients (optimizer.clip_norm), look at these samples, or skip such steps "
+      "(train.on_nonfinite: SKIP_STEP)");
 }
 
 }  // namespace lockstep::loop

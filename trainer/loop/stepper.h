@@ -13,7 +13,7 @@
 namespace lockstep::loop {
 
 struct StepResult {
-  double loss = 0;      ///< mean over the global batch
+  double loss = 0;       ///< mean over the global batch
   double accuracy = -1;  ///< < 0: the model counts nothing
   double grad_norm = 0;  ///< before clipping; 0 where it was not asked for and not needed
   bool skipped = false;  ///< not finite, and train.on_nonfinite is SKIP_STEP: nothing was updated
@@ -33,6 +33,7 @@ class Stepper {
  private:
   const Job& job_;
   Session& session_;
+  const data::Sampler sampler_;
   std::vector<LaneRecord> records_;  ///< of this rank's lanes
 };
 

@@ -317,6 +317,7 @@ ResultLine Worker::MakeResult(const checkpoint::Evaluation& evaluation, uint64_t
   result.seconds = seconds;
   if (!step_seconds_.empty())
     result.samples_per_s = static_cast<double>(job_.train.global_batch()) / Median(step_seconds_);
+  result.tokens_per_s = TokensPerSecond(job_, *job_.splits.train, result.samples_per_s);
   if (state_.BestArray() >= 0 && state_.loop().has_best()) result.best_step = state_.loop().best_step();
   return result;
 }

@@ -1,13 +1,14 @@
 #include "trainer/metrics/metrics.h"
 
+#include <cmath>
 #include <utility>
 
 #include "base/error.h"
 
 namespace lockstep::metrics {
 
-EvaluationSum::EvaluationSum(std::vector<std::string> counters)
-    : counters_(std::move(counters)), counts_(counters_.size()) {}
+EvaluationSum::EvaluationSum(Task task, std::vector<std::string> counters)
+    : task_(task), counters_(std::move(counters)), counts_(counters_.size()) {}
 
 void EvaluationSum::Add(double loss, std::span<const int64_t> counts) {
   CHECK(counts.size() == counts_.size(), "{} counts, {} expected", counts.size(), counts_.size());
@@ -22,6 +23,7 @@ std::vector<Metric> EvaluationSum::Result(int64_t denominator) const {
     metrics.push_back(
         {counters_[i] == "correct" ? "accuracy" : counters_[i], static_cast<double>(counts_[i]) / divisor});
   }
+  if (task_ == Task::kLanguageModel) metrics.push_back({"perplexity", std::exp(loss_ / divisor)});
   return metrics;
 }
 

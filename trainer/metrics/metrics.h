@@ -18,20 +18,24 @@ struct Metric {
   friend bool operator==(const Metric&, const Metric&) = default;
 };
 
+/// What a model does, and so which numbers people look at.
+enum class Task { kClassification, kRegression, kLanguageModel };
+
 /// Sums of loss and counters over the blocks of a split.
 class EvaluationSum {
  public:
   /// `counters` are the graph's, in its order.
-  explicit EvaluationSum(std::vector<std::string> counters);
+  EvaluationSum(Task task, std::vector<std::string> counters);
 
   /// Adds the next block. REQUIRES: one count for each counter.
   void Add(double loss, std::span<const int64_t> counts);
 
-  /// "loss" first, then a rate for each counter: "accuracy" for "correct", else the counter's name. `denominator`: what
-  /// sums are divided by, the split's samples; NaN where it is 0.
+  /// "loss" first, then a rate for each counter: "accuracy" for "correct", else the counter's name; of a language model
+  /// "perplexity", exp(loss). `denominator`: what sums are divided by, the split's samples or labels; NaN where it is 0.
   std::vector<Metric> Result(int64_t denominator) const;
 
  private:
+  Task task_;
   std::vector<std::string> counters_;
   double loss_ = 0;
   std::vector<int64_t> counts_;

@@ -57,6 +57,8 @@ graph::ValueId AddBatchNorm(graph::Builder& builder, graph::ValueId x, const std
 graph::ValueId BuildMlp(graph::Builder& builder, graph::ValueId x, const Mlp& config, int outputs);
 graph::ValueId BuildConvNet(graph::Builder& builder, graph::ValueId x, const ConvNet& config, int outputs);
 graph::ValueId BuildResNet(graph::Builder& builder, graph::ValueId x, const ResNet& config, int outputs);
+/// From tokens i32 [batch, time] to logits [batch, time, vocabulary].
+graph::ValueId BuildGpt(graph::Builder& builder, graph::ValueId tokens, const Gpt& config, int vocabulary);
 graph::ValueId BuildLayerStack(graph::Builder& builder, graph::ValueId x, const LayerStack& config, int outputs);
 
 }  // namespace lockstep::models

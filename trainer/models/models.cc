@@ -40,18 +40,24 @@ ValueId BuildFamily(Builder& builder, ValueId x, const ModelConfig& config, int 
       return BuildConvNet(builder, x, config.convnet(), outputs);
     case ModelConfig::kResnet:
       return BuildResNet(builder, x, config.resnet(), outputs);
+    case ModelConfig::kGpt:
+      return BuildGpt(builder, x, config.gpt(), outputs);
     case ModelConfig::kLayers:
       return BuildLayerStack(builder, x, config.layers(), outputs);
     case ModelConfig::FAMILY_NOT_SET:
       break;
   }
-  Fail("model", "is required", "add one of mlp, convnet, resnet and layers");
+  Fail("model", "is required", "add one of mlp, convnet, resnet, gpt and layers");
 }
 
 graph::Model BuildModel(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t batch) {
   const int outputs = Outputs(config, data);
+  const bool tokens = data.input == "tokens";
+  if (config.family_case() != ModelConfig::FAMILY_NOT_SET && tokens != config.has_gpt())
+    Fail("model", fmt::format("the samples are {}, which this family can't take", data.input),
+         tokens ? "use gpt" : "gpt needs text");
   Builder builder(mode, batch);
-  const ValueId input = builder.Input(data.input, data.sample, DType::kF32);
+  const ValueId input = builder.Input(data.input, data.sample, tokens ? DType::kI32 : DType::kF32);
   const ValueId result = BuildFamily(builder, input, config, outputs);
   if (UsesCrossEntropy(config, data)) {
     builder.SoftmaxCrossEntropy(result, static_cast<float>(config.loss().softmax_cross_entropy().label_smoothing()));

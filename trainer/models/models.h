@@ -12,9 +12,9 @@ namespace lockstep::models {
 
 /// What the data says about the model's ends.
 struct DataShape {
-  std::string input;  ///< name of the input field: "image" or "features"
-  Shape sample;       ///< of one sample: [height, width, channels] or [n]
-  int classes = 0;    ///< 0: no labels
+  std::string input;  ///< name of the input field: "image", "features" or "tokens"
+  Shape sample;       ///< of one sample: [height, width, channels], [n] or [time]
+  int classes = 0;    ///< of labels, tokens of the vocabulary; 0: no labels
   int targets = 0;    ///< width of "target"; 0: none
 };
 

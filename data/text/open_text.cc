@@ -1,0 +1,85 @@
+#include "data/text/open_text.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "data/source_file.h"
+#include "data/text/token_blocks.h"
+#include "data/text/tokenizer.h"
+
+namespace lockstep::data {
+namespace {
+
+bool BeginsCharacter(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
+
+/// Where character `number` (from 0) of a UTF-8 text begins; its size where there are fewer.
+size_t OffsetOfCharacter(std::string_view text, size_t number) {
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (BeginsCharacter(text[at]) && number-- == 0) return at;
+  }
+  return text.size();
+}
+
+/// The part between the fractions `begin` and `end` of the text's characters, rounded down.
+std::string_view PartOf(std::string_view text, double begin, double end) {
+  const auto characters = static_cast<double>(std::count_if(text.begin(), text.end(), BeginsCharacter));
+  const size_t from = OffsetOfCharacter(text, static_cast<size_t>(begin * characters)),
+               to = end >= 1 ? text.size() : OffsetOfCharacter(text, static_cast<size_t>(end * characters));
+  return text.substr(from, to - from);
+}
+
+std::string LoadText(const std::string& path, const std::string& field) {
+  if (path.empty()) throw Error(ErrorKind::kUsage, "the file is not named", field, "set it in the recipe");
+  const std::vector<std::byte> bytes = LoadSourceFile({path, field});
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
+
+std::shared_ptr<const Tokenizer> OpenTokenizer(const DataConfig& config) {
+  const TokenizerConfig& tokenizer = config.tokenizer();
+  switch (tokenizer.kind_case()) {
+    case TokenizerConfig::kBytes:
+      return MakeByteTokenizer();
+    case TokenizerConfig::kByteLevelBpe:
+      return OpenByteLevelBpe(tokenizer.byte_level_bpe().vocabulary(), tokenizer.byte_level_bpe().merges());
+    case TokenizerConfig::kTokenizerJson:
+      return OpenTokenizerJson(tokenizer.tokenizer_json());
+    case TokenizerConfig::kSentencepiece:
+      return OpenSentencePiece(tokenizer.sentencepiece());
+    case TokenizerConfig::kCharacters:
+    case TokenizerConfig::KIND_NOT_SET:
+      break;
+  }
+  if (config.train().has_text())
+    return MakeCharacterTokenizer(LoadText(config.train().text().file(), "data.train.text.file"));
+  if (tokenizer.has_characters()) {
+    throw Error(ErrorKind::kUsage, "there is no training text whose characters could be taken",
+                "data.tokenizer.characters", "set data.train.text, or another tokenizer");
+  }
+  return nullptr;
+}
+
+std::unique_ptr<Dataset> OpenText(const Text& config, const std::string& field, uint64_t seed,
+                                  const TextOptions& options) {
+  const double end = config.has_end() ? config.end() : 1;
+  if (!(config.begin() >= 0 && config.begin() < end && end <= 1)) {
+    throw Error(ErrorKind::kUsage, fmt::format("{} to {} is no part of a text", config.begin(), end), field,
+                "begin and end are fractions: 0 <= begin < end <= 1");
+  }
+  CHECK(options.tokenizer != nullptr && options.block >= 1);
+  const std::string text = LoadText(config.file(), field + ".file");
+  std::vector<int32_t> tokens;
+  try {
+    options.tokenizer->Encode(PartOf(text, config.begin(), end), tokens);
+  } catch (const Error& error) {
+    throw Error(error.kind(), error.message(), config.file(), error.hint());
+  }
+  const TokenBlocksOptions blocks{
+      .block = options.block, .vocabulary = options.tokenizer->size(), .cut_anew = options.training, .seed = seed};
+  return MakeTokenBlocks(MakeTokenSource(std::move(tokens)), blocks, config.file());
+}
+
+}  // namespace lockstep::data

@@ -1,0 +1,19 @@
+// From a recipe's text to samples for a language model.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "data/data.pb.h"
+#include "data/dataset.h"
+#include "data/open_dataset.h"
+
+namespace lockstep::data {
+
+/// Blocks of the tokens of `config`'s part of its file. `field` ("data.train.text") names the message in errors. Throws
+/// Error(kData) for what is wrong with the file, Error(kUsage) for what is wrong with the message.
+std::unique_ptr<Dataset> OpenText(const Text& config, const std::string& field, uint64_t seed,
+                                  const TextOptions& options);
+
+}  // namespace lockstep::data

@@ -1,5 +1,7 @@
 // Shapes that fill many blocks of the GPU backend's own kernels: reductions over hundreds of slices, rows that have a
-// block to themselves, sums of thousands of blocks. Compared with the reference as all ops are.
+// block to themselves, sums of thousands of blocks, tokens that take several blocks to sort. Compared with the
+// reference as all ops are.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/trainer/kernels/check_op.h"
@@ -78,6 +80,60 @@ TEST_P(LargeShapesTest, Images) {
   Check(OpKind::kGlobalAveragePool, {"global average", {F(images)}, graph::NoAttributes{}});
   Check(OpKind::kGlobalAveragePool, {"many channels", {F({2, 7, 7, 1032})}, graph::NoAttributes{}});
   Check(OpKind::kMaxPool2d, {"max", {Steps(images)}, graph::Pool2dAttributes{3, 2, 1, {}}});
+}
+
+TEST_P(LargeShapesTest, RmsNorm) {
+  for (const Shape& shape : kMatrices) {
+    Check(OpKind::kRmsNormGrad, {shape.ToString(),
+                                 {F(shape), F(shape), Weight({shape[1]}), ResultOf(OpKind::kRmsNorm, {1, 2}, 1)},
+                                 graph::NormAttributes{}});
+  }
+}
+
+// Ids of one, two and three digits of the sort; tokens of one block and of dozens.
+TEST_P(LargeShapesTest, Embeddings) {
+  struct Geometry {
+    Shape id;
+    int64_t entries, channels;
+  };
+  for (const auto& [id, entries, channels] :
+       std::vector<Geometry>{{{7, 9973}, 3, 2}, {{40, 511}, 63, 8}, {{3, 2049}, 64, 40}, {{2, 2048}, 5000, 16}}) {
+    const Shape position = {id[1] + 3, channels};
+    graph::EmbeddingAttributes attributes{.scale = 0.7f, .table = {}, .position = {}};
+    const std::string name = fmt::format("{} of {}", id.ToString(), entries);
+    const Operand ids = Ids(id, static_cast<int>(entries));
+    Check(OpKind::kEmbedding, {name, {ids, Weight({entries, channels}), Weight(position)}, attributes});
+    attributes.table = {entries, channels};
+    attributes.position = position;
+    Check(OpKind::kEmbeddingGrad, {name, {F({id[0], id[1], channels}), ids}, attributes});
+  }
+}
+
+struct AttentionGeometry {
+  int64_t n, queries, memory;  ///< memory 0: none
+  graph::AttentionAttributes attributes;
+  int64_t size;
+  bool lengths = false;
+};
+
+TEST_P(LargeShapesTest, Attention) {
+  const std::vector<AttentionGeometry> geometries = {
+      {1, 320, 0, {2, 2, true}, 64},         {2, 129, 0, {1, 1, true}, 128},      {3, 200, 0, {4, 2, true}, 20, true},
+      {3, 65, 193, {2, 1, false}, 96, true}, {1, 2, 1025, {2, 2, false}, 64},     {1, 1025, 2, {1, 1, false}, 16},
+      {2, 70, 90, {1, 1, false}, 264, true}, {4, 150, 0, {1, 1, false}, 32, true}};
+  for (const AttentionGeometry& g : geometries) {
+    const int64_t kv = 2 * g.attributes.kv_heads * g.size, width = g.attributes.heads * g.size;
+    const Operand query = F({g.n, g.queries, g.memory > 0 ? width : width + kv});
+    const Operand memory = g.memory > 0 ? F({g.n, g.memory, kv}) : Absent();
+    const Operand length = g.lengths ? Lengths(g.n, static_cast<int>(g.memory > 0 ? g.memory : g.queries)) : Absent();
+    const std::string name = fmt::format("{} by {}, heads of {}", g.queries, g.memory, g.size);
+    Check(OpKind::kAttention, {name, {query, memory, length}, g.attributes});
+    const auto forward = [](int output) { return ResultOf(OpKind::kAttention, {1, 2, 3}, output); };
+    Check(OpKind::kAttentionGrad, {name,
+                                   {F({g.n, g.queries, width}), query, memory, length, forward(0), forward(1)},
+                                   g.attributes,
+                                   g.memory > 0 ? std::vector<int>{} : std::vector{1}});
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, LargeShapesTest, testing::Values(DType::kF32, DType::kBF16),

@@ -49,6 +49,26 @@ TEST_P(UnwantedResultsTest, Losses) {
   Check(OpKind::kSoftmaxCrossEntropy, {"", {F({20, 10}), Labels(20, 10)}, graph::LossAttributes{}}, {{0}, {1}});
 }
 
+TEST_P(UnwantedResultsTest, RmsNorm) {
+  const Operand x = F({50, 24}), c = Weight({24});
+  Check(OpKind::kRmsNorm, {"", {x, c}, graph::NormAttributes{}}, {{1}});
+  Check(OpKind::kRmsNormGrad, {"", {x, x, c, ResultOf(OpKind::kRmsNorm, {1, 2}, 1)}, graph::NormAttributes{}},
+        {{0}, {1}});
+}
+
+TEST_P(UnwantedResultsTest, Embeddings) {
+  const graph::EmbeddingAttributes attributes{.table = {30, 8}, .position = {9, 8}};
+  Check(OpKind::kEmbeddingGrad, {"", {F({20, 7, 8}), Ids({20, 7}, 30)}, attributes}, {{0}, {1}});
+}
+
+TEST_P(UnwantedResultsTest, Attention) {
+  const Operand query = F({2, 70, 32}), memory = F({2, 40, 64});
+  const graph::AttentionAttributes attributes{2, 2, false};
+  const auto forward = [](int output) { return ResultOf(OpKind::kAttention, {1, 2, 3}, output); };
+  Check(OpKind::kAttention, {"", {query, memory, Absent()}, attributes}, {{1}});
+  Check(OpKind::kAttentionGrad, {"", {query, query, memory, Absent(), forward(0), forward(1)}, attributes}, {{0}, {1}});
+}
+
 TEST_P(UnwantedResultsTest, ALabelThatNoClassHasMakesTheLossNotANumber) {
   const auto backend = cuda::MakeEmulatedBackend();
   const OpCase op_case{"labels up to 1000", {F({200, 10}), Labels(200, 1000)}, graph::LossAttributes{}};

@@ -184,6 +184,55 @@ TEST(NormShapes, RejectOtherChannelsAndUnknownVariance) {
                  {"mean", "[3]", "[2]"});
 }
 
+TEST(NormShapes, LayerNormNeedsNoBiasAndRmsNormHasNone) {
+  Operands v;
+  const ValueId tokens = v.Add({2, 5, 3}), c = v.Add({3}), rows = v.Add({2, 5});
+  EXPECT_EQ(v.Infer(OpKind::kLayerNorm, {tokens, c, kNoValue}, NormAttributes{}),
+            "f32 [2, 5, 3], f32 [2, 5], f32 [2, 5]");
+  EXPECT_EQ(v.Infer(OpKind::kRmsNorm, {tokens, c}, NormAttributes{}), "f32 [2, 5, 3], f32 [2, 5]");
+  EXPECT_EQ(v.Infer(OpKind::kRmsNormGrad, {tokens, tokens, c, rows}, NormAttributes{}), "f32 [2, 5, 3], f32 [3]");
+  ExpectMentions(v.Infer(OpKind::kRmsNormGrad, {tokens, tokens, c, c}, NormAttributes{}), {"inv_rms", "[3]", "[2, 5]"});
+}
+
+TEST(SequenceShapes, EmbeddingsAddTheTablesChannels) {
+  Operands v;
+  const ValueId id = v.Add({2, 5}, DType::kI32), table = v.Add({9, 3});
+  EXPECT_EQ(v.Infer(OpKind::kEmbedding, {id, table, v.Add({7, 3})}, EmbeddingAttributes{}), "f32 [2, 5, 3]");
+  EmbeddingAttributes lowered;
+  lowered.result = DType::kBF16;
+  EXPECT_EQ(v.Infer(OpKind::kEmbedding, {id, table, kNoValue}, lowered), "bf16 [2, 5, 3]");
+  EmbeddingAttributes gradient;
+  gradient.table = {9, 3}, gradient.position = {7, 3};
+  EXPECT_EQ(v.Infer(OpKind::kEmbeddingGrad, {v.Add({2, 5, 3}), id}, gradient), "f32 [9, 3], f32 [7, 3]");
+  ExpectMentions(v.Infer(OpKind::kEmbedding, {id, table, v.Add({4, 3})}, EmbeddingAttributes{}),
+                 {"[4, 3]", "5 places"});
+  ExpectMentions(v.Infer(OpKind::kEmbedding, {v.Add({2, 5}), table, kNoValue}, EmbeddingAttributes{}), {"id", "i32"});
+}
+
+TEST(SequenceShapes, AttentionSplitsChannelsIntoHeads) {
+  Operands v;
+  const AttentionAttributes grouped{.heads = 4, .kv_heads = 2, .causal = true}, cross{.heads = 4, .kv_heads = 2};
+  const ValueId x = v.Add({2, 5, 24}), y = v.Add({2, 5, 12}), lse = v.Add({2, 4, 5}), memory = v.Add({2, 7, 12});
+  const ValueId length = v.Add({2}, DType::kI32);
+  EXPECT_EQ(v.Infer(OpKind::kAttention, {x, kNoValue, length}, grouped), "f32 [2, 5, 12], f32 [2, 4, 5]");
+  EXPECT_EQ(v.Infer(OpKind::kAttention, {y, memory, kNoValue}, cross), "f32 [2, 5, 12], f32 [2, 4, 5]");
+  EXPECT_EQ(v.Infer(OpKind::kAttentionGrad, {y, y, memory, length, y, lse}, cross), "f32 [2, 5, 12], f32 [2, 7, 12]");
+  ExpectMentions(v.Infer(OpKind::kAttention, {v.Add({2, 5, 23}), kNoValue, kNoValue}, grouped), {"23", "8 heads"});
+  ExpectMentions(v.Infer(OpKind::kAttention, {y, v.Add({3, 7, 12}), kNoValue}, cross), {"memory", "[3, 7, 12]"});
+  ExpectMentions(v.Infer(OpKind::kAttention, {x, kNoValue, v.Add({3}, DType::kI32)}, grouped), {"length", "[3]"});
+}
+
+TEST(SequenceShapes, HalvesAndPairsMustComeOut) {
+  Operands v;
+  const ValueId x = v.Add({2, 5, 6});
+  EXPECT_EQ(v.Infer(OpKind::kSwiGlu, {x}, NoAttributes{}), "f32 [2, 5, 3]");
+  EXPECT_EQ(v.Infer(OpKind::kSwiGluGrad, {v.Add({2, 5, 3}), x}, NoAttributes{}), "f32 [2, 5, 6]");
+  EXPECT_EQ(v.Infer(OpKind::kRotary, {x}, RotaryAttributes{.heads = 1, .head_size = 4}), "f32 [2, 5, 6]");
+  ExpectMentions(v.Infer(OpKind::kSwiGlu, {v.Add({2, 5})}, NoAttributes{}), {"[2, 5]", "halves"});
+  ExpectMentions(v.Infer(OpKind::kRotary, {x}, RotaryAttributes{.heads = 1, .head_size = 3}), {"3"});
+  ExpectMentions(v.Infer(OpKind::kRotary, {x}, RotaryAttributes{.heads = 2, .head_size = 4}), {"2 heads of 4", "6"});
+}
+
 TEST(ElementwiseShapes, StayAndMustAgree) {
   Operands v;
   const ValueId x = v.Add({2, 3}), y = v.Add({3, 2});
@@ -218,6 +267,15 @@ TEST(LossShapes, SumsAreScalarsInDoublePrecision) {
   EXPECT_EQ(v.Infer(OpKind::kCountCorrect, {logits, label}, NoAttributes{}), "i64 []");
   EXPECT_EQ(v.Infer(OpKind::kMeanSquaredError, {logits, logits, mask}, LossAttributes{}), "f64 []");
   EXPECT_EQ(v.Infer(OpKind::kMeanSquaredErrorGrad, {logits, logits, mask, step}, LossAttributes{}), "f32 [4, 10]");
+}
+
+TEST(LossShapes, LogitsMayHavePlaces) {
+  Operands v;
+  const ValueId logits = v.Add({4, 6, 10}), label = v.Add({4, 6}, DType::kI32), lse = v.Add({4, 6});
+  EXPECT_EQ(v.Infer(OpKind::kSoftmaxCrossEntropy, {logits, label}, LossAttributes{}), "f64 [], f32 [4, 6]");
+  EXPECT_EQ(v.Infer(OpKind::kSoftmaxCrossEntropyGrad, {logits, label, lse, v.StepBlock()}, LossAttributes{}),
+            "f32 [4, 6, 10]");
+  EXPECT_EQ(v.Infer(OpKind::kCountCorrect, {logits, label}, NoAttributes{}), "i64 []");
 }
 
 TEST(LossShapes, RejectLabelsThatDoNotFit) {

@@ -108,6 +108,68 @@ TEST(ReferenceTest, DropoutFollowsTheSampleNotTheRow) {
   for (uint32_t e = 0; e < 100; ++e) EXPECT_EQ(at_8.data[e], stream.Uniform(e) >= 0.5f ? 2 : 0);
 }
 
+TEST(ReferenceTest, EmbeddingsAreScaledAndKnowTheirPlace) {
+  const Tensor id = T({2, 2}, {1, -1, 0, 1}), table = T({2, 2}, {1, 2, 10, 20}),
+               position = T({3, 2}, {100, 200, 300, 400, 7, 7});
+  const graph::EmbeddingAttributes attributes{.scale = 3, .table = {2, 2}, .position = {3, 2}};
+  EXPECT_THAT(Compute(OpKind::kEmbedding, {id, table, position}, attributes)[0].data,
+              ElementsAre(130, 260, 300, 400, 103, 206, 330, 460));
+  const auto gradients = Compute(OpKind::kEmbeddingGrad, {T({2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8}), id}, attributes);
+  EXPECT_THAT(gradients[0].data, ElementsAre(15, 18, 24, 30));
+  EXPECT_THAT(gradients[1].data, ElementsAre(6, 8, 10, 12, 0, 0));
+}
+
+TEST(ReferenceTest, SinusoidsAlternateSineAndCosine) {
+  const Tensor y = Compute(OpKind::kEmbedding, {T({2}, {-1, -1}), T({1, 4}, {1, 1, 1, 1})},
+                           graph::EmbeddingAttributes{.sinusoids = true, .table = {}, .position = {}})[0];
+  EXPECT_THAT(y.data, Pointwise(DoubleNear(1e-14),
+                                {0.0, 1.0, 0.0, 1.0, std::sin(1), std::cos(1), std::sin(0.01), std::cos(0.01)}));
+}
+
+TEST(ReferenceTest, RotaryTurnsDimensionsHalfAHeadApart) {
+  const double s = std::sin(1), c = std::cos(1);
+  const Tensor y = Compute(OpKind::kRotary, {T({2, 3}, {1, 2, 3, 1, 2, 3})}, graph::RotaryAttributes{1, 2})[0];
+  EXPECT_THAT(y.data, Pointwise(DoubleNear(1e-14), {1.0, 2.0, 3.0, c - 2 * s, 2 * c + s, 3.0}));
+}
+
+// Equal keys share their queries' attention equally, whatever the queries are.
+TEST(ReferenceTest, AttentionToEqualKeysIsTheMeanOfWhatIsSeen) {
+  // Two heads of one dimension read one head of keys and values: [q q k v].
+  const Tensor x = T({2, 3, 4}, {5, 7, 1, 3, 5, 7, 1, 6, 5, 7, 1, 12, 5, 7, 1, 3, 5, 7, 1, 6, 5, 7, 1, 12});
+  const auto all = Compute(OpKind::kAttention, {x, {}, T({2}, {3, 2})}, graph::AttentionAttributes{2, 1, true});
+  EXPECT_THAT(all[0].data, Pointwise(DoubleNear(1e-14), {3.0, 3.0, 4.5, 4.5, 7.0, 7.0, 3.0, 3.0, 4.5, 4.5, 4.5, 4.5}));
+  const double log2 = std::log(2), log3 = std::log(3);
+  EXPECT_THAT(all[1].data, Pointwise(DoubleNear(1e-14), {5.0, 5 + log2, 5 + log3, 7.0, 7 + log2, 7 + log3, 5.0,
+                                                         5 + log2, 5 + log2, 7.0, 7 + log2, 7 + log2}));
+  const auto none = Compute(OpKind::kAttention, {x, {}, T({2}, {0, 0})}, graph::AttentionAttributes{2, 1, false});
+  EXPECT_THAT(none[0].data, testing::Each(0));
+}
+
+TEST(ReferenceTest, AttentionDividesScoresByTheRootOfTheHeadSize) {
+  const double high = std::exp(2 / std::sqrt(2)), weight = high / (high + 1);
+  const Tensor y = Compute(OpKind::kAttention, {T({1, 1, 2}, {1, 1}), T({1, 2, 4}, {1, 1, 8, 0, 0, 0, 0, 8}), {}},
+                           graph::AttentionAttributes{})[0];
+  EXPECT_THAT(y.data, Pointwise(DoubleNear(1e-14), {8 * weight, 8 * (1 - weight)}));
+}
+
+TEST(ReferenceTest, RmsNormDividesByTheRootOfTheMeanSquare) {
+  const auto out = Compute(OpKind::kRmsNorm, {T({1, 2}, {1, 7}), T({2}, {10, 1})}, graph::NormAttributes{0});
+  EXPECT_THAT(out[0].data, Pointwise(DoubleNear(1e-14), {2.0, 1.4}));
+  EXPECT_THAT(out[1].data, Pointwise(DoubleNear(1e-15), {0.2}));
+}
+
+TEST(ReferenceTest, SwiGluGatesWithTheFirstHalf) {
+  const Tensor y = Compute(OpKind::kSwiGlu, {T({1, 4}, {0, 1, 5, 10})}, graph::NoAttributes{})[0];
+  EXPECT_THAT(y.data, Pointwise(DoubleNear(1e-14), {0.0, 10 / (1 + std::exp(-1))}));
+}
+
+// What PyTorch's gelu(approximate="tanh") gives in double precision.
+TEST(ReferenceTest, GeluByTanhIsPyTorchs) {
+  const Tensor y =
+      Compute(OpKind::kActivation, {T({3}, {1, -1, 3})}, graph::ActivationAttributes{graph::Activation::kGeluTanh})[0];
+  EXPECT_THAT(y.data, Pointwise(DoubleNear(1e-14), {0.84119199060827676, -0.15880800939172324, 2.9963626079182268}));
+}
+
 // Values from the tables of Abramowitz and Stegun: erf(1 / sqrt 2) = 0.682689492137.
 TEST(ReferenceTest, GeluIsTheErfForm) {
   const Tensor y =

@@ -1,4 +1,5 @@
 // Losses and counters, row by row. A loss is summed in double, in row order.
+#include <algorithm>
 #include <cmath>
 
 #include "base/isa_clones.h"
@@ -27,10 +28,8 @@ LOCKSTEP_HD float RowMaximum(const float* row, int64_t size) {
   return maximum;
 }
 
-/// The logarithm of the sum of exponentials of a row.
-LOCKSTEP_ISA_CLONES
-double LogSumExp(const float* row, int64_t size) {
-  const float maximum = RowMaximum(row, size);
+/// The sum of e^(row[i] - maximum).
+LOCKSTEP_HD float ExponentialSum(const float* row, int64_t size, float maximum) {
   float lanes[16] = {};
   int64_t i = 0;
   for (; i + 16 <= size; i += 16) {
@@ -39,7 +38,23 @@ double LogSumExp(const float* row, int64_t size) {
   float sum = 0;
   for (int j = 0; j < 8; ++j) sum += lanes[j] + lanes[j + 8];
   for (; i < size; ++i) sum += kernels::Exp(row[i] - maximum);
-  return static_cast<double>(maximum) + kernels::Log(static_cast<double>(sum));
+  return sum;
+}
+
+/// Rows whose logarithms are taken together.
+constexpr int64_t kLseRows = 64;
+
+/// The logarithms of the sums of exponentials of `rows` rows, up to kLseRows.
+LOCKSTEP_ISA_CLONES
+void LogSumExps(const float* logits, int64_t rows, int64_t size, double* lse) {
+  double maxima[kLseRows], sums[kLseRows];
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* row = logits + r * size;
+    const float maximum = RowMaximum(row, size);
+    maxima[r] = static_cast<double>(maximum);
+    sums[r] = static_cast<double>(ExponentialSum(row, size, maximum));
+  }
+  for (int64_t r = 0; r < rows; ++r) lse[r] = maxima[r] + kernels::Log(sums[r]);
 }
 
 LOCKSTEP_ISA_CLONES
@@ -60,10 +75,11 @@ std::unique_ptr<Kernel> PrepareCrossEntropy(const KernelContext& context) {
   const double smoothing = static_cast<double>(context.Attributes<LossAttributes>().label_smoothing);
   return MakeKernel([=, logits = context.Input(0), labels = context.Input<int32_t>(1), sum = context.Output<double>(0),
                      lse = context.Output(1)] {
-    double total = 0;
+    double total = 0, block_lse[kLseRows];
     for (int64_t r = 0; r < rows; ++r) {
+      if (r % kLseRows == 0) LogSumExps(logits + r * classes, std::min(kLseRows, rows - r), classes, block_lse);
       const float* row = logits + r * classes;
-      const double row_lse = LogSumExp(row, classes);
+      const double row_lse = block_lse[r % kLseRows];
       if (lse != nullptr) lse[r] = static_cast<float>(row_lse);
       const int32_t label = labels[r];
       if (label < 0) continue;
@@ -100,19 +116,36 @@ std::unique_ptr<Kernel> PrepareCrossEntropyGrad(const KernelContext& context) {
   });
 }
 
+/// Whether one of row[begin, end) is above `x`, or, with `or_equal`, equal to it. Looks no further than it must, block
+/// by block.
+LOCKSTEP_ISA_CLONES
+bool AnyAbove(const float* row, int64_t begin, int64_t end, float x, bool or_equal) {
+  for (int64_t first = begin; first < end; first += 256) {
+    const int64_t last = first + 256 < end ? first + 256 : end;
+    int32_t above = 0, equal = 0;
+    for (int64_t i = first; i < last; ++i) {
+      above |= row[i] > x;
+      equal |= row[i] == x;
+    }
+    if (above != 0 || (or_equal && equal != 0)) return true;
+  }
+  return false;
+}
+
+/// Whether `label` is the first of the largest, as a search from the left finds it where some are not numbers.
+bool IsFirstLargest(const float* row, int64_t classes, int64_t label) {
+  if (label < 0 || label >= classes) return false;
+  if (row[0] != row[0]) return label == 0;
+  const float x = row[label];
+  return x == x && !AnyAbove(row, 0, label, x, true) && !AnyAbove(row, label + 1, classes, x, false);
+}
+
 std::unique_ptr<Kernel> PrepareCountCorrect(const KernelContext& context) {
   const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
   return MakeKernel(
       [=, logits = context.Input(0), labels = context.Input<int32_t>(1), count = context.Output<int64_t>(0)] {
         int64_t correct = 0;
-        for (int64_t r = 0; r < rows; ++r) {
-          const float* row = logits + r * classes;
-          int64_t largest = 0;
-          for (int64_t i = 1; i < classes; ++i) {
-            if (row[i] > row[largest]) largest = i;
-          }
-          correct += largest == labels[r];
-        }
+        for (int64_t r = 0; r < rows; ++r) correct += IsFirstLargest(logits + r * classes, classes, labels[r]);
         *count = correct;
       });
 }

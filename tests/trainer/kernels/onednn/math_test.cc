@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "trainer/kernels/elementwise.h"
+#include "trainer/kernels/positions.h"
 
 namespace lockstep::kernels {
 namespace {
@@ -35,6 +36,21 @@ double WorstUlps(double low, double high, F f, Exact exact) {
 }
 
 double ExactCdf(double x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); }
+
+TEST(PositionsTest, AnglesAreExactInDoublePrecision) {
+  for (const double base : {10000.0, 500000.0}) {
+    for (int64_t pair = 0; pair < 64; ++pair) {
+      const double exact = std::pow(base, -2.0 * static_cast<double>(pair) / 128);
+      EXPECT_NEAR(Frequency(base, pair, 128) / exact, 1, 1e-13) << base << " " << pair;
+    }
+  }
+  for (int64_t i = 0; i < 100000; ++i) {
+    const double angle = static_cast<double>(i) * 1.618033988749895;
+    EXPECT_NEAR(TurnBy(angle).cosine, std::cos(angle), 2e-15) << angle;
+    EXPECT_NEAR(TurnBy(angle).sine, std::sin(angle), 2e-15) << angle;
+  }
+  EXPECT_NEAR(Sinusoid(3, 5, 8), std::cos(3 * std::pow(10000, -4.0 / 8)), 1e-14);
+}
 
 TEST(MathTest, StaysWithinTheErrorsItStates) {
   EXPECT_LT(WorstUlps(-87, 88.7, Exp, [](double x) { return std::exp(x); }), 1.5);

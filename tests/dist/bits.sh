@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bits.sh [--pairs "RANKS:EXECUTORS ..."] [--steps N] [--set PATH=VALUE]... digits|mnist|cifar10
+# bits.sh [--pairs "RANKS:EXECUTORS ..."] [--steps N] [--set PATH=VALUE]... digits|mnist|cifar10|shakespeare
 #
 # Trains the example on every pair of ranks and executors per rank, with evaluations and checkpoints, and compares the weights
 # and all of the last checkpoint's state with those of the first pair. --steps 0 is the whole run; without --steps, digits is
@@ -7,7 +7,7 @@
 set -uo pipefail
 source "$(dirname "$0")/common.sh"
 
-pairs="1:1 1:2 2:1 2:2 3:1 3:2 4:1 4:2 5:1 5:2 8:1 8:2" steps="" example="" settings=()
+pairs="1:1 1:2 2:1 2:2 3:1 3:2 4:1 4:2 5:1 5:2 8:1 8:2" tests=1010 folder="" steps="" example="" settings=()
 while [ $# -gt 0 ]; do
   case $1 in
   --pairs) pairs=$2 && shift ;;
@@ -20,16 +20,15 @@ done
 
 case $example in
 digits) steps=${steps:-0} ;;
-mnist | cifar10)
-  [ -d "$LOCKSTEP_DATA/$example" ] || skip "$example is not in $LOCKSTEP_DATA (set LOCKSTEP_DATA)"
-  steps=${steps:-300}
-  ;;
-*) echo "which example? digits, mnist or cifar10" && exit 2 ;;
+mnist | cifar10) folder=$example steps=${steps:-300} ;;
+shakespeare) folder=tinyshakespeare tests=64 steps=${steps:-300} ;;
+*) echo "which example? digits, mnist, cifar10 or shakespeare" && exit 2 ;;
 esac
+[ -d "$LOCKSTEP_DATA/$folder" ] || skip "$folder is not in $LOCKSTEP_DATA (set LOCKSTEP_DATA)"
 if [ "$steps" -gt 0 ]; then
   # Two evaluations and some checkpoints on the way; the test split is cut too, or it would take longer than the training.
   settings+=(--set train.epochs=0 --set train.steps="$steps" --set train.evaluate_every_steps=$((steps / 2))
-    --set data.test.limit=1010 --set checkpoint.every_steps=$((steps / 3)))
+    --set data.test.limit=$tests --set checkpoint.every_steps=$((steps / 3)))
 fi
 
 first=""

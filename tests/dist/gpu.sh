@@ -12,12 +12,14 @@ name=gpu
 short=(--set train.device=GPU --set train.epochs=0 --set train.steps=24 --set train.log_every_steps=4 --set data.test.limit=60
   --set data.test.skip=1437)
 
-# same NAME ARG...: the same weights and norms at 1, 2, 3 and 4 ranks.
+recipe=$digits
+
+# same NAME ARG...: the same weights and norms of $recipe at 1, 2, 3 and 4 ranks.
 same() {
   local name=$1 first="" n
   shift
   for n in 1 2 3 4; do
-    must_train "$n" "$digits" --out "$work/$name-$n" "${short[@]}" "$@"
+    must_train "$n" "$recipe" --out "$work/$name-$n" "${short[@]}" "$@"
     [ -z "$first" ] && first=$(weights)
     [ "$(weights)" = "$first" ] || fail "$name: $n ranks give $(weights), one gives $first"
     equal_state "$work/$name-1" "$work/$name-$n"
@@ -30,6 +32,13 @@ same bf16 --set train.precision=BF16
 # Two passes: the norm decides the update. An average of weights that evaluations swap in.
 same clipped --set optimizer.clip_norm=0.5 --set optimizer.ema_decay=0.9 --set train.evaluate_every_steps=8
 same resnet --set 'model.resnet=depth: 8 widths: [4, 8, 8] stem: CIFAR' --set train.lanes=4 --set train.steps=8
+if [ -d "$LOCKSTEP_DATA/tinyshakespeare" ]; then
+  recipe=$root/examples/shakespeare.textproto
+  small=(--set train.steps=4 --set model.gpt.layers=1 --set model.gpt.width=32 --set data.block=16 --set data.test.skip=0)
+  same gpt "${small[@]}"
+  same gpt_bf16 "${small[@]}" --set train.precision=BF16
+  recipe=$digits
+fi
 
 # Near the CPU's result: the same arithmetic save for the order of sums in products.
 must_train 1 "$digits" --out "$work/cpu" "${short[@]}" --set train.device=CPU

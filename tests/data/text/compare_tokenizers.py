@@ -114,7 +114,7 @@ def corpora(quick=False):
 
 
 def random_texts(count):
-    """Mixtures of what the patterns tell apart. Characters are from Unicode 13: libraries know different versions."""
+    """Mixtures of what the patterns tell apart. Characters are from Unicode 3.2: libraries know different versions of later ones."""
     rng = random.Random(7)
     import unicodedata
 

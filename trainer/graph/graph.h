@@ -75,7 +75,7 @@ enum class OpKind : uint8_t {
   ///< of the scores): softmax(q k^T / sqrt(d)) v by head. Without memory, query [n, t, (heads + 2 kv_heads) d]
   ///< holds q, k and v side by side; with it query is q [n, t, heads d], and memory [n, s, 2 kv_heads d] k and v.
   ///< Head h reads k and v of head h kv_heads / heads. Keys from length[n] on are left out, and with `causal`
-  ///< those behind the query's place; what attends to no key is 0
+  ///< those behind the query's place; what attends to no key is 0, and its lse too
   kSwiGlu,               ///< x [.., 2 k] -> y [.., k] = silu(first half) * second half (Shazeer 2020)
   kSoftmaxCrossEntropy,  ///< logits [.., c], label i32 [..] -> sum f64 [], lse [..] (log of the sum of exponentials);
                          ///< rows

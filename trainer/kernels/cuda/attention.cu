@@ -16,6 +16,7 @@ constexpr int kTeam = kAttentionThreads / kTile;  ///< threads per query of a ti
 template <typename T, int kPieces>
 struct Attend {
   static constexpr int kThreads = kAttentionThreads;
+  static constexpr int kResidentBlocks = 2;
   static constexpr int kDimensions = kPieces * kWidth;
   struct Shared {
     TileOperands operands;

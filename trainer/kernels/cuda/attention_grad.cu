@@ -69,11 +69,20 @@ struct GradShared {
     lse[thread] = o.lse[o.shape.Statistic(row, head) + first + thread];
     dots[thread] = o.dots[o.shape.Statistic(row, head) + first + thread];
   }
+  /// A key's share in what a query got. Whatever lies where a query sees nothing, 0.
+  LOCKSTEP_HD float Exponential(float score, int query, bool seen) const {
+    return seen ? kernels::Exp(score - lse[query]) : 0.0f;
+  }
+  /// Of the score of a key with that share, from the gradient of the share.
+  LOCKSTEP_HD float Gradient(float share, float slope, int query, bool seen) const {
+    return seen ? share * (slope - dots[query]) : 0.0f;
+  }
 };
 
 template <typename T, int kPieces>
 struct QueryGrad {
   static constexpr int kThreads = kAttentionThreads;
+  static constexpr int kResidentBlocks = kPieces == 1 || sizeof(T) == 2 ? 2 : 1;
   static constexpr int kDimensions = kPieces * kWidth;
   using Shared = GradShared;
 
@@ -91,6 +100,7 @@ struct QueryGrad {
     const Vectors<const T> dresults = shape.Result(o.dy, work.row, work.head);
     const Vectors<const T> keys = shape.Key(o.memory, work.row, kv_head);
     const Vectors<const T> values = shape.ValueOf(o.memory, work.row, kv_head);
+    float* const scores = shared.operands.scores;
     PerThread<Parts, kThreads> parts;
     block.ForEachThread([&](int t) {
       LOCKSTEP_UNROLL
@@ -100,15 +110,20 @@ struct QueryGrad {
     const int64_t end = shape.causal && work.first + kTile < visible ? work.first + kTile : visible;
     for (int64_t key = 0; key < end; key += kTile) {
       Multiply(block, shape, shared.operands, queries, work.first, shape.queries, keys, key, visible,
-               [&](int t) -> TilePart& { return parts[t].scores; });
-      Multiply(block, shape, shared.operands, dresults, work.first, shape.queries, values, key, visible,
-               [&](int t) -> TilePart& { return parts[t].slopes; });
+               [&](int t) -> TilePart& { return parts[t].products; });
       block.ForEachThread([&](int t) {
         ForEachScore(t, [&](int row, int column, int i, int j) {
-          const float score = parts[t].scores[i][j], slope = parts[t].slopes[i][j];
           const bool seen = key + column < shape.Seen(visible, work.first + row);
-          const float p = seen ? kernels::Exp(score * shape.scale - shared.lse[row]) : 0.0f;
-          shared.operands.scores[row * kPitch + column] = seen ? p * (slope - shared.dots[row]) : 0.0f;
+          scores[row * kPitch + column] = shared.Exponential(parts[t].products[i][j] * shape.scale, row, seen);
+        });
+      });
+      Multiply(block, shape, shared.operands, dresults, work.first, shape.queries, values, key, visible,
+               [&](int t) -> TilePart& { return parts[t].products; });
+      block.ForEachThread([&](int t) {
+        ForEachScore(t, [&](int row, int column, int i, int j) {
+          const bool seen = key + column < shape.Seen(visible, work.first + row);
+          float& score = scores[row * kPitch + column];
+          score = shared.Gradient(score, parts[t].products[i][j], row, seen);
         });
       });
       Accumulate<kPieces>(block, shape, shared.operands, keys, key, visible, work.dimension,
@@ -122,7 +137,7 @@ struct QueryGrad {
 
  private:
   struct Parts {
-    TilePart scores, slopes;
+    TilePart products;
     TilePart dquery[kPieces];
   };
 };
@@ -131,6 +146,7 @@ struct QueryGrad {
 template <typename T, int kPieces>
 struct MemoryGrad {
   static constexpr int kThreads = kAttentionThreads;
+  static constexpr int kResidentBlocks = kPieces == 1 && sizeof(T) == 2 ? 2 : 1;
   static constexpr int kDimensions = kPieces * kWidth;
   using Shared = GradShared;
 
@@ -167,7 +183,7 @@ struct MemoryGrad {
 
  private:
   struct Parts {
-    TilePart scores, slopes;  ///< then: exponentials
+    TilePart products;
     TilePart dkeys[kPieces], dvalues[kPieces];
   };
 
@@ -182,25 +198,23 @@ struct MemoryGrad {
     const Vectors<const T> values = shape.ValueOf(o.memory, work.row, work.head);
     float* const scores = shared.operands.scores;
     Multiply(block, shape, shared.operands, keys, work.first, visible, queries, query, shape.queries,
-             [&](int t) -> TilePart& { return parts[t].scores; });
+             [&](int t) -> TilePart& { return parts[t].products; });
     block.ForEachThread([&](int t) { shared.LoadStatistics(o, work.row, head, query, t); });
     block.ForEachThread([&](int t) {
       ForEachScore(t, [&](int row, int column, int i, int j) {
-        float& score = parts[t].scores[i][j];
         const bool seen = work.first + row < shape.Seen(visible, query + column);
-        score = seen ? kernels::Exp(score * shape.scale - shared.lse[column]) : 0.0f;
-        scores[row * kPitch + column] = score;
+        scores[row * kPitch + column] = shared.Exponential(parts[t].products[i][j] * shape.scale, column, seen);
       });
     });
     Accumulate<kPieces>(block, shape, shared.operands, dresults, query, shape.queries, work.dimension,
                         [&](int t) -> TilePart(&)[kPieces] { return parts[t].dvalues; });
     Multiply(block, shape, shared.operands, values, work.first, visible, dresults, query, shape.queries,
-             [&](int t) -> TilePart& { return parts[t].slopes; });
+             [&](int t) -> TilePart& { return parts[t].products; });
     block.ForEachThread([&](int t) {
       ForEachScore(t, [&](int row, int column, int i, int j) {
         const bool seen = work.first + row < shape.Seen(visible, query + column);
-        const float slope = parts[t].slopes[i][j] - shared.dots[column];
-        scores[row * kPitch + column] = seen ? parts[t].scores[i][j] * slope : 0.0f;
+        float& score = scores[row * kPitch + column];
+        score = shared.Gradient(score, parts[t].products[i][j], column, seen);
       });
     });
     Accumulate<kPieces>(block, shape, shared.operands, queries, query, shape.queries, work.dimension,

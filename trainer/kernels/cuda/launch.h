@@ -21,9 +21,19 @@ namespace lockstep::cuda {
 
 #ifdef __CUDACC__
 
-/// At least one block of a processor: asked for more, nvcc saves registers until some spill.
+/// How many blocks a processor has registers for, at least: one, or what the kernel says. Asked for more, nvcc saves
+/// registers until some spill.
 template <typename Kernel>
-__global__ void __launch_bounds__(Kernel::kThreads, 1) RunBlock(const Kernel kernel) {
+constexpr int ResidentBlocks() {
+  if constexpr (requires { Kernel::kResidentBlocks; }) {
+    return Kernel::kResidentBlocks;
+  } else {
+    return 1;
+  }
+}
+
+template <typename Kernel>
+__global__ void __launch_bounds__(Kernel::kThreads, ResidentBlocks<Kernel>()) RunBlock(const Kernel kernel) {
   DeviceBlock block;
   kernel(block);
 }

@@ -6,9 +6,10 @@
 
 namespace lockstep::launch {
 
-/// Reads the weights that the recipe's train.init_from names (a checkpoint, a run's folder or a .safetensors file) and writes their
-/// hash into the recipe; null where the recipe names none. Parameters are matched by name, train.init_except left out; one
-/// that is missing or of another shape is an error that names it. Throws Error(kUsage, kCheckpoint).
+/// Reads the weights that the recipe's train.init_from names (read_weights.h) and writes their hash into the recipe;
+/// null where the recipe names none. Parameters are matched by name, train.init_except left out; one that is missing or
+/// of another shape is an error that names it, and so is a tensor of another program's GPT-2 that the model lacks.
+/// Throws Error(kUsage, kCheckpoint).
 loop::InitialWeights ResolveInitFrom(Recipe& recipe);
 
 }  // namespace lockstep::launch

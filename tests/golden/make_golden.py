@@ -16,6 +16,12 @@ NAME.safetensors holds, all in float32:
     step2.*, step3.*           the same, each with a batch of its own
     after.PARAMETER            weights and running statistics after the third step
 
+FOLDERS are GPT-2 as Hugging Face's transformers saves it (pip install transformers too), for gpt2_test.cc: model.safetensors, or
+several such files and their index, config.json, and in expected.safetensors
+
+    tokens                     [batch, time], as floats
+    logits                     [batch, time, vocabulary]
+
 The models are written twice, here as PyTorch modules and in golden_test.cc as recipes; their parameters have the same names.
 What is printed says how far PyTorch's own float32 is from its float64, over the same weights and batches: the test's
 tolerances must lie well above that.
@@ -23,6 +29,7 @@ tolerances must lie well above that.
 
 import copy
 import pathlib
+import shutil
 import sys
 
 import numpy
@@ -209,16 +216,62 @@ def run(name, case, seed):
     print(f"{path}: {path.stat().st_size / 1024:.0f} KiB")
 
 
+# Folders of GPT-2, and how they are saved; gpt2_test.cc has the recipe.
+FOLDERS = {
+    "gpt2": dict(dtype=torch.float32, max_shard_size="1GB"),
+    "gpt2_half_in_parts": dict(dtype=torch.float16, max_shard_size="16KB"),
+    "gpt2_bfloat16": dict(dtype=torch.bfloat16, max_shard_size="1GB"),
+}
+
+
+def save_gpt2(name, how, seed):
+    """Weights large enough that logits spread, and an inner width that makes another square matrix."""
+    import transformers
+
+    torch.manual_seed(seed)
+    config = transformers.GPT2Config(
+        vocab_size=61, n_positions=16, n_embd=24, n_layer=2, n_head=3, n_inner=24, bos_token_id=None, eos_token_id=None
+    )
+    model = transformers.GPT2LMHeadModel(config).eval()
+    for key, parameter in model.named_parameters():
+        if parameter.dim() == 1:
+            low, high = (0.5, 1.5) if key.endswith("weight") else (-0.5, 0.5)
+            nn.init.uniform_(parameter, low, high)
+        else:
+            nn.init.normal_(parameter, std=0.3)
+    # What is computed from are the rounded weights, in float32.
+    rounded = model.to(how["dtype"])
+    folder = pathlib.Path(__file__).parent / name
+    shutil.rmtree(folder, ignore_errors=True)
+    rounded.save_pretrained(folder, max_shard_size=how["max_shard_size"])
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    tokens = torch.randint(0, config.vocab_size, (3, config.n_positions))
+    with torch.no_grad():
+        logits = rounded.float()(tokens).logits
+        exact = rounded.double()(tokens).logits
+    arrays = {"tokens": tokens.float().numpy(), "logits": logits.numpy()}
+    made_by = f"make_golden.py, PyTorch {torch.__version__}, transformers {transformers.__version__}"
+    safetensors.numpy.save_file(arrays, folder / "expected.safetensors", metadata={"made_by": made_by})
+    size = sum(file.stat().st_size for file in folder.iterdir()) / 1024
+    print(
+        f"{folder}: {size:.0f} KiB, logits from {logits.min():.2f} to {logits.max():.2f},"
+        f" float32 is off by {(logits - exact).abs().max():.1e}"
+    )
+
+
 def main(names):
-    unknown = set(names) - set(CASES)
+    unknown = set(names) - set(CASES) - set(FOLDERS)
     if unknown:
-        print(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}", file=sys.stderr)
+        print(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join([*CASES, *FOLDERS])}", file=sys.stderr)
         return 2
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     for seed, (name, case) in enumerate(CASES.items(), 1):
         if not names or name in names:
             run(name, case, seed)
+    for seed, (name, how) in enumerate(FOLDERS.items(), 1):
+        if not names or name in names:
+            save_gpt2(name, how, seed)
     return 0
 
 

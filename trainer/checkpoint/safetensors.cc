@@ -104,6 +104,14 @@ SafetensorsFile::Entry ParseEntry(const std::string& name, const Json& json, uin
   return entry;
 }
 
+std::map<std::string, std::string> ParseMetadata(const Json& json) {
+  std::map<std::string, std::string> metadata;
+  if (!json.is_object()) return metadata;
+  for (const auto& [name, value] : json.items())
+    if (value.is_string()) metadata[name] = value.get<std::string>();
+  return metadata;
+}
+
 /// The tensors' bytes fill [begin, end) of the file without holes or overlaps, as the format asks.
 void CheckTiling(const std::vector<SafetensorsFile::Entry>& entries, uint64_t begin, uint64_t end,
                  const std::string& where) {
@@ -173,7 +181,11 @@ SafetensorsFile::SafetensorsFile(FileSystem& files, const std::string& path) {
     const uint64_t data_begin = kLengthBytes + length;
     const Json header = ParseHeader(text, path);
     for (const auto& [name, json] : header.items()) {
-      if (name != kMetadata) entries_.push_back(ParseEntry(name, json, data_begin, file_->size() - data_begin, path));
+      if (name == kMetadata) {
+        metadata_ = ParseMetadata(json);
+      } else {
+        entries_.push_back(ParseEntry(name, json, data_begin, file_->size() - data_begin, path));
+      }
     }
     CheckTiling(entries_, data_begin, file_->size(), path);
   });

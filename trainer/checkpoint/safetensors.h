@@ -37,12 +37,15 @@ class SafetensorsFile {
   };
   const std::vector<Entry>& entries() const { return entries_; }
   const Entry* Find(const std::string& name) const;
+  /// "__metadata__", as far as it is text.
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
   /// REQUIRES: data.size() == entry.shape.size().
   void Read(const Entry& entry, std::span<float> data) const;
 
  private:
   std::unique_ptr<ReadableFile> file_;
   std::vector<Entry> entries_;
+  std::map<std::string, std::string> metadata_;
 };
 
 }  // namespace lockstep::checkpoint

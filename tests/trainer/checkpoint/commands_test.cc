@@ -230,10 +230,10 @@ TEST_F(Commands, ExportTakesTheAverageWhereEvaluationDoes) {
   *manifest.add_files() = WriteShard(FileSystem::Real(), folder, 0, 1, "h", run.Cut(1, 4)[0]);
   CommitManifest(FileSystem::Real(), folder, manifest);
   const auto first = [&](const std::vector<std::string>& more) {
-    std::vector<std::string> args = {"export", folder, root_ + "/m"};
+    std::vector<std::string> args = {"export", folder, root_ + "/m.safetensors"};
     args.insert(args.end(), more.begin(), more.end());
     EXPECT_EQ(Run(args), 0);
-    const SafetensorsFile file(FileSystem::Real(), root_ + "/m");
+    const SafetensorsFile file(FileSystem::Real(), root_ + "/m.safetensors");
     std::vector<float> values(4);
     file.Read(*file.Find("a.weight"), values);
     return values[0];
@@ -241,7 +241,7 @@ TEST_F(Commands, ExportTakesTheAverageWhereEvaluationDoes) {
   EXPECT_EQ(first({}), run.arrays[1][0]);
   EXPECT_EQ(first({"--weights", "ema"}), run.arrays[1][0]);
   EXPECT_EQ(first({"--weights", "raw"}), run.arrays[0][0]);
-  EXPECT_EQ(Run({"export", newest_, root_ + "/m", "--weights", "ema"}), 2);
+  EXPECT_EQ(Run({"export", newest_, root_ + "/m.safetensors", "--weights", "ema"}), 2);
   EXPECT_THAT(output_, HasSubstr("no weights 'ema'; it has weights, state1"));
 }
 

@@ -69,6 +69,18 @@ TEST(SafetensorsFile, ReadsBackWhatWasWritten) {
   }
 }
 
+TEST(SafetensorsFile, GivesTheMetadata) {
+  MemoryFileSystem files;
+  files.CreateFolders(".");
+  const std::map<std::string, std::string> metadata = {{"format", "pt"}, {"step", "12"}};
+  WriteSafetensors(files, "m", {}, metadata);
+  EXPECT_EQ(SafetensorsFile(files, "m").metadata(), metadata);
+  WriteSafetensors(files, "none", {}, {});
+  EXPECT_TRUE(SafetensorsFile(files, "none").metadata().empty());
+  Put(files, "odd", Assemble(R"({"__metadata__":{"a":1,"b":"c"}})", ""));
+  EXPECT_THAT(SafetensorsFile(files, "odd").metadata(), testing::ElementsAre(testing::Pair("b", "c")));
+}
+
 TEST(SafetensorsFile, ConvertsHalfBFloat16AndDouble) {
   MemoryFileSystem files;
   // IEEE 754 binary16: 1, -2, the largest, the least normal, the least and the largest subnormal, infinity, NaN, -0.

@@ -82,10 +82,12 @@ std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path
       return MakeSynthetic(source.synthetic(), path + ".synthetic", seed);
     case Source::kText:
       return OpenText(source.text(), path + ".text", seed, text);
+    case Source::kTokens:
+      return OpenTokens(source.tokens(), path + ".tokens", seed, verify, text);
     case Source::FORMAT_NOT_SET:
       break;
   }
-  throw Error(ErrorKind::kUsage, "no data is named", path, "set one of idx, cifar, csv, text and synthetic");
+  throw Error(ErrorKind::kUsage, "no data is named", path, "set one of idx, cifar, csv, text, tokens and synthetic");
 }
 
 /// "image u8 [28, 28, 1], label i32 []".

@@ -48,7 +48,8 @@ bool IsPath(const pb::FieldDescriptor& field) {
   static const std::set<std::string> kPaths = {
       "lockstep.data.Idx.images",  "lockstep.data.Idx.labels",           "lockstep.data.Cifar.files",
       "lockstep.data.Csv.file",    "lockstep.loop.TrainConfig.init_from",
-      "lockstep.data.Text.file",   "lockstep.data.ByteLevelBpe.vocabulary",
+      "lockstep.data.Text.file",   "lockstep.data.Tokens.files",
+        "lockstep.data.ByteLevelBpe.vocabulary",
       "lockstep.data.ByteLevelBpe.merges", "lockstep.data.TokenizerConfig.tokenizer_json",
       "lockstep.data.TokenizerConfig.sentencepiece"};
   return kPaths.count(field.full_name()) > 0;
@@ -192,10 +193,12 @@ loop::InstructionSet::Value ResolvedIsa(loop::InstructionSet::Value wanted) {
   return wanted;
 }
 
+bool ReadsText(const data::DataConfig& data) { return data.train().has_text() || data.train().has_tokens(); }
+
 uint32_t DefaultEvaluationBlock(const data::DataConfig& data) {
   constexpr uint32_t kSamples = 500, kTokens = 2048;
   if (const uint32_t tokens = data.train().synthetic().tokens(); tokens > 0) return std::max(1u, kTokens / tokens);
-  return data.train().has_text() ? std::max(1u, kTokens / data.block()) : kSamples;
+  return ReadsText(data) ? std::max(1u, kTokens / data.block()) : kSamples;
 }
 
 void ResolveTrain(Recipe& recipe, const GpuFacts& gpus) {
@@ -261,7 +264,7 @@ void ResolveRecipe(Recipe& recipe, const GpuFacts& gpus) {
   Require(recipe.name().find('/') == std::string::npos, "name", fmt::format("\"{}\" has a slash", recipe.name()), "it names a folder in runs/");
   Require(recipe.has_model(), "model", "is missing", "for example model { mlp { hidden: 64 } }");
   Require(recipe.data().has_train(), "data.train", "is missing", "say where the training data lie: see lockstep help recipe");
-  if (recipe.data().train().has_text() && recipe.data().block() == 0) recipe.mutable_data()->set_block(256);
+  if (ReadsText(recipe.data()) && recipe.data().block() == 0) recipe.mutable_data()->set_block(256);
   ResolveTrain(recipe, gpus);
   checkpoint::CheckpointConfig& checkpoint = *recipe.mutable_checkpoint();
   if (checkpoint.keep() == 0) checkpoint.set_keep(3);

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "data/source_file.h"
 #include "data/text/token_blocks.h"
+#include "data/text/token_files.h"
 #include "data/text/tokenizer.h"
 
 namespace lockstep::data {
@@ -28,6 +29,12 @@ std::string_view PartOf(std::string_view text, double begin, double end) {
   const size_t from = OffsetOfCharacter(text, static_cast<size_t>(begin * characters)),
                to = end >= 1 ? text.size() : OffsetOfCharacter(text, static_cast<size_t>(end * characters));
   return text.substr(from, to - from);
+}
+
+void RequirePart(double begin, double end, const std::string& field) {
+  if (begin >= 0 && begin < end && end <= 1) return;
+  throw Error(ErrorKind::kUsage, fmt::format("{} to {} is no part of a text", begin, end), field,
+              "begin and end are fractions: 0 <= begin < end <= 1");
 }
 
 std::string LoadText(const std::string& path, const std::string& field) {
@@ -65,10 +72,7 @@ std::shared_ptr<const Tokenizer> OpenTokenizer(const DataConfig& config) {
 std::unique_ptr<Dataset> OpenText(const Text& config, const std::string& field, uint64_t seed,
                                   const TextOptions& options) {
   const double end = config.has_end() ? config.end() : 1;
-  if (!(config.begin() >= 0 && config.begin() < end && end <= 1)) {
-    throw Error(ErrorKind::kUsage, fmt::format("{} to {} is no part of a text", config.begin(), end), field,
-                "begin and end are fractions: 0 <= begin < end <= 1");
-  }
+  RequirePart(config.begin(), end, field);
   CHECK(options.tokenizer != nullptr && options.block >= 1);
   const std::string text = LoadText(config.file(), field + ".file");
   std::vector<int32_t> tokens;
@@ -80,6 +84,28 @@ std::unique_ptr<Dataset> OpenText(const Text& config, const std::string& field, 
   const TokenBlocksOptions blocks{
       .block = options.block, .vocabulary = options.tokenizer->size(), .cut_anew = options.training, .seed = seed};
   return MakeTokenBlocks(MakeTokenSource(std::move(tokens)), blocks, config.file());
+}
+
+std::unique_ptr<Dataset> OpenTokens(const Tokens& config, const std::string& field, uint64_t seed, Verify::Value verify,
+                                    const TextOptions& options) {
+  constexpr uint32_t kMostTokens = 1u << 30;
+  const double end = config.has_end() ? config.end() : 1;
+  RequirePart(config.begin(), end, field);
+  if (config.vocabulary() == 0 && options.tokenizer == nullptr) {
+    throw Error(ErrorKind::kUsage, "is missing", field + ".vocabulary",
+                "say how many tokens the vocabulary has (GPT-2's: 50257), or set data.tokenizer");
+  }
+  if (config.vocabulary() > kMostTokens)
+    throw Error(ErrorKind::kUsage, fmt::format("{} tokens are too many", config.vocabulary()), field + ".vocabulary");
+  const int32_t vocabulary =
+      config.vocabulary() > 0 ? static_cast<int32_t>(config.vocabulary()) : options.tokenizer->size();
+  const std::vector<std::string> files(config.files().begin(), config.files().end());
+  auto source = OpenTokenFiles(
+      files, field + ".files",
+      {.vocabulary = vocabulary, .begin = config.begin(), .end = end, .fingerprint = {.seed = seed, .verify = verify}});
+  return MakeTokenBlocks(std::move(source),
+                         {.block = options.block, .vocabulary = vocabulary, .cut_anew = options.training, .seed = seed},
+                         field);
 }
 
 }  // namespace lockstep::data

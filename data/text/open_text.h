@@ -16,4 +16,8 @@ namespace lockstep::data {
 std::unique_ptr<Dataset> OpenText(const Text& config, const std::string& field, uint64_t seed,
                                   const TextOptions& options);
 
+/// The same of files of token ids ("data.train.tokens").
+std::unique_ptr<Dataset> OpenTokens(const Tokens& config, const std::string& field, uint64_t seed, Verify::Value verify,
+                                    const TextOptions& options);
+
 }  // namespace lockstep::data

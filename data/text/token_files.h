@@ -1,0 +1,30 @@
+// Files of token ids, as nanoGPT (https://github.com/karpathy/nanoGPT) and llm.c (https://github.com/karpathy/llm.c)
+// write them: little-endian 16-bit ids and nothing else; or behind a header of 256 32-bit integers, of which the first
+// three are 20240520, 1 and the number of 16-bit ids, or 20240801, 7 and that of 32-bit ids.
+//
+// Files are read where samples lie, never whole: they may be larger than memory. (They are not mapped: a mapped file
+// that somebody shortens ends the process; this is an error with its path.)
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/memory_dataset.h"
+#include "data/text/token_blocks.h"
+
+namespace lockstep::data {
+
+struct TokenFilesOptions {
+  int32_t vocabulary = 0;     ///< ids are below it
+  double begin = 0, end = 1;  ///< the part of all tokens that counts
+  FingerprintOptions fingerprint = {};
+};
+
+/// All tokens of `paths`, one file after the other. `field` names the recipe's list. Throws Error(kData) where a file
+/// is missing or damaged; Read throws it where an id is not in the vocabulary.
+std::unique_ptr<TokenSource> OpenTokenFiles(const std::vector<std::string>& paths, const std::string& field,
+                                            const TokenFilesOptions& options);
+
+}  // namespace lockstep::data

@@ -167,6 +167,8 @@ void CheckHuggingFaceConfig(const Gpt& config, std::string_view text, const std:
   const ConfigCheck check(json, path);
   check.Number("n_layer", "layers", config.layers(), 12);
   check.Number("n_head", "heads", config.heads(), 12);
+  // Shapes tell this too, but the first that differs is some norm's.
+  check.Number("n_embd", "width", config.width(), config.width());
   const std::string activation = check.Get<std::string>("activation_function", "gelu_new");
   const std::optional<FeedForward::Value> feed_forward = ActivationOf(activation);
   if (!feed_forward) check.Unsupported("activation_function", activation);

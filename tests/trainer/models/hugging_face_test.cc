@@ -128,6 +128,7 @@ TEST(HuggingFace, AConfigThatSaysSomethingElseThanTheRecipeIsShownWithTheField) 
   EXPECT_EQ(ErrorOfConfig(tanh, good), "no error");
   EXPECT_THAT(ErrorOfConfig("", good),
               AllOf(HasSubstr("/m/config.json"), HasSubstr("set model.gpt.feed_forward: GELU_TANH")));
+  EXPECT_THAT(ErrorOfConfig(tanh, changed("n_embd", 48)), HasSubstr("set model.gpt.width: 48"));
   EXPECT_THAT(ErrorOfConfig(tanh, changed("n_head", 4)), HasSubstr("set model.gpt.heads: 4"));
   EXPECT_THAT(ErrorOfConfig(tanh, R"({"model_type": "gpt2"})"), HasSubstr("set model.gpt.layers: 12"));
   EXPECT_THAT(ErrorOfConfig(tanh, changed("activation_function", "relu")),

@@ -40,6 +40,10 @@ struct GoldenCase {
 
 void PrintTo(const GoldenCase& golden, std::ostream* out) { *out << golden.name; }
 
+models::DataShape Tokens(int64_t block, int vocabulary) {
+  return {.input = "tokens", .sample = {block}, .classes = vocabulary};
+}
+
 std::vector<GoldenCase> Cases() {
   return {
       {"convnet", models::Images(28, 28, 1),
@@ -57,6 +61,11 @@ std::vector<GoldenCase> Cases() {
        "sgd { momentum: 0.9 } learning_rate: 0.1 weight_decay: 1e-2"},
       {"regression", models::Features(13, 0, 3),
        "mlp { hidden: [32, 16] activation: TANH } loss { mean_squared_error {} }", "sgd {} learning_rate: 0.05"},
+      {"gpt", Tokens(12, 19), "gpt { layers: 2 heads: 4 width: 16 context: 15 }", "sgd {} learning_rate: 0.1"},
+      {"gpt_rotary", Tokens(12, 19),
+       "gpt { layers: 2 heads: 4 kv_heads: 2 width: 16 inner: 24 bias: false feed_forward: SWIGLU norm: RMS"
+       "      positions: ROTARY tied: false }",
+       "sgd {} learning_rate: 0.1"},
   };
 }
 
@@ -95,6 +104,11 @@ struct Norms {
   }
 };
 
+/// Labels of a batch: one for a sample, or for each of its tokens.
+Shape LabelShape(const models::DataShape& data) {
+  return data.input == "tokens" ? data.sample.Batched(kBatch) : Shape{kBatch};
+}
+
 /// One model in training on one backend: one lane, one program, the optimizer over the whole arena at once.
 class Training {
  public:
@@ -119,24 +133,23 @@ class Training {
   std::span<float> Weights(const ArenaEntry& entry) { return Part(weights_, entry); }
   std::span<float> Gradient(const ArenaEntry& entry) { return Part(gradients_, entry); }
 
-  void SetInput(const std::vector<float>& input) { Copy(input, data_.input); }
+  void SetInput(const std::vector<float>& input) {
+    if (data_.input == "tokens") return CopyIntegers(input, data_.input);
+    Copy(input, data_.input);
+  }
   void SetTarget(const std::vector<float>& target) {
     Copy(target, "target");
     Copy(std::vector<float>(kBatch, 1.0f), "mask");
   }
-  void SetLabels(const std::vector<float>& labels) {
-    const std::span<std::byte> memory = program_->input("label");
-    CHECK(memory.size() == labels.size() * sizeof(int32_t));
-    auto* to = reinterpret_cast<int32_t*>(memory.data());
-    for (size_t i = 0; i < labels.size(); ++i) to[i] = static_cast<int32_t>(labels[i]);
-  }
+  void SetLabels(const std::vector<float>& labels) { CopyIntegers(labels, "label"); }
 
   /// The mean loss of the batch; gradients of it are there afterwards.
   double ForwardAndBackward() {
     for (int i = 0; i < packed_->count(); ++i) packed_->Pack(i);
-    program_->step_block().loss_scale[0] = 1.0f / static_cast<float>(kBatch);
+    const int64_t labels = LabelShape(data_).size();
+    program_->step_block().loss_scale[0] = 1.0f / static_cast<float>(labels);
     program_->Run(nullptr);
-    return program_->loss(0) / static_cast<double>(kBatch);
+    return program_->loss(0) / static_cast<double>(labels);
   }
 
   void Update(uint64_t step) {
@@ -171,6 +184,13 @@ class Training {
     std::copy(from.begin(), from.end(), reinterpret_cast<float*>(memory.data()));
   }
 
+  void CopyIntegers(const std::vector<float>& from, const std::string& input) {
+    const std::span<std::byte> memory = program_->input(input);
+    CHECK(memory.size() == from.size() * sizeof(int32_t), "{} has {} bytes", input, memory.size());
+    auto* to = reinterpret_cast<int32_t*>(memory.data());
+    for (size_t i = 0; i < from.size(); ++i) to[i] = static_cast<int32_t>(from[i]);
+  }
+
   optim::OptimizerConfig config_;
   models::DataShape data_;
   loop::JobPlans plans_;
@@ -198,7 +218,7 @@ class Golden : public ::testing::TestWithParam<std::tuple<GoldenCase, BackendCas
   void LoadBatch(const std::string& step) {
     training_->SetInput(file_.Read(step + "input", golden_.data.sample.Batched(kBatch)));
     if (golden_.data.classes > 0)
-      training_->SetLabels(file_.Read(step + "label", {kBatch}));
+      training_->SetLabels(file_.Read(step + "label", LabelShape(golden_.data)));
     else
       training_->SetTarget(file_.Read(step + "target", {kBatch, golden_.data.targets}));
   }

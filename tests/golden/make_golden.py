@@ -9,8 +9,8 @@ The files are committed, so that tests need no PyTorch. To make them again, or a
 NAME.safetensors holds, all in float32:
 
     before.PARAMETER           weights and running statistics before the first step, under the names of both sides
-    step1.input                images as [batch, height, width, channels], or features
-    step1.label, step1.target  one of the two; labels as floats
+    step1.input                images as [batch, height, width, channels], features, or tokens [batch, time] as floats
+    step1.label, step1.target  one of the two; labels as floats, [batch] or [batch, time]
     step1.loss                 [1]: the mean over the batch
     step1.gradient.PARAMETER   of that mean
     step2.*, step3.*           the same, each with a batch of its own
@@ -120,15 +120,110 @@ class Regression(nn.Module):
         return self.fc3(torch.tanh(self.fc2(torch.tanh(self.fc1(x)))))
 
 
+class GptLayer(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.ln_1 = nn.LayerNorm(width)
+        self.attn = nn.ModuleDict(dict(c_attn=nn.Linear(width, 3 * width), c_proj=nn.Linear(width, width)))
+        self.ln_2 = nn.LayerNorm(width)
+        self.mlp = nn.ModuleDict(dict(c_fc=nn.Linear(width, 4 * width), c_proj=nn.Linear(4 * width, width)))
+
+    def forward(self, x):
+        n, t, width = x.shape
+        q, k, v = self.attn.c_attn(self.ln_1(x)).view(n, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.attn.c_proj(y.transpose(1, 2).reshape(n, t, width))
+        return x + self.mlp.c_proj(F.gelu(self.mlp.c_fc(self.ln_2(x))))
+
+
+class Gpt(nn.Module):
+    """GPT-2 with exact GELU; the output layer is the embedding."""
+
+    def __init__(self, vocabulary=19, width=16, heads=4, layers=2, context=15):
+        super().__init__()
+        self.wte = nn.Embedding(vocabulary, width)
+        self.wpe = nn.Embedding(context, width)
+        self.h = nn.ModuleList(GptLayer(width, heads) for _ in range(layers))
+        self.ln_f = nn.LayerNorm(width)
+
+    def forward(self, tokens):
+        x = self.wte(tokens.long()) + self.wpe.weight[: tokens.shape[1]]
+        for layer in self.h:
+            x = layer(x)
+        return self.ln_f(x) @ self.wte.weight.T
+
+
+class RmsNorm(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x):
+        return x / torch.sqrt((x * x).mean(-1, keepdim=True) + 1e-5) * self.weight
+
+
+def turned(x):
+    """Rotary positions of heads [n, heads, t, d], as complex numbers: dimension i is the real part of i + d / 2."""
+    half = x.shape[-1] // 2
+    rates = 10000.0 ** (-torch.arange(half, dtype=torch.float64) / half)
+    angles = torch.arange(x.shape[-2], dtype=torch.float64)[:, None] * rates
+    turn = torch.polar(torch.ones_like(angles), angles).to(torch.complex128 if x.dtype == torch.float64 else torch.complex64)
+    y = torch.complex(x[..., :half], x[..., half:]) * turn
+    return torch.cat([y.real, y.imag], -1)
+
+
+class RotaryLayer(nn.Module):
+    def __init__(self, width, heads, kv_heads, inner):
+        super().__init__()
+        self.heads, self.kv_heads, self.size = heads, kv_heads, width // heads
+        self.ln_1 = RmsNorm(width)
+        qkv = nn.Linear(width, (heads + 2 * kv_heads) * self.size, bias=False)
+        self.attn = nn.ModuleDict(dict(c_attn=qkv, c_proj=nn.Linear(width, width, bias=False)))
+        self.ln_2 = RmsNorm(width)
+        up, down = nn.Linear(width, 2 * inner, bias=False), nn.Linear(inner, width, bias=False)
+        self.mlp = nn.ModuleDict(dict(c_fc=up, c_proj=down))
+
+    def forward(self, x):
+        n, t, width = x.shape
+        heads = self.attn.c_attn(self.ln_1(x)).view(n, t, -1, self.size).transpose(1, 2)
+        q, k, v = heads.split([self.heads, self.kv_heads, self.kv_heads], 1)
+        shared = self.heads // self.kv_heads
+        k, v = turned(k).repeat_interleave(shared, 1), v.repeat_interleave(shared, 1)
+        y = F.scaled_dot_product_attention(turned(q), k, v, is_causal=True)
+        x = x + self.attn.c_proj(y.transpose(1, 2).reshape(n, t, width))
+        gate, value = self.mlp.c_fc(self.ln_2(x)).chunk(2, -1)
+        return x + self.mlp.c_proj(F.silu(gate) * value)
+
+
+class GptRotary(nn.Module):
+    """The knobs that GPT-2 has not: RMS norm, rotary positions, SwiGLU, shared heads of keys, an output layer."""
+
+    def __init__(self, vocabulary=19, width=16, heads=4, kv_heads=2, layers=2, inner=24):
+        super().__init__()
+        self.wte = nn.Embedding(vocabulary, width)
+        self.h = nn.ModuleList(RotaryLayer(width, heads, kv_heads, inner) for _ in range(layers))
+        self.ln_f = RmsNorm(width)
+        self.lm_head = nn.Linear(width, vocabulary, bias=False)
+
+    def forward(self, tokens):
+        x = self.wte(tokens.long())
+        for layer in self.h:
+            x = layer(x)
+        return self.lm_head(self.ln_f(x))
+
+
 def cross_entropy(label_smoothing=0.0):
-    return lambda y, batch: F.cross_entropy(y, batch["label"].long(), label_smoothing=label_smoothing)
+    return lambda y, batch: F.cross_entropy(
+        y.flatten(0, -2), batch["label"].long().flatten(), label_smoothing=label_smoothing
+    )
 
 
 def mean_squared_error(y, batch):
     return F.mse_loss(y, batch["target"])
 
 
-# The same numbers as in golden_test.cc. `input`: of one sample, [height, width, channels] or [features].
+# The same numbers as in golden_test.cc. `input`: of one sample, [height, width, channels] or [features]; or `tokens`.
 CASES = {
     "convnet": dict(model=ConvNet, input=[28, 28, 1], batch=16, classes=10, loss=cross_entropy(), optimizer=dict(lr=0.1)),
     "resnet8": dict(
@@ -140,6 +235,8 @@ CASES = {
         optimizer=dict(lr=0.1, momentum=0.9), weight_decay=1e-2,
     ),
     "regression": dict(model=Regression, input=[13], batch=16, targets=3, loss=mean_squared_error, optimizer=dict(lr=0.05)),
+    "gpt": dict(model=Gpt, tokens=12, batch=16, classes=19, loss=cross_entropy(), optimizer=dict(lr=0.1)),
+    "gpt_rotary": dict(model=GptRotary, tokens=12, batch=16, classes=19, loss=cross_entropy(), optimizer=dict(lr=0.1)),
 }  # fmt: skip
 
 
@@ -155,6 +252,9 @@ def make_model(case):
 
 def make_batch(case):
     """Random, as the optimizer would see it; kept as it goes into the file."""
+    if "tokens" in case:
+        text = torch.randint(0, case["classes"], (case["batch"], case["tokens"] + 1)).float()
+        return {"input": text[:, :-1].contiguous(), "label": text[:, 1:].contiguous()}
     batch = {"input": torch.randn(case["batch"], *case["input"])}
     if "classes" in case:
         batch["label"] = torch.randint(0, case["classes"], (case["batch"],)).float()

@@ -83,6 +83,7 @@ class Chaos:
             pass
 
     def await_end(self, limit):
+        """The exit code; None where it had to be ended because mpirun hung."""
         try:
             return self.job.wait(limit)
         except Failure:
@@ -90,8 +91,10 @@ class Chaos:
                 raise
             # Not what is tested here; people end it, and so does lockstep run.
             self.tally["ended as mpirun hung"] += 1
+            self.line += " (mpirun hung)"
             self.job.end()
-            return self.job.wait()
+            self.job.wait()
+            return None
 
     def play(self, round):
         fault = round.fault
@@ -107,13 +110,13 @@ class Chaos:
         resumed = attempt["from_step"] if attempt else None
         self.line += (f"{'' if injected else ' (too late)'}, "
                       f"{'before it had begun' if attempt is None else f'resumed from {resumed}'}, exit code {code}")
-        if code != 0 and (error := re.search(r"^lockstep: error: (.{1,100})", job.text(), re.MULTILINE)):
+        if code and (error := re.search(r"^lockstep: error: (.{1,100})", job.text(), re.MULTILINE)):
             self.line += f" ({error[1]})"
         # Processes that a kill leaves on their own have to see that.
         checks.no_process_left(fault.seconds)
-        if code != 0 and code not in (fault.codes(job) if injected else ()):
+        if code and code not in (fault.codes(job) if injected else ()):
             raise Failure(f"exit code {code}")
-        if injected and code != 0 and (problem := fault.problem(job)):
+        if injected and code and (problem := fault.problem(job)):
             raise Failure(problem)
         if attempt and resumed != max(whole, default=0):
             raise Failure(f"it resumed from {resumed}; whole were {whole}")

@@ -75,11 +75,13 @@ TEST_P(DeviceTest, NotANumberGetsThroughRelu) {
 INSTANTIATE_TEST_SUITE_P(Types, DeviceTest, testing::Values(DType::kF32, DType::kBF16),
                          [](const auto& info) { return std::string(Name(info.param)); });
 
-/// The largest error of products on the device, in roundings to 24 bits of the sum of absolute terms.
+/// The largest error of products on the device, in roundings to 24 bits of the sum of absolute terms. (Behind an
+/// activation that has a minimum, such as GELU, errors have no such measure: its slope is 0 there.)
 double WorstError(OpKind kind, engine::Backend& backend) {
   double worst = 0;
   for (const OpCase& op_case : Find(kind)->cases) {
     const Instance instance = MakeInstance(kind, op_case);
+    if (FusedActivation(instance.op()) != Activation::kNone) continue;
     const reference::Tensor expected = Expected(instance)[0];
     const std::vector<double> actual = Decode(DType::kF32, OpRunner(backend, instance, {}).Run()[0]);
     for (size_t i = 0; i < actual.size(); ++i)

@@ -4,6 +4,7 @@
 #include <google/protobuf/descriptor.pb.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -46,8 +47,9 @@ Ended Call(const std::string& arguments, const std::string& redirection = "2>&1"
 }
 
 const std::vector<std::string>& Commands() {
-  static const std::vector<std::string> kCommands = {"train", "eval",   "run",    "submit", "status", "plan", "inspect",
-                                                     "diff",  "replay", "verify", "export", "doctor", "help", "version"};
+  static const std::vector<std::string> kCommands = {"train",  "eval",    "run",  "submit", "status",
+                                                     "plan",   "inspect", "diff", "replay", "verify",
+                                                     "export", "doctor",  "help", "version"};
   return kCommands;
 }
 
@@ -198,8 +200,11 @@ TEST_P(ExampleRecipes, ArePlanned) {
     EXPECT_THAT(plan.output, HasSubstr(part));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ExampleRecipes, testing::ValuesIn(Examples()),
-                         [](const auto& info) { return std::filesystem::path(info.param).stem().string(); });
+INSTANTIATE_TEST_SUITE_P(All, ExampleRecipes, testing::ValuesIn(Examples()), [](const auto& info) {
+  std::string name = std::filesystem::path(info.param).stem().string();
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
 
 }  // namespace
 }  // namespace lockstep::launch

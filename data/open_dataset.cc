@@ -134,6 +134,12 @@ void CheckCompatible(const Dataset& train, const Dataset& other, const std::stri
                             FieldsText(train.fields())),
                 other_path, "all splits must look alike");
   }
+  const bool tokens = train.fields().front().name == "tokens";
+  if (tokens && other.classes() != train.classes()) {
+    throw Error(ErrorKind::kData,
+                fmt::format("its vocabulary has {} tokens, that of data.train {}", other.classes(), train.classes()),
+                other_path, "use the same vocabulary for all splits");
+  }
   if (other.classes() <= train.classes()) return;
   const auto fields = other.fields();
   const auto label =

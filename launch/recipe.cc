@@ -46,12 +46,17 @@ class FirstError : public pb::io::ErrorCollector {
 /// Fields that hold paths of files, whichever message they are in.
 bool IsPath(const pb::FieldDescriptor& field) {
   static const std::set<std::string> kPaths = {
-      "lockstep.data.Idx.images",  "lockstep.data.Idx.labels",           "lockstep.data.Cifar.files",
-      "lockstep.data.Csv.file",    "lockstep.loop.TrainConfig.init_from",
-      "lockstep.data.Text.file",   "lockstep.data.Tokens.files",
-        "lockstep.data.ByteLevelBpe.vocabulary",
-      "lockstep.data.ByteLevelBpe.merges", "lockstep.data.TokenizerConfig.tokenizer_json",
-      "lockstep.data.TokenizerConfig.sentencepiece"};
+      "lockstep.data.Idx.images",
+      "lockstep.data.Idx.labels",
+      "lockstep.data.Cifar.files",
+      "lockstep.data.Csv.file",
+      "lockstep.data.Text.file",
+      "lockstep.data.Tokens.files",
+      "lockstep.data.ByteLevelBpe.vocabulary",
+      "lockstep.data.ByteLevelBpe.merges",
+      "lockstep.data.TokenizerConfig.tokenizer_json",
+      "lockstep.data.TokenizerConfig.sentencepiece",
+      "lockstep.loop.TrainConfig.init_from"};
   return kPaths.count(field.full_name()) > 0;
 }
 

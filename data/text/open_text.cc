@@ -37,10 +37,26 @@ void RequirePart(double begin, double end, const std::string& field) {
               "begin and end are fractions: 0 <= begin < end <= 1");
 }
 
+/// Other splits are cut as the training text is.
+void RequireTrainingText(const TextOptions& options, const std::string& field) {
+  if (options.block >= 1) return;
+  throw Error(ErrorKind::kUsage, "the samples of data.train are no text", field, "all splits must look alike");
+}
+
 std::string LoadText(const std::string& path, const std::string& field) {
   if (path.empty()) throw Error(ErrorKind::kUsage, "the file is not named", field, "set it in the recipe");
   const std::vector<std::byte> bytes = LoadSourceFile({path, field});
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// Runs `read`, whose errors know nothing of files.
+template <typename F>
+auto NamingFile(const std::string& file, F&& read) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    throw Error(error.kind(), error.message(), file, error.hint());
+  }
 }
 
 }  // namespace
@@ -60,8 +76,11 @@ std::shared_ptr<const Tokenizer> OpenTokenizer(const DataConfig& config) {
     case TokenizerConfig::KIND_NOT_SET:
       break;
   }
-  if (config.train().has_text())
-    return MakeCharacterTokenizer(LoadText(config.train().text().file(), "data.train.text.file"));
+  if (config.train().has_text()) {
+    const std::string& file = config.train().text().file();
+    const std::string text = LoadText(file, "data.train.text.file");
+    return NamingFile(file, [&] { return MakeCharacterTokenizer(text); });
+  }
   if (tokenizer.has_characters()) {
     throw Error(ErrorKind::kUsage, "there is no training text whose characters could be taken",
                 "data.tokenizer.characters", "set data.train.text, or another tokenizer");
@@ -73,14 +92,14 @@ std::unique_ptr<Dataset> OpenText(const Text& config, const std::string& field, 
                                   const TextOptions& options) {
   const double end = config.has_end() ? config.end() : 1;
   RequirePart(config.begin(), end, field);
-  CHECK(options.tokenizer != nullptr && options.block >= 1);
+  RequireTrainingText(options, field);
+  if (options.tokenizer == nullptr) {
+    throw Error(ErrorKind::kUsage, "there is no tokenizer for this text", field,
+                "set data.tokenizer to the one that data.train.tokens were made with");
+  }
   const std::string text = LoadText(config.file(), field + ".file");
   std::vector<int32_t> tokens;
-  try {
-    options.tokenizer->Encode(PartOf(text, config.begin(), end), tokens);
-  } catch (const Error& error) {
-    throw Error(error.kind(), error.message(), config.file(), error.hint());
-  }
+  NamingFile(config.file(), [&] { options.tokenizer->Encode(PartOf(text, config.begin(), end), tokens); });
   const TokenBlocksOptions blocks{
       .block = options.block, .vocabulary = options.tokenizer->size(), .cut_anew = options.training, .seed = seed};
   return MakeTokenBlocks(MakeTokenSource(std::move(tokens)), blocks, config.file());
@@ -91,6 +110,7 @@ std::unique_ptr<Dataset> OpenTokens(const Tokens& config, const std::string& fie
   constexpr uint32_t kMostTokens = 1u << 30;
   const double end = config.has_end() ? config.end() : 1;
   RequirePart(config.begin(), end, field);
+  RequireTrainingText(options, field);
   if (config.vocabulary() == 0 && options.tokenizer == nullptr) {
     throw Error(ErrorKind::kUsage, "is missing", field + ".vocabulary",
                 "say how many tokens the vocabulary has (GPT-2's: 50257), or set data.tokenizer");

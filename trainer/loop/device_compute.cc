@@ -31,8 +31,7 @@ void WarnOfNetwork(const comm::Communicator& comm, const comm::DeviceTransport& 
     if (port.state == "ACTIVE") {
       LogWarning(
           "gradients travel through sockets, though {} is an active InfiniBand card: is its user-space driver "
-          "(libibverbs) here, "
-          "and NCCL_IB_DISABLE or NCCL_NET not set?",
+          "(libibverbs) here, and NCCL_IB_DISABLE or NCCL_NET not set?",
           port.card);
       return;
     }

@@ -12,12 +12,16 @@ namespace lockstep::loop {
 Evaluator::Evaluator(Options options) : options_(std::move(options)) {
   const auto size = static_cast<int64_t>(options_.dataset->size());
   blocks_ = (size + options_.rows - 1) / options_.rows;
-  for (uint64_t id = 0; id < options_.dataset->size(); ++id)
-    labels_ += static_cast<int64_t>(options_.dataset->labels(0, id));
+  if (options_.dataset->uniform_labels()) {
+    labels_ = size * static_cast<int64_t>(options_.dataset->labels(0, 0));
+    return;
+  }
+  for (int64_t id = 0; id < size; ++id)
+    labels_ += static_cast<int64_t>(options_.dataset->labels(0, static_cast<uint64_t>(id)));
 }
 
 std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::Communicator& comm, ExecutorPool& pool,
-                                           Compute& compute) {
+                                                          Compute& compute) {
   while (readers_.size() < static_cast<size_t>(pool.size()))
     readers_.push_back(std::make_unique<data::BlockReader>(options_.dataset, options_.transform, options_.rows));
 
@@ -47,8 +51,10 @@ std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::C
   metrics::EvaluationSum sum(options_.task, options_.counters);
   for (int64_t block = 0; block < blocks_; ++block) {
     int executor = static_cast<int>(block % all), rank = 0;
-    while (executor >= options_.executors[static_cast<size_t>(rank)]) executor -= options_.executors[static_cast<size_t>(rank++)];
-    const LaneRecord& record = gathered[mine.size() * static_cast<size_t>(rank) + static_cast<size_t>(block / all * most + executor)];
+    while (executor >= options_.executors[static_cast<size_t>(rank)])
+      executor -= options_.executors[static_cast<size_t>(rank++)];
+    const LaneRecord& record =
+        gathered[mine.size() * static_cast<size_t>(rank) + static_cast<size_t>(block / all * most + executor)];
     sum.Add(record.losses[0], {record.counters, options_.counters.size()});
   }
   checkpoint::Evaluation evaluation;

@@ -1,0 +1,53 @@
+// Jobs on emulated devices, and comparisons of what they left behind.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "tests/trainer/loop/emulated_kit.h"
+#include "tests/trainer/loop/stream_transport.h"
+#include "tests/trainer/loop/train_world.h"
+
+namespace lockstep::loop {
+
+inline constexpr char kWide[] = "mlp { hidden: 300 hidden: 40 }";  // five chunks of parameters
+
+inline void ExpectEqual(const TrainOutcome& a, const TrainOutcome& b) {
+  EXPECT_EQ(a.weights, b.weights);
+  EXPECT_EQ(a.metrics, b.metrics);
+  EXPECT_EQ(a.loop_state, b.loop_state);
+  ASSERT_EQ(a.arrays.size(), b.arrays.size());
+  for (const auto& [name, array] : a.arrays) {
+    ASSERT_TRUE(b.arrays.count(name)) << name;
+    const std::vector<float>& other = b.arrays.at(name);
+    ASSERT_EQ(array.size(), other.size()) << name;
+    EXPECT_EQ(std::memcmp(array.data(), other.data(), array.size() * sizeof(float)), 0) << name;
+  }
+}
+
+inline TrainSetup OnDevices(TrainSetup setup) {
+  setup.change = [then = std::move(setup.change)](Job& job) {
+    UseKit(job, MakeEmulatedKit());
+    if (then) then(job);
+  };
+  return setup;
+}
+
+/// The same with a device of its own for each rank, and exchanges that the host does not wait for. For one run.
+inline TrainSetup OnConnectedDevices(TrainSetup setup) {
+  auto mail = std::make_shared<StreamMail>();
+  setup.change = [mail, then = std::move(setup.change)](Job& job) {
+    const int rank = job.comm->rank();
+    auto kit = MakeEmulatedKit(MakeEmulatedDevice(size_t{1} << 40, "EMULATED-" + std::to_string(rank)));
+    kit->connect = [=](comm::Communicator&, lockstep::Device&) { return MakeStreamTransport(mail, rank); };
+    UseKit(job, std::move(kit));
+    if (then) then(job);
+  };
+  return setup;
+}
+
+}  // namespace lockstep::loop

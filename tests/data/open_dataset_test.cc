@@ -3,6 +3,8 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <set>
 
@@ -102,7 +104,8 @@ TEST(Synthetic, FeaturesHaveMeanZeroAndVarianceOne) {
 }
 
 TEST(Synthetic, WantsOneShape) {
-  ExpectError(ErrorKind::kUsage, {"data.train.synthetic: set one of image, features and tokens"}, [] { Open("synthetic {}"); });
+  ExpectError(ErrorKind::kUsage, {"data.train.synthetic: set one of image, features and tokens"},
+              [] { Open("synthetic {}"); });
   ExpectError(ErrorKind::kUsage, {"data.train.synthetic"},
               [] { Open("synthetic { features: 2 image { height: 1 width: 1 } }"); });
   ExpectError(ErrorKind::kUsage, {"data.train.synthetic.image"}, [] { Open("synthetic { image { height: 1 } }"); });
@@ -127,6 +130,20 @@ TEST(CheckCompatible, NamesShapesAndLabelsThatDiffer) {
               [&] { CheckCompatible(*train, *open("1,2,3,0\n"), "data.validation"); });
   ExpectError(ErrorKind::kData, {"target f32 [1]"},
               [&] { CheckCompatible(*train, *open("1,2,0\n", "target_columns: 2"), "data.test"); });
+}
+
+TEST(CheckCompatible, NamesVocabulariesThatDiffer) {
+  const auto tokens = [](int classes) { return Open(fmt::format("synthetic {{ tokens: 4 classes: {} }}", classes)); };
+  CheckCompatible(*tokens(9), *tokens(9), "data.test");
+  for (const int other : {8, 10}) {
+    ExpectError(ErrorKind::kData, {"data.test: its vocabulary has", "use the same vocabulary"},
+                [&] { CheckCompatible(*tokens(9), *tokens(other), "data.test"); });
+  }
+}
+
+TEST(OpenText, BesideSamplesThatAreNoTextIsRefused) {
+  ExpectError(ErrorKind::kUsage, {"data.train.text", "no text"}, [] { Open("text { file: \"/nowhere\" }"); });
+  ExpectError(ErrorKind::kUsage, {"data.train.tokens", "no text"}, [] { Open("tokens { files: \"/nowhere\" }"); });
 }
 
 TEST(Fingerprint, OfLargeDataSeesSizesAndSomeBlocksUnlessAskedForAll) {

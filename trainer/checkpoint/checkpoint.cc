@@ -123,7 +123,10 @@ std::unique_ptr<Reader> OpenPath(FileSystem& files, const std::string& path) {
   for (const std::string& line : passed_over) LogWarning("passed over a damaged checkpoint: {}", line);
   if (!reader) {
     throw Error(ErrorKind::kCheckpoint,
-                passed_over.empty() ? "the run has no checkpoint yet" : "none of the run's checkpoints is whole", path);
+                passed_over.empty() ? "the run has no checkpoint yet" : "none of the run's checkpoints is whole", path,
+                passed_over.empty()
+                    ? "train it first"
+                    : "copy a whole one back (lockstep verify names all damage), or train it anew with --fresh");
   }
   return reader;
 }

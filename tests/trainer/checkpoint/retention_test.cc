@@ -109,10 +109,11 @@ TEST_F(Retention, PathsWithoutACheckpointSaySo) {
   const auto message = [&](const std::string& path) { return CheckpointErrorOf([&] { OpenPath(files_, path); }); };
   EXPECT_EQ(message("nowhere"), "nowhere: no such folder");
   files_.CreateFolders("empty/checkpoints");
-  EXPECT_EQ(message("empty"), "empty: the run has no checkpoint yet");
+  EXPECT_EQ(message("empty"), "empty: the run has no checkpoint yet (train it first)");
   EXPECT_THAT(message("empty/checkpoints"), HasSubstr("no manifest.pb"));
   for (const uint64_t step : {100, 200, 300, 400, 500}) Damage(step);
-  EXPECT_EQ(message("run"), "run: none of the run's checkpoints is whole");
+  EXPECT_THAT(message("run"),
+              testing::StartsWith("run: none of the run's checkpoints is whole (copy a whole one back"));
 }
 
 TEST_F(Retention, DiscardUnfinishedLeavesCommittedOnesAlone) {

@@ -251,17 +251,30 @@ StepSums DeviceCompute::Step(const StepWork& work) {
 /// Until the step is over. Meanwhile the next one's first batch goes up, where it is there in time.
 void DeviceCompute::AwaitExchange(const StepWork& work) {
   bool fills = false;
-  comm_.WaitUntil(
-      [&] {
-        transport_->Poll();
-        if (done_->Done()) return !fills || pool_.Finished();
-        if (!fills && lanes_->CanStage(work.step + 1, *work.loader)) {
-          fills = true;
-          pool_.Start([this, work](int) { lanes_->StageFirst(work.step + 1, *work.loader); });
-        }
-        return false;
-      },
-      fmt::format("the exchange of step {}", work.step));
+  const auto over = [&] {
+    transport_->Poll();
+    if (done_->Done()) return !fills || pool_.Finished();
+    if (!fills && lanes_->CanStage(work.step + 1, *work.loader)) {
+      fills = true;
+      pool_.Start([this, work](int) { lanes_->StageFirst(work.step + 1, *work.loader); });
+    }
+    return false;
+  };
+  try {
+    comm_.WaitUntil(over, fmt::format("the exchange of step {}", work.step));
+  } catch (...) {
+    // Whoever catches this ends the loader, which the executor reads; that takes as long as a batch does.
+    if (fills) AwaitExecutor();
+    throw;
+  }
+}
+
+void DeviceCompute::AwaitExecutor() {
+  try {
+    pool_.Wait();
+  } catch (const std::exception&) {
+    // Another error is on its way.
+  }
 }
 
 std::vector<char> DeviceCompute::NonfiniteLanes(int64_t element) {

@@ -58,6 +58,7 @@ class DeviceCompute final : public Compute {
   void ShareChunks();
   void AwaitReaders() const;
   void AwaitExchange(const StepWork& work);
+  void AwaitExecutor();
   void AwaitStream(const std::string& what);
 
   const Job& job_;

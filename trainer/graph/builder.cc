@@ -112,6 +112,15 @@ ValueId Builder::Rotary(ValueId x, const RotaryAttributes& attributes) {
 
 ValueId Builder::SwiGlu(ValueId x) { return Append(OpKind::kSwiGlu, {x}, NoAttributes{}, "")[0]; }
 
+ValueId Builder::Conv1d(ValueId x, const std::string& name, int64_t out, int kernel, int stride, int padding, bool bias,
+                        Initializer weight) {
+  const WindowsAttributes attributes{.kernel = kernel, .stride = stride, .padding = padding};
+  const ValueId windows = Append(OpKind::kWindows, {x}, attributes, name + "/windows")[0];
+  return Linear(windows, name, out, bias, weight);
+}
+
+ValueId Builder::ArgMax(ValueId x) { return Append(OpKind::kArgMax, {x}, NoAttributes{}, "")[0]; }
+
 ValueId Builder::Conv2d(ValueId x, const std::string& name, int64_t out, int kernel, int stride, int padding,
                         int groups, bool bias, Initializer weight) {
   RequireImages(name, shape(x));

@@ -55,6 +55,12 @@ class Builder {
   ValueId Attention(ValueId query, ValueId memory, ValueId length, const AttentionAttributes& attributes);
   ValueId Rotary(ValueId x, const RotaryAttributes& attributes);
   ValueId SwiGlu(ValueId x);
+  /// PyTorch's conv1d over places: x [batch, t, in] -> [batch, t', out]. Parameters name.weight [out, in * kernel] (its
+  /// [out, in, kernel], the last two as one) and, with `bias`, name.bias.
+  ValueId Conv1d(ValueId x, const std::string& name, int64_t out, int kernel, int stride, int padding, bool bias,
+                 Initializer weight);
+  /// The place of the first largest: x [.., c] -> i32 [..].
+  ValueId ArgMax(ValueId x);
   /// x [batch, h, w, in] -> [batch, h', w', out].
   ValueId Conv2d(ValueId x, const std::string& name, int64_t out, int kernel, int stride, int padding, int groups,
                  bool bias, Initializer weight);

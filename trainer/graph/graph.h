@@ -76,12 +76,16 @@ enum class OpKind : uint8_t {
   ///< holds q, k and v side by side; with it query is q [n, t, heads d], and memory [n, s, 2 kv_heads d] k and v.
   ///< Head h reads k and v of head h kv_heads / heads. Keys from length[n] on are left out, and with `causal`
   ///< those behind the query's place; what attends to no key is 0, and its lse too
-  kSwiGlu,               ///< x [.., 2 k] -> y [.., k] = silu(first half) * second half (Shazeer 2020)
+  kSwiGlu,   ///< x [.., 2 k] -> y [.., k] = silu(first half) * second half (Shazeer 2020)
+  kWindows,  ///< x [n, t, c] -> y [n, t', c kernel], t' = (t + 2 padding - kernel) / stride + 1:
+             ///< y[.., p, ch kernel + j] = x[.., p stride + j - padding, ch], 0 outside, so that a kLinear of weight
+             ///< [o, c kernel] is PyTorch's conv1d of weight [o, c, kernel]
   kSoftmaxCrossEntropy,  ///< logits [.., c], label i32 [..] -> sum f64 [], lse [..] (log of the sum of exponentials);
                          ///< rows
                          ///< of label -1 add nothing. The target is 1 - s on the label plus s / c everywhere.
   kMeanSquaredError,     ///< prediction [n, k], target [n, k], mask [n] -> sum f64 [] of mask * mean over k of squares
   kCountCorrect,  ///< logits [.., c], label i32 [..] -> count i64 []: rows whose first largest logit is the label's
+  kArgMax,        ///< x [.., c] -> y i32 [..]: the place of the first largest
   // Gradients. dy has y's shape; results have the shape of what they are the gradient of.
   kLinearInputGrad,          ///< dy, weight -> dx
   kLinearWeightGrad,         ///< dy, x -> dweight, dbias?
@@ -96,6 +100,7 @@ enum class OpKind : uint8_t {
   kEmbeddingGrad,            ///< dy, id -> dtable, dposition?; rows of one id are added in the order of places
   kAttentionGrad,            ///< dy, query, memory?, length?, y, lse -> dquery, dmemory?
   kSwiGluGrad,               ///< dy, x -> dx
+  kWindowsGrad,              ///< dy -> dx
   kActivationGrad,           ///< dy, v -> dx; v is y for relu, tanh and sigmoid, x for the others
   kDropoutGrad,              ///< dy, step_block -> dx
   kFlattenGrad,              ///< dy -> dx
@@ -120,7 +125,7 @@ enum class Activation : uint8_t {
 
 // What an op needs to know beyond its operands' shapes.
 
-struct NoAttributes {};  // kGlobalAveragePool, kFlatten, kConcat, kSwiGlu, kCountCorrect
+struct NoAttributes {};  // kGlobalAveragePool, kFlatten, kConcat, kSwiGlu, kCountCorrect, kArgMax
 
 struct LinearAttributes {  // kLinear and its gradients, and so on: gradient ops carry the forward op's, with kNone
   Activation activation = Activation::kNone;  ///< fused: applied to the result
@@ -163,6 +168,10 @@ struct AttentionAttributes {
   int heads = 1, kv_heads = 1;  ///< heads is a multiple of kv_heads
   bool causal = false;          ///< without memory
 };
+struct WindowsAttributes {
+  int kernel = 1, stride = 1, padding = 0;
+  Shape result = {};  ///< the gradient op: the shape of x
+};
 struct ActivationAttributes {  // kActivation, kActivationGrad, kAdd (kNone or kRelu)
   Activation activation = Activation::kRelu;
 };
@@ -180,7 +189,7 @@ struct ReshapeAttributes {  // kReshape, and gradients of global pooling and fla
 using Attributes =
     std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
                  ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes, PadChannelsAttributes,
-                 SliceAttributes, EmbeddingAttributes, RotaryAttributes, AttentionAttributes>;
+                 SliceAttributes, EmbeddingAttributes, RotaryAttributes, AttentionAttributes, WindowsAttributes>;
 
 struct Op {
   OpKind kind;

@@ -1,4 +1,4 @@
-// Losses, which are sums over the lane's rows in double precision, and counters.
+// Losses, which are sums over the lane's rows in double precision, counters, and arg max.
 #include "trainer/graph/op_rows.h"
 #include "trainer/graph/step_block.h"
 
@@ -86,6 +86,13 @@ std::vector<OutputSpec> InferCountCorrect(const Graph& graph, const Op& op) {
   return {{Shape{}, DType::kI64}};
 }
 
+std::vector<OutputSpec> InferArgMax(const Graph& graph, const Op& op) {
+  const Value& x = InputOf(graph, op, 0);
+  RequireFloat(op, x, "x");
+  if (x.shape.rank() < 1) Reject(op, fmt::format("x has shape {}, but rows are needed", x.shape.ToString()));
+  return {{WithoutLast(x.shape), DType::kI32}};
+}
+
 double FlopsPerInputElement(const Graph& graph, const Op& op) {
   return static_cast<double>(InputOf(graph, op, 0).shape.size());
 }
@@ -99,6 +106,8 @@ constexpr OpRow kRows[] = {
      -1, FlopsPerInputElement},
     {OpKind::kCountCorrect, "count_correct", "logits, label", "count",
      "count = rows whose first largest logit is the label's", InferCountCorrect, nullptr, -1, FlopsPerInputElement},
+    {OpKind::kArgMax, "arg_max", "x", "y", "y = the place of the first largest of x", InferArgMax, nullptr, -1,
+     FlopsPerInputElement},
     {OpKind::kSoftmaxCrossEntropyGrad, "softmax_cross_entropy_grad", "logits, label, lse, step_block", "dlogits",
      "dlogits = (softmax(logits) - target) loss_scale", InferSoftmaxCrossEntropyGrad, nullptr, -1, FlopsPerElement},
     {OpKind::kMeanSquaredErrorGrad, "mean_squared_error_grad", "prediction, target, mask, step_block", "dprediction",

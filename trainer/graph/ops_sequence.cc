@@ -174,6 +174,35 @@ void SwiGluGradient(GradientContext& context) {
       0, context.Emit(OpKind::kSwiGluGrad, {context.OutputGradient(0), op.inputs[0]}, op.attributes, "/grad")[0]);
 }
 
+// Windows.
+
+std::vector<OutputSpec> InferWindows(const Graph& graph, const Op& op) {
+  const Value& x = InputOf(graph, op, 0);
+  const auto& attributes = AttributesOf<WindowsAttributes>(op);
+  RequireFloat(op, x, "x");
+  RequireRank(op, x, "x", 3);
+  const int64_t places =
+      RequireWindow(op, x.shape, x.shape.dim(1), attributes.kernel, attributes.stride, attributes.padding);
+  return {{{x.shape.dim(0), places, x.shape.dim(2) * attributes.kernel}, x.dtype}};
+}
+
+std::vector<OutputSpec> InferWindowsGrad(const Graph& graph, const Op& op) {
+  const Value& dy = InputOf(graph, op, 0);
+  const auto& attributes = AttributesOf<WindowsAttributes>(op);
+  const Shape& x = attributes.result;
+  RequireFloat(op, dy, "dy");
+  RequireResult(op, x, 3);
+  const int64_t places = RequireWindow(op, x, x.dim(1), attributes.kernel, attributes.stride, attributes.padding);
+  RequireShape(op, dy, "dy", {x.dim(0), places, x.dim(2) * attributes.kernel});
+  return {{x, dy.dtype}};
+}
+
+void WindowsGradient(GradientContext& context) {
+  WindowsAttributes attributes = AttributesOf<WindowsAttributes>(context.op());
+  attributes.result = InputShape(context, 0);
+  context.Accumulate(0, context.Emit(OpKind::kWindowsGrad, {context.OutputGradient(0)}, attributes, "/grad")[0]);
+}
+
 constexpr OpRow kRows[] = {
     {OpKind::kEmbedding, "embedding", "id, table, position?", "y", "y = scale table[id] + position[place]",
      InferEmbedding, EmbeddingGradient, -1, FlopsPerElement},
@@ -182,6 +211,10 @@ constexpr OpRow kRows[] = {
     {OpKind::kAttention, "attention", "query, memory?, length?", "y, lse?", "y = softmax(q k^T / sqrt(d)) v",
      InferAttention, AttentionGradient, -1, AttentionFlops},
     {OpKind::kSwiGlu, "swiglu", "x", "y", "y = silu(first half of x) second half of x", InferSwiGlu, SwiGluGradient, -1,
+     FlopsPerElement},
+    {OpKind::kWindows, "windows", "x", "y", "y = windows of x side by side", InferWindows, WindowsGradient, -1,
+     NoFlops},
+    {OpKind::kWindowsGrad, "windows_grad", "dy", "dx", "dx = the sum over windows of dy", InferWindowsGrad, nullptr, -1,
      FlopsPerElement},
     {OpKind::kEmbeddingGrad, "embedding_grad", "dy, id", "dtable, dposition?", "the gradients of embedding",
      InferEmbeddingGrad, nullptr, -1, FlopsPerElement},

@@ -222,6 +222,15 @@ TEST(SequenceShapes, AttentionSplitsChannelsIntoHeads) {
   ExpectMentions(v.Infer(OpKind::kAttention, {x, kNoValue, v.Add({3}, DType::kI32)}, grouped), {"length", "[3]"});
 }
 
+TEST(SequenceShapes, WindowsFollowKernelStrideAndPadding) {
+  Operands v;
+  const ValueId x = v.Add({2, 9, 4});
+  EXPECT_EQ(v.Infer(OpKind::kWindows, {x}, WindowsAttributes{3, 2, 1, {}}), "f32 [2, 5, 12]");
+  EXPECT_EQ(v.Infer(OpKind::kWindowsGrad, {v.Add({2, 5, 12})}, WindowsAttributes{3, 2, 1, {2, 9, 4}}), "f32 [2, 9, 4]");
+  ExpectMentions(v.Infer(OpKind::kWindows, {x}, WindowsAttributes{12, 1, 1, {}}), {"12", "9"});
+  ExpectMentions(v.Infer(OpKind::kWindows, {v.Add({2, 9})}, WindowsAttributes{3, 1, 0, {}}), {"[2, 9]", "3 dim"});
+}
+
 TEST(SequenceShapes, HalvesAndPairsMustComeOut) {
   Operands v;
   const ValueId x = v.Add({2, 5, 6});
@@ -262,6 +271,7 @@ TEST(ReshapeShapes, KeepTheNumberOfElements) {
 TEST(LossShapes, SumsAreScalarsInDoublePrecision) {
   Operands v;
   const ValueId logits = v.Add({4, 10}), label = v.Add({4}, DType::kI32), mask = v.Add({4}), step = v.StepBlock();
+  EXPECT_EQ(v.Infer(OpKind::kArgMax, {logits}, NoAttributes{}), "i32 [4]");
   EXPECT_EQ(v.Infer(OpKind::kSoftmaxCrossEntropy, {logits, label}, LossAttributes{}), "f64 [], f32 [4]");
   EXPECT_EQ(v.Infer(OpKind::kSoftmaxCrossEntropyGrad, {logits, label, mask, step}, LossAttributes{}), "f32 [4, 10]");
   EXPECT_EQ(v.Infer(OpKind::kCountCorrect, {logits, label}, NoAttributes{}), "i64 []");

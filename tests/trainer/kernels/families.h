@@ -50,11 +50,16 @@ std::vector<OpCase> AttentionGradCases();
 std::vector<OpCase> SwiGluCases();
 std::vector<OpCase> SwiGluGradCases();
 
+// windows_cases.cc
+std::vector<OpCase> WindowsCases();
+std::vector<OpCase> WindowsGradCases();
+
 // loss_cases.cc
 std::vector<OpCase> CrossEntropyCases();
 std::vector<OpCase> CrossEntropyGradCases();
 std::vector<OpCase> SquaredErrorCases();
 std::vector<OpCase> SquaredErrorGradCases();
 std::vector<OpCase> CountCases();
+std::vector<OpCase> ArgMaxCases();
 
 }  // namespace lockstep::conformance

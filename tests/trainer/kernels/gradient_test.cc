@@ -204,6 +204,11 @@ const std::vector<ModelCase>& ModelCases() {
          const ValueId length = b.Input("length", {}, DType::kI32);
          return Places(b, b.Attention(Places(b, x, 12), Places(b, x, 6), length, {2, 2}), 1);
        }},
+      {"windows", OpKind::kWindows,
+       [](Builder& b, ValueId x) {
+         const ValueId y = b.Conv1d(Places(b, x, 12), "conv", 5, 4, 3, 2, true, {});
+         return b.Reshape(y, {4, 25});
+       }},
       {"swiglu", OpKind::kSwiGlu, [](Builder& b, ValueId x) { return b.SwiGlu(x); }},
       {"flatten", OpKind::kFlatten, [](Builder& b, ValueId x) { return b.Flatten(x); }},
       {"pad_channels", OpKind::kPadChannels, [](Builder& b, ValueId x) { return b.PadChannels(x, 2, 7); }},

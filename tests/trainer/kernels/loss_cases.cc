@@ -59,6 +59,10 @@ OpCase SquaredErrorGradCase(const LossGeometry& g) {
   return {g.name, {Logits(g), F({g.n, g.columns}), Mask({g.n}), Step()}, graph::LossAttributes{0, g.loss}};
 }
 
+OpCase ArgMaxCase(const Shape& x) { return {x.ToString(), {F(x)}, graph::NoAttributes{}}; }
+OpCase ArgMaxTiesCase(const Shape& x) { return {x.ToString() + ", ties", {Steps(x)}, graph::NoAttributes{}}; }
+const std::vector<Shape> kArgMaxes = {{1, 1}, {5, 7}, {3, 4, 28}, {9, 16}, {130, 33}, {2, 1029}, {3, 50257}, {40}};
+
 }  // namespace
 
 std::vector<OpCase> CrossEntropyCases() {
@@ -72,5 +76,6 @@ std::vector<OpCase> SquaredErrorGradCases() { return Map(kSquaredErrors, Squared
 std::vector<OpCase> CountCases() {
   return Map(kCrossEntropies, CountCase) + Map(kCrossEntropies, CountTiesCase) + std::vector{kCount3d};
 }
+std::vector<OpCase> ArgMaxCases() { return Map(kArgMaxes, ArgMaxCase) + Map(kArgMaxes, ArgMaxTiesCase); }
 
 }  // namespace lockstep::conformance

@@ -145,6 +145,24 @@ TEST(ReferenceTest, AttentionToEqualKeysIsTheMeanOfWhatIsSeen) {
   EXPECT_THAT(none[0].data, testing::Each(0));
 }
 
+// Windows of 2 places of 2 channels, and PyTorch's conv1d from them: weight [out, in, kernel] = [[[1, 10], [100,
+// 1000]]].
+TEST(ReferenceTest, WindowsHaveAChannelsTapsSideBySide) {
+  const Tensor x = T({1, 3, 2}, {1, 2, 3, 4, 5, 6});
+  const auto y = Compute(OpKind::kWindows, {x}, graph::WindowsAttributes{2, 2, 1, {}});
+  EXPECT_THAT(y[0].data, ElementsAre(0, 1, 0, 2, 3, 5, 4, 6));
+  const Tensor z = Compute(OpKind::kLinear, {y[0], T({1, 4}, {1, 10, 100, 1000})}, graph::LinearAttributes{})[0];
+  EXPECT_THAT(z.data, ElementsAre(2010, 6453));
+  const auto dx = Compute(OpKind::kWindowsGrad, {T({1, 2, 4}, {1, 2, 3, 4, 5, 6, 7, 8})},
+                          graph::WindowsAttributes{2, 2, 1, {1, 3, 2}});
+  EXPECT_THAT(dx[0].data, ElementsAre(2, 4, 5, 7, 6, 8));
+}
+
+TEST(ReferenceTest, ArgMaxIsTheFirstOfTheLargest) {
+  EXPECT_THAT(Compute(OpKind::kArgMax, {T({2, 3}, {1, 5, 5, -1, -2, -1})}, graph::NoAttributes{})[0].data,
+              ElementsAre(1, 0));
+}
+
 TEST(ReferenceTest, AttentionDividesScoresByTheRootOfTheHeadSize) {
   const double high = std::exp(2 / std::sqrt(2)), weight = high / (high + 1);
   const Tensor y = Compute(OpKind::kAttention, {T({1, 1, 2}, {1, 1}), T({1, 2, 4}, {1, 1, 8, 0, 0, 0, 0, 8}), {}},

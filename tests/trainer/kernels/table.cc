@@ -51,11 +51,14 @@ const std::vector<OpCases>& Table() {
       {OpKind::kAttentionGrad, AttentionGradCases()},
       {OpKind::kSwiGlu, SwiGluCases()},
       {OpKind::kSwiGluGrad, SwiGluGradCases()},
+      {OpKind::kWindows, WindowsCases()},
+      {OpKind::kWindowsGrad, WindowsGradCases()},
       {OpKind::kSoftmaxCrossEntropy, CrossEntropyCases()},
       {OpKind::kSoftmaxCrossEntropyGrad, CrossEntropyGradCases()},
       {OpKind::kMeanSquaredError, SquaredErrorCases()},
       {OpKind::kMeanSquaredErrorGrad, SquaredErrorGradCases()},
       {OpKind::kCountCorrect, CountCases()},
+      {OpKind::kArgMax, ArgMaxCases()},
   };
   return table;
 }

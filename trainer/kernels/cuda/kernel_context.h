@@ -49,6 +49,8 @@ KernelRow RotaryRow(graph::OpKind kind);
 KernelRow AttentionRow(graph::OpKind kind);
 KernelRow AttentionGradRow(graph::OpKind kind);
 KernelRow SwiGluRow(graph::OpKind kind);
+KernelRow WindowsRow(graph::OpKind kind);
+KernelRow ArgMaxRow(graph::OpKind kind);
 
 /// Calls run(T{}) with T float or BFloat16, as `type` says.
 template <typename F>

@@ -22,7 +22,7 @@ std::array<KernelRow, kKinds> AllRows() {
   constexpr std::array kFamilies = {
       onednn::LinearRow,      onednn::ConvolutionRow, onednn::PoolingRow,   onednn::BatchNormRow, onednn::LayerNormRow,
       onednn::ElementwiseRow, onednn::LayoutRow,      onednn::EmbeddingRow, onednn::RotaryRow,    onednn::AttentionRow,
-      onednn::SwiGluRow,      onednn::RmsNormRow,     onednn::LossRow};
+      onednn::SwiGluRow,      onednn::RmsNormRow,     onednn::WindowsRow,   onednn::ArgMaxRow,    onednn::LossRow};
   std::array<KernelRow, kKinds> rows;
   for (size_t k = 0; k < kKinds; ++k) {
     for (const auto family : kFamilies) {

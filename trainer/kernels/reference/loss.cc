@@ -103,4 +103,15 @@ std::vector<Tensor> CountCorrect(const Call& call) {
   return {Scalar(count, 1)};
 }
 
+std::vector<Tensor> ArgMax(const Call& call) {
+  const Tensor& x = call.in(0);
+  const auto columns = static_cast<size_t>(x.shape[-1]);
+  Tensor y = Zeros(Shape(x.shape.dims().first(static_cast<size_t>(x.shape.rank() - 1))), 1);
+  for (size_t r = 0; r < y.data.size(); ++r) {
+    const double* row = &x.data[r * columns];
+    y.data[r] = static_cast<double>(std::max_element(row, row + columns) - row);
+  }
+  return {y};
+}
+
 }  // namespace lockstep::reference

@@ -115,11 +115,15 @@ std::vector<Tensor> Attention(const Call& call);
 std::vector<Tensor> AttentionGrad(const Call& call);
 std::vector<Tensor> SwiGlu(const Call& call);
 std::vector<Tensor> SwiGluGrad(const Call& call);
+// windows.cc
+std::vector<Tensor> Windows(const Call& call);
+std::vector<Tensor> WindowsGrad(const Call& call);
 // loss.cc
 std::vector<Tensor> SoftmaxCrossEntropy(const Call& call);
 std::vector<Tensor> SoftmaxCrossEntropyGrad(const Call& call);
 std::vector<Tensor> MeanSquaredError(const Call& call);
 std::vector<Tensor> MeanSquaredErrorGrad(const Call& call);
 std::vector<Tensor> CountCorrect(const Call& call);
+std::vector<Tensor> ArgMax(const Call& call);
 
 }  // namespace lockstep::reference

@@ -50,11 +50,14 @@ constexpr std::pair<OpKind, Function> kFunctions[] = {
     {OpKind::kAttentionGrad, AttentionGrad},
     {OpKind::kSwiGlu, SwiGlu},
     {OpKind::kSwiGluGrad, SwiGluGrad},
+    {OpKind::kWindows, Windows},
+    {OpKind::kWindowsGrad, WindowsGrad},
     {OpKind::kSoftmaxCrossEntropy, SoftmaxCrossEntropy},
     {OpKind::kSoftmaxCrossEntropyGrad, SoftmaxCrossEntropyGrad},
     {OpKind::kMeanSquaredError, MeanSquaredError},
     {OpKind::kMeanSquaredErrorGrad, MeanSquaredErrorGrad},
     {OpKind::kCountCorrect, CountCorrect},
+    {OpKind::kArgMax, ArgMax},
 };
 
 Function Find(OpKind kind) {

@@ -1,0 +1,83 @@
+// The place of the first largest of each row, a team of threads per row.
+#include <limits>
+
+#include "trainer/kernels/cuda/kernel_context.h"
+#include "trainer/kernels/cuda/row_teams.h"
+
+namespace lockstep::cuda {
+namespace {
+
+using engine::Kernel;
+using graph::OpKind;
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+template <typename T, int kPack>
+struct FirstLargest {
+  static constexpr int kThreads = kRowThreads;
+  /// Of equals the first wins, and not-a-number beats nothing.
+  struct Candidate {
+    float value;
+    int64_t place;
+
+    LOCKSTEP_HD bool Beats(const Candidate& other) const {
+      return value > other.value || (value == other.value && place < other.place);
+    }
+  };
+  struct Shared {
+    Candidate best[kThreads];
+  };
+
+  const T* x;
+  int32_t* y;
+  RowPlan plan;
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    Shared& shared = block.template SharedAs<Shared>();
+    block.ForEachThread([&](int t) {
+      const int64_t row = plan.Row(block.index(), t);
+      Candidate best{-kInfinity, plan.size};
+      if (row < plan.rows) {
+        plan.ForEachPack<kPack>(t, [&](int64_t at) {
+          float v[kPack];
+          LoadPack<kPack>(x + row * plan.size + at, v);
+          LOCKSTEP_UNROLL
+          for (int i = 0; i < kPack; ++i) {
+            const Candidate candidate{v[i], at + i};
+            if (candidate.Beats(best)) best = candidate;
+          }
+        });
+      }
+      shared.best[t] = best;
+    });
+    FoldTeams(block, plan, shared.best, [](const Candidate& a, const Candidate& b) { return b.Beats(a) ? b : a; });
+    block.ForEachThread([&](int t) {
+      const int64_t row = plan.Row(block.index(), t);
+      if (!plan.Leads(t) || row >= plan.rows) return;
+      // As a search from the left finds it: nothing is above a first element that is not a number.
+      const float first = ToFloat(x[row * plan.size]);
+      y[row] = first != first ? 0 : static_cast<int32_t>(shared.best[t].place);
+    });
+  }
+};
+
+std::unique_ptr<Kernel> PrepareArgMax(const KernelContext& context) {
+  const Shape& x = context.InputShape(0);
+  return WithElementType(context.InputType(0), [&]<typename T>(T) {
+    return WithPack<T>({x.dim(-1)}, [&]<int kPack>(std::integral_constant<int, kPack>) {
+      const FirstLargest<T, kPack> kernel{context.Input<T>(0), context.Output<int32_t>(0),
+                                          PlanRows(Rows(x), x.dim(-1), kPack)};
+      return MakeKernel([kernel, stream = &context.stream] { Launch(*stream, kernel.plan.blocks(), kernel); });
+    });
+  });
+}
+
+}  // namespace
+
+KernelRow ArgMaxRow(OpKind kind) {
+  if (kind != OpKind::kArgMax) return {};
+  return {.prepare = PrepareArgMax};
+}
+
+}  // namespace lockstep::cuda

@@ -1,0 +1,105 @@
+// Windows over places [batch, time, channels], side by side, and the sums back: a thread per element of the result.
+#include "trainer/kernels/cuda/kernel_context.h"
+#include "trainer/kernels/cuda/launch.h"
+#include "trainer/kernels/cuda/packs.h"
+
+namespace lockstep::cuda {
+namespace {
+
+using engine::Kernel;
+using graph::OpKind;
+
+struct Geometry {
+  int64_t rows, places, channels, windows, kernel, stride, padding;
+
+  Geometry(const OpContext& context, const Shape& x, const Shape& y)
+      : rows(x.dim(0)), places(x.dim(1)), channels(x.dim(2)), windows(y.dim(1)) {
+    const auto& attributes = context.Attributes<graph::WindowsAttributes>();
+    kernel = attributes.kernel, stride = attributes.stride, padding = attributes.padding;
+  }
+};
+
+template <typename T>
+struct Gather {
+  static constexpr int kThreads = 256;
+
+  Geometry g;
+  const T* x;
+  T* y;
+
+  int64_t size() const { return g.rows * g.windows * g.channels * g.kernel; }
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const int64_t at = block.index() * kThreads + t;
+      const Quotient tap = Divide(at, g.kernel), channel = Divide(tap.quotient, g.channels);
+      const Quotient window = Divide(channel.quotient, g.windows);
+      if (window.quotient >= g.rows) return;
+      const int64_t place = window.remainder * g.stride + tap.remainder - g.padding;
+      const bool inside = place >= 0 && place < g.places;
+      y[at] = inside ? x[(window.quotient * g.places + place) * g.channels + channel.remainder] : FromFloat<T>(0.0f);
+    });
+  }
+};
+
+/// Each place adds up its windows, the first one first.
+template <typename T>
+struct Scatter {
+  static constexpr int kThreads = 256;
+
+  Geometry g;
+  const T* dy;
+  T* dx;
+
+  int64_t size() const { return g.rows * g.places * g.channels; }
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const int64_t at = block.index() * kThreads + t;
+      const Quotient channel = Divide(at, g.channels), row = Divide(channel.quotient, g.places);
+      if (row.quotient >= g.rows) return;
+      const int64_t place = row.remainder + g.padding;
+      const int64_t first = place < g.kernel ? 0 : Divide(place - g.kernel, g.stride).quotient + 1;
+      int64_t last = Divide(place, g.stride).quotient;
+      last = last < g.windows ? last : g.windows - 1;
+      float sum = 0;
+      for (int64_t w = first; w <= last; ++w) {
+        const int64_t from = ((row.quotient * g.windows + w) * g.channels + channel.remainder) * g.kernel;
+        sum += ToFloat(dy[from + place - w * g.stride]);
+      }
+      dx[at] = FromFloat<T>(sum);
+    });
+  }
+};
+
+template <template <typename> typename Move>
+std::unique_ptr<Kernel> PrepareMove(const KernelContext& context, const Geometry& geometry) {
+  return WithElementType(context.InputType(0), [&]<typename T>(T) {
+    const Move<T> kernel{geometry, context.Input<T>(0), context.Output<T>(0)};
+    return MakeKernel(
+        [kernel, stream = &context.stream] { Launch(*stream, BlocksFor(kernel.size(), kernel.kThreads, 1), kernel); });
+  });
+}
+
+std::unique_ptr<Kernel> PrepareWindows(const KernelContext& context) {
+  return PrepareMove<Gather>(context, {context, context.InputShape(0), context.OutputShape(0)});
+}
+
+std::unique_ptr<Kernel> PrepareWindowsGrad(const KernelContext& context) {
+  return PrepareMove<Scatter>(context, {context, context.OutputShape(0), context.InputShape(0)});
+}
+
+}  // namespace
+
+KernelRow WindowsRow(OpKind kind) {
+  switch (kind) {
+    case OpKind::kWindows:
+      return {.prepare = PrepareWindows};
+    case OpKind::kWindowsGrad:
+      return {.prepare = PrepareWindowsGrad};
+    default:
+      return {};
+  }
+}
+
+}  // namespace lockstep::cuda

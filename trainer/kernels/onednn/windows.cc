@@ -1,0 +1,92 @@
+// Windows over places [batch, time, channels], side by side, and the sums back.
+#include <algorithm>
+
+#include "base/isa_clones.h"
+#include "trainer/kernels/onednn/kernel_context.h"
+
+namespace lockstep::onednn {
+namespace {
+
+using engine::Kernel;
+using graph::OpKind;
+
+struct Geometry {
+  int64_t rows, places, channels, windows, kernel, stride, padding;
+
+  Geometry(const OpContext& context, const Shape& x, const Shape& y)
+      : rows(x.dim(0)), places(x.dim(1)), channels(x.dim(2)), windows(y.dim(1)) {
+    const auto& attributes = context.Attributes<graph::WindowsAttributes>();
+    kernel = attributes.kernel, stride = attributes.stride, padding = attributes.padding;
+  }
+};
+
+/// Windows [begin, end) of all rows together.
+LOCKSTEP_ISA_CLONES
+void Gather(const Geometry& geometry, const float* x, float* y, int64_t begin, int64_t end) {
+  const Geometry g = geometry;
+  for (int64_t w = begin; w < end; ++w) {
+    const int64_t row = w / g.windows, first = w % g.windows * g.stride - g.padding;
+    float* to = y + w * g.channels * g.kernel;
+    for (int64_t j = 0; j < g.kernel; ++j) {
+      const int64_t place = first + j;
+      if (place < 0 || place >= g.places) {
+        for (int64_t c = 0; c < g.channels; ++c) to[c * g.kernel + j] = 0.0f;
+        continue;
+      }
+      const float* from = x + (row * g.places + place) * g.channels;
+#pragma GCC ivdep
+      for (int64_t c = 0; c < g.channels; ++c) to[c * g.kernel + j] = from[c];
+    }
+  }
+}
+
+/// Places [begin, end) of all rows together: each adds up its windows, the first one first.
+LOCKSTEP_ISA_CLONES
+void Scatter(const Geometry& geometry, const float* dy, float* dx, int64_t begin, int64_t end) {
+  const Geometry g = geometry;
+  for (int64_t at = begin; at < end; ++at) {
+    const int64_t row = at / g.places, place = at % g.places + g.padding;
+    float* to = dx + at * g.channels;
+    std::fill_n(to, g.channels, 0.0f);
+    const int64_t first = place < g.kernel ? 0 : (place - g.kernel) / g.stride + 1;
+    const int64_t last = std::min(place / g.stride, g.windows - 1);
+    for (int64_t w = first; w <= last; ++w) {
+      const float* from = dy + (row * g.windows + w) * g.channels * g.kernel + (place - w * g.stride);
+#pragma GCC ivdep
+      for (int64_t c = 0; c < g.channels; ++c) to[c] += from[c * g.kernel];
+    }
+  }
+}
+
+constexpr int64_t kLeastPlaces = 64;
+
+std::unique_ptr<Kernel> PrepareWindows(const KernelContext& context) {
+  const Geometry g(context, context.InputShape(0), context.OutputShape(0));
+  return MakeKernel([g, x = context.Input(0), y = context.Output(0), threads = context.threads] {
+    ForEachPiece(threads, g.rows * g.windows, kLeastPlaces,
+                 [&](int, int64_t begin, int64_t end) { Gather(g, x, y, begin, end); });
+  });
+}
+
+std::unique_ptr<Kernel> PrepareWindowsGrad(const KernelContext& context) {
+  const Geometry g(context, context.OutputShape(0), context.InputShape(0));
+  return MakeKernel([g, dy = context.Input(0), dx = context.Output(0), threads = context.threads] {
+    ForEachPiece(threads, g.rows * g.places, kLeastPlaces,
+                 [&](int, int64_t begin, int64_t end) { Scatter(g, dy, dx, begin, end); });
+  });
+}
+
+}  // namespace
+
+KernelRow WindowsRow(OpKind kind) {
+  switch (kind) {
+    case OpKind::kWindows:
+      return {.prepare = PrepareWindows};
+    case OpKind::kWindowsGrad:
+      return {.prepare = PrepareWindowsGrad};
+    default:
+      return {};
+  }
+}
+
+}  // namespace lockstep::onednn

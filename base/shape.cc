@@ -68,6 +68,13 @@ Shape Shape::Batched(int64_t dim) const {
   return batched;
 }
 
+Shape Shape::Filled(int64_t size) const {
+  Shape filled = *this;
+  for (int64_t& dim : filled.dims_)
+    if (dim < 0) dim = size;
+  return filled;
+}
+
 std::string Shape::ToString() const {
   std::string text = "[";
   for (int i = 0; i < rank_; ++i) text += (i > 0 ? ", " : "") + std::to_string(dim(i));

@@ -33,6 +33,8 @@ class Shape {
   int64_t size() const;
   /// This shape with `dim` put in front: a batch of it.
   Shape Batched(int64_t dim) const;
+  /// This shape with `size` for every negative dimension.
+  Shape Filled(int64_t size) const;
   /// "[32, 28, 28, 1]".
   std::string ToString() const;
 

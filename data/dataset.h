@@ -13,11 +13,12 @@
 namespace lockstep::data {
 
 /// One named tensor of a sample, e.g. "image" u8 [28, 28, 1] (height, width, channels), "label" i32 [], "target" f32
-/// [3], "features" f32 [13]. Dimensions that vary between samples are -1.
+/// [3], "features" f32 [13]. Dimensions that vary between samples are -1: their places.
 struct Field {
   std::string name;
   DType dtype;
   Shape shape;
+  int padding = 0;  ///< in rows of a batch that stand for no sample: 0, or -1 (of i32)
 };
 
 /// The tensors of one sample, in the order of Dataset::fields(). Reading into a Sample reuses its memory.
@@ -53,6 +54,13 @@ class Dataset {
   /// A hash of everything that read() can return, with the format's name and parameters, never with paths. A full hash
   /// up to 1 GiB; the same on every rank that sees the same bytes.
   virtual uint64_t fingerprint() const = 0;
+  /// Whether samples differ in length: fields have dimensions of -1.
+  virtual bool ragged() const { return false; }
+  /// Of a ragged sample: what its length follows from (Transform::Places), without reading it. Of speech, the audio
+  /// samples of each of its recordings; of a pair of sentences, the tokens of each. Cheap.
+  virtual void Lengths(uint64_t /*epoch*/, uint64_t /*id*/, std::vector<int64_t>& lengths) const { lengths.clear(); }
+  /// What a model should answer, as text: a transcript, a translation. Empty where that is no text.
+  virtual std::string Reference(uint64_t /*epoch*/, uint64_t /*id*/) const { return {}; }
   /// Sample `id` (0 <= id < size()) of epoch `epoch` (formats whose samples differ between epochs use it). Thread-safe.
   /// Throws Error(kData) naming file and record.
   virtual void Read(uint64_t epoch, uint64_t id, Sample& sample) const = 0;

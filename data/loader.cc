@@ -21,7 +21,7 @@ struct Slot {
   State state = State::kFree;
   std::exception_ptr error;  ///< of filling; ready then means that Acquire throws it
   LaneBatch batch;           ///< while filling, only the filling thread touches it
-  std::vector<Buffer> buffers;
+  std::unique_ptr<LaneBuffers> buffers;
 };
 
 /// A lane has a ring of its own, so that executors may ask for lanes in any order: none waits for a slot that another's
@@ -37,19 +37,17 @@ struct LaneRing {
 }  // namespace
 
 struct Loader::State {
-  explicit State(Options o) : options(std::move(o)), sampler(options.dataset->size(), options.seed) {}
+  explicit State(Options o) : options(std::move(o)) {}
   ~State() { Stop(); }
 
   void Stop();
   void Work(int thread);
   /// The slot of the earliest step, and of its lowest lane, that can be filled; nullptr where all are taken.
   Slot* Claim();
-  void Fill(LaneBatch& batch, Sample& sample, std::vector<std::byte*>& rows) const;
+  void Fill(Slot& slot, Sample& sample, std::vector<std::byte*>& rows) const;
   LaneRing& RingOf(int lane) { return rings[static_cast<size_t>(lane - options.mine.begin)]; }
 
   const Options options;
-  const Sampler sampler;
-  int64_t rows = 0;
   std::atomic<bool> stop = false;
   std::vector<std::thread> threads;
 
@@ -83,16 +81,19 @@ Slot* Loader::State::Claim() {
   return &slot;
 }
 
-void Loader::State::Fill(LaneBatch& batch, Sample& sample, std::vector<std::byte*>& pointers) const {
-  batch.first_position = batch.step * options.global_batch + static_cast<uint64_t>(batch.lane * rows);
-  batch.rows = rows;
-  batch.denominator = LossDenominator(*options.dataset, sampler, batch.step, options.global_batch);
-  batch.delivery = {.first_epoch = sampler.At(batch.first_position).epoch};
-  for (int64_t row = 0; row < rows && !stop; ++row) {
-    const Sampler::Pick pick = sampler.At(batch.first_position + static_cast<uint64_t>(row));
+void Loader::State::Fill(Slot& slot, Sample& sample, std::vector<std::byte*>& pointers) const {
+  LaneBatch& batch = slot.batch;
+  options.batches->Lane(batch.step, batch.lane, batch.samples);
+  batch.denominator = options.batches->Denominator(batch.step);
+  slot.buffers->Arrange(batch);
+  const std::vector<Sampler::Pick>& picks = batch.samples.picks;
+  const int64_t places = options.batches->shapes()[static_cast<size_t>(batch.samples.shape)].places;
+  batch.delivery = {.first_epoch = batch.samples.first_position / options.dataset->size()};
+  for (size_t row = 0; row < picks.size() && !stop; ++row) {
+    const Sampler::Pick pick = picks[row];
     options.dataset->Read(pick.epoch, pick.id, sample);
-    PointAtRow(batch, row, pointers);
-    options.transform->Apply(sample, pick.epoch, pick.id, /*augment=*/true, pointers);
+    PointAtRow(batch, static_cast<int64_t>(row), pointers);
+    options.transform->Apply(sample, pick.epoch, pick.id, /*augment=*/true, places, pointers);
     batch.delivery.Add(pick.epoch, pick.id);
   }
 }
@@ -108,7 +109,7 @@ void Loader::State::Work(int thread) {
     if (stop) return;
     lock.unlock();
     try {
-      Fill(slot->batch, sample, pointers);
+      Fill(*slot, sample, pointers);
     } catch (...) {
       slot->error = std::current_exception();
     }
@@ -118,29 +119,11 @@ void Loader::State::Work(int thread) {
   }
 }
 
-uint64_t LossDenominator(const Dataset& dataset, const Sampler& sampler, uint64_t step, uint64_t global_batch) {
-  if (dataset.uniform_labels()) return global_batch * dataset.labels(0, 0);
-  uint64_t sum = 0;
-  for (uint64_t position = step * global_batch; position < (step + 1) * global_batch; ++position) {
-    const Sampler::Pick pick = sampler.At(position);
-    sum += dataset.labels(pick.epoch, pick.id);
-  }
-  return sum;
-}
-
 Loader::Loader(Options options) : state_(std::make_unique<State>(std::move(options))) {
   const Options& o = state_->options;
-  CHECK(o.transform != nullptr && o.threads >= 1 && o.lanes >= 1 && o.global_batch >= 1);
-  CHECK(o.global_batch % static_cast<uint64_t>(o.lanes) == 0, "a batch of {} in {} lanes", o.global_batch, o.lanes);
-  CHECK(0 <= o.mine.begin && o.mine.begin <= o.mine.end && o.mine.end <= o.lanes);
+  CHECK(o.transform != nullptr && o.batches != nullptr && o.threads >= 1);
+  CHECK(0 <= o.mine.begin && o.mine.begin <= o.mine.end);
   CHECK(o.first_step <= o.end_step);
-  state_->rows = static_cast<int64_t>(o.global_batch / static_cast<uint64_t>(o.lanes));
-  if (static_cast<uint64_t>(state_->rows) > o.dataset->size()) {
-    throw Error(ErrorKind::kUsage,
-                fmt::format("a lane has {} samples (global_batch {} / lanes {}), more than the {} to train on",
-                            state_->rows, o.global_batch, o.lanes, o.dataset->size()),
-                "train.global_batch", "set it lower, or lanes higher");
-  }
   const int lanes = o.mine.size();
   if (lanes == 0) return;
   constexpr int kLeastBatches = 4, kStepsAhead = 2;
@@ -150,8 +133,7 @@ Loader::Loader(Options options) : state_(std::make_unique<State>(std::move(optio
     ring.next_fill = ring.next_acquire = o.first_step;
     ring.slots.resize(static_cast<size_t>((wanted + lanes - 1) / lanes));
     for (Slot& slot : ring.slots) {
-      slot.buffers = AllocateLaneBatch(*o.transform, state_->rows, slot.batch);
-      std::fill_n(reinterpret_cast<float*>(slot.batch.data.back()), state_->rows, 1.0f);
+      slot.buffers = std::make_unique<LaneBuffers>(*o.transform, o.batches->shapes(), slot.batch);
     }
   }
   for (int i = 0; i < o.threads; ++i) state_->threads.emplace_back([state = state_.get(), i] { state->Work(i); });

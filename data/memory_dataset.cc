@@ -52,7 +52,7 @@ uint64_t Fingerprint(const Records& records, const FingerprintOptions& options) 
 
 Column LabelColumn(std::span<const int32_t> labels) {
   const auto bytes = std::as_bytes(labels);
-  return {{"label", DType::kI32, Shape{}}, {bytes.begin(), bytes.end()}};
+  return {{"label", DType::kI32, Shape{}, /*padding=*/-1}, {bytes.begin(), bytes.end()}};
 }
 
 int CountClasses(std::span<const int32_t> labels) {

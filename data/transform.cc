@@ -71,7 +71,7 @@ class TokenTransform final : public Transform {
  public:
   explicit TokenTransform(std::span<const Field> fields) : fields_(fields.begin(), fields.end()) {}
   std::span<const Field> fields() const override { return fields_; }
-  void Apply(const Sample& sample, uint64_t, uint64_t, bool, std::span<std::byte* const> rows) const override {
+  void Apply(const Sample& sample, uint64_t, uint64_t, bool, int64_t, std::span<std::byte* const> rows) const override {
     for (size_t i = 0; i < fields_.size(); ++i) Pass(sample.tensors[i], fields_[i], rows[i]);
   }
 
@@ -101,7 +101,7 @@ class RecipeTransform : public Transform {
 
   std::span<const Field> fields() const override { return fields_; }
 
-  void Apply(const Sample& sample, uint64_t epoch, uint64_t id, bool augment,
+  void Apply(const Sample& sample, uint64_t epoch, uint64_t id, bool augment, int64_t /*places*/,
              std::span<std::byte* const> rows) const override {
     CHECK(sample.tensors.size() == fields_.size() && rows.size() == fields_.size());
     Placement placement;

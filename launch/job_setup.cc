@@ -64,6 +64,10 @@ models::DataShape DataShapeOf(const loop::Splits& splits) {
   return shape;
 }
 
+data::BatchOptions BatchOptionsOf(const loop::TrainConfig& train) {
+  return {.seed = train.seed(), .lanes = static_cast<int>(train.lanes()), .global_batch = train.global_batch(), .batch_tokens = train.batch_tokens()};
+}
+
 loop::Splits OpenSplits(const Recipe& recipe) {
   const data::DataConfig& config = recipe.data();
   const uint64_t seed = recipe.train().seed();
@@ -79,6 +83,7 @@ loop::Splits OpenSplits(const Recipe& recipe) {
   if (config.has_validation()) splits.validation = open_other(config.validation(), "data.validation");
   if (config.has_test()) splits.test = open_other(config.test(), "data.test");
   splits.transform = data::MakeTransform(splits.train->fields(), config, seed);
+  splits.batches = data::MakeBatches(splits.train, splits.transform, BatchOptionsOf(recipe.train()));
   if (recipe.train().global_batch() > splits.train->size())
     throw Error(ErrorKind::kUsage,
                 fmt::format("{} is more than the {} training samples", recipe.train().global_batch(), splits.train->size()),
@@ -100,8 +105,8 @@ loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm, std::shared_pt
   const models::DataShape shape = DataShapeOf(job.splits);
   job.task = TaskOf(shape);
   models::Validate(recipe.model(), shape);
-  job.build_model = [model = recipe.model(), shape](graph::Mode mode, int64_t batch) {
-    return models::Build(model, shape, mode, batch);
+  job.build_model = [model = recipe.model(), shape](graph::Mode mode, const data::BatchShape& batch) {
+    return models::Build(model, shape, mode, batch.rows, batch.places);
   };
   SetBackend(recipe, std::move(device), job);
 

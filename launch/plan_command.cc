@@ -53,9 +53,19 @@ void PrintActivations(const graph::Graph& graph) {
       std::printf("  %-36s %-20s %s\n", op.name.c_str(), graph.value(op.outputs.front()).shape.ToString().c_str(), graph::Name(op.kind));
 }
 
+/// Of samples that differ in length: the shapes that programs are made for.
+void PrintShapes(const loop::Job& job) {
+  const std::span<const data::BatchShape> shapes = job.splits.batches->shapes();
+  if (shapes.size() == 1) return;
+  std::printf("shapes of a lane (samples x places)\n ");
+  for (const data::BatchShape& shape : shapes) std::printf(" %lldx%lld", static_cast<long long>(shape.rows), static_cast<long long>(shape.places));
+  std::printf("\n");
+}
+
 void PrintRanks(const loop::Job& job, const comm::LanePlan& plan) {
-  std::printf("ranks (%u lanes of %llu samples)\n", job.train.lanes(),
-              static_cast<unsigned long long>(job.train.global_batch() / job.train.lanes()));
+  const std::span<const data::BatchShape> shapes = job.splits.batches->shapes();
+  std::printf("ranks (%u lanes of %s%lld samples)\n", job.train.lanes(), job.train.batch_tokens() > 0 ? "up to " : "",
+              static_cast<long long>(shapes.front().rows));
   for (size_t rank = 0; rank < plan.size(); ++rank) {
     std::string text;
     for (const LaneRange& run : plan[rank]) text += fmt::format(" {}-{}", run.begin, run.end - 1);
@@ -67,7 +77,7 @@ void PrintMemory(const loop::Job& job, const loop::JobPlans& plans, const comm::
   const optim::Optimizer optimizer(job.optimizer, loop::MakeSegments(plans, job.optimizer), loop::LengthOf(job),
                                    static_cast<int>(job.train.lanes()));
   const int arrays = static_cast<int>(loop::StateArrays(optimizer, job.train).size()) + (loop::KeepsSums(optimizer, job.train) ? 1 : 0);
-  loop::MemoryEstimate rank = loop::EstimateMemory(plans.layout, *plans.train, *plans.evaluate, static_cast<int>(job.train.lanes()), plan, 0, arrays,
+  loop::MemoryEstimate rank = loop::EstimateMemory(plans, static_cast<int>(job.train.lanes()), plan, 0, arrays,
                                                    loop::SavesMeanwhile(job.checkpoint));
   for (const auto& split : {job.splits.train, job.splits.validation, job.splits.test})
     if (split) rank.data += loop::BytesOf(*split);
@@ -114,14 +124,17 @@ int Plan(const PlanOptions& options) {
   std::printf("run %s\n", recipe.name().c_str());
   PrintActivations(plans.model.graph);
   PrintParameters(plans, job);
-  const double rows = static_cast<double>(recipe.train().global_batch()) / recipe.train().lanes();
-  std::printf("work\n  %.3g FLOP a sample (forward and backward)\n", plans.train->flops / rows);
-  std::printf("  %llu steps of %llu samples; %.2f steps an epoch of %llu samples, %.2f epochs\n", static_cast<unsigned long long>(length.total_steps),
-              static_cast<unsigned long long>(recipe.train().global_batch()), length.steps_per_epoch,
+  PrintShapes(job);
+  const auto rows = static_cast<double>(job.splits.batches->shapes().back().rows);
+  std::printf("work\n  %.3g FLOP a sample (forward and backward)\n", plans.train.back()->flops / rows);
+  const std::string step = recipe.train().batch_tokens() > 0 ? fmt::format("at most {} tokens", recipe.train().batch_tokens())
+                                                             : fmt::format("{} samples", recipe.train().global_batch());
+  std::printf("  %llu steps of %s; %.2f steps an epoch of %llu samples, %.2f epochs\n", static_cast<unsigned long long>(length.total_steps),
+              step.c_str(), length.steps_per_epoch,
               static_cast<unsigned long long>(job.splits.train->size()), static_cast<double>(length.total_steps) / length.steps_per_epoch);
   for (const auto& [name, split] : {std::pair{"validation", job.splits.validation}, {"test", job.splits.test}})
     if (split)
-      std::printf("  %s: %llu samples in blocks of %lld\n", name, static_cast<unsigned long long>(split->size()), static_cast<long long>(plans.evaluation_rows));
+      std::printf("  %s: %llu samples in blocks of %lld\n", name, static_cast<unsigned long long>(split->size()), static_cast<long long>(plans.evaluation_shapes.front().rows));
   PrintRanks(job, plan);
   if (job.device) {
     PrintDeviceMemory(job, plans, plan);

@@ -212,7 +212,8 @@ void ResolveTrain(Recipe& recipe, const GpuFacts& gpus) {
   constexpr double kMostEpochs = 1e9;
   Require(train.epochs() >= 0 && train.epochs() <= kMostEpochs, "train.epochs",
           fmt::format("{} is not between 0 and {:.0f}", train.epochs(), kMostEpochs), "for example epochs: 5");
-  Require(train.global_batch() > 0, "train.global_batch", "is missing", "for example global_batch: 128");
+  Require((train.global_batch() > 0) != (train.batch_tokens() > 0), "train", "needs either global_batch or batch_tokens",
+          "for example global_batch: 128");
   if (train.lanes() == 0) train.set_lanes(DefaultLanes(train.global_batch()));
   Require(train.global_batch() % train.lanes() == 0, "train.global_batch",
           fmt::format("{} is not divisible by lanes ({})", train.global_batch(), train.lanes()),

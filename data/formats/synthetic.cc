@@ -20,7 +20,7 @@ class SyntheticDataset : public Dataset {
  public:
   SyntheticDataset(uint64_t size, Field input, uint32_t classes, uint64_t seed)
       : size_(size),
-        fields_{{input, Field{"label", DType::kI32, input.dtype == DType::kI32 ? input.shape : Shape{}}}},
+        fields_{{input, Field{"label", DType::kI32, input.dtype == DType::kI32 ? input.shape : Shape{}, /*padding=*/-1}}},
         classes_(classes),
         seed_(seed) {}
 

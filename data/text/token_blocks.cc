@@ -33,7 +33,7 @@ class TokenBlocks final : public Dataset {
         options_(options),
         size_(CountBlocks(source_->size(), options)),
         fields_{
-            {Field{"tokens", DType::kI32, Shape{options.block}}, Field{"label", DType::kI32, Shape{options.block}}}},
+            {Field{"tokens", DType::kI32, Shape{options.block}}, Field{"label", DType::kI32, Shape{options.block}, /*padding=*/-1}}},
         fingerprint_(Hash64(fmt::format("token blocks 1 {} {} {} {}", source_->fingerprint(), options.block,
                                         options.vocabulary, options.cut_anew))) {}
 

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/hash.h"
+#include "base/memory.h"
 #include "data/open_dataset.h"
 #include "data/transform.h"
 #include "tests/data/test_files.h"
@@ -57,8 +58,20 @@ std::shared_ptr<const Transform> MakeAugmenting(const Dataset& dataset) {
   return MakeTransform(dataset.fields(), config, 1);
 }
 
-Loader::Options Options(std::shared_ptr<const Dataset> dataset) {
-  Loader::Options options;
+/// A loader's options, and what its batches follow from.
+struct LoaderSetup : Loader::Options {
+  uint64_t seed = 0, global_batch = 0;
+  int lanes = 1;
+
+  Loader::Options Complete() const {
+    Loader::Options options = *this;
+    options.batches = MakeBatches(dataset, transform, {.seed = seed, .lanes = lanes, .global_batch = global_batch});
+    return options;
+  }
+};
+
+LoaderSetup Options(std::shared_ptr<const Dataset> dataset) {
+  LoaderSetup options;
   options.transform = MakeAugmenting(*dataset);
   options.dataset = std::move(dataset);
   options.seed = 5;
@@ -73,19 +86,19 @@ Loader::Options Options(std::shared_ptr<const Dataset> dataset) {
 using Rows = std::map<uint64_t, uint64_t>;
 
 void AddRows(const LaneBatch& batch, Rows& rows) {
-  for (int64_t row = 0; row < batch.rows; ++row) {
+  for (int64_t row = 0; row < batch.rows(); ++row) {
     Hasher hasher;
     for (size_t i = 0; i < batch.fields.size(); ++i) {
       const Field& field = batch.fields[i];
       const auto bytes = static_cast<size_t>(field.shape.size() / field.shape[0] * SizeOf(field.dtype));
       hasher.Add(std::span<const std::byte>(batch.data[i] + static_cast<size_t>(row) * bytes, bytes));
     }
-    EXPECT_TRUE(rows.emplace(batch.first_position + static_cast<uint64_t>(row), hasher.Digest()).second);
+    EXPECT_TRUE(rows.emplace(batch.samples.first_position + static_cast<uint64_t>(row), hasher.Digest()).second);
   }
 }
 
-Rows RowsOf(const Loader::Options& options) {
-  Loader loader(options);
+Rows RowsOf(const LoaderSetup& options) {
+  Loader loader(options.Complete());
   Rows rows;
   for (uint64_t step = options.first_step; step < options.end_step; ++step) {
     for (int lane = options.mine.begin; lane < options.mine.end; ++lane) {
@@ -100,7 +113,7 @@ Rows RowsOf(const Loader::Options& options) {
 }
 
 /// What should stand at each position, from sampler, data set and transform alone.
-Rows Expected(const Loader::Options& options) {
+Rows Expected(const LoaderSetup& options) {
   const Sampler sampler(options.dataset->size(), options.seed);
   Rows rows;
   Sample sample;
@@ -112,7 +125,7 @@ Rows Expected(const Loader::Options& options) {
        position < options.end_step * options.global_batch; ++position) {
     const Sampler::Pick pick = sampler.At(position);
     options.dataset->Read(pick.epoch, pick.id, sample);
-    options.transform->Apply(sample, pick.epoch, pick.id, true, pointers);
+    options.transform->Apply(sample, pick.epoch, pick.id, true, 0, pointers);
     Hasher hasher;
     hasher.Add(std::as_bytes(std::span(image)));
     hasher.Add(std::as_bytes(std::span(&label, 1)));
@@ -123,7 +136,7 @@ Rows Expected(const Loader::Options& options) {
 }
 
 TEST(Loader, DeliversTheSameBytesWithAnyThreadsAndPrefetch) {
-  Loader::Options options = Options(MakeImages());
+  LoaderSetup options = Options(MakeImages());
   const Rows expected = Expected(options);
   for (int threads : {1, 2, 3}) {
     for (int prefetch : {0, 1, 2, 5, 100}) {
@@ -135,7 +148,7 @@ TEST(Loader, DeliversTheSameBytesWithAnyThreadsAndPrefetch) {
 }
 
 TEST(Loader, AnyCutIntoLanesAndRanksGivesTheSameRowsAtTheSamePositions) {
-  Loader::Options options = Options(MakeImages());
+  LoaderSetup options = Options(MakeImages());
   const Rows expected = Expected(options);
   for (int lanes : {1, 2, 3, 4, 6, 12}) {
     for (int ranks = 1; ranks <= lanes; ++ranks) {
@@ -151,16 +164,16 @@ TEST(Loader, AnyCutIntoLanesAndRanksGivesTheSameRowsAtTheSamePositions) {
 }
 
 TEST(Loader, StartsInTheMiddle) {
-  Loader::Options options = Options(MakeImages());
+  LoaderSetup options = Options(MakeImages());
   options.first_step = 13;
   EXPECT_EQ(RowsOf(options), Expected(options));
 }
 
 TEST(Loader, ServesLanesInAnyOrderWithOneBatchEach) {
-  Loader::Options options = Options(MakeImages());
+  LoaderSetup options = Options(MakeImages());
   options.prefetch_batches = 1;
   options.end_step = 6;
-  Loader loader(options);
+  Loader loader(options.Complete());
   Rows rows;
   for (int lane = 3; lane >= 0; --lane) {
     for (uint64_t step = 0; step < 6; ++step) {
@@ -173,10 +186,10 @@ TEST(Loader, ServesLanesInAnyOrderWithOneBatchEach) {
 }
 
 TEST(Loader, ServesSeveralExecutorThreads) {
-  Loader::Options options = Options(MakeImages());
+  LoaderSetup options = Options(MakeImages());
   options.threads = 2;
   options.end_step = 60;
-  Loader loader(options);
+  Loader loader(options.Complete());
   std::vector<Rows> rows(4);
   std::vector<std::thread> executors;
   for (int lane = 0; lane < 4; ++lane) {
@@ -195,14 +208,14 @@ TEST(Loader, ServesSeveralExecutorThreads) {
 }
 
 TEST(Loader, DeliveriesSatisfyTheLedgerWhoeverRanThem) {
-  Loader::Options options = Options(MakeImages());
+  LoaderSetup options = Options(MakeImages());
   std::vector<uint64_t> chains;
   for (int ranks : {1, 3}) {
     std::vector<std::unique_ptr<Loader>> loaders;
     const auto deal = DealLanes(4, ranks);
     for (const LaneRange& mine : deal) {
       options.mine = mine;
-      loaders.push_back(std::make_unique<Loader>(options));
+      loaders.push_back(std::make_unique<Loader>(options.Complete()));
     }
     Ledger ledger(kSize);
     for (uint64_t step = 0; step < options.end_step; ++step) {
@@ -222,7 +235,7 @@ TEST(Loader, DeliveriesSatisfyTheLedgerWhoeverRanThem) {
 }
 
 TEST(Loader, BatchesHaveShapesMaskAndAlignment) {
-  Loader loader(Options(MakeImages()));
+  Loader loader(Options(MakeImages()).Complete());
   const LaneBatch* batch = loader.Acquire(0, 2);
   ASSERT_EQ(batch->fields.size(), 3u);
   EXPECT_EQ(batch->fields[0].name, "image");
@@ -230,16 +243,16 @@ TEST(Loader, BatchesHaveShapesMaskAndAlignment) {
   EXPECT_EQ(batch->fields[1].shape, (Shape{3}));
   EXPECT_EQ(batch->fields[2].name, "mask");
   EXPECT_EQ(batch->fields[2].shape, (Shape{3}));
-  EXPECT_EQ(batch->first_position, 6u);
+  EXPECT_EQ(batch->samples.first_position, 6u);
   for (std::byte* data : batch->data) EXPECT_EQ(reinterpret_cast<uintptr_t>(data) % kBufferAlignment, 0u);
   loader.Release(batch);
 }
 
 TEST(Loader, AllocatesNothingOnceItIsWarm) {
-  Loader::Options options = Options(MakeImages());
+  LoaderSetup options = Options(MakeImages());
   options.threads = 2;
   options.end_step = 400;
-  Loader loader(options);
+  Loader loader(options.Complete());
   const auto run = [&](uint64_t begin, uint64_t end) {
     for (uint64_t step = begin; step < end; ++step) {
       for (int lane = 0; lane < 4; ++lane) loader.Release(loader.Acquire(step, lane));
@@ -271,12 +284,12 @@ class TroublesomeDataset : public Dataset {
 };
 
 TEST(Loader, AcquireThrowsWhatReadingThrewAndGoesOnThrowingIt) {
-  Loader::Options options = Options(MakeImages());
+  LoaderSetup options = Options(MakeImages());
   // The bad sample stands in lane 1 of step 1, and nowhere before.
   const uint64_t bad = Sampler(kSize, options.seed).At(12 + 3 + 1).id;
   options.dataset = std::make_shared<TroublesomeDataset>(bad, nullptr);
   options.threads = 2;
-  Loader loader(options);
+  Loader loader(options.Complete());
   for (int lane = 0; lane < 4; ++lane) loader.Release(loader.Acquire(0, lane));
   loader.Release(loader.Acquire(1, 0));
   for (int attempt = 0; attempt < 2; ++attempt) {
@@ -286,11 +299,11 @@ TEST(Loader, AcquireThrowsWhatReadingThrewAndGoesOnThrowingIt) {
 }
 
 TEST(Loader, ReadyTurnsTrueWhenTheBatchIsThere) {
-  Loader::Options options = Options(MakeImages());
+  LoaderSetup options = Options(MakeImages());
   const Sampler sampler(kSize, options.seed);
   std::counting_semaphore<> gate(0);
   options.dataset = std::make_shared<TroublesomeDataset>(sampler.At(0).id, &gate);
-  Loader loader(options);
+  Loader loader(options.Complete());
   EXPECT_FALSE(loader.Ready(0, 0));
   gate.release(100);
   const LaneBatch* batch = loader.Acquire(0, 1);  // one thread fills lane 0 first
@@ -301,19 +314,19 @@ TEST(Loader, ReadyTurnsTrueWhenTheBatchIsThere) {
 
 TEST(Loader, StopsWhileThreadsWaitAndWork) {
   for (int i = 0; i < 50; ++i) {
-    Loader::Options options = Options(MakeImages());
+    LoaderSetup options = Options(MakeImages());
     options.threads = 3;
     options.end_step = 1 << 20;
-    Loader loader(options);
+    Loader loader(options.Complete());
     if (i % 2 == 0) loader.Release(loader.Acquire(0, 3));
   }
 }
 
 TEST(Loader, RefusesLanesLargerThanTheData) {
-  Loader::Options options = Options(MakeImages(2));
+  LoaderSetup options = Options(MakeImages(2));
   ExpectError(ErrorKind::kUsage,
               {"train.global_batch: a lane has 3 samples (global_batch 12 / lanes 4), more than the 2"},
-              [&] { Loader loader(options); });
+              [&] { Loader loader(options.Complete()); });
   options.dataset = MakeImages(3);
   EXPECT_EQ(RowsOf(options), Expected(options));
 }
@@ -321,24 +334,25 @@ TEST(Loader, RefusesLanesLargerThanTheData) {
 TEST(BlockReader, CutsTheSplitAndPadsTheLastBlock) {
   const auto dataset = MakeImages();
   const auto transform = MakeAugmenting(*dataset);
-  BlockReader reader(dataset, transform, 10);
-  ASSERT_EQ(reader.blocks(), 4);
+  const auto blocks = std::make_shared<Blocks>(*dataset, *transform, std::vector<BatchShape>{{10, 0}});
+  ASSERT_EQ(blocks->count(), 4);
+  BlockReader reader(dataset, transform, blocks);
   Sample sample;
   std::vector<float> image(30);
   int32_t label = 0;
   std::byte* const pointers[] = {reinterpret_cast<std::byte*>(image.data()), reinterpret_cast<std::byte*>(&label)};
   for (int64_t block : {3, 0, 1, 2, 3}) {
     const LaneBatch& batch = reader.Read(block);
-    EXPECT_EQ(batch.rows, block == 3 ? 7 : 10);
-    EXPECT_EQ(batch.first_position, static_cast<uint64_t>(block * 10));
+    EXPECT_EQ(batch.rows(), block == 3 ? 7 : 10);
+    EXPECT_EQ(batch.samples.first_position, static_cast<uint64_t>(block * 10));
     const auto* images = reinterpret_cast<const float*>(batch.data[0]);
     const auto* labels = reinterpret_cast<const int32_t*>(batch.data[1]);
     const auto* mask = reinterpret_cast<const float*>(batch.data[2]);
     for (int64_t row = 0; row < 10; ++row) {
-      const bool counts = row < batch.rows;
+      const bool counts = row < batch.rows();
       if (counts) {
         dataset->Read(0, static_cast<uint64_t>(block * 10 + row), sample);
-        transform->Apply(sample, 0, 0, /*augment=*/false, pointers);
+        transform->Apply(sample, 0, 0, /*augment=*/false, 0, pointers);
       } else {
         std::fill(image.begin(), image.end(), 0.0f);
         label = -1;

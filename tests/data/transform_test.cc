@@ -50,7 +50,7 @@ Result Apply(const Transform& transform, const Sample& sample, uint64_t epoch, u
   result.input.assign(static_cast<size_t>(transform.fields()[0].shape.size()), -999);
   std::byte* const rows[] = {reinterpret_cast<std::byte*>(result.input.data()),
                              reinterpret_cast<std::byte*>(&result.label)};
-  transform.Apply(sample, epoch, id, augment, rows);
+  transform.Apply(sample, epoch, id, augment, 0, rows);
   return result;
 }
 

@@ -117,11 +117,11 @@ class Training {
     const size_t bytes = static_cast<size_t>(layout().elements()) * sizeof(float);
     weights_ = Buffer(bytes);
     gradients_ = Buffer(bytes);
-    arena_ = Buffer(static_cast<size_t>(plans_.train->memory.bytes));
-    workspace_ = Buffer(plans_.train->workspace_bytes);
-    packed_ = std::make_unique<engine::PackedWeights>(*plans_.train, layout(), backend, weights_.As<float>().data());
+    arena_ = Buffer(static_cast<size_t>(plans_.train.front()->memory.bytes));
+    workspace_ = Buffer(plans_.train.front()->workspace_bytes);
+    packed_ = std::make_unique<engine::PackedWeights>(*plans_.train.front(), layout(), backend, weights_.As<float>().data());
     program_ = std::make_unique<engine::Program>(
-        plans_.train, layout(), backend,
+        plans_.train.front(), layout(), backend,
         engine::Program::Bindings{weights_.As<float>().data(), gradients_.As<float>().data(), packed_.get(),
                                   arena_.As<std::byte>(), workspace_.As<std::byte>()});
     optimizer_ = std::make_unique<optim::Optimizer>(config_, loop::MakeSegments(plans_, config_),

@@ -184,7 +184,7 @@ struct LaneProgram {
   std::unique_ptr<engine::Program> program;
 
   LaneProgram(loop::DeviceKit& kit, const loop::JobPlans& plans) : backend(*kit.backend) {
-    const engine::ProgramPlan& plan = *plans.train;
+    const engine::ProgramPlan& plan = *plans.train.front();
     const auto elements = static_cast<size_t>(plans.layout.elements()) * sizeof(float);
     weights = kit.device->Allocate(elements, "weights");
     gradients = kit.device->Allocate(elements, "gradients");
@@ -203,7 +203,7 @@ struct LaneProgram {
     bindings.arena = arena->bytes();
     bindings.workspace = workspace->bytes();
     bindings.inputs = inputs->bytes();
-    program = std::make_unique<engine::Program>(plans.train, plans.layout, backend, bindings);
+    program = std::make_unique<engine::Program>(plans.train.front(), plans.layout, backend, bindings);
   }
 
   /// Random images and features; labels are class 0, the step block is that of step 0.
@@ -251,7 +251,7 @@ void PrintProfile(const std::string& path, const std::vector<std::string>& setti
       kit, [&] { lane.program->Run(nullptr); }, 1, 7);
   const double rows = static_cast<double>(recipe.train().global_batch()) / recipe.train().lanes();
   std::printf("lane: %.0f samples in %.3f ms, %.1f samples/s, %.2f TFLOP/s; kernels by themselves %.3f ms\n", rows,
-              1e3 * whole, rows / whole, plans.train->flops / whole / 1e12, 1e3 * sum);
+              1e3 * whole, rows / whole, plans.train.front()->flops / whole / 1e12, 1e3 * sum);
   std::vector<std::pair<std::string, Group>> sorted(groups.begin(), groups.end());
   std::ranges::sort(sorted, [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
   for (const auto& [name, group] : sorted)

@@ -235,8 +235,9 @@ void Coordinator::Report(const std::vector<Hello>& hellos, const Verdict& verdic
 void Coordinator::WarnOfRecipe() const {
   if (job_.train.has_early_stopping() && !job_.splits.validation)
     LogWarning("early stopping is steered by the {} split, so its result flatters; give data.validation", job_.splits.reported_name());
-  const uint64_t rows = job_.train.global_batch() / job_.train.lanes();
-  const graph::Model model = job_.build_model(graph::Mode::kTrain, static_cast<int64_t>(rows));
+  const data::BatchShape shape = job_.splits.batches->shapes().back();
+  const int64_t rows = shape.rows;
+  const graph::Model model = job_.build_model(graph::Mode::kTrain, shape);
   if (rows < 8 && !model.graph.statistics.empty())
     LogWarning("batch norm sees {} samples a lane, which is few; lower train.lanes or raise train.global_batch (either changes the bits)", rows);
 }

@@ -51,15 +51,22 @@ DeviceLanes::DeviceLanes(DeviceKit& kit, const JobPlans& plans, comm::DeviceExch
       seed_(config.seed()),
       copies_(kit.device->MakeStream()) {
   lockstep::Device& device = *kit.device;
-  const engine::ProgramPlan &train = *plans.train, &evaluate = *plans.evaluate;
-  arena_ = device.Allocate(static_cast<size_t>(std::max(train.memory.bytes, evaluate.memory.bytes)), "activations");
-  workspace_ = device.Allocate(std::max(train.workspace_bytes, evaluate.workspace_bytes), "workspace");
+  size_t activations = 0, workspace = 0, evaluation_inputs = 0;
+  for (const auto* programs : {&plans.train, &plans.evaluate})
+    for (const auto& plan : *programs) {
+      activations = std::max(activations, static_cast<size_t>(plan->memory.bytes));
+      workspace = std::max(workspace, plan->workspace_bytes);
+      size_t& inputs = programs == &plans.train ? fold_offset_ : evaluation_inputs;
+      inputs = std::max(inputs, plan->input_bytes);
+    }
+  arena_ = device.Allocate(activations, "activations");
+  workspace_ = device.Allocate(workspace, "workspace");
   fold_step_ = device.Allocate(sizeof(optim::FoldStep), "the fold");
-  fold_offset_ = train.input_bytes;
   MakeSlots(train_, 2, fold_offset_ + sizeof(optim::FoldStep));
-  MakeSlots(evaluate_, 1, evaluate.input_bytes);
-  results_ = device.AllocatePinned(sizeof(int64_t) * static_cast<size_t>(lanes.size()) *
-                                   std::max(ResultsOf(train.graph), ResultsOf(evaluate.graph)));
+  MakeSlots(evaluate_, 1, evaluation_inputs);
+  results_ =
+      device.AllocatePinned(sizeof(int64_t) * static_cast<size_t>(lanes.size()) *
+                            std::max(ResultsOf(plans.train.front()->graph), ResultsOf(plans.evaluate.front()->graph)));
   finished_ = device.MakeEvent();
   for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket) bucket_ready_.push_back(device.MakeEvent());
 
@@ -70,16 +77,13 @@ DeviceLanes::DeviceLanes(DeviceKit& kit, const JobPlans& plans, comm::DeviceExch
     gradients_ = device.Allocate(static_cast<size_t>(plans.layout.elements()) * sizeof(float), "a lane's gradient");
     gradients = gradients_->As<float>();
   }
-  Prepare(train_, plans.train, gradients);
-  Prepare(evaluate_, plans.evaluate, nullptr);
-  // Libraries load kernels when they first run, which captured work can't.
-  train_.program->Run(nullptr);
-  evaluate_.program->Run(nullptr);
-  kit_.stream->Synchronize();
-  CaptureTraining(gradients);
-  kit_.stream->BeginCapture();
-  evaluate_.program->Run(nullptr);
-  evaluate_.run = kit_.stream->EndCapture();
+  for (const auto& plan : plans.train) CaptureTraining(train_.shapes.emplace_back(Prepare(plan, gradients)), gradients);
+  for (const auto& plan : plans.evaluate) {
+    Captured& captured = evaluate_.shapes.emplace_back(Prepare(plan, nullptr));
+    kit_.stream->BeginCapture();
+    captured.program->Run(nullptr);
+    captured.run = kit_.stream->EndCapture();
+  }
 }
 
 DeviceLanes::~DeviceLanes() {
@@ -92,10 +96,10 @@ DeviceLanes::~DeviceLanes() {
   }
 }
 
-void DeviceLanes::MakeSlots(Captured& captured, size_t count, size_t bytes) {
+void DeviceLanes::MakeSlots(ProgramSet& set, size_t count, size_t bytes) {
   for (size_t i = 0; i < count; ++i)
-    captured.slots.push_back({kit_.device->AllocatePinned(bytes), kit_.device->Allocate(bytes, "batches"),
-                              kit_.device->MakeEvent(), kit_.device->MakeEvent()});
+    set.slots.push_back({kit_.device->AllocatePinned(bytes), kit_.device->Allocate(bytes, "batches"),
+                         kit_.device->MakeEvent(), kit_.device->MakeEvent()});
 }
 
 void DeviceLanes::PlanFold(int all_lanes) {
@@ -117,8 +121,9 @@ void DeviceLanes::PlanFold(int all_lanes) {
   }
 }
 
-void DeviceLanes::Prepare(Captured& captured, std::shared_ptr<const engine::ProgramPlan> plan, float* gradients) {
+DeviceLanes::Captured DeviceLanes::Prepare(std::shared_ptr<const engine::ProgramPlan> plan, float* gradients) {
   lockstep::Device& device = *kit_.device;
+  Captured captured;
   captured.inputs = device.Allocate(plan->input_bytes, "inputs");
   captured.packed_memory = device.Allocate(plan->packed_bytes, "packed weights");
   captured.packed = std::make_unique<engine::PackedWeights>(*plan, plans_.layout, *kit_.backend, exchange_.weights(),
@@ -138,23 +143,31 @@ void DeviceLanes::Prepare(Captured& captured, std::shared_ptr<const engine::Prog
   kit_.stream->BeginCapture();
   pack();
   captured.pack = kit_.stream->EndCapture();
+  // Libraries load kernels when they first run, which captured work can't.
+  captured.program->Run(nullptr);
+  kit_.stream->Synchronize();
+  return captured;
 }
 
-void DeviceLanes::CaptureTraining(float* gradients) {
+void DeviceLanes::PackIfDue(Captured& captured) {
+  if (std::exchange(captured.pack_due, false)) kit_.stream->Run(*captured.pack);
+}
+
+void DeviceLanes::CaptureTraining(Captured& captured, float* gradients) {
   kit_.stream->BeginCapture();
-  train_.program->Run([&](int bucket) {
+  captured.program->Run([&](int bucket) {
     const comm::ElementRange range = exchange_.slices().bucket(bucket);
     if (lanes_.size() > 1)
       kit_.kernels->Fold(*kit_.stream, fold_step_->As<optim::FoldStep>(), gradients, range.begin, range.end);
     kit_.stream->Record(bucket_ready(bucket));
   });
-  train_.run = kit_.stream->EndCapture();
+  captured.run = kit_.stream->EndCapture();
 }
 
 /// A slot whose last copy is over, filled with the batch.
-DeviceLanes::Slot& DeviceLanes::FillSlot(Captured& captured, const data::LaneBatch& batch) {
-  const engine::ProgramPlan& plan = captured.program->plan();
-  Slot& slot = captured.slots[captured.next_slot++ % captured.slots.size()];
+DeviceLanes::Slot& DeviceLanes::FillSlot(ProgramSet& set, const data::LaneBatch& batch) {
+  const engine::ProgramPlan& plan = set.shapes[static_cast<size_t>(batch.samples.shape)].program->plan();
+  Slot& slot = set.slots[set.next_slot++ % set.slots.size()];
   Await(*slot.uploaded);
   for (size_t f = 0; f < batch.fields.size(); ++f) {
     const graph::ValueId input = plan.Input(batch.fields[f].name);
@@ -184,7 +197,7 @@ void DeviceLanes::TakeInputs(Slot& slot, Captured& captured) {
   DeviceStream& stream = *kit_.stream;
   stream.Wait(*slot.uploaded);
   stream.Copy(captured.inputs->data(), slot.staging->data(), captured.inputs->size());
-  if (slot.staging->size() > captured.inputs->size())
+  if (&slot == &train_.slots.front() || &slot == &train_.slots.back())
     stream.Copy(fold_step_->data(), slot.staging->data() + fold_offset_, sizeof(optim::FoldStep));
   stream.Record(*slot.taken);
 }
@@ -208,11 +221,11 @@ DeviceLanes::Staged DeviceLanes::Stage(uint64_t step, int lane, data::Loader& lo
   graph::StepBlock block;
   block.seed = seed_;
   block.step = step;
-  block.first_sample = batch->first_position;
+  block.first_sample = batch->samples.first_position;
   block.loss_scale[0] = 1.0f / static_cast<float>(batch->denominator);
-  const Staged staged = {step, &slot, batch->delivery};
+  const Staged staged = {step, &slot, batch->samples.shape, batch->delivery};
   loader.Release(batch);
-  const engine::ProgramPlan& plan = *plans_.train;
+  const engine::ProgramPlan& plan = *plans_.train[static_cast<size_t>(staged.shape)];
   if (plan.step_block_offset >= 0) std::memcpy(slot.pinned->data() + plan.step_block_offset, &block, sizeof(block));
   std::memcpy(slot.pinned->data() + fold_offset_, &fold_[static_cast<size_t>(lane - lanes_.begin)],
               sizeof(optim::FoldStep));
@@ -223,21 +236,23 @@ DeviceLanes::Staged DeviceLanes::Stage(uint64_t step, int lane, data::Loader& lo
 void DeviceLanes::RunStep(const StepWork& work) {
   CHECK(!next_ || next_->step == work.step);
   load_seconds_ = 0;
-  kit_.stream->Run(*train_.pack);
+  for (Captured& captured : train_.shapes) captured.pack_due = true;
   for (int lane = lanes_.begin; lane < lanes_.end; ++lane) {
     const auto index = static_cast<size_t>(lane - lanes_.begin);
     const Staged staged = next_ ? *next_ : Stage(work.step, lane, *work.loader);
     next_.reset();
     work.records[index].delivery = staged.delivery;
-    TakeInputs(*staged.slot, train_);
-    kit_.stream->Run(*train_.run);
-    CopyResults(train_, results_->As<int64_t>() + index * ResultsOf(plans_.train->graph));
+    Captured& captured = train_.shapes[static_cast<size_t>(staged.shape)];
+    PackIfDue(captured);
+    TakeInputs(*staged.slot, captured);
+    kit_.stream->Run(*captured.run);
+    CopyResults(captured, results_->As<int64_t>() + index * ResultsOf(captured.program->plan().graph));
   }
   kit_.stream->Record(*finished_);
 }
 
 void DeviceLanes::ReadResults(std::span<LaneRecord> records) const {
-  const graph::Graph& graph = plans_.train->graph;
+  const graph::Graph& graph = plans_.train.front()->graph;
   for (size_t index = 0; index < records.size(); ++index) {
     const data::LaneDelivery delivery = records[index].delivery;
     records[index] = ReadRecord(graph, results_->As<int64_t>() + index * ResultsOf(graph));
@@ -246,17 +261,17 @@ void DeviceLanes::ReadResults(std::span<LaneRecord> records) const {
 }
 
 LaneRecord DeviceLanes::Evaluate(const data::LaneBatch& block) {
-  const engine::ProgramPlan& plan = *plans_.evaluate;
-  if (std::exchange(pack_due_, false)) kit_.stream->Run(*evaluate_.pack);
+  Captured& captured = evaluate_.shapes[static_cast<size_t>(block.samples.shape)];
+  PackIfDue(captured);
   Slot& slot = FillSlot(evaluate_, block);
   SendUp(slot);
-  TakeInputs(slot, evaluate_);
-  kit_.stream->Run(*evaluate_.run);
-  CopyResults(evaluate_, results_->As<int64_t>());
+  TakeInputs(slot, captured);
+  kit_.stream->Run(*captured.run);
+  CopyResults(captured, results_->As<int64_t>());
   kit_.stream->Record(*finished_);
   Await(*finished_);
   if (recorder_ != nullptr) recorder_->Progress();
-  return ReadRecord(plan.graph, results_->As<int64_t>());
+  return ReadRecord(captured.program->plan().graph, results_->As<int64_t>());
 }
 
 }  // namespace lockstep::loop

@@ -46,9 +46,11 @@ class DeviceLanes {
   void ReadResults(std::span<LaneRecord> records) const;
   double load_seconds() const { return load_seconds_; }
 
-  /// The next Evaluate packs the weights first. (Not here: on a rank without blocks to evaluate nothing would wait for
-  /// the packing, which reads weights that the host may store anew.)
-  void PrepareEvaluation() { pack_due_ = true; }
+  /// The next Evaluate of each shape packs the weights first. (Not here: on a rank without blocks to evaluate nothing
+  /// would wait for the packing, which reads weights that the host may store anew.)
+  void PrepareEvaluation() {
+    for (Captured& captured : evaluate_.shapes) captured.pack_due = true;
+  }
   /// Forward of one block; waits for its end.
   LaneRecord Evaluate(const data::LaneBatch& block);
 
@@ -58,27 +60,34 @@ class DeviceLanes {
     std::unique_ptr<DeviceMemory> pinned, staging;
     std::unique_ptr<DeviceEvent> uploaded, taken;
   };
-  /// One kind of program, with its inputs, its packed weights, and both as captured work.
+  /// The program of one shape, with its inputs, its packed weights, and both as captured work.
   struct Captured {
-    std::vector<Slot> slots;  ///< taken in turn
-    size_t next_slot = 0;
     std::unique_ptr<DeviceMemory> inputs, packed_memory;
     std::unique_ptr<engine::PackedWeights> packed;
     std::unique_ptr<engine::Program> program;
     std::unique_ptr<DeviceGraph> pack, run;
+    bool pack_due = true;  ///< weights have changed since they were packed
+  };
+  /// The programs of one mode.
+  struct ProgramSet {
+    std::vector<Slot> slots;  ///< taken in turn
+    size_t next_slot = 0;
+    std::vector<Captured> shapes;
   };
   /// A lane's batch that is in a slot.
   struct Staged {
     uint64_t step = 0;
     Slot* slot = nullptr;
+    int shape = 0;
     data::LaneDelivery delivery;
   };
 
-  void MakeSlots(Captured& captured, size_t count, size_t bytes);
-  void Prepare(Captured& captured, std::shared_ptr<const engine::ProgramPlan> plan, float* gradients);
-  void CaptureTraining(float* gradients);
+  void MakeSlots(ProgramSet& set, size_t count, size_t bytes);
+  Captured Prepare(std::shared_ptr<const engine::ProgramPlan> plan, float* gradients);
+  void CaptureTraining(Captured& captured, float* gradients);
+  void PackIfDue(Captured& captured);
   void PlanFold(int all_lanes);
-  Slot& FillSlot(Captured& captured, const data::LaneBatch& batch);
+  Slot& FillSlot(ProgramSet& set, const data::LaneBatch& batch);
   Staged Stage(uint64_t step, int lane, data::Loader& loader);
   void SendUp(Slot& slot);
   void TakeInputs(Slot& slot, Captured& captured);
@@ -94,14 +103,13 @@ class DeviceLanes {
   std::unique_ptr<DeviceMemory> arena_, workspace_, gradients_, fold_step_;
   std::vector<std::unique_ptr<DeviceMemory>> stack_;  ///< arenas of the fold, above the pieces
   std::vector<optim::FoldStep> fold_;                 ///< by lane
-  Captured train_, evaluate_;
+  ProgramSet train_, evaluate_;
   size_t fold_offset_ = 0;                 ///< of the fold step in a slot of training, behind the inputs
   std::optional<Staged> next_;             ///< what StageFirst left
   std::unique_ptr<DeviceMemory> results_;  ///< pinned: by lane, losses and then counters, 8 bytes each
   std::vector<std::unique_ptr<DeviceEvent>> bucket_ready_;
   std::unique_ptr<DeviceEvent> finished_;
   double load_seconds_ = 0;
-  bool pack_due_ = false;
 };
 
 }  // namespace lockstep::loop

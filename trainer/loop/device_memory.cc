@@ -37,7 +37,6 @@ std::string DeviceMemoryPlan::ToString() const {
 
 DeviceMemoryPlan PlanDeviceMemory(const Job& job, const JobPlans& plans, LaneRange run, int rank, int world_size) {
   const int lanes = static_cast<int>(job.train.lanes());
-  const engine::ProgramPlan &train = *plans.train, &evaluate = *plans.evaluate;
   const int64_t arena = plans.layout.elements() * static_cast<int64_t>(sizeof(float));
   const comm::SliceMap slices(plans.buckets, world_size);
   const optim::Optimizer optimizer(job.optimizer, MakeSegments(plans, job.optimizer), LengthOf(job), lanes);
@@ -58,10 +57,20 @@ DeviceMemoryPlan PlanDeviceMemory(const Job& job, const JobPlans& plans, LaneRan
                    foreign * largest_slice * static_cast<int64_t>(sizeof(float));
   const auto arrays = static_cast<int64_t>(StateArrays(optimizer, job.train).size()) + (two_passes ? 1 : 0);
   plan.optimizer = arrays * slices.owned(rank) * static_cast<int64_t>(sizeof(float));
-  plan.activations = std::max(train.memory.bytes, evaluate.memory.bytes);
-  plan.workspace = static_cast<int64_t>(std::max(train.workspace_bytes, evaluate.workspace_bytes));
-  plan.packed = static_cast<int64_t>(train.packed_bytes + evaluate.packed_bytes);
-  plan.inputs = static_cast<int64_t>(3 * train.input_bytes + 2 * evaluate.input_bytes);
+  for (const auto* programs : {&plans.train, &plans.evaluate}) {
+    // A batch or two on their way up have room for any shape's.
+    const int64_t slots = programs == &plans.train ? 2 : 1;
+    int64_t largest = 0;
+    for (const auto& program : *programs) {
+      const auto inputs = static_cast<int64_t>(program->input_bytes);
+      plan.activations = std::max(plan.activations, program->memory.bytes);
+      plan.workspace = std::max(plan.workspace, static_cast<int64_t>(program->workspace_bytes));
+      plan.packed += static_cast<int64_t>(program->packed_bytes);
+      plan.inputs += inputs;
+      largest = std::max(largest, inputs);
+    }
+    plan.inputs += slots * largest;
+  }
   plan.tables = TableBytes(plans, nodes.size() + static_cast<size_t>(foreign), optimizer.Rules(0, 0).size());
   return plan;
 }

@@ -40,7 +40,8 @@ std::string EvaluateCheckpoint(const Job& job, const std::string& folder) {
   line.weights = engine::HashWeights(session.layout(), weights.data());
   line.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   line.samples_per_s = static_cast<double>(job.splits.reported()->size()) / line.seconds;
-  line.tokens_per_s = TokensPerSecond(job, *job.splits.reported(), line.samples_per_s);
+  if (job.task == metrics::Task::kLanguageModel)
+    line.tokens_per_s = line.samples_per_s * static_cast<double>(job.splits.reported()->labels(0, 0));
   return Format(line);
 }
 

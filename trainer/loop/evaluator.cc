@@ -9,9 +9,10 @@
 
 namespace lockstep::loop {
 
-Evaluator::Evaluator(Options options) : options_(std::move(options)) {
+Evaluator::Evaluator(Options options)
+    : options_(std::move(options)),
+      blocks_(std::make_shared<data::Blocks>(*options_.dataset, *options_.transform, options_.shapes)) {
   const auto size = static_cast<int64_t>(options_.dataset->size());
-  blocks_ = (size + options_.rows - 1) / options_.rows;
   if (options_.dataset->uniform_labels()) {
     labels_ = size * static_cast<int64_t>(options_.dataset->labels(0, 0));
     return;
@@ -23,7 +24,7 @@ Evaluator::Evaluator(Options options) : options_(std::move(options)) {
 std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::Communicator& comm, ExecutorPool& pool,
                                                           Compute& compute) {
   while (readers_.size() < static_cast<size_t>(pool.size()))
-    readers_.push_back(std::make_unique<data::BlockReader>(options_.dataset, options_.transform, options_.rows));
+    readers_.push_back(std::make_unique<data::BlockReader>(options_.dataset, options_.transform, blocks_));
 
   // Block b goes to executor b mod all executors, counted over ranks; each rank sends its blocks in ascending order.
   int first = 0, all = 0;
@@ -31,13 +32,13 @@ std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::C
     if (rank == comm.rank()) first = all;
     all += options_.executors[static_cast<size_t>(rank)];
   }
-  const int64_t rounds = (blocks_ + all - 1) / all;
+  const int64_t rounds = (blocks_->count() + all - 1) / all;
   const int most = *std::max_element(options_.executors.begin(), options_.executors.end());
   std::vector<LaneRecord> mine(static_cast<size_t>(rounds * most));
   pool.Start([&](int e) {
     for (int64_t round = 0; round < rounds; ++round) {
       const int64_t block = round * all + first + e;
-      if (block >= blocks_ || StopSignal() != 0) break;
+      if (block >= blocks_->count() || StopSignal() != 0) break;
       const auto index = static_cast<size_t>(e);
       mine[static_cast<size_t>(round * most + e)] = compute.Evaluate(e, readers_[index]->Read(block));
     }
@@ -49,7 +50,7 @@ std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::C
   comm.Wait(*comm.AllGather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(gathered))), what);
 
   metrics::EvaluationSum sum(options_.task, options_.counters);
-  for (int64_t block = 0; block < blocks_; ++block) {
+  for (int64_t block = 0; block < blocks_->count(); ++block) {
     int executor = static_cast<int>(block % all), rank = 0;
     while (executor >= options_.executors[static_cast<size_t>(rank)])
       executor -= options_.executors[static_cast<size_t>(rank++)];

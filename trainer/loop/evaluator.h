@@ -22,7 +22,7 @@ class Evaluator {
     std::string split;  ///< "test"
     std::shared_ptr<const data::Dataset> dataset;
     std::shared_ptr<const data::Transform> transform;
-    int64_t rows = 1;                  ///< of a block: the batch of the evaluation program
+    std::vector<data::BatchShape> shapes;  ///< of blocks: those of the evaluation programs
     std::vector<int> executors;        ///< of each rank
     metrics::Task task{};
     std::vector<std::string> counters;  ///< of the evaluation program, in order
@@ -35,7 +35,7 @@ class Evaluator {
 
  private:
   Options options_;
-  int64_t blocks_ = 0;
+  std::shared_ptr<const data::Blocks> blocks_;
   int64_t labels_ = 0;  ///< of the split: what sums are divided by
   std::vector<std::unique_ptr<data::BlockReader>> readers_;  ///< by executor of this rank
 };

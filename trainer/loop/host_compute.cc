@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <set>
 
 #include "base/error.h"
 #include "trainer/loop/global_norm.h"
@@ -22,15 +23,13 @@ HostCompute::HostCompute(const Job& job, const JobPlans& plans, const comm::Lane
       lanes_(plan[static_cast<size_t>(comm_.rank())]),
       pool_(pool),
       exchange_(comm_, {static_cast<int>(job.train.lanes()), plan, plans.buckets}) {
-  const float* weights = exchange_.weights().data();
-  packed_train_ = std::make_unique<engine::PackedWeights>(*plans.train, plans.layout, *job.backend, weights);
-  packed_evaluate_ = std::make_unique<engine::PackedWeights>(*plans.evaluate, plans.layout, *job.backend, weights);
+  programs_.train = MakePrograms(plans.train);
+  programs_.evaluate = MakePrograms(plans.evaluate);
   runners_.resize(lanes_.size());
-  const LanePrograms programs{plans.train, plans.evaluate, packed_train_.get(), packed_evaluate_.get()};
   RunOnExecutors(comm_, pool_, "the preparation of kernels", [&](int e) {
     const auto index = static_cast<size_t>(e);
-    runners_[index] = std::make_unique<LaneRunner>(programs, plans.layout, *job.backend, exchange_, comm_.recorder(), e,
-                                                   lanes_[index], static_cast<int>(job.train.lanes()));
+    runners_[index] = std::make_unique<LaneRunner>(programs_, plans.layout, *job.backend, exchange_, comm_.recorder(),
+                                                   e, lanes_[index], static_cast<int>(job.train.lanes()));
   });
 }
 
@@ -49,17 +48,49 @@ void HostCompute::PrepareTraining(const optim::Optimizer& optimizer, OwnedState&
   }
 }
 
-void HostCompute::Pack(engine::PackedWeights& packed) {
-  if (packed.count() == 0) return;
+ProgramSet HostCompute::MakePrograms(const std::vector<std::shared_ptr<const engine::ProgramPlan>>& plans) {
+  ProgramSet set{plans, {}};
+  for (const auto& plan : plans)
+    set.packed.push_back(
+        std::make_unique<engine::PackedWeights>(*plan, plans_.layout, *job_.backend, exchange_.weights().data()));
+  return set;
+}
+
+void HostCompute::Pack(std::span<engine::PackedWeights* const> packed) {
+  int count = 0;
+  for (const engine::PackedWeights* weights : packed) count += weights->count();
+  if (count == 0) return;
   std::atomic<int> next{0};
   RunOnExecutors(comm_, pool_, "the packing of weights", [&](int) {
-    for (int index = next++; index < packed.count(); index = next++) packed.Pack(index);
+    for (int index = next++; index < count; index = next++) {
+      int at = index;
+      auto weights = packed.begin();
+      for (; at >= (*weights)->count(); ++weights) at -= (*weights)->count();
+      (*weights)->Pack(at);
+    }
   });
+}
+
+/// Those of the programs that this rank's lanes take.
+void HostCompute::PackForStep(uint64_t step) {
+  std::set<engine::PackedWeights*> wanted;
+  data::LaneSamples samples;
+  for (int lane = lanes_.front().begin; lane < lanes_.back().end; ++lane) {
+    if (programs_.train.plans.size() > 1) job_.splits.batches->Lane(step, lane, samples);
+    wanted.insert(programs_.train.packed[static_cast<size_t>(samples.shape)].get());
+  }
+  Pack(std::vector<engine::PackedWeights*>(wanted.begin(), wanted.end()));
+}
+
+void HostCompute::PrepareEvaluation() {
+  std::vector<engine::PackedWeights*> all;
+  for (const auto& packed : programs_.evaluate.packed) all.push_back(packed.get());
+  Pack(all);
 }
 
 StepSums HostCompute::Step(const StepWork& work) {
   nonfinite_ = -1;
-  Pack(*packed_train_);
+  PackForStep(work.step);
   exchange_.Begin(static_cast<int64_t>(work.step));
   RunLanes(work);
   StepSums sums;
@@ -158,9 +189,9 @@ double HostCompute::ReduceThenUpdate(const StepWork& work) {
 }
 
 double HostCompute::ReduceAndUpdate(const StepWork& work) {
-  exchange_.Reduce([&](int bucket, comm::ElementRange range,
-                       const comm::SliceSum& sum) { UpdateAtOnce(work, bucket, range, sum); },
-                   /*share_at_once=*/true);
+  exchange_.Reduce(
+      [&](int bucket, comm::ElementRange range, const comm::SliceSum& sum) { UpdateAtOnce(work, bucket, range, sum); },
+      /*share_at_once=*/true);
   comm_.WaitUntil([&] { return pool_.Finished(); }, fmt::format("the lanes of step {}", work.step));
   exchange_.Share();
   return work.want_norm ? GlobalNorm(comm_, slices(), chunk_sums_, plans_.layout.parameter_elements(), work.step) : 0;

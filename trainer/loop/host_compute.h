@@ -32,7 +32,7 @@ class HostCompute final : public Compute {
   StepSums Step(const StepWork& work) override;
   void NoteWeights() override;
   std::vector<char> NonfiniteLanes(int64_t element) override;
-  void PrepareEvaluation() override { Pack(*packed_evaluate_); }
+  void PrepareEvaluation() override;
   LaneRecord Evaluate(int executor, const data::LaneBatch& block) override {
     return runners_[static_cast<size_t>(executor)]->Evaluate(block);
   }
@@ -43,7 +43,9 @@ class HostCompute final : public Compute {
   void Store() override { exchange_.ShareNow(); }
 
  private:
-  void Pack(engine::PackedWeights& packed);
+  ProgramSet MakePrograms(const std::vector<std::shared_ptr<const engine::ProgramPlan>>& plans);
+  void Pack(std::span<engine::PackedWeights* const> packed);
+  void PackForStep(uint64_t step);
   void RunLanes(const StepWork& work);
   double ReduceThenUpdate(const StepWork& work);
   double ReduceAndUpdate(const StepWork& work);
@@ -59,7 +61,7 @@ class HostCompute final : public Compute {
   const std::vector<LaneRange> lanes_;  ///< by executor of this rank
   ExecutorPool& pool_;
   comm::Exchange exchange_;
-  std::unique_ptr<engine::PackedWeights> packed_train_, packed_evaluate_;
+  LanePrograms programs_;
   std::vector<std::unique_ptr<LaneRunner>> runners_;
 
   const optim::Optimizer* optimizer_ = nullptr;

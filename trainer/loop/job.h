@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "comm/communicator.h"
 #include "comm/watchdog.pb.h"
+#include "data/batches.h"
 #include "data/data.pb.h"
 #include "data/dataset.h"
 #include "data/loader.h"
@@ -41,6 +42,7 @@ struct RecipeText {
 struct Splits {
   std::shared_ptr<const data::Dataset> train, validation, test;  ///< the latter two may be null
   std::shared_ptr<const data::Transform> transform;
+  std::shared_ptr<const data::Batches> batches;  ///< of training
 
   /// The split that the last line reports on, and its name.
   const std::shared_ptr<const data::Dataset>& reported() const { return test ? test : train; }
@@ -61,7 +63,7 @@ struct Job {
 
   Splits splits;
   metrics::Task task{};
-  std::function<graph::Model(graph::Mode mode, int64_t batch)> build_model;
+  std::function<graph::Model(graph::Mode mode, const data::BatchShape& shape)> build_model;
   std::shared_ptr<engine::Backend> backend;  ///< the device's, where there is one
   std::shared_ptr<DeviceKit> device;         ///< what this rank computes on; null: the host's cores
   comm::Communicator* comm = nullptr;
@@ -82,10 +84,10 @@ struct Job {
   double grace_seconds = 0;  ///< between a signal to stop and the end, where known; 0: unknown
 };
 
-/// What `samples_per_s` of `dataset` are in tokens; 0 where its samples are none.
-double TokensPerSecond(const Job& job, const data::Dataset& dataset, double samples_per_s);
+/// Tokens (of speech: frames) that step `step` trains on, without padding; 0 where samples are none.
+uint64_t TokensOf(const Job& job, uint64_t step);
 
-/// Steps of the whole run: `steps`, or floor(epochs * samples / global_batch). Throws Error(kUsage) where there are none.
-uint64_t TotalSteps(const TrainConfig& config, uint64_t samples);
+/// Steps of the whole run: `steps`, or the whole ones in `epochs` epochs. Throws Error(kUsage) where there are none.
+uint64_t TotalSteps(const TrainConfig& config, const data::Batches& batches);
 
 }  // namespace lockstep::loop

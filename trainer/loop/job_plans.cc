@@ -19,11 +19,11 @@ std::vector<engine::BucketRange> BucketRanges(const std::vector<comm::ElementRan
   return ranges;
 }
 
-/// One shape for all splits, so that there is one evaluation program.
-int64_t EvaluationRows(const Job& job) {
-  uint64_t largest = job.splits.reported()->size();
-  if (job.splits.validation) largest = std::max(largest, job.splits.validation->size());
-  return static_cast<int64_t>(std::clamp<uint64_t>(job.train.evaluation_block(), 1, largest));
+/// Those of all splits that are evaluated.
+std::vector<data::BatchShape> EvaluationShapes(const Job& job) {
+  std::vector<const data::Dataset*> splits = {job.splits.reported().get()};
+  if (job.splits.validation) splits.push_back(job.splits.validation.get());
+  return data::EvaluationShapes(splits, *job.splits.transform, job.train.evaluation_block());
 }
 
 std::string Mebibytes(int64_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
@@ -72,41 +72,48 @@ bool KeepsSums(const optim::Optimizer& optimizer, const TrainConfig& config) {
   return optimizer.clips() || config.on_nonfinite() == OnNonfinite::SKIP_STEP;
 }
 
-double TokensPerSecond(const Job& job, const data::Dataset& dataset, double samples_per_s) {
-  return job.task == metrics::Task::kLanguageModel ? samples_per_s * static_cast<double>(dataset.labels(0, 0)) : 0;
+uint64_t TokensOf(const Job& job, uint64_t step) {
+  switch (job.task) {
+    case metrics::Task::kLanguageModel:
+    case metrics::Task::kTranslation:
+      return job.splits.batches->Denominator(step);
+    case metrics::Task::kSpeech:
+      return job.splits.batches->Places(step) * static_cast<uint64_t>(job.splits.transform->frames_per_place());
+    default:
+      return 0;
+  }
 }
 
-uint64_t TotalSteps(const TrainConfig& config, uint64_t samples) {
-  // 2.3 epochs of 100 samples are 230, though 2.3 * 100 is a little less.
-  constexpr double kRounding = 1 + 1e-12;
-  const double by_epochs = config.epochs() * static_cast<double>(samples) / static_cast<double>(config.global_batch()) * kRounding;
-  const uint64_t steps = config.steps() > 0 ? config.steps() : static_cast<uint64_t>(by_epochs);
+uint64_t TotalSteps(const TrainConfig& config, const data::Batches& batches) {
+  const uint64_t steps = config.steps() > 0 ? config.steps() : batches.Steps(config.epochs());
   if (steps == 0)
-    throw Error(ErrorKind::kUsage,
-                fmt::format("the run has no steps: {} epochs of {} samples, {} a step", config.epochs(), samples, config.global_batch()),
-                "train", "set train.epochs or train.steps");
+    throw Error(ErrorKind::kUsage, fmt::format("the run has no steps: {} epochs of {:.3g} steps", config.epochs(), batches.steps_per_epoch()), "train",
+                "set train.epochs or train.steps");
   return steps;
 }
 
 optim::RunLength LengthOf(const Job& job) {
-  const uint64_t samples = job.splits.train->size();
-  return {TotalSteps(job.train, samples), static_cast<double>(samples) / static_cast<double>(job.train.global_batch())};
+  return {TotalSteps(job.train, *job.splits.batches), job.splits.batches->steps_per_epoch()};
 }
 
 JobPlans CompileJob(const Job& job) {
-  const auto lane_rows = static_cast<int64_t>(job.train.global_batch() / job.train.lanes());
-  graph::Model model = job.build_model(graph::Mode::kTrain, lane_rows);
+  const std::span<const data::BatchShape> shapes = job.splits.batches->shapes();
+  graph::Model model = job.build_model(graph::Mode::kTrain, shapes.back());
   engine::ParameterLayout layout(model.graph);
-  JobPlans plans{std::move(model), layout, comm::CutBuckets(layout.elements(), job.device ? kDeviceBucketElements : kBucketElements), nullptr, nullptr, EvaluationRows(job)};
+  const int64_t bucket = job.device ? kDeviceBucketElements : kBucketElements;
+  JobPlans plans{std::move(model), layout, comm::CutBuckets(layout.elements(), bucket), {}, {}, EvaluationShapes(job)};
   engine::CompileOptions train, evaluate;
   train.activations = job.train.precision() == Precision::BF16 ? DType::kBF16 : DType::kF32;
   evaluate.activations = train.activations;
   train.frozen = FrozenParameters(plans.model, job.optimizer);
   train.buckets = BucketRanges(plans.buckets);
-  plans.train = std::make_shared<engine::ProgramPlan>(engine::Compile(plans.model.graph, plans.layout, *job.backend, train));
   evaluate.mode = graph::Mode::kEvaluate;
-  const graph::Model evaluation = job.build_model(graph::Mode::kEvaluate, plans.evaluation_rows);
-  plans.evaluate = std::make_shared<engine::ProgramPlan>(engine::Compile(evaluation.graph, plans.layout, *job.backend, evaluate));
+  const auto compile = [&](const data::BatchShape& shape, const engine::CompileOptions& options) {
+    const graph::Model of = job.build_model(options.mode, shape);
+    return std::make_shared<engine::ProgramPlan>(engine::Compile(of.graph, plans.layout, *job.backend, options));
+  };
+  for (const data::BatchShape& shape : shapes) plans.train.push_back(compile(shape, train));
+  for (const data::BatchShape& shape : plans.evaluation_shapes) plans.evaluate.push_back(compile(shape, evaluate));
   return plans;
 }
 
@@ -119,7 +126,7 @@ void CheckMemory(const Job& job, const JobPlans& plans, const comm::LanePlan& pl
   const int arrays = static_cast<int>(StateArrays(optimizer, job.train).size()) + (KeepsSums(optimizer, job.train) ? 1 : 0);
   MemoryEstimate host;
   for (int rank : local_ranks) {
-    const MemoryEstimate mine = EstimateMemory(plans.layout, *plans.train, *plans.evaluate, static_cast<int>(job.train.lanes()), plan, rank, arrays, SavesMeanwhile(job.checkpoint));
+    const MemoryEstimate mine = EstimateMemory(plans, static_cast<int>(job.train.lanes()), plan, rank, arrays, SavesMeanwhile(job.checkpoint));
     host.weights = mine.weights;
     host.gradients += mine.gradients;
     host.optimizer += mine.optimizer;

@@ -16,11 +16,12 @@
 namespace lockstep::loop {
 
 struct JobPlans {
-  graph::Model model;  ///< of one lane of training
+  graph::Model model;  ///< of one lane of training, in its largest shape
   engine::ParameterLayout layout;
   std::vector<comm::ElementRange> buckets;
-  std::shared_ptr<const engine::ProgramPlan> train, evaluate;
-  int64_t evaluation_rows = 1;  ///< samples of one block of an evaluation
+  /// By shape: of Batches::shapes(), and of evaluation_shapes.
+  std::vector<std::shared_ptr<const engine::ProgramPlan>> train, evaluate;
+  std::vector<data::BatchShape> evaluation_shapes;  ///< of blocks
 };
 
 JobPlans CompileJob(const Job& job);

@@ -24,13 +24,22 @@ LaneRecord ResultsOf(const engine::Program& program) {
 LaneRunner::LaneRunner(const LanePrograms& model, const engine::ParameterLayout& layout, engine::Backend& backend,
                        comm::Exchange& exchange, comm::FlightRecorder* recorder, int executor, LaneRange lanes,
                        int all_lanes)
-    : exchange_(exchange),
+    : model_(model),
+      layout_(layout),
+      backend_(backend),
+      exchange_(exchange),
       recorder_(recorder),
       executor_(executor),
       lanes_(lanes),
-      arena_(static_cast<size_t>(std::max(model.train->memory.bytes, model.evaluate->memory.bytes))),
-      workspace_(std::max(model.train->workspace_bytes, model.evaluate->workspace_bytes)),
       fold_(all_lanes, exchange.piece_nodes(executor), exchange.pieces(executor), layout.elements()) {
+  size_t arena = 0, workspace = 0;
+  for (const ProgramSet* set : {&model.train, &model.evaluate})
+    for (const auto& plan : set->plans) {
+      arena = std::max(arena, static_cast<size_t>(plan->memory.bytes));
+      workspace = std::max(workspace, plan->workspace_bytes);
+    }
+  arena_ = Buffer(arena);
+  workspace_ = Buffer(workspace);
   for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket)
     buckets_.push_back(exchange.slices().bucket(bucket));
   // An executor with one lane needs no fold: its program writes into the piece.
@@ -39,13 +48,24 @@ LaneRunner::LaneRunner(const LanePrograms& model, const engine::ParameterLayout&
     gradients_ = Buffer(static_cast<size_t>(layout.elements()) * sizeof(float));
     target_ = gradients_.As<float>().data();
   }
-  const std::span<std::byte> arena{arena_.data(), arena_.size()}, workspace{workspace_.data(), workspace_.size()};
-  const float* weights = exchange.weights().data();
-  train_ = std::make_unique<engine::Program>(
-      model.train, layout, backend, engine::Program::Bindings{weights, target_, model.packed_train, arena, workspace});
-  evaluate_ = std::make_unique<engine::Program>(
-      model.evaluate, layout, backend,
-      engine::Program::Bindings{weights, nullptr, model.packed_evaluate, arena, workspace});
+  train_.resize(model.train.plans.size());
+  evaluate_.resize(model.evaluate.plans.size());
+  if (train_.size() == 1) Prepared(train_, model.train, 0, target_);
+  if (evaluate_.size() == 1) Prepared(evaluate_, model.evaluate, 0, nullptr);
+}
+
+engine::Program& LaneRunner::Prepared(Programs& programs, const ProgramSet& set, int shape, float* gradients) {
+  const auto index = static_cast<size_t>(shape);
+  if (programs[index] == nullptr) {
+    engine::Program::Bindings bindings;
+    bindings.parameters = exchange_.weights().data();
+    bindings.gradients = gradients;
+    bindings.packed = set.packed[index].get();
+    bindings.arena = {arena_.data(), arena_.size()};
+    bindings.workspace = {workspace_.data(), workspace_.size()};
+    programs[index] = std::make_unique<engine::Program>(set.plans[index], layout_, backend_, bindings);
+  }
+  return *programs[index];
 }
 
 void LaneRunner::Fill(engine::Program& program, const data::LaneBatch& batch) {
@@ -58,9 +78,6 @@ void LaneRunner::Fill(engine::Program& program, const data::LaneBatch& batch) {
 }
 
 void LaneRunner::RunStep(uint64_t seed, uint64_t step, data::Loader& loader, std::span<LaneRecord> records) {
-  graph::StepBlock& block = train_->step_block();
-  block.seed = seed;
-  block.step = step;
   const auto begin = std::chrono::steady_clock::now();
   const auto since = [](auto start) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -73,30 +90,35 @@ void LaneRunner::RunStep(uint64_t seed, uint64_t step, data::Loader& loader, std
     const data::LaneBatch* batch = loader.Acquire(step, lane);
     load_seconds_ += since(asked);
     phase.Enter(comm::Phase::COMPUTING);
-    Fill(*train_, *batch);
-    block.first_sample = batch->first_position;
+    engine::Program& program = Prepared(train_, model_.train, batch->samples.shape, target_);
+    Fill(program, *batch);
+    graph::StepBlock& block = program.step_block();
+    block.seed = seed;
+    block.step = step;
+    block.first_sample = batch->samples.first_position;
     block.loss_scale[0] = 1.0f / static_cast<float>(batch->denominator);
     const data::LaneDelivery delivery = batch->delivery;
     loader.Release(batch);
 
     const bool last = lane + 1 == lanes_.end;
-    train_->Run([&](int bucket) {
+    program.Run([&](int bucket) {
       const comm::ElementRange range = buckets_[static_cast<size_t>(bucket)];
       fold_.Add(lane, range.begin, range.end, target_);
       if (last) exchange_.PieceReady(executor_, bucket);
     });
     LaneRecord& record = records[static_cast<size_t>(lane - lanes_.begin)];
-    record = ResultsOf(*train_);
+    record = ResultsOf(program);
     record.delivery = delivery;
   }
   seconds_ = since(begin);
 }
 
 LaneRecord LaneRunner::Evaluate(const data::LaneBatch& block) {
-  Fill(*evaluate_, block);
-  evaluate_->Run(nullptr);
+  engine::Program& program = Prepared(evaluate_, model_.evaluate, block.samples.shape, nullptr);
+  Fill(program, block);
+  program.Run(nullptr);
   if (recorder_ != nullptr) recorder_->Progress();
-  return ResultsOf(*evaluate_);
+  return ResultsOf(program);
 }
 
 }  // namespace lockstep::loop

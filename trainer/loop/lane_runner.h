@@ -13,16 +13,19 @@
 
 namespace lockstep::loop {
 
-/// The programs of a rank: shared by its executors.
+/// The programs of one mode by shape, and their packed weights: shared by the executors of a rank.
+struct ProgramSet {
+  std::vector<std::shared_ptr<const engine::ProgramPlan>> plans;
+  std::vector<std::unique_ptr<engine::PackedWeights>> packed;
+};
 struct LanePrograms {
-  std::shared_ptr<const engine::ProgramPlan> train, evaluate;
-  const engine::PackedWeights* packed_train = nullptr;
-  const engine::PackedWeights* packed_evaluate = nullptr;
+  ProgramSet train, evaluate;
 };
 
 class LaneRunner {
  public:
-  /// `lanes`: those of this executor. Called on the executor's thread: kernels are prepared where they run.
+  /// `lanes`: those of this executor. Called on the executor's thread: kernels are prepared where they run. Where there
+  /// are several shapes, a program is prepared when its first batch comes. All outlive this.
   LaneRunner(const LanePrograms& model, const engine::ParameterLayout& layout, engine::Backend& backend,
              comm::Exchange& exchange, comm::FlightRecorder* recorder, int executor, LaneRange lanes, int all_lanes);
 
@@ -36,8 +39,14 @@ class LaneRunner {
   LaneRecord Evaluate(const data::LaneBatch& block);
 
  private:
+  using Programs = std::vector<std::unique_ptr<engine::Program>>;
+
+  engine::Program& Prepared(Programs& programs, const ProgramSet& set, int shape, float* gradients);
   void Fill(engine::Program& program, const data::LaneBatch& batch);
 
+  const LanePrograms& model_;
+  const engine::ParameterLayout& layout_;
+  engine::Backend& backend_;
   comm::Exchange& exchange_;
   comm::FlightRecorder* recorder_;  ///< may be null
   int executor_;
@@ -45,8 +54,8 @@ class LaneRunner {
   std::vector<comm::ElementRange> buckets_;
   Buffer arena_, workspace_, gradients_;
   LaneFold fold_;
-  std::unique_ptr<engine::Program> train_, evaluate_;
-  float* target_ = nullptr;  ///< where the train program writes gradients
+  Programs train_, evaluate_;  ///< by shape
+  float* target_ = nullptr;    ///< where training programs write gradients
   double seconds_ = 0, load_seconds_ = 0;
 };
 

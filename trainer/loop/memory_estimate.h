@@ -1,4 +1,5 @@
-// What a rank will hold in memory, from plans alone: shown by `plan`, compared with the limit before anything is allocated.
+// What a rank will hold in memory, from plans alone: shown by `plan`, compared with the limit before anything is
+// allocated.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +7,7 @@
 
 #include "comm/exchange.h"
 #include "data/dataset.h"
-#include "trainer/engine/program.h"
+#include "trainer/loop/job_plans.h"
 
 namespace lockstep::loop {
 
@@ -23,10 +24,10 @@ struct MemoryEstimate {
   int64_t rank() const { return gradients + optimizer + activations + packed + checkpoint + data; }
 };
 
-/// `state_arrays`: arrays of owned state, the summed gradient of clipping included. `saves`: checkpoints are written before the end.
-MemoryEstimate EstimateMemory(const engine::ParameterLayout& layout, const engine::ProgramPlan& train,
-                              const engine::ProgramPlan& evaluate, int lanes, const comm::LanePlan& plan, int rank,
-                              int state_arrays, bool saves);
+/// `state_arrays`: arrays of owned state, the summed gradient of clipping included. `saves`: checkpoints are written
+/// before the end.
+MemoryEstimate EstimateMemory(const JobPlans& plans, int lanes, const comm::LanePlan& plan, int rank, int state_arrays,
+                              bool saves);
 
 /// Bytes of all samples, as the formats hold them.
 int64_t BytesOf(const data::Dataset& dataset);

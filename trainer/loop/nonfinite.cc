@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/isa_clones.h"
-#include "data/sampler.h"
+#include "data/batches.h"
 
 namespace lockstep::loop {
 namespace {
@@ -37,11 +37,12 @@ std::vector<char> LanesAt(Session& session, int64_t element) {
 }
 
 std::string SamplesOf(const Job& job, uint64_t step, size_t lane) {
-  const uint64_t batch = job.train.global_batch(), rows = batch / job.train.lanes();
-  const data::Sampler sampler(job.splits.train->size(), job.train.seed());
+  data::LaneSamples samples;
+  job.splits.batches->Lane(step, static_cast<int>(lane), samples);
+  const size_t rows = samples.picks.size();
   std::string text;
-  for (uint64_t row = 0; row < std::min<uint64_t>(rows, kSamplesNamed); ++row)
-    text += fmt::format("{}{}", row == 0 ? "" : ", ", sampler.At(step * batch + lane * rows + row).id);
+  for (size_t row = 0; row < std::min(rows, kSamplesNamed); ++row)
+    text += fmt::format("{}{}", row == 0 ? "" : ", ", samples.picks[row].id);
   return text + (rows > kSamplesNamed ? ", ..." : "");
 }
 

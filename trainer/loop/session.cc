@@ -88,10 +88,10 @@ std::optional<checkpoint::Evaluation> Session::Evaluate(const std::string& split
     options.split = split;
     options.dataset = Split(split);
     options.transform = job_.splits.transform;
-    options.rows = plans_.evaluation_rows;
+    options.shapes = plans_.evaluation_shapes;
     options.task = job_.task;
     options.executors = executors_;
-    options.counters = CounterNames(plans_.evaluate->graph);
+    options.counters = CounterNames(plans_.evaluate.front()->graph);
     evaluators_.emplace_back(split, std::make_unique<Evaluator>(std::move(options)));
     found = std::prev(evaluators_.end());
   }

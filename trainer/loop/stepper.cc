@@ -11,7 +11,6 @@ namespace lockstep::loop {
 Stepper::Stepper(const Job& job, Session& session)
     : job_(job),
       session_(session),
-      sampler_(job.splits.train->size(), job.train.seed()),
       records_(static_cast<size_t>(session.lanes().size())) {}
 
 StepResult Stepper::Run(uint64_t step, uint64_t updates, bool want_norm, const FillRecord& fill, data::Loader& loader) {
@@ -24,8 +23,7 @@ StepResult Stepper::Run(uint64_t step, uint64_t updates, bool want_norm, const F
   mine.nonfinite = sums.nonfinite;
   fill(mine);
   result.record = ExchangeControlRecords(session_.comm(), session_.plan(), mine, records_, step);
-  const auto denominator =
-      static_cast<double>(data::LossDenominator(*job_.splits.train, sampler_, step, job_.train.global_batch()));
+  const auto denominator = static_cast<double>(job_.splits.batches->Denominator(step));
   result.loss = result.record.loss(0) / denominator;
   if (!session_.plans().model.graph.counters.empty())
     result.accuracy = static_cast<double>(result.record.counter(0)) / denominator;

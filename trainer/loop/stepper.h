@@ -33,7 +33,6 @@ class Stepper {
  private:
   const Job& job_;
   Session& session_;
-  const data::Sampler sampler_;
   std::vector<LaneRecord> records_;  ///< of this rank's lanes
 };
 

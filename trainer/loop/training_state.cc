@@ -61,9 +61,7 @@ void TrainingState::StartLoader(uint64_t end_step) {
   data::Loader::Options options;
   options.dataset = job_.splits.train;
   options.transform = job_.splits.transform;
-  options.seed = job_.train.seed();
-  options.global_batch = job_.train.global_batch();
-  options.lanes = static_cast<int>(job_.train.lanes());
+  options.batches = job_.splits.batches;
   options.mine = session_.lanes();
   options.first_step = step_;
   options.end_step = end_step;
@@ -75,7 +73,7 @@ StepResult TrainingState::Step(bool want_norm, const Stepper::FillRecord& fill) 
   StepResult result = stepper_.Run(step_, loop_.updates_applied(), want_norm, fill, *loader_);
   std::vector<data::LaneDelivery> deliveries;
   for (const LaneRecord& lane : result.record.lanes) deliveries.push_back(lane.delivery);
-  ledger_.Add(step_, deliveries, (step_ + 1) * job_.train.global_batch());
+  ledger_.Add(step_, deliveries, job_.splits.batches->FirstPosition(step_ + 1));
   ++step_;
   if (!result.skipped) loop_.set_updates_applied(loop_.updates_applied() + 1);
   return result;

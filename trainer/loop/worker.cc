@@ -142,7 +142,8 @@ void Worker::Certify() {
 }
 
 void Worker::Report(const StepResult& result, double seconds, bool logged) {
-  step_seconds_.push_back(seconds);
+  samples_per_s_.push_back(static_cast<double>(LastSamples()) / seconds);
+  tokens_per_s_.push_back(static_cast<double>(TokensOf(job_, step() - 1)) / seconds);
   checkpoint_seconds_ += checkpointer_.TakeWaitedSeconds();
   clock_.NoteStep(seconds);
   if (leads()) coordinator_->lease().NoteStep(step());
@@ -155,11 +156,11 @@ void Worker::Report(const StepResult& result, double seconds, bool logged) {
   row.loss = result.loss;
   row.accuracy = result.accuracy;
   row.learning_rate = state_.optimizer().LearningRate(step() - 1);
-  row.samples_per_s = static_cast<double>(job_.train.global_batch()) / seconds;
+  row.samples_per_s = samples_per_s_.back();
   row.grad_norm = result.grad_norm;
   row.checkpoint_seconds = checkpoint_seconds_;
   if (logged) {
-    row.power = power_.Take(result.record.joules(), step() * job_.train.global_batch(), steady_clock::now());
+    row.power = power_.Take(result.record.joules(), Position(), steady_clock::now());
     reporter_->Log(row);
     checkpoint_seconds_ = 0;
   }
@@ -172,8 +173,8 @@ bool Worker::EvaluationDue() const {
     if (evaluation.step() == step()) return false;
   if (step() == length_.total_steps) return true;
   if (const uint64_t every = job_.train.evaluate_every_steps(); every > 0) return step() % every == 0;
-  const uint64_t size = job_.splits.train->size(), batch = job_.train.global_batch();
-  return step() * batch / size > (step() - 1) * batch / size;
+  const uint64_t size = job_.splits.train->size();
+  return Position() / size > (Position() - LastSamples()) / size;
 }
 
 bool Worker::CheckpointDue() const {
@@ -315,9 +316,10 @@ ResultLine Worker::MakeResult(const checkpoint::Evaluation& evaluation, uint64_t
   result.epoch = static_cast<uint64_t>(std::ceil(EpochAt(step()) - 1e-9));
   result.evaluation = evaluation;
   result.seconds = seconds;
-  if (!step_seconds_.empty())
-    result.samples_per_s = static_cast<double>(job_.train.global_batch()) / Median(step_seconds_);
-  result.tokens_per_s = TokensPerSecond(job_, *job_.splits.train, result.samples_per_s);
+  if (!samples_per_s_.empty()) {
+    result.samples_per_s = Median(samples_per_s_);
+    result.tokens_per_s = Median(tokens_per_s_);
+  }
   if (state_.BestArray() >= 0 && state_.loop().has_best()) result.best_step = state_.loop().best_step();
   return result;
 }

@@ -40,6 +40,9 @@ class Worker {
   comm::Communicator& comm() const { return *job_.comm; }
   bool leads() const { return job_.comm->rank() == 0; }
   double EpochAt(uint64_t step) const { return static_cast<double>(step) / length_.steps_per_epoch; }
+  /// Samples through all steps so far, and of the last one.
+  uint64_t Position() const { return job_.splits.batches->FirstPosition(step()); }
+  uint64_t LastSamples() const { return Position() - job_.splits.batches->FirstPosition(step() - 1); }
   bool Ended() const { return step() >= length_.total_steps || state_.loop().stopped_early(); }
   void Enter(comm::Phase::Value phase);
 
@@ -87,7 +90,7 @@ class Worker {
   Coordinator* coordinator_;            ///< rank 0
   std::unique_ptr<Reporter> reporter_;  ///< rank 0
   Checkpointer checkpointer_;
-  std::vector<double> step_seconds_;
+  std::vector<double> samples_per_s_, tokens_per_s_;  ///< by step of this start
   std::chrono::steady_clock::time_point start_, last_save_;
   bool warned_of_grace_ = false;
 };

@@ -19,7 +19,7 @@ struct Metric {
 };
 
 /// What a model does, and so which numbers people look at.
-enum class Task { kClassification, kRegression, kLanguageModel };
+enum class Task { kClassification, kRegression, kLanguageModel, kSpeech, kTranslation };
 
 /// Sums of loss and counters over the blocks of a split.
 class EvaluationSum {

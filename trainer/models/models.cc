@@ -50,13 +50,13 @@ ValueId BuildFamily(Builder& builder, ValueId x, const ModelConfig& config, int 
   Fail("model", "is required", "add one of mlp, convnet, resnet, gpt and layers");
 }
 
-graph::Model BuildModel(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t batch) {
+graph::Model BuildModel(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t rows) {
   const int outputs = Outputs(config, data);
   const bool tokens = data.input == "tokens";
   if (config.family_case() != ModelConfig::FAMILY_NOT_SET && tokens != config.has_gpt())
     Fail("model", fmt::format("the samples are {}, which this family can't take", data.input),
          tokens ? "use gpt" : "gpt needs text");
-  Builder builder(mode, batch);
+  Builder builder(mode, rows);
   const ValueId input = builder.Input(data.input, data.sample, tokens ? DType::kI32 : DType::kF32);
   const ValueId result = BuildFamily(builder, input, config, outputs);
   if (UsesCrossEntropy(config, data)) {
@@ -76,9 +76,11 @@ graph::Model BuildModel(const ModelConfig& config, const DataShape& data, graph:
 // images of one pixel passes: how many a lane has is not known here.
 void Validate(const ModelConfig& config, const DataShape& data) { Build(config, data, graph::Mode::kTrain, 2); }
 
-graph::Model Build(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t batch) {
+graph::Model Build(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t rows, int64_t places) {
   try {
-    return BuildModel(config, data, mode, batch);
+    DataShape shape = data;
+    shape.sample = shape.sample.Filled(places);
+    return BuildModel(config, shape, mode, rows);
   } catch (const Error& error) {
     // The builder's own errors name a layer.
     if (error.kind() != ErrorKind::kUsage || error.message().starts_with("model")) throw;

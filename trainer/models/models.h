@@ -22,7 +22,8 @@ struct DataShape {
 void Validate(const ModelConfig& config, const DataShape& data);
 
 /// The forward graph with losses and counters (kTrain, kEvaluate) or the output "logits" or "prediction" (all modes).
-/// Parameters are the same, in the same order, in every mode and batch.
-graph::Model Build(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t batch);
+/// `places`: of dimensions that vary. Parameters are the same, in the same order, in every mode and shape.
+graph::Model Build(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t rows,
+                   int64_t places = 0);
 
 }  // namespace lockstep::models

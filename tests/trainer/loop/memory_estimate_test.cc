@@ -27,6 +27,14 @@ int64_t AddressSpaceInUse() {
   return pages * sysconf(_SC_PAGESIZE);
 }
 
+JobPlans PlansOf(const engine::ParameterLayout& layout, const engine::ProgramPlan& train,
+                 const engine::ProgramPlan& evaluate) {
+  JobPlans plans{{}, layout, {}, {}, {}, {}};
+  plans.train.push_back(std::make_shared<engine::ProgramPlan>(train));
+  plans.evaluate.push_back(std::make_shared<engine::ProgramPlan>(evaluate));
+  return plans;
+}
+
 TEST(MemoryEstimate, OfGradientsIsWhatExchangeAndFoldsAllocate) {
   constexpr int kLanes = 8;
   const engine::ParameterLayout layout = LayoutOf(2048, 1000);
@@ -44,7 +52,7 @@ TEST(MemoryEstimate, OfGradientsIsWhatExchangeAndFoldsAllocate) {
       if (run.size() > 1) gradients.emplace_back(static_cast<size_t>(arena));
     }
     const int64_t allocated = AddressSpaceInUse() - before;
-    const MemoryEstimate estimate = EstimateMemory(layout, {}, {}, kLanes, plan, 0, 0, false);
+    const MemoryEstimate estimate = EstimateMemory(PlansOf(layout, {}, {}), kLanes, plan, 0, 0, false);
     EXPECT_EQ(estimate.weights, arena);
     EXPECT_NEAR(static_cast<double>(allocated) / static_cast<double>(arena),
                 static_cast<double>(estimate.weights + estimate.gradients) / static_cast<double>(arena), 0.5)
@@ -63,12 +71,13 @@ TEST(MemoryEstimate, CountsWhatRanksAndExecutorsEachHold) {
   evaluate.workspace_bytes = 20;
   evaluate.packed_bytes = 8;
   const comm::LanePlan plan = PlanLanes(8, {2, 4});
-  const MemoryEstimate two = EstimateMemory(layout, train, evaluate, 8, plan, 0, 3, false);
+  const JobPlans plans = PlansOf(layout, train, evaluate);
+  const MemoryEstimate two = EstimateMemory(plans, 8, plan, 0, 3, false);
   EXPECT_EQ(two.activations, 2 * 3050);
   EXPECT_EQ(two.packed, 15);
   EXPECT_EQ(two.optimizer, 3 * arena / 2);
   EXPECT_EQ(two.gradients, 2 * 2 * arena);  // of two lanes each: the piece and the lane's own
-  const MemoryEstimate four = EstimateMemory(layout, train, evaluate, 8, plan, 1, 3, true);
+  const MemoryEstimate four = EstimateMemory(plans, 8, plan, 1, 3, true);
   EXPECT_EQ(four.activations, 4 * 3050);
   EXPECT_EQ(four.gradients, 4 * arena);  // lanes write straight into their pieces
   EXPECT_EQ(two.checkpoint, 0);

@@ -5,24 +5,31 @@
 #include <limits>
 
 #include "base/error.h"
+#include "data/open_dataset.h"
 #include "trainer/loop/early_stopping.h"
 #include "trainer/loop/job.h"
 
 namespace lockstep::loop {
 namespace {
 
+std::unique_ptr<data::Batches> MakeBatches(uint64_t samples, uint64_t batch) {
+  data::Source source;
+  source.mutable_synthetic()->set_samples(samples);
+  source.mutable_synthetic()->set_features(1);
+  std::shared_ptr<const data::Dataset> dataset = data::OpenDataset(source, "data.train", 1);
+  return data::MakeBatches(dataset, data::MakeTransform(dataset->fields(), {}, 1), {.global_batch = batch});
+}
+
 uint64_t StepsOf(double epochs, uint64_t samples, uint64_t batch) {
   TrainConfig config;
   config.set_epochs(epochs);
-  config.set_global_batch(batch);
-  return TotalSteps(config, samples);
+  return TotalSteps(config, *MakeBatches(samples, batch));
 }
 
 TEST(TotalSteps, IsWhatWasAskedFor) {
   TrainConfig config;
   config.set_steps(17);
-  config.set_global_batch(64);
-  EXPECT_EQ(TotalSteps(config, 1000), 17u);
+  EXPECT_EQ(TotalSteps(config, *MakeBatches(1000, 64)), 17u);
 }
 
 TEST(TotalSteps, EpochsRunOnWithoutAGapAndTheLastPartOfABatchIsLeftOut) {

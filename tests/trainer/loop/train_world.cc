@@ -46,9 +46,14 @@ Job MakeSmallJob(const TrainSetup& setup, comm::Communicator& comm, const std::s
   job.splits.train = data::OpenDataset(job.data.train(), "data.train", job.train.seed());
   job.splits.test = data::OpenDataset(job.data.test(), "data.test", job.train.seed() + 1);
   job.splits.transform = data::MakeTransform(job.splits.train->fields(), job.data, job.train.seed());
+  job.splits.batches = data::MakeBatches(job.splits.train, job.splits.transform,
+                                         {.seed = job.train.seed(),
+                                          .lanes = static_cast<int>(job.train.lanes()),
+                                          .global_batch = job.train.global_batch()});
   const models::DataShape shape{.input = "features", .sample = {20}, .classes = 4};
-  job.build_model = [model = Parse<models::ModelConfig>(setup.model), shape](graph::Mode mode, int64_t batch) {
-    return models::Build(model, shape, mode, batch);
+  job.build_model = [model = Parse<models::ModelConfig>(setup.model), shape](graph::Mode mode,
+                                                                             const data::BatchShape& batch) {
+    return models::Build(model, shape, mode, batch.rows);
   };
   job.backend = MakeOneDnnBackend({1, DetectIsa()});
   job.recipe.resolved = job.recipe.identity =

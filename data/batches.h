@@ -1,0 +1,96 @@
+// Which samples each lane trains on at each step, and in which shape: a pure function of (seed, step, lane) and of the
+// samples' lengths, the same on every rank.
+//
+// Samples of one shape: step s takes positions [s B, (s + 1) B) of the endless stream (sampler.h), cut into equal
+// lanes. Ragged samples: so too, but within pools of eight steps (which end with their epoch) positions go to samples
+// by length, so that a lane pads little; which of the pool's batches comes when is drawn. Or, where batches hold a
+// number of tokens: all samples of an epoch sorted by length, ties at random, are cut into rows of a table, longest *
+// samples
+// <= batch_tokens; a step is a row, in an order drawn anew for each epoch, cut into lanes that may be unequal or empty.
+// Either way positions count samples through all epochs without a gap.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/sampler.h"
+#include "data/transform.h"
+
+namespace lockstep::data {
+
+/// What a program is made for.
+struct BatchShape {
+  int64_t rows = 1;
+  int64_t places = 0;  ///< of dimensions that vary; 0 where none does
+
+  friend bool operator==(const BatchShape&, const BatchShape&) = default;
+};
+
+/// The rows of one lane at one step.
+struct LaneSamples {
+  uint64_t first_position = 0;       ///< of the first; the others follow
+  std::vector<Sampler::Pick> picks;  ///< by row; further rows of the shape stand for no sample
+  int shape = 0;                     ///< in Batches::shapes(): the least that holds them
+};
+
+/// Thread-safe.
+class Batches {
+ public:
+  virtual ~Batches() = default;
+  std::span<const BatchShape> shapes() const { return shapes_; }
+  /// Of step `step`'s first sample.
+  virtual uint64_t FirstPosition(uint64_t step) const = 0;
+  virtual void Lane(uint64_t step, int lane, LaneSamples& samples) const = 0;
+  /// What the step divides its sums of losses by: what its samples count for (Dataset::labels).
+  virtual uint64_t Denominator(uint64_t step) const = 0;
+  /// Places of the step's samples, padding left out; 0 where they have none.
+  virtual uint64_t Places(uint64_t step) const = 0;
+  /// Whole steps in `epochs` epochs, and steps in one on average.
+  virtual uint64_t Steps(double epochs) const = 0;
+  virtual double steps_per_epoch() const = 0;
+
+ protected:
+  std::vector<BatchShape> shapes_;
+};
+
+struct BatchOptions {
+  uint64_t seed = 0;
+  int lanes = 1;
+  uint64_t global_batch = 0;  ///< samples of a step; or
+  uint64_t batch_tokens = 0;  ///< the most places of a step, padding included
+};
+
+/// Throws Error(kUsage) where a lane has more rows than there are samples, batch_tokens is asked of samples that have
+/// no lengths, or a sample has more places than batch_tokens.
+std::unique_ptr<Batches> MakeBatches(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const Transform> transform,
+                                     const BatchOptions& options);
+
+/// How an evaluation cuts a split into blocks, in a fixed order: that of ids, of ragged samples by length.
+class Blocks {
+ public:
+  /// `shapes`: EvaluationShapes of this split among others.
+  Blocks(const Dataset& dataset, const Transform& transform, std::vector<BatchShape> shapes);
+
+  int64_t count() const { return static_cast<int64_t>(blocks_.size()); }
+  /// Block `block`: picks of epoch 0.
+  void Read(int64_t block, LaneSamples& samples) const;
+  std::span<const BatchShape> shapes() const { return shapes_; }
+
+ private:
+  struct Block {
+    uint64_t begin = 0, end = 0;  ///< in order_; of ids where that is empty
+    int shape = 0;
+  };
+  std::vector<BatchShape> shapes_;
+  std::vector<uint64_t> order_;
+  std::vector<Block> blocks_;
+};
+
+/// The shapes of blocks of all of `splits`: `rows` samples, of ragged ones fewer where they are long.
+std::vector<BatchShape> EvaluationShapes(std::span<const Dataset* const> splits, const Transform& transform,
+                                         int64_t rows);
+
+}  // namespace lockstep::data

@@ -25,6 +25,11 @@ class Slice : public Dataset {
   int classes() const override { return whole_->classes(); }
   uint64_t labels(uint64_t epoch, uint64_t id) const override { return whole_->labels(epoch, first_ + id); }
   bool uniform_labels() const override { return whole_->uniform_labels(); }
+  bool ragged() const override { return whole_->ragged(); }
+  void Lengths(uint64_t epoch, uint64_t id, std::vector<int64_t>& lengths) const override {
+    whole_->Lengths(epoch, first_ + id, lengths);
+  }
+  std::string Reference(uint64_t epoch, uint64_t id) const override { return whole_->Reference(epoch, first_ + id); }
 
   uint64_t fingerprint() const override {
     return Hash64(fmt::format("slice 1 {} {} {}", whole_->fingerprint(), first_, count_));
@@ -84,10 +89,13 @@ std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path
       return OpenText(source.text(), path + ".text", seed, text);
     case Source::kTokens:
       return OpenTokens(source.tokens(), path + ".tokens", seed, verify, text);
+    case Source::kSpeech:
+      return OpenSpeech(source.speech(), path + ".speech", seed, verify, text.training, text.speech);
     case Source::FORMAT_NOT_SET:
       break;
   }
-  throw Error(ErrorKind::kUsage, "no data is named", path, "set one of idx, cifar, csv, text, tokens and synthetic");
+  throw Error(ErrorKind::kUsage, "no data is named", path,
+              "set one of idx, cifar, csv, text, tokens, speech and synthetic");
 }
 
 /// "image u8 [28, 28, 1], label i32 []".

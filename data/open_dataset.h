@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "data/audio/open_speech.h"
 #include "data/data.pb.h"
 #include "data/dataset.h"
 
@@ -12,11 +13,12 @@ namespace lockstep::data {
 
 class Tokenizer;
 
-/// How sources of text become samples.
+/// How sources of text and speech become samples.
 struct TextOptions {
-  std::shared_ptr<const Tokenizer> tokenizer;
+  std::shared_ptr<const Tokenizer> tokenizer = nullptr;
   int64_t block = 0;      ///< tokens of a sample
   bool training = false;  ///< epochs cut the text anew
+  SpeechOptions speech = {};
 };
 
 /// The tokenizer that `config` says; null where it says none and data.train is no text. Throws as OpenDataset.

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <limits>
+#include <string_view>
 
 #include "base/file.h"
 
@@ -93,6 +96,21 @@ std::vector<std::byte> Gunzip(std::span<const std::byte> packed, const Origin& o
   bytes.resize(written);
   bytes.shrink_to_fit();
   return bytes;
+}
+
+std::string ResolveDataPath(const std::string& path, const std::string& folder, const std::string& where) {
+  constexpr std::string_view kVariable = "$LOCKSTEP_DATA";
+  if (path.starts_with(kVariable) && (path.size() == kVariable.size() || path[kVariable.size()] == '/')) {
+    const char* data = std::getenv("LOCKSTEP_DATA");
+    if (data == nullptr || *data == '\0') {
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("{} needs the environment variable LOCKSTEP_DATA, which is not set", path), where,
+                  "export LOCKSTEP_DATA=FOLDER, the folder that holds the data sets (mpirun: -x LOCKSTEP_DATA)");
+    }
+    return std::filesystem::absolute(data).lexically_normal().string() + path.substr(kVariable.size());
+  }
+  if (path.empty() || path.front() == '/') return path;
+  return (std::filesystem::absolute(folder) / path).lexically_normal().string();
 }
 
 std::vector<std::byte> LoadSourceFile(const Origin& origin) {

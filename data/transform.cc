@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "data/audio/speech_transform.h"
 #include "data/image/augment.h"
 #include "data/random_keys.h"
 
@@ -45,7 +46,13 @@ Normalizer MakeNormalizer(const Normalize& config, DType dtype, size_t channels)
   return normalizer;
 }
 
+void RefuseSpeech(const Augment& augment) {
+  if (!augment.has_speed() && !augment.has_mask_bands() && !augment.has_mask_frames() && augment.noise() == 0) return;
+  throw BadConfig("data.augment", "speed, masks and noise are for recordings of speech", "remove them");
+}
+
 void CheckAugment(const Augment& augment, const Field& input) {
+  RefuseSpeech(augment);
   if (augment.shift() == 0 && !augment.flip()) return;
   if (input.name != "image") {
     throw BadConfig("data.augment",
@@ -130,6 +137,7 @@ class RecipeTransform : public Transform {
 }  // namespace
 
 std::unique_ptr<Transform> MakeTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed) {
+  if (fields[0].name == "audio") return MakeSpeechTransform(fields, config, seed);
   if (fields[0].name != "tokens") return std::make_unique<RecipeTransform>(fields, config, seed);
   if (config.has_normalize()) throw BadConfig("data.normalize", "tokens can't be normalised", "remove it");
   if (config.has_augment()) throw BadConfig("data.augment", "only images can be shifted and mirrored", "remove it");

@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "data/source_file.h"
 #include "trainer/optim/optimizer.h"
 #include "trainer/optim/schedule.h"
 
@@ -52,25 +53,13 @@ bool IsPath(const pb::FieldDescriptor& field) {
       "lockstep.data.Csv.file",
       "lockstep.data.Text.file",
       "lockstep.data.Tokens.files",
+      "lockstep.data.Speech.manifest",
       "lockstep.data.ByteLevelBpe.vocabulary",
       "lockstep.data.ByteLevelBpe.merges",
       "lockstep.data.TokenizerConfig.tokenizer_json",
       "lockstep.data.TokenizerConfig.sentencepiece",
       "lockstep.loop.TrainConfig.init_from"};
   return kPaths.count(field.full_name()) > 0;
-}
-
-std::string ResolvePath(const std::string& path, const std::string& folder, const std::string& field) {
-  constexpr std::string_view kVariable = "$LOCKSTEP_DATA";
-  if (path.rfind(kVariable, 0) == 0 && (path.size() == kVariable.size() || path[kVariable.size()] == '/')) {
-    const char* data = std::getenv("LOCKSTEP_DATA");
-    if (data == nullptr || *data == '\0')
-      throw Error(ErrorKind::kUsage, fmt::format("{} needs the environment variable LOCKSTEP_DATA, which is not set", path), field,
-                  "export LOCKSTEP_DATA=FOLDER, the folder that holds the data sets (mpirun: -x LOCKSTEP_DATA)");
-    return std::filesystem::absolute(data).lexically_normal().string() + path.substr(kVariable.size());
-  }
-  if (path.empty() || path.front() == '/') return path;
-  return (std::filesystem::absolute(folder) / path).lexically_normal().string();
 }
 
 /// Calls `visit(message, field, path)` for every field that is set, depth first.
@@ -94,9 +83,9 @@ void VisitFields(pb::Message& message, const std::string& prefix, const Visit& v
 void ResolvePathsIn(pb::Message& message, const pb::FieldDescriptor& field, const std::string& folder, const std::string& path) {
   const pb::Reflection& reflection = *message.GetReflection();
   if (!field.is_repeated())
-    return reflection.SetString(&message, &field, ResolvePath(reflection.GetString(message, &field), folder, path));
+    return reflection.SetString(&message, &field, data::ResolveDataPath(reflection.GetString(message, &field), folder, path));
   for (int i = 0; i < reflection.FieldSize(message, &field); ++i)
-    reflection.SetRepeatedString(&message, &field, i, ResolvePath(reflection.GetRepeatedString(message, &field, i), folder, path));
+    reflection.SetRepeatedString(&message, &field, i, data::ResolveDataPath(reflection.GetRepeatedString(message, &field, i), folder, path));
 }
 
 void ResolvePaths(Recipe& recipe, const std::string& folder) {

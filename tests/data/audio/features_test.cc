@@ -12,14 +12,18 @@
 namespace lockstep::data {
 namespace {
 
-nlohmann::json Expected() {
-  std::ifstream file(LOCKSTEP_SOURCE_DIR "/tests/data/audio/expected_features.json");
-  return nlohmann::json::parse(file);
+const nlohmann::json& Expected() {
+  static const nlohmann::json table = [] {
+    std::ifstream file(LOCKSTEP_SOURCE_DIR "/tests/data/audio/expected_features.json");
+    return nlohmann::json::parse(file);
+  }();
+  return table;
 }
 
 SpeechFeatures Config(const std::string& text) { return ParseText<SpeechFeatures>(text); }
 
 TEST(Features, AreThoseOfPyTorch) {
+  ASSERT_EQ(Expected()["features"].size(), 3u);
   for (const auto& expected : Expected()["features"]) {
     const FeatureOptions options{.sample_rate = expected["sample_rate"],
                                  .window = expected["window"],
@@ -108,20 +112,23 @@ TEST(FeatureOptions, HaveDefaults) {
 }
 
 TEST(FeatureOptions, OutOfRangeAreNamed) {
-  for (const auto& [text, field] : std::vector<std::pair<std::string, std::string>>{{"sample_rate: 7", "sample_rate"},
-                                                                                    {"window_ms: -1", "window_ms"},
-                                                                                    {"window_ms: nan", "window_ms"},
-                                                                                    {"hop_ms: 1e9", "hop_ms"},
-                                                                                    {"mels: 2000", "mels"},
-                                                                                    {"fft: 256", "fft"},
-                                                                                    {"fft: 513", "fft"},
-                                                                                    {"stack: 100", "stack"},
-                                                                                    {"log_floor: -1", "log_floor"}}) {
-    ExpectError(ErrorKind::kUsage, {"data.speech_features." + field}, [&] { MakeFeatureOptions(Config(text)); });
+  const std::vector<std::pair<std::string, std::string>> cases = {{"sample_rate: 7", "sample_rate"},
+                                                                  {"window_ms: -1", "window_ms"},
+                                                                  {"window_ms: nan", "window_ms"},
+                                                                  {"hop_ms: 1e9", "hop_ms"},
+                                                                  {"mels: 2000", "mels"},
+                                                                  {"fft: 256", "fft"},
+                                                                  {"fft: 513", "fft"},
+                                                                  {"stack: 100", "stack"},
+                                                                  {"log_floor: -1", "log_floor"}};
+  for (const auto& one : cases) {
+    ExpectError(ErrorKind::kUsage, {"data.speech_features." + one.second},
+                [&] { MakeFeatureOptions(Config(one.first)); });
   }
 }
 
 TEST(Speed, InterpolatesAsPyTorch) {
+  ASSERT_EQ(Expected()["speeds"].size(), 5u);
   for (const auto& expected : Expected()["speeds"]) {
     const std::vector<double> values = expected["values"];
     const int samples = expected["samples"];
@@ -207,16 +214,17 @@ TEST(NoiseOfRecordings, HasTheDeviationAskedFor) {
 }
 
 TEST(SpeechAugment, OutOfRangeIsNamed) {
-  for (const auto& [text, part] : std::vector<std::pair<std::string, std::string>>{
-           {"shift: 1", "data.augment.shift"},
-           {"flip: true", "data.augment.flip"},
-           {"speed { min: 1 max: 0.9 }", "data.augment.speed"},
-           {"speed { min: 0.5 }", "data.augment.speed"},
-           {"speed { min: nan max: nan }", "data.augment.speed"},
-           {"mask_bands { count: 1 width: 41 }", "data.augment.mask_bands"},
-           {"mask_frames { count: 1 }", "data.augment.mask_frames"},
-           {"noise: -0.1", "data.augment.noise"}}) {
-    ExpectError(ErrorKind::kUsage, {part}, [&] { CheckSpeechAugment(ParseText<Augment>(text), 40); });
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"shift: 1", "data.augment.shift"},
+      {"flip: true", "data.augment.flip"},
+      {"speed { min: 1 max: 0.9 }", "data.augment.speed"},
+      {"speed { min: 0.5 }", "data.augment.speed"},
+      {"speed { min: nan max: nan }", "data.augment.speed"},
+      {"mask_bands { count: 1 width: 41 }", "data.augment.mask_bands"},
+      {"mask_frames { count: 1 }", "data.augment.mask_frames"},
+      {"noise: -0.1", "data.augment.noise"}};
+  for (const auto& one : cases) {
+    ExpectError(ErrorKind::kUsage, {one.second}, [&] { CheckSpeechAugment(ParseText<Augment>(one.first), 40); });
   }
 }
 

@@ -39,6 +39,11 @@ struct Sample {
   std::vector<Tensor> tensors;
 };
 
+/// Labels that begin and end a sequence that a model writes; -1: there is none.
+struct SentenceMarks {
+  int32_t begin = -1, end = -1;
+};
+
 class Dataset {
  public:
   virtual ~Dataset() = default;
@@ -59,6 +64,10 @@ class Dataset {
   /// Of a ragged sample: what its length follows from (Transform::Places), without reading it. Of speech, the audio
   /// samples of each of its recordings; of a pair of sentences, the tokens of each. Cheap.
   virtual void Lengths(uint64_t /*epoch*/, uint64_t /*id*/, std::vector<int64_t>& lengths) const { lengths.clear(); }
+  /// Labels of a sequence as text: letters, or what tokens stand for. Empty where labels are no text.
+  virtual std::string TextOf(std::span<const int32_t> /*labels*/) const { return {}; }
+  /// Of sequences that a model writes label by label.
+  virtual SentenceMarks marks() const { return {}; }
   /// What a model should answer, as text: a transcript, a translation. Empty where that is no text.
   virtual std::string Reference(uint64_t /*epoch*/, uint64_t /*id*/) const { return {}; }
   /// Sample `id` (0 <= id < size()) of epoch `epoch` (formats whose samples differ between epochs use it). Thread-safe.

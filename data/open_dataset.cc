@@ -11,6 +11,7 @@
 #include "data/memory_dataset.h"
 #include "data/source_file.h"
 #include "data/text/open_text.h"
+#include "data/text/parallel_text.h"
 
 namespace lockstep::data {
 namespace {
@@ -29,6 +30,8 @@ class Slice : public Dataset {
   void Lengths(uint64_t epoch, uint64_t id, std::vector<int64_t>& lengths) const override {
     whole_->Lengths(epoch, first_ + id, lengths);
   }
+  SentenceMarks marks() const override { return whole_->marks(); }
+  std::string TextOf(std::span<const int32_t> labels) const override { return whole_->TextOf(labels); }
   std::string Reference(uint64_t epoch, uint64_t id) const override { return whole_->Reference(epoch, first_ + id); }
 
   uint64_t fingerprint() const override {
@@ -91,11 +94,13 @@ std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path
       return OpenTokens(source.tokens(), path + ".tokens", seed, verify, text);
     case Source::kSpeech:
       return OpenSpeech(source.speech(), path + ".speech", seed, verify, text.training, text.speech);
+    case Source::kParallel:
+      return OpenParallel(source.parallel(), path + ".parallel", text);
     case Source::FORMAT_NOT_SET:
       break;
   }
   throw Error(ErrorKind::kUsage, "no data is named", path,
-              "set one of idx, cifar, csv, text, tokens, speech and synthetic");
+              "set one of idx, cifar, csv, text, tokens, speech, parallel and synthetic");
 }
 
 /// "image u8 [28, 28, 1], label i32 []".

@@ -19,9 +19,10 @@ struct TextOptions {
   int64_t block = 0;      ///< tokens of a sample
   bool training = false;  ///< epochs cut the text anew
   SpeechOptions speech = {};
+  uint32_t longest = 0;  ///< pairs of sentences with a longer side are not trained on; 0: all are
 };
 
-/// The tokenizer that `config` says; null where it says none and data.train is no text. Throws as OpenDataset.
+/// The tokenizer that `config` says; null where it says none and data.train is not `text`. Throws as OpenDataset.
 std::shared_ptr<const Tokenizer> OpenTokenizer(const DataConfig& config);
 
 /// Opens `source` and loads it into memory. Its paths are absolute by now. `field_path` ("data.train") is where the

@@ -8,6 +8,7 @@
 #include "data/audio/speech_transform.h"
 #include "data/image/augment.h"
 #include "data/random_keys.h"
+#include "data/text/parallel_transform.h"
 
 namespace lockstep::data {
 namespace {
@@ -137,6 +138,7 @@ class RecipeTransform : public Transform {
 }  // namespace
 
 std::unique_ptr<Transform> MakeTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed) {
+  if (fields[0].name == "source") return MakeParallelTransform(fields, config);
   if (fields[0].name == "audio") return MakeSpeechTransform(fields, config, seed);
   if (fields[0].name != "tokens") return std::make_unique<RecipeTransform>(fields, config, seed);
   if (config.has_normalize()) throw BadConfig("data.normalize", "tokens can't be normalised", "remove it");

@@ -1,6 +1,7 @@
 // From a sample as a format holds it to rows of the program's inputs. MakeTransform's is the one that recipes
 // configure: images become f32 and are normalised, shifted and mirrored; features are normalised; recordings become
-// features (audio/speech_transform.h); tokens, labels and targets pass.
+// features (audio/speech_transform.h); pairs of sentences are put into rows (text/parallel_transform.h); tokens, labels
+// and targets pass.
 #pragma once
 
 #include <cstddef>

@@ -72,7 +72,7 @@ loop::Splits OpenSplits(const Recipe& recipe) {
   const data::DataConfig& config = recipe.data();
   const uint64_t seed = recipe.train().seed();
   loop::Splits splits;
-  data::TextOptions text{data::OpenTokenizer(config), config.block(), /*training=*/true, data::MakeSpeechOptions(config)};
+  data::TextOptions text{data::OpenTokenizer(config), config.block(), /*training=*/true, data::MakeSpeechOptions(config), config.longest()};
   splits.train = data::OpenDataset(config.train(), "data.train", seed, config.verify(), text);
   text.training = false;
   const auto open_other = [&](const data::Source& source, const std::string& path) {

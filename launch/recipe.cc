@@ -54,6 +54,8 @@ bool IsPath(const pb::FieldDescriptor& field) {
       "lockstep.data.Text.file",
       "lockstep.data.Tokens.files",
       "lockstep.data.Speech.manifest",
+      "lockstep.data.Parallel.source",
+      "lockstep.data.Parallel.target",
       "lockstep.data.ByteLevelBpe.vocabulary",
       "lockstep.data.ByteLevelBpe.merges",
       "lockstep.data.TokenizerConfig.tokenizer_json",

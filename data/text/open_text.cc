@@ -1,11 +1,14 @@
 #include "data/text/open_text.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <string_view>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "data/source_file.h"
+#include "data/text/parallel_text.h"
 #include "data/text/token_blocks.h"
 #include "data/text/token_files.h"
 #include "data/text/tokenizer.h"
@@ -81,9 +84,13 @@ std::shared_ptr<const Tokenizer> OpenTokenizer(const DataConfig& config) {
     const std::string text = LoadText(file, "data.train.text.file");
     return NamingFile(file, [&] { return MakeCharacterTokenizer(text); });
   }
+  if (tokenizer.has_characters() && config.train().has_parallel()) {
+    const ParallelLines lines = LoadParallelLines(config.train().parallel(), "data.train.parallel");
+    return MakeCharacterTokenizer(fmt::format("{}{}", fmt::join(lines.source, ""), fmt::join(lines.target, "")));
+  }
   if (tokenizer.has_characters()) {
     throw Error(ErrorKind::kUsage, "there is no training text whose characters could be taken",
-                "data.tokenizer.characters", "set data.train.text, or another tokenizer");
+                "data.tokenizer.characters", "set data.train.text or parallel, or another tokenizer");
   }
   return nullptr;
 }

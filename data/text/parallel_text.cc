@@ -1,0 +1,162 @@
+#include "data/text/parallel_text.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "data/formats/lines.h"
+#include "data/source_file.h"
+
+namespace lockstep::data {
+namespace {
+
+/// Rows of different lengths, one behind the other.
+template <typename Row>
+class Rows {
+ public:
+  void Add(const Row& row) {
+    values_.insert(values_.end(), row.begin(), row.end());
+    ends_.push_back(values_.size());
+  }
+  size_t size() const { return ends_.size(); }
+  auto operator[](size_t row) const {
+    const size_t begin = row == 0 ? 0 : ends_[row - 1];
+    return std::span(values_).subspan(begin, ends_[row] - begin);
+  }
+
+ private:
+  Row values_;
+  std::vector<size_t> ends_;
+};
+
+using Ids = std::vector<int32_t>;
+
+/// Appends the tokens of `sentence`, which is line `line` (from 1) of `file`.
+void Encode(const SentenceVocabulary& vocabulary, const std::string& sentence, const std::string& file, size_t line,
+            Ids& ids) {
+  try {
+    vocabulary.Encode(sentence, ids);
+  } catch (const Error& error) {
+    throw Error(error.kind(), error.message(), fmt::format("{}:{}", file, line), error.hint());
+  }
+}
+
+void Put(std::span<const int32_t> ids, Sample::Tensor& tensor) {
+  const auto bytes = std::as_bytes(ids);
+  tensor.shape = Shape{static_cast<int64_t>(ids.size())};
+  tensor.bytes.assign(bytes.begin(), bytes.end());
+}
+
+class ParallelText final : public Dataset {
+ public:
+  explicit ParallelText(SentenceVocabulary vocabulary)
+      : vocabulary_(std::move(vocabulary)),
+        fields_{{Field{"source", DType::kI32, Shape{-1}}, Field{"target", DType::kI32, Shape{-1}}}} {
+    hasher_.AddInteger(vocabulary_.fingerprint());
+  }
+
+  /// Adds a pair; returns false where a side has more than `longest` places.
+  bool Add(const ParallelLines& lines, size_t line, const Parallel& config, uint32_t longest) {
+    const SentenceMarks marks = vocabulary_.marks();
+    Ids source, target = {marks.begin};
+    Encode(vocabulary_, lines.source[line], config.source(), line + 1, source);
+    Encode(vocabulary_, lines.target[line], config.target(), line + 1, target);
+    source.push_back(marks.end);
+    target.push_back(marks.end);
+    if (longest > 0 && std::max(source.size(), target.size() - 1) > longest) return false;
+    source_.Add(source);
+    target_.Add(target);
+    references_.Add(lines.target[line]);
+    for (const std::string* side : {&lines.source[line], &lines.target[line]}) {
+      hasher_.AddInteger(side->size());
+      hasher_.Add(*side);
+    }
+    return true;
+  }
+
+  uint64_t size() const override { return references_.size(); }
+  std::span<const Field> fields() const override { return fields_; }
+  int classes() const override { return vocabulary_.size(); }
+  SentenceMarks marks() const override { return vocabulary_.marks(); }
+  uint64_t fingerprint() const override { return hasher_.Digest(); }
+  uint64_t labels(uint64_t /*epoch*/, uint64_t id) const override { return target_[id].size() - 1; }
+  bool uniform_labels() const override { return false; }
+  bool ragged() const override { return true; }
+  std::string TextOf(std::span<const int32_t> labels) const override { return vocabulary_.TextOf(labels); }
+
+  void Lengths(uint64_t /*epoch*/, uint64_t id, std::vector<int64_t>& lengths) const override {
+    lengths.assign({static_cast<int64_t>(source_[id].size()), static_cast<int64_t>(target_[id].size()) - 1});
+  }
+
+  std::string Reference(uint64_t /*epoch*/, uint64_t id) const override {
+    const std::span<const char> text = references_[id];
+    return {text.begin(), text.end()};
+  }
+
+  void Read(uint64_t /*epoch*/, uint64_t id, Sample& sample) const override {
+    CHECK(id < size(), "sample {} of {}", id, size());
+    sample.tensors.resize(fields_.size());
+    Put(source_[id], sample.tensors[0]);
+    Put(target_[id], sample.tensors[1]);
+  }
+
+ private:
+  const SentenceVocabulary vocabulary_;
+  const std::array<Field, 2> fields_;
+  Rows<Ids> source_;  ///< with the end
+  Rows<Ids> target_;  ///< with begin and end
+  Rows<std::string> references_;
+  Hasher hasher_;
+};
+
+std::vector<std::string> LoadSide(const std::string& path, const std::string& field) {
+  if (path.empty()) throw Error(ErrorKind::kUsage, "the file is not named", field, "set it in the recipe");
+  const Origin origin{path, field};
+  return ReadLines(LoadSourceFile(origin), origin);
+}
+
+}  // namespace
+
+ParallelLines LoadParallelLines(const Parallel& config, const std::string& field) {
+  ParallelLines lines{LoadSide(config.source(), field + ".source"), LoadSide(config.target(), field + ".target")};
+  const size_t sources = lines.source.size(), targets = lines.target.size();
+  if (sources != targets) {
+    const bool more = sources > targets;
+    throw Error(ErrorKind::kData,
+                fmt::format("has {} lines, but {} has {}", more ? sources : targets,
+                            more ? config.target() : config.source(), more ? targets : sources),
+                fmt::format("{}:{}", more ? config.source() : config.target(), std::min(sources, targets) + 1),
+                "each line must stand for the same line of the other file: look where they part, or get both again");
+  }
+  return lines;
+}
+
+std::unique_ptr<Dataset> MakeParallelText(const ParallelLines& lines, SentenceVocabulary vocabulary,
+                                          const Parallel& config, uint32_t longest) {
+  CHECK(lines.source.size() == lines.target.size() && !lines.source.empty());
+  auto dataset = std::make_unique<ParallelText>(std::move(vocabulary));
+  size_t left_out = 0;
+  for (size_t line = 0; line < lines.source.size(); ++line) {
+    if (!dataset->Add(lines, line, config, longest)) ++left_out;
+  }
+  if (dataset->size() == 0) {
+    throw Error(ErrorKind::kData, fmt::format("all {} pairs of sentences have more than {} tokens", left_out, longest),
+                config.source(), "raise data.longest");
+  }
+  if (left_out > 0) {
+    LogNote("{}: {} of {} pairs of sentences have more than {} tokens and are left out (data.longest)", config.source(),
+            left_out, lines.source.size(), longest);
+  }
+  return dataset;
+}
+
+std::unique_ptr<Dataset> OpenParallel(const Parallel& config, const std::string& field, const TextOptions& options) {
+  SentenceVocabulary vocabulary = RequireSentenceVocabulary(options.tokenizer);
+  return MakeParallelText(LoadParallelLines(config, field), std::move(vocabulary), config,
+                          options.training ? options.longest : 0);
+}
+
+}  // namespace lockstep::data

@@ -1,5 +1,6 @@
 #include "trainer/graph/builder.h"
 
+#include <cmath>
 #include <utility>
 
 #include "base/error.h"
@@ -117,6 +118,36 @@ ValueId Builder::Conv1d(ValueId x, const std::string& name, int64_t out, int ker
   const WindowsAttributes attributes{.kernel = kernel, .stride = stride, .padding = padding};
   const ValueId windows = Append(OpKind::kWindows, {x}, attributes, name + "/windows")[0];
   return Linear(windows, name, out, bias, weight);
+}
+
+std::vector<ValueId> Builder::Recurrent(OpKind kind, int gates, ValueId x, const std::string& name, int64_t hidden,
+                                        ValueId length, bool reverse, int layer, const RecurrentStates& start) {
+  RequireRows(name, shape(x));
+  RequirePositive(name, {hidden});
+  const std::string suffix = fmt::format("_l{}{}", layer, reverse ? "_reverse" : "");
+  const Initializer initializer{.uniform = static_cast<float>(1 / std::sqrt(static_cast<double>(hidden)))};
+  const ValueId from_x = Parameter(name + ".weight_ih" + suffix, {gates * hidden, shape(x).dim(-1)}, initializer, true);
+  const ValueId from_h = Parameter(name + ".weight_hh" + suffix, {gates * hidden, hidden}, initializer, true);
+  const ValueId bias_x = Parameter(name + ".bias_ih" + suffix, {gates * hidden}, initializer, false);
+  const ValueId bias_h = Parameter(name + ".bias_hh" + suffix, {gates * hidden}, initializer, false);
+  const ValueId z = Append(OpKind::kLinear, {x, from_x, bias_x}, LinearAttributes{}, name + ".gates" + suffix)[0];
+  std::vector<ValueId> inputs = {z, from_h, bias_h, length, start.hidden};
+  if (kind == OpKind::kLstm) inputs.push_back(start.cell);
+  return Append(kind, std::move(inputs), RecurrentAttributes{reverse}, name + suffix);
+}
+
+ValueId Builder::Lstm(ValueId x, const std::string& name, int64_t hidden, ValueId length, bool reverse, int layer,
+                      const RecurrentStates& start, RecurrentStates* last) {
+  const std::vector<ValueId> out = Recurrent(OpKind::kLstm, 4, x, name, hidden, length, reverse, layer, start);
+  if (last != nullptr) *last = {.hidden = out[2], .cell = out[3]};
+  return out[0];
+}
+
+ValueId Builder::Gru(ValueId x, const std::string& name, int64_t hidden, ValueId length, bool reverse, int layer,
+                     const RecurrentStates& start, RecurrentStates* last) {
+  const std::vector<ValueId> out = Recurrent(OpKind::kGru, 3, x, name, hidden, length, reverse, layer, start);
+  if (last != nullptr) *last = {.hidden = out[2], .cell = kNoValue};
+  return out[0];
 }
 
 ValueId Builder::ArgMax(ValueId x) { return Append(OpKind::kArgMax, {x}, NoAttributes{}, "")[0]; }

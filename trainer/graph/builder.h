@@ -11,10 +11,12 @@
 
 namespace lockstep::graph {
 
-/// How a parameter or statistic starts: value + deviation * (a standard normal from the parameter's own random stream).
+/// How a parameter or statistic starts: value + deviation * (a standard normal from the parameter's own random stream)
+/// + a number uniform in [-uniform, uniform).
 struct Initializer {
   float value = 0;
   float deviation = 0;
+  float uniform = 0;  ///< REQUIRES: 0 where there is a deviation
 };
 
 /// Whether weight decay applies, and what else the optimizer must know of a parameter.
@@ -22,6 +24,11 @@ struct ParameterInfo {
   ValueId value = kNoValue;
   Initializer initializer;
   bool decay = true;  ///< false for biases and norms
+};
+
+/// States of a recurrent layer, each [batch, hidden]; a GRU has no cell.
+struct RecurrentStates {
+  ValueId hidden = kNoValue, cell = kNoValue;
 };
 
 enum class Mode : uint8_t {
@@ -59,6 +66,16 @@ class Builder {
   /// [out, in, kernel], the last two as one) and, with `bias`, name.bias.
   ValueId Conv1d(ValueId x, const std::string& name, int64_t out, int kernel, int stride, int padding, bool bias,
                  Initializer weight);
+  /// One direction of layer `layer` of PyTorch's nn.LSTM: x [batch, t, in] -> [batch, t, hidden]. Parameters
+  /// name.weight_ih_l0, name.weight_hh_l0, name.bias_ih_l0, name.bias_hh_l0 (l1, .. for further layers; "_reverse"
+  /// behind them for the reverse direction), which start as PyTorch's do. `length` i32 [batch] may be kNoValue.
+  /// `start`: the states before the first place, or kNoValue for zeros; `last` receives those behind the last. No
+  /// gradient goes through either.
+  ValueId Lstm(ValueId x, const std::string& name, int64_t hidden, ValueId length, bool reverse = false, int layer = 0,
+               const RecurrentStates& start = {}, RecurrentStates* last = nullptr);
+  /// The same of nn.GRU.
+  ValueId Gru(ValueId x, const std::string& name, int64_t hidden, ValueId length, bool reverse = false, int layer = 0,
+              const RecurrentStates& start = {}, RecurrentStates* last = nullptr);
   /// The place of the first largest: x [.., c] -> i32 [..].
   ValueId ArgMax(ValueId x);
   /// x [batch, h, w, in] -> [batch, h', w', out].
@@ -104,6 +121,9 @@ class Builder {
  private:
   ValueId NewValue(Value value);
   ValueId StepBlockValue();
+  /// A layer of `gates` gates; result: the op's outputs.
+  std::vector<ValueId> Recurrent(OpKind kind, int gates, ValueId x, const std::string& name, int64_t hidden,
+                                 ValueId length, bool reverse, int layer, const RecurrentStates& start);
   std::vector<ValueId> Append(OpKind kind, std::vector<ValueId> inputs, Attributes attributes, const std::string& name);
 
   Mode mode_;

@@ -30,6 +30,8 @@ std::string Describe(const Attributes& attributes) {
           text = fmt::format("window {} stride {} padding {}", a.kernel, a.stride, a.padding);
         } else if constexpr (std::is_same_v<A, WindowsAttributes>) {
           text = fmt::format("window {} stride {} padding {}", a.kernel, a.stride, a.padding);
+        } else if constexpr (std::is_same_v<A, RecurrentAttributes>) {
+          text = a.reverse ? "reverse" : "";
         } else if constexpr (std::is_same_v<A, DropoutAttributes>) {
           text = fmt::format("probability {} key {}", a.probability, a.layer_key);
         } else if constexpr (std::is_same_v<A, LossAttributes>) {

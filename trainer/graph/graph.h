@@ -80,6 +80,16 @@ enum class OpKind : uint8_t {
   kWindows,  ///< x [n, t, c] -> y [n, t', c kernel], t' = (t + 2 padding - kernel) / stride + 1:
              ///< y[.., p, ch kernel + j] = x[.., p stride + j - padding, ch], 0 outside, so that a kLinear of weight
              ///< [o, c kernel] is PyTorch's conv1d of weight [o, c, kernel]
+  kLstm,     ///< gates [n, t, 4 h] (x W_ih^T + b_ih in PyTorch's order i, f, g, o), weight [4 h, h], bias? [4 h],
+  ///< length? i32 [n], hidden? [n, h], cell? [n, h] -> y [n, t, h], saved? f32 [n, t, 5 h] (i, f, g, o behind
+  ///< their activations, and the cell), last_hidden? f32 [n, h], last_cell? f32 [n, h]. Place by place, with
+  ///< z = gates + weight h + bias: cell = sigmoid(f) cell + sigmoid(i) tanh(g), y = h = sigmoid(o) tanh(cell)
+  ///< (Gers et al. 2000). Places from length[n] on touch nothing, and y and saved are 0 there; `reverse` starts
+  ///< at place length[n] - 1. States are zeros at first where absent; last_*: behind the last place gone through
+  kGru,  ///< gates [n, t, 3 h] (x W_ih^T + b_ih in PyTorch's order r, z, n), weight [3 h, h], bias? [3 h], length? i32
+         ///< [n], hidden? [n, h] -> y [n, t, h], saved? f32 [n, t, 4 h] (r, z, n behind their activations, and q),
+         ///< last_hidden? f32 [n, h], all as kLstm; q = (weight h + bias)_n, n = tanh(gates_n + r q),
+         ///< h = (1 - z) n + z h (Cho et al. 2014, with the reset behind the product)
   kSoftmaxCrossEntropy,  ///< logits [.., c], label i32 [..] -> sum f64 [], lse [..] (log of the sum of exponentials);
                          ///< rows
                          ///< of label -1 add nothing. The target is 1 - s on the label plus s / c everywhere.
@@ -101,6 +111,8 @@ enum class OpKind : uint8_t {
   kAttentionGrad,            ///< dy, query, memory?, length?, y, lse -> dquery, dmemory?
   kSwiGluGrad,               ///< dy, x -> dx
   kWindowsGrad,              ///< dy -> dx
+  kLstmGrad,                 ///< dy, y, saved, weight, length?, hidden?, cell? -> dgates, dweight?, dbias?
+  kGruGrad,                  ///< dy, y, saved, weight, length?, hidden? -> dgates, dweight?, dbias?
   kActivationGrad,           ///< dy, v -> dx; v is y for relu, tanh and sigmoid, x for the others
   kDropoutGrad,              ///< dy, step_block -> dx
   kFlattenGrad,              ///< dy -> dx
@@ -172,6 +184,9 @@ struct WindowsAttributes {
   int kernel = 1, stride = 1, padding = 0;
   Shape result = {};  ///< the gradient op: the shape of x
 };
+struct RecurrentAttributes {  // kLstm, kGru and their gradients
+  bool reverse = false;       ///< from the last place to the first
+};
 struct ActivationAttributes {  // kActivation, kActivationGrad, kAdd (kNone or kRelu)
   Activation activation = Activation::kRelu;
 };
@@ -186,10 +201,10 @@ struct LossAttributes {
 struct ReshapeAttributes {  // kReshape, and gradients of global pooling and flatten
   Shape shape;              ///< of the result, batch included
 };
-using Attributes =
-    std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
-                 ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes, PadChannelsAttributes,
-                 SliceAttributes, EmbeddingAttributes, RotaryAttributes, AttentionAttributes, WindowsAttributes>;
+using Attributes = std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
+                                ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes,
+                                PadChannelsAttributes, SliceAttributes, EmbeddingAttributes, RotaryAttributes,
+                                AttentionAttributes, WindowsAttributes, RecurrentAttributes>;
 
 struct Op {
   OpKind kind;

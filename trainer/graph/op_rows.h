@@ -20,6 +20,7 @@ std::span<const OpRow> NormRows();
 std::span<const OpRow> ElementwiseRows();
 std::span<const OpRow> ReshapeRows();
 std::span<const OpRow> SequenceRows();
+std::span<const OpRow> RecurrentRows();
 std::span<const OpRow> LossRows();
 
 /// Throws Error(kUsage) with the op's name as its place.

@@ -29,6 +29,9 @@ void InitializeWeights(const graph::Model& model, const engine::ParameterLayout&
         const int at = static_cast<int>(i % 2) * 2;
         value += double{info.initializer.deviation} * NormalFromBits(words.x[at], words.x[at + 1]);
       }
+      if (info.initializer.uniform != 0) {
+        value += double{info.initializer.uniform} * (2 * double{stream.Uniform(static_cast<uint32_t>(i))} - 1);
+      }
       data[i] = static_cast<float>(value);
     }
   }

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "base/error.h"
 
 namespace lockstep::graph {
@@ -82,6 +84,44 @@ TEST(Builder, BiasesAndNormsDoNotDecay) {
   EXPECT_EQ(b.parameter_infos()[2].initializer.value, 0) << "bn.weight starts as asked";
   EXPECT_EQ(b.parameter_infos()[5].initializer.value, 1) << "bn.running_var starts at 1";
   EXPECT_EQ(b.parameter_infos()[6].initializer.value, 1) << "ln.weight starts at 1";
+}
+
+TEST(Builder, RecurrentLayersHavePyTorchsParameters) {
+  Builder b(Mode::kTrain, 4);
+  const ValueId x = b.Input("features", {7, 6}, DType::kF32), length = b.Input("length", {}, DType::kI32);
+  const RecurrentStates start{b.Input("hidden", {5}, DType::kF32), b.Input("cell", {5}, DType::kF32)};
+  RecurrentStates last, last_gru;
+  const ValueId there = b.Lstm(x, "rnn", 5, length), back = b.Lstm(x, "rnn", 5, length, true);
+  b.Lstm(b.Concat(there, back), "rnn", 5, length, true, 1, start, &last);
+  b.Gru(x, "gru", 3, kNoValue, false, 0, {}, &last_gru);
+  EXPECT_EQ(b.shape(last.hidden), (Shape{4, 5}));
+  EXPECT_EQ(b.shape(last.cell), (Shape{4, 5}));
+  EXPECT_EQ(b.shape(last_gru.hidden), (Shape{4, 3}));
+  EXPECT_EQ(last_gru.cell, kNoValue);
+  const std::vector<ParameterInfo> infos = b.parameter_infos();
+  const Graph graph = b.Finish();
+  for (const ParameterInfo& info : infos) {
+    const bool gru = graph.value(info.value).name.starts_with("gru");
+    EXPECT_FLOAT_EQ(info.initializer.uniform, 1 / std::sqrt(gru ? 3.0f : 5.0f));
+    EXPECT_EQ(info.decay, graph.value(info.value).shape.rank() == 2);
+  }
+  EXPECT_THAT(
+      Names(graph, graph.parameters),
+      ElementsAre("rnn.weight_ih_l0 [20, 6]", "rnn.weight_hh_l0 [20, 5]", "rnn.bias_ih_l0 [20]", "rnn.bias_hh_l0 [20]",
+                  "rnn.weight_ih_l0_reverse [20, 6]", "rnn.weight_hh_l0_reverse [20, 5]", "rnn.bias_ih_l0_reverse [20]",
+                  "rnn.bias_hh_l0_reverse [20]", "rnn.weight_ih_l1_reverse [20, 10]",
+                  "rnn.weight_hh_l1_reverse [20, 5]", "rnn.bias_ih_l1_reverse [20]", "rnn.bias_hh_l1_reverse [20]",
+                  "gru.weight_ih_l0 [9, 6]", "gru.weight_hh_l0 [9, 3]", "gru.bias_ih_l0 [9]", "gru.bias_hh_l0 [9]"));
+}
+
+TEST(Builder, ConvolutionsOverPlacesAreWindowsAndALinearLayer) {
+  Builder b(Mode::kTrain, 2);
+  const ValueId y = b.Conv1d(b.Input("features", {9, 4}, DType::kF32), "conv", 6, 3, 2, 1, true, {.deviation = 0.5f});
+  EXPECT_EQ(b.shape(y), (Shape{2, 5, 6}));
+  EXPECT_EQ(b.shape(b.ArgMax(y)), (Shape{2, 5}));
+  const Graph graph = b.Finish();
+  EXPECT_THAT(Names(graph, graph.parameters), ElementsAre("conv.weight [6, 12]", "conv.bias [6]"));
+  EXPECT_THAT(Kinds(graph), ElementsAre("windows", "linear", "arg_max"));
 }
 
 TEST(Builder, LayerKeysCountDropoutsFromOne) {

@@ -222,6 +222,40 @@ TEST(SequenceShapes, AttentionSplitsChannelsIntoHeads) {
   ExpectMentions(v.Infer(OpKind::kAttention, {x, kNoValue, v.Add({3}, DType::kI32)}, grouped), {"length", "[3]"});
 }
 
+TEST(RecurrentShapes, FollowGatesAndWeight) {
+  Operands v;
+  const RecurrentAttributes way{};
+  const ValueId gates = v.Add({2, 5, 24}), weight = v.Add({24, 6}), bias = v.Add({24}), state = v.Add({2, 6});
+  const ValueId y = v.Add({2, 5, 6}), length = v.Add({2}, DType::kI32), saved = v.Add({2, 5, 30});
+  EXPECT_EQ(v.Infer(OpKind::kLstm, {gates, weight, bias, length, state, state}, way),
+            "f32 [2, 5, 6], f32 [2, 5, 30], f32 [2, 6], f32 [2, 6]");
+  EXPECT_EQ(v.Infer(OpKind::kLstmGrad, {y, y, saved, weight, length, state, kNoValue}, way),
+            "f32 [2, 5, 24], f32 [24, 6], f32 [24]");
+  EXPECT_EQ(v.Infer(OpKind::kGru, {gates, v.Add({24, 8}), kNoValue, kNoValue, kNoValue}, way),
+            "f32 [2, 5, 8], f32 [2, 5, 32], f32 [2, 8]");
+  EXPECT_EQ(v.Infer(OpKind::kGruGrad,
+                    {v.Add({2, 5, 8}), v.Add({2, 5, 8}), v.Add({2, 5, 32}), v.Add({24, 8}), kNoValue, kNoValue}, way),
+            "f32 [2, 5, 24], f32 [24, 8], f32 [24]");
+  EXPECT_EQ(v.Infer(OpKind::kLstm, {v.Add({2, 5, 24}, DType::kBF16), weight, bias, length, state, state}, way),
+            "bf16 [2, 5, 6], f32 [2, 5, 30], f32 [2, 6], f32 [2, 6]")
+      << "what is added to stays float";
+}
+
+TEST(RecurrentShapes, RejectionsNameWhatDoesNotFit) {
+  Operands v;
+  const ValueId gates = v.Add({2, 5, 24}), weight = v.Add({24, 6}), state = v.Add({2, 6});
+  const auto lstm = [&](std::vector<ValueId> inputs) {
+    return v.Infer(OpKind::kLstm, std::move(inputs), RecurrentAttributes{});
+  };
+  ExpectMentions(lstm({v.Add({2, 5, 23}), weight, kNoValue, kNoValue, kNoValue, kNoValue}), {"gates", "23", "24"});
+  ExpectMentions(lstm({gates, v.Add({24, 7}), kNoValue, kNoValue, kNoValue, kNoValue}),
+                 {"weight", "[24, 7]", "[28, 7]"});
+  ExpectMentions(lstm({gates, weight, v.Add({6}), kNoValue, kNoValue, kNoValue}), {"bias", "[6]", "[24]"});
+  ExpectMentions(lstm({gates, weight, kNoValue, v.Add({2}), kNoValue, kNoValue}), {"length", "f32", "i32"});
+  ExpectMentions(lstm({gates, weight, kNoValue, kNoValue, v.Add({3, 6}), state}), {"hidden", "[3, 6]", "[2, 6]"});
+  ExpectMentions(lstm({gates, weight, kNoValue, kNoValue, state, v.Add({2, 5})}), {"cell", "[2, 5]"});
+}
+
 TEST(SequenceShapes, WindowsFollowKernelStrideAndPadding) {
   Operands v;
   const ValueId x = v.Add({2, 9, 4});

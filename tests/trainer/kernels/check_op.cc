@@ -12,17 +12,23 @@ namespace {
 using Results = std::vector<std::vector<std::byte>>;
 using Lines = std::vector<std::string>;
 
+bool IsRecurrent(graph::OpKind kind) {
+  using graph::OpKind;
+  return kind == OpKind::kLstm || kind == OpKind::kLstmGrad || kind == OpKind::kGru || kind == OpKind::kGruGrad;
+}
+
 /// How a backend's results are rounded.
 struct Precision {
   double unit_roundoff;
   DType activations;
 
   /// Of output i. Where activations are bf16, what is float all the same is as precise as ever: its operands are exact,
-  /// and sums are kept in float. All but the gradient of a convolution's weight, which libraries make in bf16.
+  /// and sums are kept in float. All but the gradient of a convolution's weight, which libraries make in bf16, and what
+  /// recurrent layers make of states that were rounded at the place before.
   double Of(const Instance& instance, size_t i) const {
     const graph::Op& op = instance.op();
     const bool rounded = instance.graph.value(op.outputs[i]).dtype == activations ||
-                         (op.kind == graph::OpKind::kConv2dWeightGrad && i == 0);
+                         (op.kind == graph::OpKind::kConv2dWeightGrad && i == 0) || IsRecurrent(op.kind);
     return rounded ? unit_roundoff : 0x1p-24;
   }
 };

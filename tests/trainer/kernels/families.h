@@ -50,6 +50,12 @@ std::vector<OpCase> AttentionGradCases();
 std::vector<OpCase> SwiGluCases();
 std::vector<OpCase> SwiGluGradCases();
 
+// recurrent_cases.cc
+std::vector<OpCase> LstmCases();
+std::vector<OpCase> LstmGradCases();
+std::vector<OpCase> GruCases();
+std::vector<OpCase> GruGradCases();
+
 // windows_cases.cc
 std::vector<OpCase> WindowsCases();
 std::vector<OpCase> WindowsGradCases();

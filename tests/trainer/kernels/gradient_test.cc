@@ -204,6 +204,29 @@ const std::vector<ModelCase>& ModelCases() {
          const ValueId length = b.Input("length", {}, DType::kI32);
          return Places(b, b.Attention(Places(b, x, 12), Places(b, x, 6), length, {2, 2}), 1);
        }},
+      {"lstm", OpKind::kLstm,
+       [](Builder& b, ValueId x) { return Places(b, b.Lstm(Places(b, x, 12), "rnn", 12, graph::kNoValue), 1); }},
+      {"lstm_both_ways_with_lengths", OpKind::kLstm,
+       [](Builder& b, ValueId x) {
+         const ValueId places = Places(b, x, 6), length = b.Input("length", {}, DType::kI32);
+         const ValueId there = b.Lstm(places, "rnn", 12, length), back = b.Lstm(places, "rnn", 12, length, true);
+         return Places(b, b.Lstm(b.Concat(there, back), "rnn", 24, length, true, 1), 1);
+       }},
+      {"lstm_from_states", OpKind::kLstm,
+       [](Builder& b, ValueId x) {
+         const graph::RecurrentStates start{b.Input("hidden", {12}, DType::kF32), b.Input("cell", {12}, DType::kF32)};
+         return Places(b, b.Lstm(Places(b, x, 12), "rnn", 12, graph::kNoValue, true, 0, start), 1);
+       }},
+      {"gru", OpKind::kGru,
+       [](Builder& b, ValueId x) { return Places(b, b.Gru(Places(b, x, 12), "rnn", 12, graph::kNoValue), 1); }},
+      {"gru_with_lengths_and_states", OpKind::kGru,
+       [](Builder& b, ValueId x) {
+         const ValueId places = Places(b, x, 6), length = b.Input("length", {}, DType::kI32);
+         const graph::RecurrentStates start{b.Input("hidden", {12}, DType::kF32), graph::kNoValue};
+         const ValueId there = b.Gru(places, "rnn", 12, length, false, 0, start);
+         const ValueId back = b.Gru(places, "rnn", 12, length, true, 0, start);
+         return Places(b, b.Concat(there, back), 1);
+       }},
       {"windows", OpKind::kWindows,
        [](Builder& b, ValueId x) {
          const ValueId y = b.Conv1d(Places(b, x, 12), "conv", 5, 4, 3, 2, true, {});

@@ -64,7 +64,7 @@ Tensor Result(const OpCase& op_case, const Operand& operand, DType dtype, const 
 }
 
 /// Whether operand i is one that a network keeps in float whatever its activations are: statistics of norms and of
-/// softmax, and what a squared error compares with.
+/// softmax, what recurrent layers save, and what a squared error compares with.
 bool IsAlwaysFloat(graph::OpKind kind, size_t i) {
   using graph::OpKind;
   switch (kind) {
@@ -76,6 +76,8 @@ bool IsAlwaysFloat(graph::OpKind kind, size_t i) {
       return i == 3;
     case OpKind::kAttentionGrad:
       return i == 5;
+    case OpKind::kLstmGrad:
+    case OpKind::kGruGrad:
     case OpKind::kSoftmaxCrossEntropyGrad:
       return i == 2;
     case OpKind::kMeanSquaredError:

@@ -61,6 +61,35 @@ TEST_F(InitializeTest, WeightsAreNormalWithHesDeviation) {
   }
 }
 
+TEST(InitializeUniformTest, WeightsAreUniformInTheirHalfWidth) {
+  graph::Builder builder(graph::Mode::kTrain, 4);
+  const graph::ValueId x = builder.Input("features", {7, 100}, DType::kF32);
+  builder.SoftmaxCrossEntropy(builder.Lstm(x, "rnn", 64, graph::kNoValue), 0);
+  const std::vector<graph::ParameterInfo> infos = builder.parameter_infos();
+  const graph::Model model{builder.Finish(), infos};
+  const engine::ParameterLayout layout(model.graph);
+  std::vector<float> weights(static_cast<size_t>(layout.elements()));
+  InitializeWeights(model, layout, 5, weights);
+  // PyTorch's half-width: 1 / sqrt(hidden). Five standard errors of the moments of uniform numbers in [-1, 1).
+  for (const auto& [name, size] :
+       {std::pair("weight_ih", 25600), {"weight_hh", 16384}, {"bias_ih", 256}, {"bias_hh", 256}}) {
+    const engine::ArenaEntry* entry = layout.Find(std::string("rnn.") + name + "_l0");
+    ASSERT_NE(entry, nullptr) << name;
+    ASSERT_EQ(entry->size(), size) << name;
+    double sum = 0, squares = 0, largest = 0;
+    for (int64_t i = 0; i < entry->size(); ++i) {
+      const double z = double{weights[static_cast<size_t>(entry->offset + i)]} * 8;
+      sum += z;
+      squares += z * z;
+      largest = std::max(largest, std::abs(z));
+    }
+    EXPECT_LE(largest, 1) << name;
+    EXPECT_GT(largest, 0.95) << name;
+    EXPECT_NEAR(sum / size, 0, 5 * std::sqrt(1 / (3.0 * size))) << name;
+    EXPECT_NEAR(squares / size, 1 / 3.0, 5 * std::sqrt(4 / (45.0 * size))) << name;
+  }
+}
+
 TEST_F(InitializeTest, ConstantsAndPaddingAreExact) {
   const std::vector<float> weights = Weights(1);
   std::vector<bool> covered(weights.size());

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "tests/trainer/passes/graph_text.h"
 #include "trainer/graph/builder.h"
 #include "trainer/graph/op_table.h"
@@ -14,6 +15,7 @@ using graph::Builder;
 using graph::Mode;
 using graph::ValueId;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 graph::Graph TwoLayers() {
@@ -35,6 +37,33 @@ TEST(Autodiff, WalksBackwardAndSkipsTheInputs) {
                           "linear_weight_grad(gelu1/grad, features) -> fc1.weight/grad, fc1.bias/grad"));
   EXPECT_THAT(GradientTexts(g),
               ElementsAre("fc1.weight: fc1.weight/grad", "fc1.bias: fc1.bias/grad", "fc2.weight: fc2.weight/grad"));
+}
+
+TEST(Autodiff, StatesOfRecurrentLayersHaveNoGradient) {
+  const auto message = [](auto build) -> std::string {
+    Builder b(Mode::kTrain, 4);
+    build(b, b.Input("features", {7, 6}, DType::kF32));
+    const graph::Graph forward = b.Finish();
+    try {
+      AddGradients(forward, {});
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(message([](Builder& b, ValueId x) {
+                graph::RecurrentStates last;
+                b.Lstm(x, "rnn", 5, graph::kNoValue, false, 0, {}, &last);
+                b.MeanSquaredError(last.cell);
+              }),
+              HasSubstr("its last states have no gradient"));
+  EXPECT_THAT(message([](Builder& b, ValueId x) {
+                const ValueId start = b.Linear(b.Input("start", {3}, DType::kF32), "fc", 5, true, {});
+                const ValueId y = b.Gru(x, "rnn", 5, graph::kNoValue, false, 0, {start, graph::kNoValue});
+                b.SoftmaxCrossEntropy(y, 0);
+              }),
+              HasSubstr("its first states have no gradient"));
 }
 
 TEST(Autodiff, FusedActivationsAreUndoneFromTheResult) {

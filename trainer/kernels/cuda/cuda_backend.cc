@@ -21,7 +21,7 @@ std::array<KernelRow, kKinds> AllRows() {
       cuda::LinearRow,    cuda::ConvolutionRow, cuda::PoolingRow,     cuda::GlobalPoolingRow, cuda::BatchNormRow,
       cuda::LayerNormRow, cuda::RmsNormRow,     cuda::ElementwiseRow, cuda::LayoutRow,        cuda::LossRow,
       cuda::EmbeddingRow, cuda::RotaryRow,      cuda::AttentionRow,   cuda::AttentionGradRow, cuda::SwiGluRow,
-      cuda::WindowsRow,   cuda::ArgMaxRow};
+      cuda::RecurrentRow, cuda::WindowsRow,     cuda::ArgMaxRow};
   std::array<KernelRow, kKinds> rows;
   for (size_t k = 0; k < kKinds; ++k) {
     for (const auto family : kFamilies) {

@@ -49,6 +49,7 @@ KernelRow RotaryRow(graph::OpKind kind);
 KernelRow AttentionRow(graph::OpKind kind);
 KernelRow AttentionGradRow(graph::OpKind kind);
 KernelRow SwiGluRow(graph::OpKind kind);
+KernelRow RecurrentRow(graph::OpKind kind);
 KernelRow WindowsRow(graph::OpKind kind);
 KernelRow ArgMaxRow(graph::OpKind kind);
 

@@ -46,6 +46,7 @@ KernelRow RotaryRow(graph::OpKind kind);
 KernelRow AttentionRow(graph::OpKind kind);
 KernelRow SwiGluRow(graph::OpKind kind);
 KernelRow RmsNormRow(graph::OpKind kind);
+KernelRow RecurrentRow(graph::OpKind kind);
 KernelRow WindowsRow(graph::OpKind kind);
 KernelRow ArgMaxRow(graph::OpKind kind);
 KernelRow LayoutRow(graph::OpKind kind);

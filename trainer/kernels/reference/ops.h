@@ -115,6 +115,11 @@ std::vector<Tensor> Attention(const Call& call);
 std::vector<Tensor> AttentionGrad(const Call& call);
 std::vector<Tensor> SwiGlu(const Call& call);
 std::vector<Tensor> SwiGluGrad(const Call& call);
+// recurrent.cc
+std::vector<Tensor> Lstm(const Call& call);
+std::vector<Tensor> LstmGrad(const Call& call);
+std::vector<Tensor> Gru(const Call& call);
+std::vector<Tensor> GruGrad(const Call& call);
 // windows.cc
 std::vector<Tensor> Windows(const Call& call);
 std::vector<Tensor> WindowsGrad(const Call& call);

@@ -1,0 +1,76 @@
+// What the kernels of recurrent layers are told. A place at a time: the library's product of the states with the weight
+// (in the activations' type, summed in float), then a kernel with a thread per row and unit. States stay float where
+// they are added to, so that a small update is not rounded away.
+#pragma once
+
+#include <cstdint>
+
+#include "base/memory.h"
+#include "trainer/kernels/cuda/kernel_context.h"
+#include "trainer/kernels/cuda/launch.h"
+#include "trainer/kernels/cuda/packs.h"
+
+namespace lockstep::cuda {
+
+struct RecurrentShape {
+  int64_t rows, places, hidden;
+  int gates;
+  bool reverse;
+  const int32_t* length = nullptr;
+
+  RecurrentShape(const OpContext& context, bool gradient) {
+    const Shape &sequence = context.InputShape(0), &weight = context.InputShape(gradient ? 3 : 1);
+    rows = sequence.dim(0), places = sequence.dim(1), hidden = weight.dim(1);
+    gates = static_cast<int>(weight.dim(0) / hidden);
+    reverse = context.Attributes<graph::RecurrentAttributes>().reverse;
+  }
+
+  LOCKSTEP_HD int64_t units() const { return rows * hidden; }
+  int64_t Place(int64_t step) const { return reverse ? places - 1 - step : step; }
+  LOCKSTEP_HD bool Reaches(int64_t row, int64_t place) const { return length == nullptr || place < length[row]; }
+  /// The place before `place` in a row, in the order that it is gone through; -1: there is none.
+  LOCKSTEP_HD int64_t Before(int64_t row, int64_t place) const {
+    if (!reverse) return place - 1;
+    return place + 1 < places && Reaches(row, place + 1) ? place + 1 : -1;
+  }
+  /// Of [rows, places, parts, hidden].
+  LOCKSTEP_HD int64_t At(int64_t row, int64_t place, int parts, int part, int64_t unit) const {
+    return ((row * places + place) * parts + part) * hidden + unit;
+  }
+};
+
+/// A state that an operand gives, f32 or bf16.
+struct GivenState {
+  const void* data = nullptr;  ///< absent: nullptr, zeros
+  bool bf16 = false;
+
+  GivenState(const KernelContext& context, size_t input)
+      : data(context.Input<void>(input)), bf16(data != nullptr && context.InputType(input) == DType::kBF16) {}
+  LOCKSTEP_HD float At(int64_t i) const {
+    if (data == nullptr) return 0.0f;
+    return bf16 ? ToFloat(static_cast<const BFloat16*>(data)[i]) : static_cast<const float*>(data)[i];
+  }
+};
+
+/// Parts of a workspace, one behind the other.
+class WorkspaceParts {
+ public:
+  explicit WorkspaceParts(std::byte* workspace) : workspace_(workspace) {}
+  template <typename T>
+  T* Take(int64_t count) {
+    const size_t at = bytes_;
+    bytes_ += AlignUp(static_cast<size_t>(count) * sizeof(T), kBufferAlignment);
+    return reinterpret_cast<T*>(workspace_ + at);
+  }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  std::byte* workspace_;
+  size_t bytes_ = 0;
+};
+
+// recurrent_grad.cu
+std::unique_ptr<engine::Kernel> PrepareRecurrentGrad(const KernelContext& context);
+size_t RecurrentGradWorkspace(const OpContext& context);
+
+}  // namespace lockstep::cuda

@@ -69,6 +69,8 @@ class SpeechDataset final : public Dataset {
     ForEach(epoch, id, [&](uint32_t i) { lengths.push_back(utterances_[i].recording.length); });
   }
 
+  std::string TextOf(std::span<const int32_t> labels) const override { return alphabet_->Decode(labels); }
+
   std::string Reference(uint64_t epoch, uint64_t id) const override {
     std::string text;
     ForEach(epoch, id, [&](uint32_t i) {

@@ -69,6 +69,7 @@ TEST_F(Speech, IsOneRecordingASample) {
   EXPECT_EQ(dataset->labels(0, 12), 2u);
   EXPECT_EQ(dataset->labels(0, 3), 1u);
   EXPECT_EQ(dataset->Reference(0, 12), "12");
+  EXPECT_EQ(dataset->TextOf(std::vector<int32_t>{2, 3, 10}), "129");
   std::vector<int64_t> lengths = {1, 2, 3};
   dataset->Lengths(0, 12, lengths);
   EXPECT_EQ(lengths, (std::vector<int64_t>{112}));

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/build_info.h"
+#include "launch/data_check_command.h"
 #include "launch/diff_command.h"
 #include "launch/doctor_command.h"
 #include "launch/errors.h"
@@ -32,6 +33,7 @@ int main(int argc, char** argv) {
   launch::AddStatusCommand(app, &exit_code);
   launch::AddEvalCommand(app, &exit_code);
   launch::AddPlanCommand(app, &exit_code);
+  launch::AddDataCommand(app, &exit_code);
   launch::AddInspectCommand(app, &exit_code);
   launch::AddVerifyCommand(app, &exit_code);
   launch::AddDiffCommand(app, &exit_code);

@@ -49,7 +49,7 @@ Ended Call(const std::string& arguments, const std::string& redirection = "2>&1"
 const std::vector<std::string>& Commands() {
   static const std::vector<std::string> kCommands = {"train",  "eval",    "run",  "submit", "status",
                                                      "plan",   "inspect", "diff", "replay", "verify",
-                                                     "export", "tokenizer", "doctor",  "help", "version"};
+                                                     "data", "export", "tokenizer", "doctor",  "help", "version"};
   return kCommands;
 }
 

@@ -16,6 +16,7 @@
 #include "launch/run_command.h"
 #include "launch/status_command.h"
 #include "launch/submit_command.h"
+#include "launch/tokenize_command.h"
 #include "launch/tokenizer_command.h"
 #include "launch/train_command.h"
 #include "launch/verify_command.h"
@@ -39,6 +40,7 @@ int main(int argc, char** argv) {
   launch::AddDiffCommand(app, &exit_code);
   launch::AddReplayCommand(app, &exit_code);
   launch::AddExportCommand(app, &exit_code);
+  launch::AddTokenizeCommand(app, &exit_code);
   launch::AddTokenizerCommand(app, &exit_code);
   launch::AddDoctorCommand(app, &exit_code);
   launch::AddHelpCommand(app, &exit_code);

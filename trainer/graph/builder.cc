@@ -276,6 +276,17 @@ void Builder::MeanSquaredError(ValueId prediction) {
   graph_.losses.push_back({.name = name, .sum = sum});
 }
 
+void Builder::Ctc(ValueId logits, ValueId label, ValueId length, ValueId label_length) {
+  if (mode_ == Mode::kInfer) return;
+  CHECK(graph_.losses.size() < StepBlock::kMaxLosses, "a model has at most {} losses", +StepBlock::kMaxLosses);
+  const int index = static_cast<int>(graph_.losses.size());
+  const std::string suffix = index == 0 ? "" : fmt::format("{}", index + 1);
+  const std::vector<ValueId> out =
+      Append(OpKind::kCtc, {logits, label, length, label_length}, CtcAttributes{.loss = index}, "loss" + suffix);
+  graph_.losses.push_back({.name = "loss" + suffix, .sum = out[0]});
+  graph_.counters.push_back({.name = "impossible" + suffix, .count = out[2]});
+}
+
 void Builder::Output(const std::string& name, ValueId value) { graph_.outputs[name] = value; }
 
 Graph Builder::Finish() { return std::move(graph_); }

@@ -112,6 +112,10 @@ class Builder {
   /// Adds the loss "loss" = sum over rows of the mean over columns of (prediction - target)^2, with inputs "target" f32
   /// [batch, k] and "mask" f32 [batch].
   void MeanSquaredError(ValueId prediction);
+  /// Adds the loss "loss" = sum over samples of connectionist temporal classification (OpKind::kCtc): logits [batch, t,
+  /// classes], class 0 the blank; label i32 [batch, u], length and label_length i32 [batch] are inputs. Adds the counter
+  /// "impossible": samples without an alignment, whose loss and gradient are 0.
+  void Ctc(ValueId logits, ValueId label, ValueId length, ValueId label_length);
   void Output(const std::string& name, ValueId value);
 
   const std::vector<ParameterInfo>& parameter_infos() const { return infos_; }

@@ -34,6 +34,8 @@ std::string Describe(const Attributes& attributes) {
           text = a.reverse ? "reverse" : "";
         } else if constexpr (std::is_same_v<A, DropoutAttributes>) {
           text = fmt::format("probability {} key {}", a.probability, a.layer_key);
+        } else if constexpr (std::is_same_v<A, CtcAttributes>) {
+          text = fmt::format("loss {}", a.loss);
         } else if constexpr (std::is_same_v<A, LossAttributes>) {
           text = fmt::format("loss {} smoothing {}", a.loss, a.label_smoothing);
         } else if constexpr (std::is_same_v<A, PadChannelsAttributes>) {

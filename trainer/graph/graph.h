@@ -94,6 +94,11 @@ enum class OpKind : uint8_t {
                          ///< rows
                          ///< of label -1 add nothing. The target is 1 - s on the label plus s / c everywhere.
   kMeanSquaredError,     ///< prediction [n, k], target [n, k], mask [n] -> sum f64 [] of mask * mean over k of squares
+  kCtc,  ///< logits [n, t, c], label i32 [n, u], length i32 [n], label_length i32 [n] -> sum f64 [] of -log p, dlogits?
+  ///< f32 [n, t, c] (softmax - posterior: unscaled; 0 from length[n] on), impossible? i64 []: connectionist temporal
+  ///< classification (Graves et al. 2006), class 0 the blank. label_length -1 is padding, 0 the empty transcript. A
+  ///< sample whose label, a place more for each repetition, is longer than length[n], or is longer than u, has no
+  ///< alignment: it counts as impossible, adds nothing and has no gradient
   kCountCorrect,  ///< logits [.., c], label i32 [..] -> count i64 []: rows whose first largest logit is the label's
   kArgMax,        ///< x [.., c] -> y i32 [..]: the place of the first largest
   // Gradients. dy has y's shape; results have the shape of what they are the gradient of.
@@ -122,6 +127,7 @@ enum class OpKind : uint8_t {
                              ///< 0 for label -1
   kMeanSquaredErrorGrad,     ///< prediction, target, mask, step_block -> dprediction
                              ///< = 2 / k (p - t) * mask * loss_scale[loss]
+  kCtcGrad,                  ///< dlogits (kCtc's), step_block -> dlogits * loss_scale[loss]
   kCount,
 };
 
@@ -198,13 +204,17 @@ struct LossAttributes {
   float label_smoothing = 0;
   int loss = 0;  ///< its index in Graph::losses, and so in StepBlock::loss_scale
 };
+struct CtcAttributes {
+  int loss = 0;                ///< its index in Graph::losses, and so in StepBlock::loss_scale
+  DType result = DType::kF32;  ///< the gradient op: of the logits
+};
 struct ReshapeAttributes {  // kReshape, and gradients of global pooling and flatten
   Shape shape;              ///< of the result, batch included
 };
 using Attributes = std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
                                 ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes,
                                 PadChannelsAttributes, SliceAttributes, EmbeddingAttributes, RotaryAttributes,
-                                AttentionAttributes, WindowsAttributes, RecurrentAttributes>;
+                                AttentionAttributes, WindowsAttributes, RecurrentAttributes, CtcAttributes>;
 
 struct Op {
   OpKind kind;

@@ -22,6 +22,7 @@ std::span<const OpRow> ReshapeRows();
 std::span<const OpRow> SequenceRows();
 std::span<const OpRow> RecurrentRows();
 std::span<const OpRow> LossRows();
+std::span<const OpRow> CtcRows();
 
 /// Throws Error(kUsage) with the op's name as its place.
 [[noreturn]] void Reject(const Op& op, const std::string& message, const std::string& hint = "");

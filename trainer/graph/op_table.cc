@@ -15,7 +15,7 @@ constexpr size_t kKinds = static_cast<size_t>(OpKind::kCount);
 std::array<const OpRow*, kKinds> CollectRows() {
   std::array<const OpRow*, kKinds> rows{};
   for (std::span<const OpRow> family : {LinearRows(), ConvolutionRows(), PoolingRows(), NormRows(), ElementwiseRows(),
-                                        ReshapeRows(), SequenceRows(), RecurrentRows(), LossRows()}) {
+                                        ReshapeRows(), SequenceRows(), RecurrentRows(), LossRows(), CtcRows()}) {
     for (const OpRow& row : family) {
       const OpRow*& slot = rows[static_cast<size_t>(row.kind)];
       CHECK(slot == nullptr, "op {} has two rows", row.name);

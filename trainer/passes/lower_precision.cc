@@ -7,8 +7,11 @@ namespace lockstep::passes {
 namespace {
 
 bool IsLoss(graph::OpKind kind) {
-  return kind == graph::OpKind::kSoftmaxCrossEntropy || kind == graph::OpKind::kMeanSquaredError;
+  return kind == graph::OpKind::kSoftmaxCrossEntropy || kind == graph::OpKind::kMeanSquaredError ||
+         kind == graph::OpKind::kCtc;
 }
+
+bool IsRecurrent(graph::OpKind kind) { return kind == graph::OpKind::kLstm || kind == graph::OpKind::kGru; }
 
 }  // namespace
 
@@ -17,6 +20,7 @@ graph::Graph LowerPrecision(const graph::Graph& forward) {
   std::set<graph::ValueId> kept;
   for (const graph::Op& op : forward.ops) {
     if (IsLoss(op.kind)) kept.insert(op.inputs.begin(), op.inputs.end());
+    if (IsRecurrent(op.kind)) kept.insert(op.inputs.begin() + 4, op.inputs.end());  // states, which stay float
   }
   for (size_t id = 0; id < lowered.values.size(); ++id) {
     graph::Value& value = lowered.values[id];

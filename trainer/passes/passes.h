@@ -14,7 +14,8 @@ namespace lockstep::passes {
 /// alone (relu, tanh, sigmoid), or always when `training` is false.
 graph::Graph FuseActivations(const graph::Graph& forward, bool training);
 
-/// Turns the inputs of a forward graph that are float to bf16, save what losses compare with; activations follow, and so
+/// Turns the inputs of a forward graph that are float to bf16, save what losses compare with and the states of recurrent
+/// layers; activations follow, and so
 /// do their gradients, later. Parameters, their gradients, statistics and losses stay as they are.
 graph::Graph LowerPrecision(const graph::Graph& forward);
 

@@ -169,6 +169,24 @@ TEST(Builder, LossesShareInputsAndGetAnIndexEach) {
   EXPECT_EQ(graph.value(graph.Find("mask")).shape, (Shape{2}));
 }
 
+TEST(Builder, TemporalClassificationIsALossAndCountsWhatHasNoAlignment) {
+  const auto build = [](Mode mode) {
+    Builder b(mode, 2);
+    const ValueId logits = b.Linear(b.Input("features", {7, 3}, DType::kF32), "fc", 5, true, {});
+    const ValueId label = b.Input("label", {4}, DType::kI32), length = b.Input("length", {}, DType::kI32);
+    b.Ctc(logits, label, length, b.Input("label_length", {}, DType::kI32));
+    return b.Finish();
+  };
+  const Graph graph = build(Mode::kTrain);
+  ASSERT_EQ(graph.losses.size(), 1u);
+  EXPECT_EQ(graph.losses[0].name, "loss");
+  EXPECT_EQ(graph.value(graph.losses[0].sum).dtype, DType::kF64);
+  ASSERT_EQ(graph.counters.size(), 1u);
+  EXPECT_EQ(graph.counters[0].name, "impossible");
+  EXPECT_EQ(graph.value(graph.counters[0].count).dtype, DType::kI64);
+  EXPECT_TRUE(build(Mode::kInfer).losses.empty());
+}
+
 TEST(Builder, RejectsWhatDoesNotFitAndNamesTheLayer) {
   const auto message = [](auto build) -> std::string {
     Builder b(Mode::kTrain, 4);

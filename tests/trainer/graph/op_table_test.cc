@@ -222,6 +222,20 @@ TEST(SequenceShapes, AttentionSplitsChannelsIntoHeads) {
   ExpectMentions(v.Infer(OpKind::kAttention, {x, kNoValue, v.Add({3}, DType::kI32)}, grouped), {"length", "[3]"});
 }
 
+TEST(CtcShapes, FollowLogitsAndLabels) {
+  Operands v;
+  const ValueId logits = v.Add({2, 9, 5}), label = v.Add({2, 4}, DType::kI32), length = v.Add({2}, DType::kI32);
+  const auto ctc = [&](std::vector<ValueId> inputs) {
+    return v.Infer(OpKind::kCtc, std::move(inputs), CtcAttributes{});
+  };
+  EXPECT_EQ(ctc({logits, label, length, length}), "f64 [], f32 [2, 9, 5], i64 []");
+  EXPECT_EQ(ctc({v.Add({2, 9, 5}, DType::kBF16), label, length, length}), "f64 [], f32 [2, 9, 5], i64 []");
+  EXPECT_EQ(v.Infer(OpKind::kCtcGrad, {logits, v.StepBlock()}, CtcAttributes{0, DType::kBF16}), "bf16 [2, 9, 5]");
+  ExpectMentions(ctc({v.Add({2, 9, 1}), label, length, length}), {"[2, 9, 1]", "blank"});
+  ExpectMentions(ctc({logits, v.Add({3, 4}, DType::kI32), length, length}), {"label", "[3, 4]", "[2, 4]"});
+  ExpectMentions(ctc({logits, label, length, v.Add({2})}), {"label_length", "f32", "i32"});
+}
+
 TEST(RecurrentShapes, FollowGatesAndWeight) {
   Operands v;
   const RecurrentAttributes way{};

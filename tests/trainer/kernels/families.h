@@ -60,6 +60,10 @@ std::vector<OpCase> GruGradCases();
 std::vector<OpCase> WindowsCases();
 std::vector<OpCase> WindowsGradCases();
 
+// ctc_cases.cc
+std::vector<OpCase> CtcCases();
+std::vector<OpCase> CtcGradCases();
+
 // loss_cases.cc
 std::vector<OpCase> CrossEntropyCases();
 std::vector<OpCase> CrossEntropyGradCases();

@@ -32,7 +32,8 @@ double Normal(const RandomStream& stream, uint32_t i) {
   return NormalFromBits(stream.Bits(2 * i), stream.Bits(2 * i + 1));
 }
 
-/// Random values for everything that a graph takes: labels in [-1, 3), lengths 0, 2, 4, .., masks of 0 and 1, variances
+/// Random values for everything that a graph takes: labels in [-1, 3), lengths 0, 2, 4, .. of labels
+/// 0, 1, 2, .., transcripts, masks of 0 and 1, variances
 /// above 0.
 Values RandomValues(const Graph& graph) {
   Values values;
@@ -45,6 +46,10 @@ Values RandomValues(const Graph& graph) {
       const bool integer = value.dtype == DType::kI32;
       if (value.name == "length")
         tensor.data.push_back(2 * i);
+      else if (value.name == "label_length")
+        tensor.data.push_back(i);
+      else if (value.name == "transcript")
+        tensor.data.push_back(1 + i % 3 % 2);
       else if (integer)
         tensor.data.push_back(i == 1 ? -1 : std::floor(3 * stream.Uniform(i)));
       else if (value.name == "mask")
@@ -266,7 +271,7 @@ INSTANTIATE_TEST_SUITE_P(Ops, OpGradientTest, testing::ValuesIn(ModelCases()),
                          [](const auto& info) { return info.param.name; });
 
 TEST(GradientTest, EveryOpWithAGradientIsTried) {
-  std::set<OpKind> tried = {OpKind::kSoftmaxCrossEntropy, OpKind::kMeanSquaredError};
+  std::set<OpKind> tried = {OpKind::kSoftmaxCrossEntropy, OpKind::kMeanSquaredError, OpKind::kCtc};
   for (const ModelCase& model : ModelCases()) tried.insert(model.kind);
   for (int i = 0; i < static_cast<int>(OpKind::kCount); ++i) {
     const auto kind = static_cast<OpKind>(i);
@@ -324,6 +329,21 @@ INSTANTIATE_TEST_SUITE_P(Activations, ModelGradientTest,
                          testing::Values(Activation::kRelu, Activation::kGelu, Activation::kSilu, Activation::kTanh,
                                          Activation::kSigmoid),
                          [](const auto& info) { return graph::Name(info.param); });
+
+TEST(GradientTest, TemporalClassificationFollowsFromDifferences) {
+  Builder builder(graph::Mode::kTrain, 4);
+  const ValueId length = builder.Input("length", {}, DType::kI32), x = builder.Input("features", {6, 5}, DType::kF32);
+  const ValueId y = builder.Lstm(builder.Conv1d(x, "conv", 4, 3, 1, 1, true, {0, 1}), "rnn", 5, length);
+  builder.Ctc(builder.Linear(y, "classes", 3, true, {0, 1}), builder.Input("transcript", {3}, DType::kI32), length,
+              builder.Input("label_length", {}, DType::kI32));
+  builder.MeanSquaredError(builder.Reshape(y, {4, 30}));
+  const Graph forward = builder.Finish();
+  ASSERT_EQ(forward.counters.size(), 1u);
+  const Graph backward = passes::AddGradients(forward, {});
+  const std::vector<Tensor> all = reference::RunGraph(forward, RandomValues(forward), kStepBlock);
+  EXPECT_EQ(all[static_cast<size_t>(forward.counters[0].count)].data[0], 0) << "every sample has an alignment";
+  ExpectGradientsOf(forward, backward);
+}
 
 TEST(GradientTest, SeveralLossesAddUpWithTheirOwnScales) {
   Builder builder(graph::Mode::kTrain, 5);

@@ -26,6 +26,8 @@ double Fresh(const Operand& operand, const RandomStream& stream, uint32_t i) {
       return i == 1 ? -1 : std::floor(stream.Uniform(i) * operand.limit);
     case Fill::kLengths:
       return i < 2 ? (1 - i) * static_cast<double>(operand.limit) : std::floor(stream.Uniform(i) * (operand.limit + 1));
+    case Fill::kGiven:
+      return operand.given.at(i);
     case Fill::kSteps:
       return std::floor(stream.Uniform(i) * 5) / 2 - 1;
     case Fill::kAbsent:
@@ -76,6 +78,8 @@ bool IsAlwaysFloat(graph::OpKind kind, size_t i) {
       return i == 3;
     case OpKind::kAttentionGrad:
       return i == 5;
+    case OpKind::kCtcGrad:
+      return i == 0;
     case OpKind::kLstmGrad:
     case OpKind::kGruGrad:
     case OpKind::kSoftmaxCrossEntropyGrad:
@@ -90,17 +94,19 @@ bool IsAlwaysFloat(graph::OpKind kind, size_t i) {
 
 DType TypeOf(graph::OpKind kind, const OpCase& op_case, size_t i, DType activations) {
   const Operand& operand = op_case.operands[i];
-  if (operand.fill == Fill::kLabels || operand.fill == Fill::kLengths) return DType::kI32;
+  if (operand.fill == Fill::kLabels || operand.fill == Fill::kLengths || operand.fill == Fill::kGiven)
+    return DType::kI32;
   if (operand.fill == Fill::kResult && operand.source == graph::OpKind::kMaxPool2d && operand.source_output == 1) {
     return DType::kU8;
   }
   return operand.role == graph::Role::kActivation && !IsAlwaysFloat(kind, i) ? activations : DType::kF32;
 }
 
-/// An embedding's attributes say what type its result has.
+/// Some attributes say what type a result has.
 graph::Attributes AttributesOf(const OpCase& op_case, DType activations) {
   graph::Attributes attributes = op_case.attributes;
   if (auto* embedding = std::get_if<graph::EmbeddingAttributes>(&attributes)) embedding->result = activations;
+  if (auto* ctc = std::get_if<graph::CtcAttributes>(&attributes)) ctc->result = activations;
   return attributes;
 }
 

@@ -18,6 +18,7 @@ enum class Fill {
   kMask,       ///< 0 or 1
   kLabels,     ///< i32 in [-1, limit), the first -1
   kLengths,    ///< i32 in [0, limit], the first limit, the second 0
+  kGiven,      ///< i32, as `given` says
   kSteps,      ///< small multiples of 1/2, full of ties
   kStepBlock,  ///< the case's step block
   kResult,     ///< what op `source` computes from other operands of this case
@@ -30,6 +31,7 @@ struct Operand {
   bool hidden = false;  ///< not an operand of the op, only of `source`
   double scale = 1, offset = 0;
   int limit = 0;
+  std::vector<double> given = {};
 
   graph::OpKind source{};
   std::vector<int> source_operands = {};

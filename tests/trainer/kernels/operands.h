@@ -22,6 +22,9 @@ inline Operand Labels(int64_t n, int classes) { return Ids({n}, classes); }
 inline Operand Lengths(int64_t n, int limit) {
   return {.fill = Fill::kLengths, .shape = {n}, .role = graph::Role::kInput, .limit = limit};
 }
+inline Operand Given(Shape shape, std::vector<double> values) {
+  return {.fill = Fill::kGiven, .shape = shape, .role = graph::Role::kInput, .given = std::move(values)};
+}
 inline Operand Absent() { return {.fill = Fill::kAbsent}; }
 inline Operand Step() { return {.fill = Fill::kStepBlock, .role = graph::Role::kStepBlock}; }
 inline Operand Hidden(Operand operand) {

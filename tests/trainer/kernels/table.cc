@@ -61,6 +61,8 @@ const std::vector<OpCases>& Table() {
       {OpKind::kSoftmaxCrossEntropyGrad, CrossEntropyGradCases()},
       {OpKind::kMeanSquaredError, SquaredErrorCases()},
       {OpKind::kMeanSquaredErrorGrad, SquaredErrorGradCases()},
+      {OpKind::kCtc, CtcCases()},
+      {OpKind::kCtcGrad, CtcGradCases()},
       {OpKind::kCountCorrect, CountCases()},
       {OpKind::kArgMax, ArgMaxCases()},
   };

@@ -119,6 +119,21 @@ TEST(LowerPrecision, AllFloatInputsOfAModelGoTogether) {
   EXPECT_EQ(Lowered(LowerPrecision(b.Finish())).size(), 5u);
 }
 
+TEST(LowerPrecision, StatesOfRecurrentLayersStayAndGradientsOfTemporalClassificationFollow) {
+  Builder b(Mode::kTrain, 4);
+  const ValueId length = b.Input("length", {}, DType::kI32), x = b.Input("features", {6, 5}, DType::kF32);
+  const graph::RecurrentStates start{b.Input("hidden", {8}, DType::kF32), b.Input("cell", {8}, DType::kF32)};
+  const ValueId y = b.Linear(b.Lstm(x, "rnn", 8, length, false, 0, start), "fc", 3, true, {});
+  b.Ctc(y, b.Input("label", {2}, DType::kI32), length, b.Input("label_length", {}, DType::kI32));
+  const graph::Graph lowered = LowerPrecision(b.Finish());
+  EXPECT_THAT(Lowered(lowered), testing::UnorderedElementsAre("features", "rnn.gates_l0", "rnn_l0", "fc"));
+  const graph::Graph trained = AddGradients(lowered, {});
+  for (const graph::Op& op : trained.ops) {
+    if (op.kind != graph::OpKind::kCtcGrad && op.kind != graph::OpKind::kLstmGrad) continue;
+    EXPECT_EQ(trained.value(op.outputs[0]).dtype, DType::kBF16) << op.name;
+  }
+}
+
 TEST(LowerPrecision, TwiceIsOnce) {
   const graph::Graph once = LowerPrecision(Convnet(Mode::kTrain)), twice = LowerPrecision(once);
   EXPECT_EQ(Lowered(twice), Lowered(once));

@@ -18,10 +18,11 @@ constexpr size_t kKinds = static_cast<size_t>(OpKind::kCount);
 
 std::array<KernelRow, kKinds> AllRows() {
   constexpr std::array kFamilies = {
-      cuda::LinearRow,    cuda::ConvolutionRow, cuda::PoolingRow,     cuda::GlobalPoolingRow, cuda::BatchNormRow,
-      cuda::LayerNormRow, cuda::RmsNormRow,     cuda::ElementwiseRow, cuda::LayoutRow,        cuda::LossRow,
-      cuda::EmbeddingRow, cuda::RotaryRow,      cuda::AttentionRow,   cuda::AttentionGradRow, cuda::SwiGluRow,
-      cuda::RecurrentRow, cuda::WindowsRow,     cuda::ArgMaxRow};
+      cuda::LinearRow,    cuda::ConvolutionRow,   cuda::PoolingRow,   cuda::GlobalPoolingRow,
+      cuda::BatchNormRow, cuda::LayerNormRow,     cuda::RmsNormRow,   cuda::ElementwiseRow,
+      cuda::LayoutRow,    cuda::LossRow,          cuda::EmbeddingRow, cuda::RotaryRow,
+      cuda::AttentionRow, cuda::AttentionGradRow, cuda::SwiGluRow,    cuda::RecurrentRow,
+      cuda::WindowsRow,   cuda::ArgMaxRow,        cuda::CtcRow};
   std::array<KernelRow, kKinds> rows;
   for (size_t k = 0; k < kKinds; ++k) {
     for (const auto family : kFamilies) {

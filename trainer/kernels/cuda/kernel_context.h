@@ -51,6 +51,7 @@ KernelRow AttentionGradRow(graph::OpKind kind);
 KernelRow SwiGluRow(graph::OpKind kind);
 KernelRow RecurrentRow(graph::OpKind kind);
 KernelRow WindowsRow(graph::OpKind kind);
+KernelRow CtcRow(graph::OpKind kind);
 KernelRow ArgMaxRow(graph::OpKind kind);
 
 /// Calls run(T{}) with T float or BFloat16, as `type` says.

@@ -1,6 +1,9 @@
 // What the kernels of recurrent layers are told. A place at a time: the library's product of the states with the weight
 // (in the activations' type, summed in float), then a kernel with a thread per row and unit. States stay float where
 // they are added to, so that a small update is not rounded away.
+//
+// 2026-11-22: not cuDNN's RNN, whose weights lie in an opaque layout of its own where ours lie in the parameter arena,
+// and which no emulated device can prove; nor, for the latter reason, its CTC.
 #pragma once
 
 #include <cstdint>

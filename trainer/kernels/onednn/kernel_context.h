@@ -48,6 +48,7 @@ KernelRow SwiGluRow(graph::OpKind kind);
 KernelRow RmsNormRow(graph::OpKind kind);
 KernelRow RecurrentRow(graph::OpKind kind);
 KernelRow WindowsRow(graph::OpKind kind);
+KernelRow CtcRow(graph::OpKind kind);
 KernelRow ArgMaxRow(graph::OpKind kind);
 KernelRow LayoutRow(graph::OpKind kind);
 KernelRow LossRow(graph::OpKind kind);

@@ -20,10 +20,10 @@ constexpr size_t kKinds = static_cast<size_t>(OpKind::kCount);
 
 std::array<KernelRow, kKinds> AllRows() {
   constexpr std::array kFamilies = {
-      onednn::LinearRow,    onednn::ConvolutionRow, onednn::PoolingRow, onednn::BatchNormRow,
-      onednn::LayerNormRow, onednn::ElementwiseRow, onednn::LayoutRow,  onednn::EmbeddingRow,
-      onednn::RotaryRow,    onednn::AttentionRow,   onednn::SwiGluRow,  onednn::RmsNormRow,
-      onednn::RecurrentRow, onednn::WindowsRow,     onednn::ArgMaxRow,  onednn::LossRow};
+      onednn::LinearRow,      onednn::ConvolutionRow, onednn::PoolingRow,   onednn::BatchNormRow, onednn::LayerNormRow,
+      onednn::ElementwiseRow, onednn::LayoutRow,      onednn::EmbeddingRow, onednn::RotaryRow,    onednn::AttentionRow,
+      onednn::SwiGluRow,      onednn::RmsNormRow,     onednn::RecurrentRow, onednn::WindowsRow,   onednn::ArgMaxRow,
+      onednn::CtcRow,         onednn::LossRow};
   std::array<KernelRow, kKinds> rows;
   for (size_t k = 0; k < kKinds; ++k) {
     for (const auto family : kFamilies) {

@@ -7,6 +7,20 @@
 namespace lockstep::onednn {
 namespace {
 
+/// Asks for what BackwardUnits will read and write.
+template <typename Unit>
+LOCKSTEP_HD void PrefetchBackwardUnits(const RecurrentGradJob& job, int64_t row, int64_t place, int64_t unit) {
+  const RecurrentShape& s = job.shape;
+  const int64_t sequence = row * s.places + place;
+  __builtin_prefetch(job.dy + sequence * s.hidden + unit, 0);
+  for (int p = 0; p < Unit::kSaved; ++p) {
+    __builtin_prefetch(job.saved + (sequence * Unit::kSaved + p) * s.hidden + unit, 0);
+  }
+  for (int g = 0; g < Unit::kGates; ++g) {
+    __builtin_prefetch(job.dgates + (sequence * Unit::kGates + g) * s.hidden + unit, 1);
+  }
+}
+
 /// What flows back through the units of a row, from dy and what came from the place behind.
 template <typename Unit>
 LOCKSTEP_HD void BackwardUnits(const RecurrentGradJob& job, int64_t row, int64_t place, const Units& units) {
@@ -97,6 +111,7 @@ void RunBackward(const RecurrentGradJob& job, int64_t begin, int64_t end) {
     const int64_t place = s.Place(step), count = FindActive(s, begin, end, place, active);
     for (int64_t i = 0; i < count; ++i) {
       for (int64_t panel = 0; panel < s.panels(); ++panel) {
+        if (i + 1 < count) PrefetchBackwardUnits<Unit>(job, active[i + 1], place, panel * kPanel);
         BackwardUnits<Unit>(job, active[i], place, {panel * kPanel, std::min(kPanel, s.hidden - panel * kPanel)});
       }
     }

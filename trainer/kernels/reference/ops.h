@@ -123,6 +123,9 @@ std::vector<Tensor> GruGrad(const Call& call);
 // windows.cc
 std::vector<Tensor> Windows(const Call& call);
 std::vector<Tensor> WindowsGrad(const Call& call);
+// ctc.cc
+std::vector<Tensor> Ctc(const Call& call);
+std::vector<Tensor> CtcGrad(const Call& call);
 // loss.cc
 std::vector<Tensor> SoftmaxCrossEntropy(const Call& call);
 std::vector<Tensor> SoftmaxCrossEntropyGrad(const Call& call);

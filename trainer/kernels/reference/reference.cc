@@ -60,6 +60,8 @@ constexpr std::pair<OpKind, Function> kFunctions[] = {
     {OpKind::kSoftmaxCrossEntropyGrad, SoftmaxCrossEntropyGrad},
     {OpKind::kMeanSquaredError, MeanSquaredError},
     {OpKind::kMeanSquaredErrorGrad, MeanSquaredErrorGrad},
+    {OpKind::kCtc, Ctc},
+    {OpKind::kCtcGrad, CtcGrad},
     {OpKind::kCountCorrect, CountCorrect},
     {OpKind::kArgMax, ArgMax},
 };

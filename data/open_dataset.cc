@@ -79,6 +79,10 @@ Records LoadCsv(const Csv& config, const std::string& field) {
 std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path, uint64_t seed, Verify::Value verify,
                                    const TextOptions& text) {
   const FingerprintOptions options{.seed = seed, .verify = verify};
+  if (text.training && text.longest > 0 && !source.has_parallel()) {
+    throw Error(ErrorKind::kUsage, "only pairs of sentences are left out for their length", "data.longest",
+                "remove it, or set data.train.parallel");
+  }
   switch (source.format_case()) {
     case Source::kIdx:
       return std::make_unique<MemoryDataset>(LoadIdx(source.idx(), path + ".idx"), options);

@@ -194,6 +194,12 @@ TEST_F(ParallelTextTest, LongPairsAreLeftOutOfTraining) {
               [&] { Open(shorter); });
 }
 
+TEST_F(ParallelTextTest, OnlyPairsAreLeftOutForTheirLength) {
+  const auto config = Parse("train { synthetic { features: 2 } } longest: 3");
+  ExpectError(ErrorKind::kUsage, {"data.longest", "remove it"}, [&] { Open(config); });
+  EXPECT_GT(Open(config, /*training=*/false)->size(), 0u);
+}
+
 TEST_F(ParallelTextTest, ASliceIsStillParallelText) {
   DataConfig config = Config("a\nb\nc\n", "d\nef\ng\n");
   config.mutable_train()->set_skip(1);

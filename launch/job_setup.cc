@@ -11,6 +11,8 @@
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/safetensors.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
+#include "trainer/loop/scorer.h"
+#include "trainer/loop/session.h"
 
 namespace lockstep::launch {
 namespace {
@@ -42,24 +44,48 @@ void SetBackend(const Recipe& recipe, std::shared_ptr<loop::DeviceKit> device, l
   job.backend_version = "oneDNN " + OneDnnVersion();
 }
 
+/// What answers are worth beside the loss.
+void SetScorer(const Recipe& recipe, const models::DataShape& shape, loop::Job& job) {
+  if (job.task == metrics::Task::kSpeech)
+    job.make_scorer = [](std::shared_ptr<const data::Dataset> split, loop::Session&) { return loop::MakeSpeechScorer(std::move(split)); };
+  if (job.task != metrics::Task::kTranslation) return;
+  loop::TranslationOptions options;
+  options.model = DecoderModelOf(recipe.model(), shape);
+  options.backend = MakeOneDnnBackend({1, IsaOf(recipe.train().isa())});
+  job.make_scorer = [options](std::shared_ptr<const data::Dataset> split, loop::Session& session) mutable {
+    options.dataset = std::move(split);
+    options.executors = session.pool().size();
+    options.layout = &session.layout();
+    options.compute = &session.compute();
+    return loop::MakeTranslationScorer(options);
+  };
+}
+
 metrics::Task TaskOf(const models::DataShape& shape) {
   if (shape.input == "tokens") return metrics::Task::kLanguageModel;
+  if (shape.speech()) return metrics::Task::kSpeech;
+  if (shape.pairs()) return metrics::Task::kTranslation;
   return shape.classes > 0 ? metrics::Task::kClassification : metrics::Task::kRegression;
 }
 
 }  // namespace
 
+infer::DecoderModel DecoderModelOf(const models::ModelConfig& model, const models::DataShape& shape) {
+  infer::DecoderModel decoder;
+  decoder.build_step = [model, shape](const graph::StepShape& step) { return models::BuildStep(model, shape, step); };
+  if (model.has_seq2seq())
+    decoder.build_encoding = [model, shape](int64_t rows, int64_t places) {
+      return models::BuildEncoding(model, shape, rows, places);
+    };
+  return decoder;
+}
+
 models::DataShape DataShapeOf(const loop::Splits& splits) {
-  models::DataShape shape;
-  for (const data::Field& field : splits.transform->fields()) {
-    if (field.name == "label") {
-      shape.classes = splits.train->classes();
-    } else if (field.name == "target") {
-      shape.targets = static_cast<int>(field.shape.dim(0));
-    } else {
-      shape.input = field.name;
-      shape.sample = field.shape;
-    }
+  const std::span<const data::Field> fields = splits.transform->fields();
+  models::DataShape shape{.input = fields.front().name, .sample = fields.front().shape};
+  for (const data::Field& field : fields) {
+    if (field.name == "label") shape.classes = splits.train->classes();
+    if (field.name == "target") shape.targets = static_cast<int>(field.shape.dim(0));
   }
   return shape;
 }
@@ -108,6 +134,7 @@ loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm, std::shared_pt
   job.build_model = [model = recipe.model(), shape](graph::Mode mode, const data::BatchShape& batch) {
     return models::Build(model, shape, mode, batch.rows, batch.places);
   };
+  SetScorer(recipe, shape, job);
   SetBackend(recipe, std::move(device), job);
 
   job.recipe.resolved = ToText(recipe);

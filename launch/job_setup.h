@@ -5,6 +5,7 @@
 
 #include "comm/communicator.h"
 #include "launch/recipe.h"
+#include "trainer/infer/decoder.h"
 #include "trainer/loop/device_kit.h"
 #include "trainer/loop/job.h"
 #include "trainer/models/models.h"
@@ -13,6 +14,9 @@ namespace lockstep::launch {
 
 /// What the model's ends must look like, from the training data's transformed fields.
 models::DataShape DataShapeOf(const loop::Splits& splits);
+
+/// How graphs of a model that writes (gpt, seq2seq) are built.
+infer::DecoderModel DecoderModelOf(const models::ModelConfig& model, const models::DataShape& shape);
 
 /// Opens the splits that the recipe names, and checks that they fit each other. Throws Error(kData).
 loop::Splits OpenSplits(const Recipe& recipe);

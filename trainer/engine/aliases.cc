@@ -15,7 +15,7 @@ std::vector<graph::ValueId> ReshapeRoots(const graph::Graph& graph, const std::s
   std::vector<graph::ValueId> roots(graph.values.size());
   std::iota(roots.begin(), roots.end(), 0);
   for (const graph::Op& op : graph.ops) {
-    if (op.kind != graph::OpKind::kReshape || outside.contains(op.outputs[0])) continue;
+    if (!graph::SharesMemory(op.kind) || outside.contains(op.outputs[0])) continue;
     roots[static_cast<size_t>(op.outputs[0])] = roots[static_cast<size_t>(op.inputs[0])];
   }
   return roots;

@@ -39,6 +39,12 @@ void ResolveAddresses(const ProgramPlan& plan, const ParameterLayout& layout, co
   const auto set = [&](ValueId id, const void* address) {
     addresses[static_cast<size_t>(id)] = const_cast<void*>(address);
   };
+  for (size_t id = 0; id < addresses.size(); ++id) {
+    const graph::Value& value = graph.values[id];
+    if (value.role != Role::kState) continue;
+    CHECK(bindings.states != nullptr && bindings.states->contains(value.name), "state {} has no memory", value.name);
+    addresses[id] = bindings.states->at(value.name);
+  }
   for (ValueId id : graph.parameters) set(id, bindings.parameters + OffsetOf(graph, layout, id));
   for (ValueId id : graph.statistics) set(id, bindings.parameters + OffsetOf(graph, layout, id));
   for (size_t id = 0; id < addresses.size(); ++id) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <span>
@@ -44,7 +45,7 @@ class ProgramPlan {
 
   struct PackedOperand {
     int op = 0, input = 0;
-    size_t offset = 0;   ///< in the packed arena
+    size_t offset = 0;    ///< in the packed arena
     bool shared = false;  ///< an earlier entry makes the same copy
   };
   std::vector<PackedOperand> packed;
@@ -67,9 +68,9 @@ class ProgramPlan {
   double flops = 0;  ///< of one run
 };
 
-/// Passes: FuseActivations, LowerPrecision (where activations are bf16), AddGradients (kTrain), RemoveDeadOps, Liveness, PlanMemory.
-/// Throws Error(kUsage) for graphs that don't fit the layout, and for training without a loss, Error(kInternal) for ops
-/// that the backend lacks.
+/// Passes: FuseActivations, LowerPrecision (where activations are bf16), AddGradients (kTrain), RemoveDeadOps,
+/// Liveness, PlanMemory. Throws Error(kUsage) for graphs that don't fit the layout, and for training without a loss,
+/// Error(kInternal) for ops that the backend lacks.
 ProgramPlan Compile(const graph::Graph& model, const ParameterLayout& layout, Backend& backend,
                     const CompileOptions& options);
 
@@ -100,6 +101,7 @@ class Program {
     std::span<std::byte> arena = {};      ///< at least plan.memory.bytes; all programs of an executor share one
     std::span<std::byte> workspace = {};  ///< at least plan.workspace_bytes
     std::span<std::byte> inputs = {};     ///< at least plan.input_bytes; empty: the program's own
+    const std::map<std::string, std::byte*>* states = nullptr;  ///< by name: memory that outlives the program
   };
   Program(std::shared_ptr<const ProgramPlan> plan, const ParameterLayout& layout, Backend& backend,
           const Bindings& bindings);

@@ -76,6 +76,11 @@ ValueId Builder::Parameter(const std::string& name, const Shape& shape, Initiali
   return id;
 }
 
+ValueId Builder::SharedParameter(const std::string& name, const Shape& shape, Initializer initializer, bool decay) {
+  const ValueId known = graph_.Find(name);
+  return known != kNoValue ? known : Parameter(name, shape, initializer, decay);
+}
+
 ValueId Builder::Statistic(const std::string& name, const Shape& shape, float start) {
   const ValueId id = NewValue({.name = name, .shape = shape, .dtype = DType::kF32, .role = Role::kStatistic});
   graph_.statistics.push_back(id);
@@ -83,11 +88,18 @@ ValueId Builder::Statistic(const std::string& name, const Shape& shape, float st
   return id;
 }
 
-ValueId Builder::Linear(ValueId x, const std::string& name, int64_t out, bool bias, Initializer weight) {
+ValueId Builder::State(const std::string& name, const Shape& shape) {
+  return NewValue({.name = name, .shape = shape.Batched(batch_), .dtype = DType::kF32, .role = Role::kState});
+}
+
+void Builder::NextState(const std::string& name, ValueId value) { Output(kNextState + name, value); }
+
+ValueId Builder::Linear(ValueId x, const std::string& name, int64_t out, bool bias, Initializer weight,
+                        Initializer bias_start) {
   RequireRows(name, shape(x));
   const int64_t in = shape(x).dim(-1);
   const ValueId w = Parameter(name + ".weight", {out, in}, weight, true);
-  const ValueId b = bias ? Parameter(name + ".bias", {out}, {}, false) : kNoValue;
+  const ValueId b = bias ? Parameter(name + ".bias", {out}, bias_start, false) : kNoValue;
   return Append(OpKind::kLinear, {x, w, b}, LinearAttributes{}, name)[0];
 }
 
@@ -96,19 +108,28 @@ ValueId Builder::TiedLinear(ValueId x, const std::string& name, ValueId weight) 
 }
 
 ValueId Builder::Embedding(ValueId id, const std::string& name, ValueId table, ValueId position, float scale,
-                           bool sinusoids) {
+                           bool sinusoids, ValueId first, int64_t places) {
   EmbeddingAttributes attributes;
   attributes.scale = scale;
   attributes.sinusoids = sinusoids;
-  return Append(OpKind::kEmbedding, {id, table, position}, attributes, name)[0];
+  attributes.places = places;
+  return Append(OpKind::kEmbedding, {id, table, position, first}, attributes, name)[0];
 }
 
 ValueId Builder::Attention(ValueId query, ValueId memory, ValueId length, const AttentionAttributes& attributes) {
   return Append(OpKind::kAttention, {query, memory, length}, attributes, "")[0];
 }
 
-ValueId Builder::Rotary(ValueId x, const RotaryAttributes& attributes) {
-  return Append(OpKind::kRotary, {x}, attributes, "")[0];
+ValueId Builder::Rotary(ValueId x, const RotaryAttributes& attributes, ValueId first) {
+  return Append(OpKind::kRotary, {x, first}, attributes, "")[0];
+}
+
+ValueId Builder::CacheAppend(ValueId cache, ValueId x, ValueId first, int64_t begin, int64_t end) {
+  return Append(OpKind::kCacheAppend, {cache, x, first}, SliceAttributes{begin, end}, "")[0];
+}
+
+ValueId Builder::Slice(ValueId x, int64_t begin, int64_t end) {
+  return Append(OpKind::kSlice, {x}, SliceAttributes{begin, end}, "")[0];
 }
 
 ValueId Builder::SwiGlu(ValueId x) { return Append(OpKind::kSwiGlu, {x}, NoAttributes{}, "")[0]; }

@@ -48,19 +48,32 @@ class Builder {
   /// An input of shape [batch, shape...].
   ValueId Input(const std::string& name, const Shape& shape, DType dtype);
   ValueId Parameter(const std::string& name, const Shape& shape, Initializer initializer, bool decay);
+  /// The same, or the one of that name that is there already.
+  ValueId SharedParameter(const std::string& name, const Shape& shape, Initializer initializer, bool decay);
   ValueId Statistic(const std::string& name, const Shape& shape, float start);
+  /// What inference keeps between runs: [batch, shape...]. A program's run goes on from it (NextState).
+  ValueId State(const std::string& name, const Shape& shape);
+  /// The next run finds `value` in state `name`.
+  void NextState(const std::string& name, ValueId value);
 
   /// x [batch, in] -> [batch, out]. Parameters name.weight [out, in] and, with `bias`, name.bias [out].
-  ValueId Linear(ValueId x, const std::string& name, int64_t out, bool bias, Initializer weight);
+  ValueId Linear(ValueId x, const std::string& name, int64_t out, bool bias, Initializer weight,
+                 Initializer bias_start = {});
   /// The same with a weight [out, in] that is there already (tied to an embedding), without bias.
   ValueId TiedLinear(ValueId x, const std::string& name, ValueId weight);
   /// id i32 [.., t] -> [.., t, channels of `table`]. `table` [v, c] and `position` [p >= t, c] (or kNoValue) are
-  /// parameters. Adds sinusoids of the place with `sinusoids`.
+  /// parameters. Adds sinusoids of the place with `sinusoids`. `first` i32 [batch], where given, is a row's first
+  /// place, of at most `places`.
   ValueId Embedding(ValueId id, const std::string& name, ValueId table, ValueId position, float scale = 1,
-                    bool sinusoids = false);
+                    bool sinusoids = false, ValueId first = kNoValue, int64_t places = 0);
   /// See OpKind::kAttention; `memory` and `length` may be kNoValue.
   ValueId Attention(ValueId query, ValueId memory, ValueId length, const AttentionAttributes& attributes);
-  ValueId Rotary(ValueId x, const RotaryAttributes& attributes);
+  ValueId Rotary(ValueId x, const RotaryAttributes& attributes, ValueId first = kNoValue);
+  /// Channels [begin, end) of x [batch, t, c] at places first[n].. of the state `cache` [batch, s, end - begin]: the
+  /// cache as it is then.
+  ValueId CacheAppend(ValueId cache, ValueId x, ValueId first, int64_t begin, int64_t end);
+  /// x [.., c] -> [.., end - begin].
+  ValueId Slice(ValueId x, int64_t begin, int64_t end);
   ValueId SwiGlu(ValueId x);
   /// PyTorch's conv1d over places: x [batch, t, in] -> [batch, t', out]. Parameters name.weight [out, in * kernel] (its
   /// [out, in, kernel], the last two as one) and, with `bias`, name.bias.
@@ -113,8 +126,8 @@ class Builder {
   /// [batch, k] and "mask" f32 [batch].
   void MeanSquaredError(ValueId prediction);
   /// Adds the loss "loss" = sum over samples of connectionist temporal classification (OpKind::kCtc): logits [batch, t,
-  /// classes], class 0 the blank; label i32 [batch, u], length and label_length i32 [batch] are inputs. Adds the counter
-  /// "impossible": samples without an alignment, whose loss and gradient are 0.
+  /// classes], class 0 the blank; label i32 [batch, u], length and label_length i32 [batch] are inputs. Adds the
+  /// counter "impossible": samples without an alignment, whose loss and gradient are 0.
   void Ctc(ValueId logits, ValueId label, ValueId length, ValueId label_length);
   void Output(const std::string& name, ValueId value);
 

@@ -27,6 +27,7 @@ enum class Role : uint8_t {
   kInput,       ///< what the loader delivers: "image", "label", ...
   kStepBlock,   ///< the StepBlock (step_block.h) of this step and lane
   kParameter,   ///< trained; lies in the parameter arena
+  kState,       ///< of inference: kept between runs, in memory that the program is given (a cache of keys and values)
   kStatistic,   ///< a running statistic (batch norm); lies in the parameter arena behind the parameters; evaluation
                 ///< reads it
   kActivation,  ///< everything computed; lies in the activation arena
@@ -65,17 +66,23 @@ enum class OpKind : uint8_t {
   kPadChannels,        ///< x [n, h, w, c] -> y [n, ceil(h / stride), ceil(w / stride), channels]: every stride-th cell,
                        ///< new channels 0
   kConcat,             ///< a [.., p], b [.., q] -> y [.., p + q]: along the last dimension, a first
-  kEmbedding,  ///< id i32 [.., t], table [v, c], position? [p >= t, c] -> y [.., t, c] = scale table[id] (zeros for id
-               ///< -1)
-               ///< + position[place], or + sinusoids of the place where the attributes say so
-  kRotary,  ///< x [.., t, c] -> y: the first `heads` heads of c are turned by their place (Su et al. 2021), dimension i
-            ///< with i + head_size / 2 by place base^(-2 i / head_size); what is behind them stays
-  kAttention,  ///< query, memory?, length? i32 [n] -> y [n, t, heads d], lse? [n, heads, t] (log of the sum of
-               ///< exponentials
+  kEmbedding,          ///< id i32 [.., t], table [v, c], position? [p >= t, c], first? i32 [n] -> y [.., t, c] = scale
+                       ///< table[id]
+  ///< (zeros for id -1) + position[place], or + sinusoids of the place where the attributes say so. Row n's
+  ///< places count from first[n], 0 where that is absent; a place past the last is the last
+  kRotary,  ///< x [.., t, c], first? i32 [n] -> y: the first `heads` heads of c are turned by their place (Su et al.
+            ///< 2021), dimension i with i + head_size / 2 by place base^(-2 i / head_size); what is behind them stays.
+            ///< Places as kEmbedding's
+  kCacheAppend,  ///< cache [n, s, c], x [n, t, p], first i32 [n] -> y, which is the cache, in its place: channels
+                 ///< [begin,
+                 ///< end) of x (c of them) are written to places first[n].. of it, those past its end left out
+  kAttention,    ///< query, memory?, length? i32 [n] -> y [n, t, heads d], lse? [n, heads, t] (log of the sum of
+                 ///< exponentials
   ///< of the scores): softmax(q k^T / sqrt(d)) v by head. Without memory, query [n, t, (heads + 2 kv_heads) d]
   ///< holds q, k and v side by side; with it query is q [n, t, heads d], and memory [n, s, 2 kv_heads d] k and v.
   ///< Head h reads k and v of head h kv_heads / heads. Keys from length[n] on are left out, and with `causal`
-  ///< those behind the query's place; what attends to no key is 0, and its lse too
+  ///< those behind the query's place (with memory, whose last t keys of length[n] are the queries' own: inference
+  ///< alone); what attends to no key is 0, and its lse too
   kSwiGlu,   ///< x [.., 2 k] -> y [.., k] = silu(first half) * second half (Shazeer 2020)
   kWindows,  ///< x [n, t, c] -> y [n, t', c kernel], t' = (t + 2 padding - kernel) / stride + 1:
              ///< y[.., p, ch kernel + j] = x[.., p stride + j - padding, ch], 0 outside, so that a kLinear of weight
@@ -162,7 +169,7 @@ struct PadChannelsAttributes {
   int64_t channels = 0;
   Shape result = {};  ///< the gradient op: the shape of x
 };
-struct SliceAttributes {
+struct SliceAttributes {       // kSlice, kCacheAppend
   int64_t begin = 0, end = 0;  ///< along the last dimension
 };
 struct NormAttributes {
@@ -174,6 +181,7 @@ struct EmbeddingAttributes {
   float scale = 1;
   bool sinusoids = false;      ///< of the place, added: sin at even, cos at odd dimensions (Vaswani et al. 2017)
   DType result = DType::kF32;  ///< of y
+  int64_t places = 0;          ///< that there are sinusoids for, where `first` is given
   Shape table, position = {};  ///< the gradient op: of what it gives; position of rank 0 where there is none
 };
 struct RotaryAttributes {
@@ -181,10 +189,11 @@ struct RotaryAttributes {
   int64_t head_size = 0;  ///< even
   float base = 10000;
   bool inverse = false;  ///< turns back: the gradient
+  int64_t places = 0;    ///< that there are turns for, where `first` is given
 };
 struct AttentionAttributes {
   int heads = 1, kv_heads = 1;  ///< heads is a multiple of kv_heads
-  bool causal = false;          ///< without memory
+  bool causal = false;
 };
 struct WindowsAttributes {
   int kernel = 1, stride = 1, padding = 0;
@@ -246,6 +255,9 @@ struct StatisticUpdate {
   float momentum = 0.1f;
 };
 
+/// An output of this prefix and a state's name is what the state holds after the run.
+inline constexpr const char kNextState[] = "next:";
+
 struct Graph {
   std::vector<Value> values;
   std::vector<Op> ops;
@@ -262,6 +274,9 @@ struct Graph {
   /// kNoValue where there is none.
   ValueId Find(std::string_view name) const;
 };
+
+/// Whether result 0 lies where input 0 lies: kReshape, kCacheAppend.
+bool SharesMemory(OpKind kind);
 
 const char* Name(OpKind kind);
 const char* Name(Activation activation);

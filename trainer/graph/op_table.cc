@@ -62,6 +62,9 @@ std::vector<Operand> ParseOperands(std::string_view text) {
 
 std::vector<ValueId> AppendOp(Graph& graph, OpKind kind, std::vector<ValueId> inputs, Attributes attributes,
                               const std::string& name) {
+  // Operands at the end that may be absent may be left out.
+  const std::vector<Operand> all = ParseOperands(Row(kind).inputs);
+  for (size_t i = inputs.size(); i < all.size() && all[i].optional; ++i) inputs.push_back(kNoValue);
   Op op{.kind = kind, .inputs = std::move(inputs), .outputs = {}, .attributes = std::move(attributes), .name = name};
   CheckOperands(graph, op);
   const std::vector<OutputSpec> specs = Row(kind).infer(graph, op);
@@ -77,6 +80,8 @@ std::vector<ValueId> AppendOp(Graph& graph, OpKind kind, std::vector<ValueId> in
   graph.ops.push_back(op);
   return op.outputs;
 }
+
+bool SharesMemory(OpKind kind) { return kind == OpKind::kReshape || kind == OpKind::kCacheAppend; }
 
 ValueId EnsureStepBlock(Graph& graph) {
   for (size_t i = 0; i < graph.values.size(); ++i) {

@@ -4,6 +4,13 @@
 namespace lockstep::graph {
 namespace {
 
+/// Where rows of `shape` begin to count their places, where that is given.
+void RequireFirst(const Op& op, const Graph& graph, int input, const Shape& shape) {
+  if (!HasInput(op, input)) return;
+  RequireDType(op, InputOf(graph, op, input), "first", DType::kI32);
+  RequireShape(op, InputOf(graph, op, input), "first", {shape.dim(0)});
+}
+
 // Embedding.
 
 std::vector<OutputSpec> InferEmbedding(const Graph& graph, const Op& op) {
@@ -24,6 +31,7 @@ std::vector<OutputSpec> InferEmbedding(const Graph& graph, const Op& op) {
     }
     CHECK(!attributes.sinusoids, "{} has positions of two kinds", op.name);
   }
+  RequireFirst(op, graph, 3, id.shape);
   std::vector<int64_t> dims(id.shape.dims().begin(), id.shape.dims().end());
   dims.push_back(channels);
   return {{Shape(std::span<const int64_t>(dims)), attributes.result}};
@@ -43,6 +51,7 @@ std::vector<OutputSpec> InferEmbeddingGrad(const Graph& graph, const Op& op) {
 
 void EmbeddingGradient(GradientContext& context) {
   const Op op = context.op();  // a copy: emitting moves the graph's ops
+  CHECK(!HasInput(op, 3), "{} is of inference", op.name);
   EmbeddingAttributes attributes = AttributesOf<EmbeddingAttributes>(op);
   attributes.table = InputShape(context, 1);
   if (HasInput(op, 2)) attributes.position = InputShape(context, 2);
@@ -66,13 +75,33 @@ std::vector<OutputSpec> InferRotary(const Graph& graph, const Op& op) {
     Reject(op, fmt::format("{} heads of {} are more than the {} channels", attributes.heads, attributes.head_size,
                            x.shape.dim(-1)));
   }
+  RequireFirst(op, graph, 1, x.shape);
   return {{x.shape, x.dtype}};
 }
 
 void RotaryGradient(GradientContext& context) {
+  CHECK(!HasInput(context.op(), 1), "{} is of inference", context.op().name);
   RotaryAttributes attributes = AttributesOf<RotaryAttributes>(context.op());
   attributes.inverse = !attributes.inverse;
   context.Accumulate(0, context.Emit(OpKind::kRotary, {context.OutputGradient(0)}, attributes, "/grad")[0]);
+}
+
+// Caches of keys and values.
+
+std::vector<OutputSpec> InferCacheAppend(const Graph& graph, const Op& op) {
+  const Value& cache = InputOf(graph, op, 0);
+  const Value& x = InputOf(graph, op, 1);
+  const auto& attributes = AttributesOf<SliceAttributes>(op);
+  RequireFloat(op, cache, "cache");
+  RequireRank(op, cache, "cache", 3);
+  RequireDType(op, x, "x", cache.dtype);
+  RequireRank(op, x, "x", 3);
+  RequireFirst(op, graph, 2, cache.shape);
+  CHECK(x.shape.dim(0) == cache.shape.dim(0) && 0 <= attributes.begin && attributes.end <= x.shape.dim(2) &&
+            attributes.end - attributes.begin == cache.shape.dim(2),
+        "{}: channels {} to {} of {} for {}", op.name, attributes.begin, attributes.end, x.shape.ToString(),
+        cache.shape.ToString());
+  return {{cache.shape, cache.dtype}};
 }
 
 // Attention.
@@ -94,7 +123,7 @@ AttentionShape RequireAttention(const Graph& graph, const Op& op, const Value& q
   AttentionShape shape{query.shape.dim(0), query.shape.dim(1), query.shape.dim(1), width / parts};
   if (HasInput(op, memory_input)) {
     const Value& memory = InputOf(graph, op, memory_input);
-    CHECK(!attributes.causal, "{} attends to a memory, and causally", op.name);
+    CHECK(!attributes.causal || op.kind == OpKind::kAttention, "{} attends to a memory, and causally", op.name);
     RequireFloat(op, memory, "memory");
     RequireRank(op, memory, "memory", 3);
     shape.keys = memory.shape.dim(1);
@@ -204,10 +233,12 @@ void WindowsGradient(GradientContext& context) {
 }
 
 constexpr OpRow kRows[] = {
-    {OpKind::kEmbedding, "embedding", "id, table, position?", "y", "y = scale table[id] + position[place]",
+    {OpKind::kEmbedding, "embedding", "id, table, position?, first?", "y", "y = scale table[id] + position[place]",
      InferEmbedding, EmbeddingGradient, -1, FlopsPerElement},
-    {OpKind::kRotary, "rotary", "x", "y", "y = x, its heads turned by their place", InferRotary, RotaryGradient, 0,
-     FlopsPerElement},
+    {OpKind::kRotary, "rotary", "x, first?", "y", "y = x, its heads turned by their place", InferRotary, RotaryGradient,
+     0, FlopsPerElement},
+    {OpKind::kCacheAppend, "cache_append", "cache, x, first", "y", "y = the cache, with x at its places",
+     InferCacheAppend, nullptr, -1, NoFlops},
     {OpKind::kAttention, "attention", "query, memory?, length?", "y, lse?", "y = softmax(q k^T / sqrt(d)) v",
      InferAttention, AttentionGradient, -1, AttentionFlops},
     {OpKind::kSwiGlu, "swiglu", "x", "y", "y = silu(first half of x) second half of x", InferSwiGlu, SwiGluGradient, -1,

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/memory.h"
@@ -67,6 +68,8 @@ class Compute {
   virtual void PrepareEvaluation() = 0;
   /// Forward of one block of an evaluation, on the thread of executor `executor`.
   virtual LaneRecord Evaluate(int executor, const data::LaneBatch& block) = 0;
+  /// A named output of that executor's last Evaluate, on its thread. Valid until its next one, or another output's.
+  virtual std::span<const std::byte> Output(int executor, const std::string& name) = 0;
 
   enum class Part { kWeights, kAll };
   /// Brings the host's view up to date: all weights, and with kAll what this rank owns beside them.

@@ -35,6 +35,7 @@ class DeviceCompute final : public Compute {
   std::vector<char> NonfiniteLanes(int64_t element) override;
   void PrepareEvaluation() override { lanes_->PrepareEvaluation(); }
   LaneRecord Evaluate(int, const data::LaneBatch& block) override { return lanes_->Evaluate(block); }
+  std::span<const std::byte> Output(int, const std::string& name) override { return lanes_->Output(name); }
   void Fetch(Part part) override;
   std::function<void()> StartFetch() override;
   void Store() override;

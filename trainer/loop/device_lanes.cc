@@ -271,7 +271,17 @@ LaneRecord DeviceLanes::Evaluate(const data::LaneBatch& block) {
   kit_.stream->Record(*finished_);
   Await(*finished_);
   if (recorder_ != nullptr) recorder_->Progress();
+  evaluated_ = captured.program.get();
   return ReadRecord(captured.program->plan().graph, results_->As<int64_t>());
+}
+
+std::span<const std::byte> DeviceLanes::Output(const std::string& name) {
+  const std::span<const std::byte> there = evaluated_->output(name);
+  if (output_ == nullptr || output_->size() < there.size()) output_ = kit_.device->AllocatePinned(there.size());
+  kit_.stream->Copy(output_->data(), there.data(), there.size());
+  kit_.stream->Record(*finished_);
+  Await(*finished_);
+  return {output_->data(), there.size()};
 }
 
 }  // namespace lockstep::loop

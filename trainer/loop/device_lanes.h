@@ -53,6 +53,8 @@ class DeviceLanes {
   }
   /// Forward of one block; waits for its end.
   LaneRecord Evaluate(const data::LaneBatch& block);
+  /// Of the last Evaluate, copied to the host; valid until the next Output.
+  std::span<const std::byte> Output(const std::string& name);
 
  private:
   /// A batch on its way up.
@@ -104,9 +106,11 @@ class DeviceLanes {
   std::vector<std::unique_ptr<DeviceMemory>> stack_;  ///< arenas of the fold, above the pieces
   std::vector<optim::FoldStep> fold_;                 ///< by lane
   ProgramSet train_, evaluate_;
-  size_t fold_offset_ = 0;                 ///< of the fold step in a slot of training, behind the inputs
-  std::optional<Staged> next_;             ///< what StageFirst left
-  std::unique_ptr<DeviceMemory> results_;  ///< pinned: by lane, losses and then counters, 8 bytes each
+  size_t fold_offset_ = 0;                      ///< of the fold step in a slot of training, behind the inputs
+  std::optional<Staged> next_;                  ///< what StageFirst left
+  const engine::Program* evaluated_ = nullptr;  ///< the last that has run
+  std::unique_ptr<DeviceMemory> output_;        ///< pinned: what Output gave last
+  std::unique_ptr<DeviceMemory> results_;       ///< pinned: by lane, losses and then counters, 8 bytes each
   std::vector<std::unique_ptr<DeviceEvent>> bucket_ready_;
   std::unique_ptr<DeviceEvent> finished_;
   double load_seconds_ = 0;

@@ -1,6 +1,7 @@
 #include "trainer/loop/evaluator.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/error.h"
@@ -8,6 +9,15 @@
 #include "trainer/loop/stop.h"
 
 namespace lockstep::loop {
+namespace {
+
+/// What an evaluation knows of a block. Plain data: travels as bytes.
+struct BlockRecord {
+  LaneRecord lane;
+  std::array<int64_t, Scorer::kMostCounts> scores = {};
+};
+
+}  // namespace
 
 Evaluator::Evaluator(Options options)
     : options_(std::move(options)),
@@ -34,34 +44,45 @@ std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::C
   }
   const int64_t rounds = (blocks_->count() + all - 1) / all;
   const int most = *std::max_element(options_.executors.begin(), options_.executors.end());
-  std::vector<LaneRecord> mine(static_cast<size_t>(rounds * most));
+  std::vector<BlockRecord> mine(static_cast<size_t>(rounds * most));
+  if (options_.scorer) options_.scorer->Begin();
   pool.Start([&](int e) {
     for (int64_t round = 0; round < rounds; ++round) {
       const int64_t block = round * all + first + e;
       if (block >= blocks_->count() || StopSignal() != 0) break;
-      const auto index = static_cast<size_t>(e);
-      mine[static_cast<size_t>(round * most + e)] = compute.Evaluate(e, readers_[index]->Read(block));
+      BlockRecord& record = mine[static_cast<size_t>(round * most + e)];
+      const data::LaneBatch& batch = readers_[static_cast<size_t>(e)]->Read(block);
+      record.lane = compute.Evaluate(e, batch);
+      if (options_.scorer)
+        options_.scorer->Score(e, batch, [&](const std::string& name) { return compute.Output(e, name); }, record.scores);
     }
   });
   const std::string what = fmt::format("the evaluation at step {}", step);
   comm.WaitUntil([&] { return pool.Finished(); }, what);
   if (AnyRank(comm, StopSignal() != 0, what)) return std::nullopt;
-  std::vector<LaneRecord> gathered(mine.size() * static_cast<size_t>(comm.world_size()));
+  std::vector<BlockRecord> gathered(mine.size() * static_cast<size_t>(comm.world_size()));
   comm.Wait(*comm.AllGather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(gathered))), what);
 
   metrics::EvaluationSum sum(options_.task, options_.counters);
+  std::array<int64_t, Scorer::kMostCounts> scores = {};
   for (int64_t block = 0; block < blocks_->count(); ++block) {
     int executor = static_cast<int>(block % all), rank = 0;
     while (executor >= options_.executors[static_cast<size_t>(rank)])
       executor -= options_.executors[static_cast<size_t>(rank++)];
-    const LaneRecord& record =
+    const BlockRecord& record =
         gathered[mine.size() * static_cast<size_t>(rank) + static_cast<size_t>(block / all * most + executor)];
-    sum.Add(record.losses[0], {record.counters, options_.counters.size()});
+    sum.Add(record.lane.losses[0], {record.lane.counters, options_.counters.size()});
+    for (size_t i = 0; i < scores.size(); ++i) scores[i] += record.scores[i];
   }
   checkpoint::Evaluation evaluation;
   evaluation.set_split(options_.split);
   evaluation.set_step(step);
-  for (const metrics::Metric& metric : sum.Result(labels_))
+  std::vector<metrics::Metric> results = sum.Result(labels_);
+  if (options_.scorer) {
+    const std::vector<metrics::Metric> scored = options_.scorer->Result(scores);
+    results.insert(results.end(), scored.begin(), scored.end());
+  }
+  for (const metrics::Metric& metric : results)
     if (metric.name == "loss")
       evaluation.set_loss(metric.value);
     else

@@ -12,6 +12,7 @@
 #include "trainer/checkpoint/checkpoint.pb.h"
 #include "trainer/loop/compute.h"
 #include "trainer/loop/executor_pool.h"
+#include "trainer/loop/scorer.h"
 #include "trainer/metrics/metrics.h"
 
 namespace lockstep::loop {
@@ -26,6 +27,7 @@ class Evaluator {
     std::vector<int> executors;        ///< of each rank
     metrics::Task task{};
     std::vector<std::string> counters;  ///< of the evaluation program, in order
+    std::shared_ptr<Scorer> scorer;     ///< may be null
   };
   explicit Evaluator(Options options);
 

@@ -36,6 +36,9 @@ class HostCompute final : public Compute {
   LaneRecord Evaluate(int executor, const data::LaneBatch& block) override {
     return runners_[static_cast<size_t>(executor)]->Evaluate(block);
   }
+  std::span<const std::byte> Output(int executor, const std::string& name) override {
+    return runners_[static_cast<size_t>(executor)]->Output(name);
+  }
   void Fetch(Part) override {}
   std::function<void()> StartFetch() override {
     return [] {};

@@ -27,6 +27,8 @@
 namespace lockstep::loop {
 
 struct DeviceKit;
+class Scorer;
+class Session;
 
 /// What launch knows of recipes and the loop does not.
 struct RecipeText {
@@ -63,6 +65,8 @@ struct Job {
 
   Splits splits;
   metrics::Task task{};
+  /// What scores answers to a split, called once for each; null: losses and counters say all.
+  std::function<std::shared_ptr<Scorer>(std::shared_ptr<const data::Dataset> split, Session& session)> make_scorer;
   std::function<graph::Model(graph::Mode mode, const data::BatchShape& shape)> build_model;
   std::shared_ptr<engine::Backend> backend;  ///< the device's, where there is one
   std::shared_ptr<DeviceKit> device;         ///< what this rank computes on; null: the host's cores

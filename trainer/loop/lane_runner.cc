@@ -117,6 +117,7 @@ LaneRecord LaneRunner::Evaluate(const data::LaneBatch& block) {
   engine::Program& program = Prepared(evaluate_, model_.evaluate, block.samples.shape, nullptr);
   Fill(program, block);
   program.Run(nullptr);
+  evaluated_ = &program;
   if (recorder_ != nullptr) recorder_->Progress();
   return ResultsOf(program);
 }

@@ -37,6 +37,8 @@ class LaneRunner {
 
   /// Forward of one block of an evaluation.
   LaneRecord Evaluate(const data::LaneBatch& block);
+  /// Of the last Evaluate; valid until the next run.
+  std::span<const std::byte> Output(const std::string& name) const { return evaluated_->output(name); }
 
  private:
   using Programs = std::vector<std::unique_ptr<engine::Program>>;
@@ -54,8 +56,9 @@ class LaneRunner {
   std::vector<comm::ElementRange> buckets_;
   Buffer arena_, workspace_, gradients_;
   LaneFold fold_;
-  Programs train_, evaluate_;  ///< by shape
-  float* target_ = nullptr;    ///< where training programs write gradients
+  Programs train_, evaluate_;                   ///< by shape
+  float* target_ = nullptr;                     ///< where training programs write gradients
+  const engine::Program* evaluated_ = nullptr;  ///< the last of evaluate_ that has run
   double seconds_ = 0, load_seconds_ = 0;
 };
 

@@ -92,6 +92,7 @@ std::optional<checkpoint::Evaluation> Session::Evaluate(const std::string& split
     options.task = job_.task;
     options.executors = executors_;
     options.counters = CounterNames(plans_.evaluate.front()->graph);
+    if (job_.make_scorer) options.scorer = job_.make_scorer(options.dataset, *this);
     evaluators_.emplace_back(split, std::make_unique<Evaluator>(std::move(options)));
     found = std::prev(evaluators_.end());
   }

@@ -25,8 +25,11 @@ StepResult Stepper::Run(uint64_t step, uint64_t updates, bool want_norm, const F
   result.record = ExchangeControlRecords(session_.comm(), session_.plan(), mine, records_, step);
   const auto denominator = static_cast<double>(job_.splits.batches->Denominator(step));
   result.loss = result.record.loss(0) / denominator;
-  if (!session_.plans().model.graph.counters.empty())
-    result.accuracy = static_cast<double>(result.record.counter(0)) / denominator;
+  if (const auto& counters = session_.plans().model.graph.counters; !counters.empty()) {
+    const int64_t count = result.record.counter(0);
+    if (counters[0].name == "correct") result.accuracy = static_cast<double>(count) / denominator;
+    if (counters[0].name == "impossible") WarnOfImpossible(step, count);
+  }
   if (std::isfinite(result.loss) && result.record.nonfinite() < 0 && std::isfinite(result.grad_norm)) return result;
 
   const std::string text = DescribeNonfinite(job_, session_, step, result.record);
@@ -42,6 +45,14 @@ StepResult Stepper::Run(uint64_t step, uint64_t updates, bool want_norm, const F
       ErrorKind::kDiverged, text, "",
       "lower optimizer.learning_rate, clip gradients (optimizer.clip_norm), look at these samples, or skip such steps "
       "(train.on_nonfinite: SKIP_STEP)");
+}
+
+/// Once: speed alone makes some of many.
+void Stepper::WarnOfImpossible(uint64_t step, int64_t count) {
+  if (count == 0 || warned_ || session_.comm().rank() != 0) return;
+  warned_ = true;
+  LogWarning("step {}: {} transcript{} longer than the recording's places: no alignment, so no gradient (data check finds those that always are)",
+             step, count, count == 1 ? " is" : "s are");
 }
 
 }  // namespace lockstep::loop

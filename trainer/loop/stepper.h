@@ -33,6 +33,9 @@ class Stepper {
  private:
   const Job& job_;
   Session& session_;
+  void WarnOfImpossible(uint64_t step, int64_t count);
+
+  bool warned_ = false;
   std::vector<LaneRecord> records_;  ///< of this rank's lanes
 };
 

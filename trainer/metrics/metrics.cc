@@ -20,10 +20,11 @@ std::vector<Metric> EvaluationSum::Result(int64_t denominator) const {
   const auto divisor = static_cast<double>(denominator);
   std::vector<Metric> metrics = {{"loss", loss_ / divisor}};
   for (size_t i = 0; i < counts_.size(); ++i) {
+    if (task_ == Task::kSpeech) continue;  // how many transcripts can't be aligned is no measure of a model
     metrics.push_back(
         {counters_[i] == "correct" ? "accuracy" : counters_[i], static_cast<double>(counts_[i]) / divisor});
   }
-  if (task_ == Task::kLanguageModel) metrics.push_back({"perplexity", std::exp(loss_ / divisor)});
+  if (task_ == Task::kLanguageModel || task_ == Task::kTranslation) metrics.push_back({"perplexity", std::exp(loss_ / divisor)});
   return metrics;
 }
 

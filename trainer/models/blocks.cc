@@ -68,6 +68,22 @@ ValueId AddLinear(Builder& builder, ValueId x, const std::string& name, uint64_t
   return builder.Linear(x, name, static_cast<int64_t>(out), bias, HeNormal(builder.shape(x).dim(-1)));
 }
 
+ValueId AttendToCache(Builder& builder, ValueId x, const std::string& name, int64_t width,
+                      const graph::AttentionAttributes& attention, const Continuation& continuation) {
+  const int64_t channels = builder.shape(x).dim(2);
+  const std::string cache = name + ".cache";
+  const ValueId state = builder.State(cache, {continuation.capacity, channels - width});
+  const ValueId memory = builder.CacheAppend(state, x, continuation.first, width, channels);
+  builder.NextState(cache, memory);
+  return builder.Attention(builder.Slice(x, 0, width), memory, continuation.length, attention);
+}
+
+ValueId AddTorchLinear(Builder& builder, ValueId x, const std::string& name, int64_t out) {
+  const graph::Initializer start{.uniform =
+                                     static_cast<float>(1 / std::sqrt(static_cast<double>(builder.shape(x).dim(-1))))};
+  return builder.Linear(x, name, out, /*bias=*/true, start, start);
+}
+
 ValueId AddConv(Builder& builder, ValueId x, const std::string& name, const ConvShape& conv, const std::string& field) {
   const Shape& in = builder.shape(x);
   RequireImages(field, in);

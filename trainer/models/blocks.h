@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "trainer/graph/builder.h"
@@ -41,6 +42,9 @@ graph::ValueId AddLinear(graph::Builder& builder, graph::ValueId x, const std::s
 graph::ValueId AddConv(graph::Builder& builder, graph::ValueId x, const std::string& name, const ConvShape& conv,
                        const std::string& field);
 
+/// A layer whose weight and bias start as PyTorch's nn.Linear does: uniform within 1 / sqrt(fan_in).
+graph::ValueId AddTorchLinear(graph::Builder& builder, graph::ValueId x, const std::string& name, int64_t out);
+
 enum class PoolKind { kMax, kAverage };
 graph::ValueId AddPool(graph::Builder& builder, graph::ValueId x, PoolKind kind, uint64_t kernel, uint64_t stride,
                        uint64_t padding, const std::string& field);
@@ -53,12 +57,40 @@ struct NormShape {
 graph::ValueId AddBatchNorm(graph::Builder& builder, graph::ValueId x, const std::string& name, const NormShape& norm,
                             const std::string& field);
 
+/// A model that goes on from what it has read before, a few places at a time (inference): caches of keys and values,
+/// and the states of recurrent layers, are the graph's states.
+struct Continuation {
+  graph::ValueId first = graph::kNoValue;   ///< i32 [batch]: places read before
+  graph::ValueId length = graph::kNoValue;  ///< i32 [batch]: those, and the ones read now
+  int64_t capacity = 0;                     ///< of the caches
+  int64_t context = 0;                      ///< places of the samples that the model was trained on
+};
+
+/// Self-attention, causal, of x [batch, t, width + 2 channels of keys] (q, k and v side by side) to the state
+/// "NAME.cache".
+graph::ValueId AttendToCache(graph::Builder& builder, graph::ValueId x, const std::string& name, int64_t width,
+                             const graph::AttentionAttributes& attention, const Continuation& continuation);
+
 // The families: from the input to logits or predictions, [batch, outputs].
 graph::ValueId BuildMlp(graph::Builder& builder, graph::ValueId x, const Mlp& config, int outputs);
 graph::ValueId BuildConvNet(graph::Builder& builder, graph::ValueId x, const ConvNet& config, int outputs);
 graph::ValueId BuildResNet(graph::Builder& builder, graph::ValueId x, const ResNet& config, int outputs);
 /// From tokens i32 [batch, time] to logits [batch, time, vocabulary].
-graph::ValueId BuildGpt(graph::Builder& builder, graph::ValueId tokens, const Gpt& config, int vocabulary);
+graph::ValueId BuildGpt(graph::Builder& builder, graph::ValueId tokens, const Gpt& config, int vocabulary,
+                        const Continuation* continuation = nullptr);
+/// The two halves of a translator. The encoder: from source i32 [batch, time] of `length` places to the memory that the
+/// decoder's layers attend to, by name ("decoder.layers.0.memory").
+std::map<std::string, graph::ValueId> BuildEncoder(graph::Builder& builder, graph::ValueId source,
+                                                   graph::ValueId length, const Seq2Seq& config, int vocabulary);
+/// From tokens i32 [batch, time] to logits [batch, time, vocabulary]. `length`: of the source.
+graph::ValueId BuildDecoder(graph::Builder& builder, graph::ValueId tokens,
+                            const std::map<std::string, graph::ValueId>& memory, graph::ValueId length,
+                            const Seq2Seq& config, int vocabulary, const Continuation* continuation = nullptr);
+/// Names and shapes of the memory of a source of `places`.
+std::map<std::string, Shape> MemoryShapes(const Seq2Seq& config, int64_t places);
+/// From features [batch, time, channels] of `length` i32 [batch] places to logits [batch, time, outputs].
+graph::ValueId BuildRecurrent(graph::Builder& builder, graph::ValueId x, graph::ValueId length, const Recurrent& config,
+                              int outputs);
 graph::ValueId BuildLayerStack(graph::Builder& builder, graph::ValueId x, const LayerStack& config, int outputs);
 
 }  // namespace lockstep::models

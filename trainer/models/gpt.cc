@@ -18,9 +18,10 @@ constexpr float kEpsilon = 1e-5f;
 
 class GptBuilder {
  public:
-  GptBuilder(Builder& builder, const Gpt& config)
+  GptBuilder(Builder& builder, const Gpt& config, const Continuation* continuation)
       : b_(builder),
         config_(config),
+        continuation_(continuation),
         width_(config.width()),
         heads_(static_cast<int>(config.heads())),
         kv_heads_(config.kv_heads() == 0 ? heads_ : static_cast<int>(config.kv_heads())),
@@ -29,7 +30,8 @@ class GptBuilder {
 
   ValueId Build(ValueId tokens, int vocabulary) {
     const ValueId table = b_.Parameter("wte.weight", {vocabulary, width_}, {.value = 0, .deviation = kDeviation}, true);
-    ValueId x = b_.Embedding(tokens, "embedding", table, PositionTable(b_.shape(tokens).dim(1)));
+    const int64_t time = continuation_ != nullptr ? continuation_->context : b_.shape(tokens).dim(1);
+    ValueId x = b_.Embedding(tokens, "embedding", table, PositionTable(time), 1, false, First());
     x = Dropout(x);
     for (uint32_t layer = 0; layer < config_.layers(); ++layer) x = Layer(x, fmt::format("h.{}", layer));
     x = Normalise(x, "ln_f");
@@ -39,6 +41,8 @@ class GptBuilder {
   }
 
  private:
+  ValueId First() const { return continuation_ != nullptr ? continuation_->first : kNoValue; }
+
   ValueId PositionTable(int64_t time) {
     if (config_.positions() == Positions::ROTARY) return kNoValue;
     const int64_t context = config_.context() == 0 ? time : config_.context();
@@ -60,9 +64,12 @@ class GptBuilder {
       graph::RotaryAttributes rotary;
       rotary.heads = heads_ + kv_heads_;
       rotary.head_size = head;
-      x = b_.Rotary(x, rotary);
+      if (continuation_ != nullptr) rotary.places = continuation_->capacity;
+      x = b_.Rotary(x, rotary, First());
     }
-    x = b_.Attention(x, kNoValue, kNoValue, {.heads = heads_, .kv_heads = kv_heads_, .causal = true});
+    const graph::AttentionAttributes attention{.heads = heads_, .kv_heads = kv_heads_, .causal = true};
+    x = continuation_ != nullptr ? AttendToCache(b_, x, name, width_, attention, *continuation_)
+                                 : b_.Attention(x, kNoValue, kNoValue, attention);
     return Linear(x, name + ".c_proj", width_, ResidualDeviation());
   }
 
@@ -101,6 +108,7 @@ class GptBuilder {
 
   Builder& b_;
   const Gpt& config_;
+  const Continuation* continuation_;
   const int64_t width_;
   const int heads_, kv_heads_;
   const int64_t inner_;
@@ -109,7 +117,8 @@ class GptBuilder {
 
 }  // namespace
 
-ValueId BuildGpt(Builder& builder, ValueId tokens, const Gpt& config, int vocabulary) {
+ValueId BuildGpt(Builder& builder, ValueId tokens, const Gpt& config, int vocabulary,
+                 const Continuation* continuation) {
   RequireRange("model.gpt.layers", config.layers(), 1, 1000);
   RequireRange("model.gpt.width", config.width(), 1, kMaxWidth);
   RequireRange("model.gpt.heads", config.heads(), 1, config.width());
@@ -120,7 +129,7 @@ ValueId BuildGpt(Builder& builder, ValueId tokens, const Gpt& config, int vocabu
   if (config.kv_heads() > 0 && config.heads() % config.kv_heads() != 0)
     Fail("model.gpt.kv_heads", fmt::format("{} heads can't share {}", config.heads(), config.kv_heads()),
          "use a divisor of model.gpt.heads");
-  return GptBuilder(builder, config).Build(tokens, vocabulary);
+  return GptBuilder(builder, config, continuation).Build(tokens, vocabulary);
 }
 
 }  // namespace lockstep::models

@@ -9,6 +9,13 @@ namespace {
 using graph::Builder;
 using graph::ValueId;
 
+bool UsesCtc(const ModelConfig& config, const DataShape& data) {
+  const bool other = config.loss().has_softmax_cross_entropy() || config.loss().has_mean_squared_error();
+  if (data.speech() == (config.loss().has_ctc() || (data.speech() && !other))) return data.speech();
+  Fail("model.loss", data.speech() ? "the samples are transcribed speech" : "the samples have no transcripts",
+       data.speech() ? "use ctc" : "ctc needs data.train.speech");
+}
+
 bool UsesCrossEntropy(const ModelConfig& config, const DataShape& data) {
   if (config.loss().has_softmax_cross_entropy()) return true;
   if (config.loss().has_mean_squared_error()) return false;
@@ -42,29 +49,81 @@ ValueId BuildFamily(Builder& builder, ValueId x, const ModelConfig& config, int 
       return BuildResNet(builder, x, config.resnet(), outputs);
     case ModelConfig::kGpt:
       return BuildGpt(builder, x, config.gpt(), outputs);
+    case ModelConfig::kRecurrent:
+    case ModelConfig::kSeq2Seq:
+      break;  // of their own
     case ModelConfig::kLayers:
       return BuildLayerStack(builder, x, config.layers(), outputs);
     case ModelConfig::FAMILY_NOT_SET:
       break;
   }
-  Fail("model", "is required", "add one of mlp, convnet, resnet, gpt and layers");
+  Fail("model", "is required", "add one of mlp, convnet, resnet, gpt, recurrent, seq2seq and layers");
 }
 
-graph::Model BuildModel(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t rows) {
-  const int outputs = Outputs(config, data);
+/// Which families take the samples.
+void RequireFamily(const ModelConfig& config, const DataShape& data) {
+  if (config.family_case() == ModelConfig::FAMILY_NOT_SET) return;
   const bool tokens = data.input == "tokens";
-  if (config.family_case() != ModelConfig::FAMILY_NOT_SET && tokens != config.has_gpt())
-    Fail("model", fmt::format("the samples are {}, which this family can't take", data.input),
-         tokens ? "use gpt" : "gpt needs text");
-  Builder builder(mode, rows);
-  const ValueId input = builder.Input(data.input, data.sample, tokens ? DType::kI32 : DType::kF32);
+  const std::string samples = data.speech() ? "recordings" : data.pairs() ? "pairs of sentences" : data.input;
+  if (data.speech() == config.has_recurrent() && tokens == config.has_gpt() && data.pairs() == config.has_seq2seq())
+    return;
+  Fail("model", fmt::format("the samples are {}, which this family can't take", samples),
+       data.speech()  ? "use recurrent"
+       : tokens       ? "use gpt"
+       : data.pairs() ? "use seq2seq"
+                      : "gpt needs text, recurrent speech, seq2seq parallel text");
+}
+
+float SmoothingOf(const ModelConfig& config) {
+  return static_cast<float>(config.loss().softmax_cross_entropy().label_smoothing());
+}
+
+void BuildTranslation(Builder& builder, const ModelConfig& config, const DataShape& data) {
+  const Shape places{data.sample.dim(0)};
+  const ValueId length = builder.Input("source_length", {}, DType::kI32);
+  const ValueId source = builder.Input("source", places, DType::kI32);
+  const auto memory = BuildEncoder(builder, source, length, config.seq2seq(), data.classes);
+  const ValueId tokens = builder.Input("tokens", places, DType::kI32);
+  const ValueId logits = BuildDecoder(builder, tokens, memory, length, config.seq2seq(), data.classes);
+  builder.SoftmaxCrossEntropy(logits, builder.mode() == graph::Mode::kTrain ? SmoothingOf(config) : 0);
+  builder.Output("logits", logits);
+}
+
+void BuildSpeech(Builder& builder, const ModelConfig& config, const DataShape& data) {
+  const ValueId length = builder.Input("length", {}, DType::kI32);
+  const ValueId features = builder.Input(data.input, data.sample, DType::kF32);
+  const ValueId logits = BuildRecurrent(builder, features, length, config.recurrent(), data.classes);
+  if (builder.mode() != graph::Mode::kInfer) {
+    const ValueId label = builder.Input("label", {data.sample.dim(0)}, DType::kI32);
+    builder.Ctc(logits, label, length, builder.Input("label_length", {}, DType::kI32));
+  }
+  if (builder.mode() != graph::Mode::kTrain) builder.Output("path", builder.ArgMax(logits));
+  builder.Output("logits", logits);
+}
+
+void BuildPrediction(Builder& builder, const ModelConfig& config, const DataShape& data) {
+  const int outputs = Outputs(config, data);
+  const ValueId input = builder.Input(data.input, data.sample, data.input == "tokens" ? DType::kI32 : DType::kF32);
   const ValueId result = BuildFamily(builder, input, config, outputs);
   if (UsesCrossEntropy(config, data)) {
-    builder.SoftmaxCrossEntropy(result, static_cast<float>(config.loss().softmax_cross_entropy().label_smoothing()));
+    builder.SoftmaxCrossEntropy(result, SmoothingOf(config));
     builder.Output("logits", result);
   } else {
     builder.MeanSquaredError(result);
     builder.Output("prediction", result);
+  }
+}
+
+graph::Model BuildModel(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t rows) {
+  RequireFamily(config, data);
+  Builder builder(mode, rows);
+  if (UsesCtc(config, data)) {
+    BuildSpeech(builder, config, data);
+  } else if (config.has_seq2seq()) {
+    Outputs(config, data);  // checks the loss
+    BuildTranslation(builder, config, data);
+  } else {
+    BuildPrediction(builder, config, data);
   }
   std::vector<graph::ParameterInfo> parameters = builder.parameter_infos();
   return {builder.Finish(), std::move(parameters)};
@@ -74,7 +133,9 @@ graph::Model BuildModel(const ModelConfig& config, const DataShape& data, graph:
 
 // Fields are checked where they are used: a model is valid when it can be built. Two samples, so that batch norm over
 // images of one pixel passes: how many a lane has is not known here.
-void Validate(const ModelConfig& config, const DataShape& data) { Build(config, data, graph::Mode::kTrain, 2); }
+void Validate(const ModelConfig& config, const DataShape& data) {
+  Build(config, data, graph::Mode::kTrain, 2, /*places=*/4);
+}
 
 graph::Model Build(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t rows, int64_t places) {
   try {
@@ -87,6 +148,38 @@ graph::Model Build(const ModelConfig& config, const DataShape& data, graph::Mode
     const std::string layer = error.where().empty() ? "" : error.where() + ": ";
     throw Error(ErrorKind::kUsage, fmt::format("model: {}{}", layer, error.message()), "", error.hint());
   }
+}
+
+graph::Model BuildStep(const ModelConfig& config, const DataShape& data, const graph::StepShape& shape) {
+  Builder builder(graph::Mode::kInfer, shape.rows);
+  const ValueId tokens = builder.Input("tokens", {shape.tokens}, DType::kI32);
+  const Continuation continuation{.first = builder.Input("first", {}, DType::kI32),
+                                  .length = builder.Input("length", {}, DType::kI32),
+                                  .capacity = shape.capacity,
+                                  .context = data.sample.dim(0)};
+  ValueId logits = graph::kNoValue;
+  if (config.has_gpt()) {
+    logits = BuildGpt(builder, tokens, config.gpt(), data.classes, &continuation);
+  } else {
+    CHECK(config.has_seq2seq());
+    std::map<std::string, ValueId> memory;
+    for (const auto& [name, of] : MemoryShapes(config.seq2seq(), shape.source)) memory[name] = builder.State(name, of);
+    const ValueId length = builder.Input("source_length", {}, DType::kI32);
+    logits = BuildDecoder(builder, tokens, memory, length, config.seq2seq(), data.classes, &continuation);
+  }
+  if (shape.logits) builder.Output("logits", logits);
+  std::vector<graph::ParameterInfo> parameters = builder.parameter_infos();
+  return {builder.Finish(), std::move(parameters)};
+}
+
+graph::Model BuildEncoding(const ModelConfig& config, const DataShape& data, int64_t rows, int64_t places) {
+  Builder builder(graph::Mode::kInfer, rows);
+  const ValueId length = builder.Input("source_length", {}, DType::kI32);
+  const ValueId source = builder.Input("source", {places}, DType::kI32);
+  for (const auto& [name, value] : BuildEncoder(builder, source, length, config.seq2seq(), data.classes))
+    builder.Output(name, value);
+  std::vector<graph::ParameterInfo> parameters = builder.parameter_infos();
+  return {builder.Finish(), std::move(parameters)};
 }
 
 }  // namespace lockstep::models

@@ -6,16 +6,21 @@
 
 #include "base/shape.h"
 #include "trainer/graph/builder.h"
+#include "trainer/graph/step_shape.h"
 #include "trainer/models/model.pb.h"
 
 namespace lockstep::models {
 
 /// What the data says about the model's ends.
 struct DataShape {
-  std::string input;  ///< name of the input field: "image", "features" or "tokens"
-  Shape sample;       ///< of one sample: [height, width, channels], [n] or [time]
-  int classes = 0;    ///< of labels, tokens of the vocabulary; 0: no labels
-  int targets = 0;    ///< width of "target"; 0: none
+  std::string input;  ///< name of the input field: "image", "features", "tokens" or "source"
+  /// Of one sample: [height, width, channels], [n] or [time]; of speech [-1, channels], of pairs of sentences [-1].
+  Shape sample;
+  int classes = 0;  ///< of labels, tokens of the vocabulary, letters and CTC's blank; 0: no labels
+  int targets = 0;  ///< width of "target"; 0: none
+
+  bool pairs() const { return input == "source"; }
+  bool speech() const { return input == "features" && sample.rank() == 2; }
 };
 
 /// Throws Error(kUsage) naming the field ("model.resnet.depth: ..."), also for models that don't fit the data.
@@ -25,5 +30,13 @@ void Validate(const ModelConfig& config, const DataShape& data);
 /// `places`: of dimensions that vary. Parameters are the same, in the same order, in every mode and shape.
 graph::Model Build(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t rows,
                    int64_t places = 0);
+
+/// The graph of one step of a gpt, or of a seq2seq's decoder: inputs "tokens" i32 [rows, tokens], "first" and
+/// "length" i32 [rows] (places before, and with, these tokens), of a decoder "source_length"; output "logits" [rows,
+/// tokens, vocabulary]. What it remembers are the graph's states.
+graph::Model BuildStep(const ModelConfig& config, const DataShape& data, const graph::StepShape& shape);
+/// The graph that reads a seq2seq's source, inputs "source" i32 [rows, places] and "source_length" i32 [rows]: its
+/// outputs are states of the step's graph.
+graph::Model BuildEncoding(const ModelConfig& config, const DataShape& data, int64_t rows, int64_t places);
 
 }  // namespace lockstep::models

@@ -1,5 +1,5 @@
 // Memory is planned in blocks. A block is the place of one value, and of those that take it over:
-//   results of kReshape            lie where their input lies, however long either lives
+//   results of kReshape and alike  lie where their input lies, however long either lives
 //   results of ops in place        where the op table allows it and all that the block held dies in that op
 // Blocks whose lifetimes overlap get disjoint places: each, in a fixed order, takes the smallest gap that it fits.
 #include <algorithm>
@@ -62,7 +62,7 @@ Blocks MakeBlocks(const graph::Graph& graph, const std::vector<Lifetime>& lifeti
       if (id == kNoValue || outside.contains(id)) continue;
       const Lifetime& lifetime = lifetimes[static_cast<size_t>(id)];
       int& block = result.of_value[static_cast<size_t>(id)];
-      if (op.kind == graph::OpKind::kReshape) {
+      if (graph::SharesMemory(op.kind)) {
         block = result.of_value[static_cast<size_t>(op.inputs[0])];
         if (block == kNoBlock) continue;
       } else if (output == 0) {

@@ -45,6 +45,7 @@ std::vector<OpCase> SliceCases();
 std::vector<OpCase> EmbeddingCases();
 std::vector<OpCase> EmbeddingGradCases();
 std::vector<OpCase> RotaryCases();
+std::vector<OpCase> CacheAppendCases();
 std::vector<OpCase> AttentionCases();
 std::vector<OpCase> AttentionGradCases();
 std::vector<OpCase> SwiGluCases();

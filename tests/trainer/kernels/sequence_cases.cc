@@ -1,4 +1,7 @@
 // Cases of ops over sequences.
+#include <algorithm>
+#include <iterator>
+
 #include "tests/trainer/kernels/families.h"
 #include "tests/trainer/kernels/operands.h"
 
@@ -36,6 +39,15 @@ OpCase EmbeddingCase(const EmbeddingGeometry& g) {
            g.positions > 0 ? Weight({g.positions, g.channels}) : Absent()},
           graph::EmbeddingAttributes{.scale = g.scale, .sinusoids = g.sinusoids, .table = {}, .position = {}}};
 }
+/// Rows that begin at places of their own, past the last one too.
+const std::vector<OpCase> kLaterPlaces = {
+    {"positions from a place on",
+     {Ids({5, 3}, 9), Weight({9, 12}), Weight({20, 12}), Lengths(5, 20)},
+     graph::EmbeddingAttributes{}},
+    {"sinusoids from a place on",
+     {Ids({6, 1}, 9), Weight({9, 7}), Absent(), Lengths(6, 30)},
+     graph::EmbeddingAttributes{.scale = 3, .sinusoids = true, .places = 31, .table = {}, .position = {}}},
+};
 OpCase EmbeddingGradCase(const EmbeddingGeometry& g) {
   std::vector<int64_t> dims(g.id.dims().begin(), g.id.dims().end());
   dims.push_back(g.channels);
@@ -57,6 +69,16 @@ const std::vector<OpCase> kRotaries = {
     {"another base", {F({2, 33, 64})}, graph::RotaryAttributes{.heads = 1, .head_size = 64, .base = 500000}},
     {"inverse", {F({2, 9, 48})}, graph::RotaryAttributes{.heads = 2, .head_size = 16, .inverse = true}},
     {"a sequence without batch", {F({6, 8})}, graph::RotaryAttributes{.heads = 2, .head_size = 4}},
+    {"from a place on",
+     {F({5, 4, 30}), Lengths(5, 40)},
+     graph::RotaryAttributes{.heads = 2, .head_size = 10, .places = 42}},
+};
+
+// Caches of keys and values.
+const std::vector<OpCase> kCacheAppends = {
+    {"one place", {F({3, 9, 8}), F({3, 1, 8}), Lengths(3, 8)}, graph::SliceAttributes{0, 8}},
+    {"channels of several", {F({4, 12, 6}), F({4, 3, 15}), Lengths(4, 9)}, graph::SliceAttributes{9, 15}},
+    {"past the end", {F({2, 5, 3}), F({2, 4, 3}), Lengths(2, 5)}, graph::SliceAttributes{0, 3}},
 };
 
 // Attention.
@@ -96,6 +118,9 @@ const std::vector<AttentionGeometry> kAttentions = {
     {"memory of one place", 2, 30, 2, 2, 4, false, false, 1},
     {"memory, lengths", 6, 20, 4, 4, 32, false, true, 24},
     {"memory, lengths, grouped heads", 6, 11, 4, 2, 5, false, true, 140},
+    {"queries behind a memory", 4, 1, 2, 2, 8, true, true, 40},
+    {"several queries behind a memory, grouped heads", 3, 7, 4, 2, 8, true, true, 90},
+    {"a tile of queries behind a memory", 1, 70, 2, 2, 16, true, false, 150},
     {"steep", 2, 80, 2, 2, 16, true, false, 0, 6},
     {"flat", 2, 50, 2, 2, 16, false, false, 0, 1e-3},
 };
@@ -130,11 +155,17 @@ OpCase SwiGluGradCase(const Shape& y) {
 
 }  // namespace
 
-std::vector<OpCase> EmbeddingCases() { return Map(kEmbeddings, EmbeddingCase); }
+std::vector<OpCase> EmbeddingCases() { return Map(kEmbeddings, EmbeddingCase) + kLaterPlaces; }
 std::vector<OpCase> EmbeddingGradCases() { return Map(kEmbeddings, EmbeddingGradCase); }
 std::vector<OpCase> RotaryCases() { return kRotaries; }
+std::vector<OpCase> CacheAppendCases() { return kCacheAppends; }
 std::vector<OpCase> AttentionCases() { return Map(kAttentions, AttentionCase) + Map(kAttentions, AttentionAloneCase); }
-std::vector<OpCase> AttentionGradCases() { return Map(kAttentions, AttentionGradCase); }
+std::vector<OpCase> AttentionGradCases() {
+  std::vector<AttentionGeometry> trained;
+  std::copy_if(kAttentions.begin(), kAttentions.end(), std::back_inserter(trained),
+               [](const AttentionGeometry& g) { return !g.causal || g.memory == 0; });
+  return Map(trained, AttentionGradCase);
+}
 std::vector<OpCase> SwiGluCases() { return Map(kSwiGlus, SwiGluCase); }
 std::vector<OpCase> SwiGluGradCases() { return Map(kSwiGlus, SwiGluGradCase); }
 

@@ -47,6 +47,7 @@ const std::vector<OpCases>& Table() {
       {OpKind::kEmbedding, EmbeddingCases()},
       {OpKind::kEmbeddingGrad, EmbeddingGradCases()},
       {OpKind::kRotary, RotaryCases()},
+      {OpKind::kCacheAppend, CacheAppendCases()},
       {OpKind::kAttention, AttentionCases()},
       {OpKind::kAttentionGrad, AttentionGradCases()},
       {OpKind::kSwiGlu, SwiGluCases()},

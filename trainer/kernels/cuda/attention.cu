@@ -44,7 +44,8 @@ struct Attend {
       for (int p = 0; p < kPieces; ++p) SetZero(parts[t].y[p]);
       if (t < kTile) shared.largest[t] = -kInfinity, shared.total[t] = 0;
     });
-    const int64_t end = shape.causal && work.first + kTile < visible ? work.first + kTile : visible;
+    const int64_t reach = shape.Before(visible) + work.first + kTile;
+    const int64_t end = shape.causal && reach < visible ? reach : visible;
     for (int64_t key = 0; key < end; key += kTile) {
       Multiply(block, shape, shared.operands, queries, work.first, shape.queries, keys, key, visible,
                [&](int t) -> TilePart& { return parts[t].scores; });

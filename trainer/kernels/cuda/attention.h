@@ -89,8 +89,11 @@ struct AttentionShape {
   /// Of `visible` keys, those that a query sees.
   LOCKSTEP_HD int64_t Seen(int64_t visible, int64_t query) const {
     if (query >= queries) return 0;
-    return causal && query + 1 < visible ? query + 1 : visible;
+    const int64_t own = Before(visible) + query + 1;
+    return causal && own < visible ? own : visible;
   }
+  /// Keys in front of the first query's own: with memory, the queries' own are the last of those that are visible.
+  LOCKSTEP_HD int64_t Before(int64_t visible) const { return has_memory && visible > queries ? visible - queries : 0; }
 };
 
 /// What a block does: a tile of places of one head, and of the result's dimensions those from `dimension` on.

@@ -25,6 +25,7 @@ struct LookUp {
   T* y;
   int64_t size, places, channels, entries;  ///< of y; ..
   float scale;
+  Places counted;
 
   template <typename Block>
   LOCKSTEP_HD void operator()(Block& block) const {
@@ -41,7 +42,7 @@ struct LookUp {
         for (int i = 0; i < kPack; ++i) v[i] = id < 0 ? 0.0f : kNotANumber;
       }
       if (position != nullptr) {
-        LoadPack<kPack>(position + Divide(token.quotient, places).remainder * channels + channel, p);
+        LoadPack<kPack>(position + counted.Of(token.quotient, places) * channels + channel, p);
       }
       LOCKSTEP_UNROLL
       for (int i = 0; i < kPack; ++i) v[i] = v[i] * scale + p[i];
@@ -128,7 +129,9 @@ struct SumPlaces {
 };
 
 SinusoidTable Sinusoids(const OpContext& context, void* workspace) {
-  return {static_cast<float*>(workspace), context.InputShape(0).dim(-1), context.InputShape(1).dim(1)};
+  const int64_t places =
+      context.HasInput(3) ? context.Attributes<EmbeddingAttributes>().places : context.InputShape(0).dim(-1);
+  return {static_cast<float*>(workspace), places, context.InputShape(1).dim(1)};
 }
 
 size_t Workspace(const OpContext& context) {
@@ -149,7 +152,9 @@ std::unique_ptr<Kernel> PrepareEmbedding(const KernelContext& context) {
                               .places = context.InputShape(0).dim(-1),
                               .channels = table.dim(1),
                               .entries = table.dim(0),
-                              .scale = attributes.scale};
+                              .scale = attributes.scale,
+                              .counted = {context.Input<int32_t>(3),
+                                          context.HasInput(2) ? context.InputShape(2).dim(0) : attributes.places}};
       const SinusoidTable sinusoids = Sinusoids(context, context.operands.workspace);
       if (attributes.sinusoids) kernel.position = sinusoids.table;
       return MakeKernel([=, makes_table = attributes.sinusoids, stream = &context.stream] {

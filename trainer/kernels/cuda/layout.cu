@@ -85,6 +85,55 @@ std::unique_ptr<Kernel> PrepareSlice(const KernelContext& context) {
   });
 }
 
+/// Columns of x, from the first that is to be copied, to places of the cache.
+template <typename T, int kPack>
+struct AppendPlaces {
+  static constexpr int kThreads = 256;
+
+  const T* x;
+  T* cache;
+  const int32_t* first;  ///< by row
+  int64_t rows, places, x_columns, cache_places, columns;
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const Quotient token = Divide(block.index() * kThreads + t, columns / kPack);
+      const Quotient row = Divide(token.quotient, places);
+      if (row.quotient >= rows) return;
+      const int64_t place = first[row.quotient] + row.remainder;
+      if (place >= cache_places) return;
+      float values[kPack];
+      LoadPack<kPack>(x + token.quotient * x_columns + token.remainder * kPack, values);
+      StorePack<kPack>(values, cache + (row.quotient * cache_places + place) * columns + token.remainder * kPack);
+    });
+  }
+};
+
+/// Where y is the cache itself, only the new places are written.
+std::unique_ptr<Kernel> PrepareCacheAppend(const KernelContext& context) {
+  const Shape &cache = context.InputShape(0), &x = context.InputShape(1);
+  const int64_t begin = context.Attributes<graph::SliceAttributes>().begin;
+  return WithElementType(context.InputType(0), [&]<typename T>(T) {
+    return WithPack<T>({cache.dim(2), x.dim(2), begin}, [&]<int kPack>(std::integral_constant<int, kPack>) {
+      const T* from = context.Input<T>(0);
+      T* y = context.Output<T>(0);
+      const AppendPlaces<T, kPack> kernel{context.Input<T>(1) + begin,
+                                          y,
+                                          context.Input<int32_t>(2),
+                                          x.dim(0),
+                                          x.dim(1),
+                                          x.dim(2),
+                                          cache.dim(1),
+                                          cache.dim(2)};
+      return MakeKernel([=, stream = &context.stream] {
+        if (y != from) stream->Copy(y, from, static_cast<size_t>(cache.size()) * sizeof(T));
+        Launch(*stream, BlocksFor(kernel.rows * kernel.places * (kernel.columns / kPack), kernel.kThreads, 1), kernel);
+      });
+    });
+  });
+}
+
 /// Images [n, h, w, c] as x, and [n, ceil(h / stride), ceil(w / stride), channels] as y: every stride-th cell.
 struct PadGeometry {
   int64_t n, h, w, c, y_h, y_w, channels;
@@ -201,6 +250,8 @@ KernelRow LayoutRow(OpKind kind) {
       return {.prepare = PrepareConcat};
     case OpKind::kSlice:
       return {.prepare = PrepareSlice};
+    case OpKind::kCacheAppend:
+      return {.prepare = PrepareCacheAppend};
     default:
       return {};
   }

@@ -18,6 +18,8 @@ struct TurnRows {
   T* y;  ///< may be x
   const float* turns;
   int64_t rows, places, channels, heads, half;
+  Places counted;
+  int64_t table_places;
 
   LOCKSTEP_HD int64_t turned() const { return heads * (half / kPack); }
   /// Channels behind the heads may be an odd number of packs.
@@ -43,13 +45,13 @@ struct TurnRows {
  private:
   LOCKSTEP_HD void Turn(int64_t row, int64_t piece) const {
     const Quotient head = Divide(piece, half / kPack);
-    const int64_t pair = head.remainder * kPack, place = Divide(row, places).remainder;
+    const int64_t pair = head.remainder * kPack, place = counted.Of(row, places);
     const int64_t at = row * channels + head.quotient * 2 * half + pair;
     float a[kPack], b[kPack], cosine[kPack], sine[kPack], first[kPack], second[kPack];
     LoadPack<kPack>(x + at, a);
     LoadPack<kPack>(x + at + half, b);
     LoadPack<kPack>(turns + place * half + pair, cosine);
-    LoadPack<kPack>(turns + (places + place) * half + pair, sine);
+    LoadPack<kPack>(turns + (table_places + place) * half + pair, sine);
     LOCKSTEP_UNROLL
     for (int i = 0; i < kPack; ++i) {
       first[i] = a[i] * cosine[i] - b[i] * sine[i];
@@ -64,24 +66,33 @@ struct TurnRows {
   }
 };
 
+int64_t TablePlaces(const OpContext& context) {
+  return context.HasInput(1) ? context.Attributes<graph::RotaryAttributes>().places : context.InputShape(0).dim(-2);
+}
+
 size_t Workspace(const OpContext& context) {
-  const auto places = static_cast<size_t>(context.InputShape(0).dim(-2));
   const auto& attributes = context.Attributes<graph::RotaryAttributes>();
-  return places * static_cast<size_t>(attributes.head_size) * sizeof(float);
+  return static_cast<size_t>(TablePlaces(context)) * static_cast<size_t>(attributes.head_size) * sizeof(float);
 }
 
 std::unique_ptr<Kernel> PrepareRotary(const KernelContext& context) {
   const auto& attributes = context.Attributes<graph::RotaryAttributes>();
   const Shape& x = context.InputShape(0);
   const int64_t channels = x.dim(-1), half = attributes.head_size / 2;
-  const TurnTable table{reinterpret_cast<float*>(context.operands.workspace), x.dim(-2), half,
+  const TurnTable table{reinterpret_cast<float*>(context.operands.workspace), TablePlaces(context), half,
                         static_cast<double>(attributes.base), attributes.inverse};
   return WithElementType(context.InputType(0), [&]<typename T>(T) {
     return WithPack<T>({channels, half}, [&]<int kPack>(std::integral_constant<int, kPack>) {
-      const TurnRows<T, kPack> kernel{context.Input<T>(0), context.Output<T>(0),
-                                      table.table,         Rows(x),
-                                      table.places,        channels,
-                                      attributes.heads,    half};
+      const TurnRows<T, kPack> kernel{context.Input<T>(0),
+                                      context.Output<T>(0),
+                                      table.table,
+                                      Rows(x),
+                                      x.dim(-2),
+                                      channels,
+                                      attributes.heads,
+                                      half,
+                                      {context.Input<int32_t>(1), table.places},
+                                      table.places};
       return MakeKernel([=, stream = &context.stream] {
         LaunchTable(*stream, table);
         Launch(*stream, BlocksFor(kernel.rows * kernel.pieces(), kernel.kThreads, 1), kernel);

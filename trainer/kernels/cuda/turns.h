@@ -10,6 +10,20 @@
 
 namespace lockstep::cuda {
 
+/// Which place of its sequence a token stands at.
+struct Places {
+  const int32_t* first = nullptr;  ///< by row: its first place; absent: nullptr
+  int64_t most = 0;                ///< places that there are, where `first` is given
+
+  /// `token` of rows of `places`.
+  LOCKSTEP_HD int64_t Of(int64_t token, int64_t places) const {
+    const Quotient at = Divide(token, places);
+    if (first == nullptr) return at.remainder;
+    const int64_t place = first[at.quotient] + at.remainder;
+    return place < most ? place : most - 1;
+  }
+};
+
 /// Cosines of all places [places, half], then sines (those of -angle where `inverse`).
 struct TurnTable {
   static constexpr int kThreads = 128;

@@ -84,8 +84,9 @@ struct AttentionShape {
 struct Mask {
   int64_t visible;
   bool causal;
+  int64_t before = 0;  ///< keys in front of the first query's own
 
-  int64_t Seen(int64_t query) const { return causal ? std::min(visible, query + 1) : visible; }
+  int64_t Seen(int64_t query) const { return causal ? std::min(visible, before + query + 1) : visible; }
 };
 
 /// Where a thread's tiles lie in its workspace, in floats.

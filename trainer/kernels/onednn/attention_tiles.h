@@ -131,7 +131,8 @@ void AttendPair(const ForwardJob& job, int64_t pair, float* workspace) {
   const AttentionShape& s = job.shape;
   const ForwardLayout at(s);
   const int64_t row = pair / s.kv_heads, kv_head = pair % s.kv_heads, padded = s.padded_size();
-  const Mask mask{s.Visible(row), s.causal};
+  const int64_t visible = s.Visible(row);
+  const Mask mask{visible, s.causal, s.has_memory ? std::max<int64_t>(0, visible - s.queries) : 0};
   float *keys = workspace + at.keys, *values = workspace + at.values, *query = workspace + at.query;
   CopyTransposed(s.Key(job.operands, row, kv_head), mask.visible, s.head_size, keys);
   CopyPadded(s.ValueOf(job.operands, row, kv_head), mask.visible, s.head_size, 1.0f, values, mask.visible, padded);

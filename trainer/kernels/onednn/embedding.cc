@@ -21,6 +21,13 @@ struct Lookup {
   float* y;
   int64_t places, channels, entries;
   float scale;
+  const int32_t* first = nullptr;  ///< by row: its first place
+  int64_t most_places = 0;         ///< of `position`, where there is `first`
+
+  int64_t Place(int64_t token) const {
+    if (first == nullptr) return token % places;
+    return std::min(first[token / places] + token % places, most_places - 1);
+  }
 };
 
 LOCKSTEP_ISA_CLONES
@@ -31,7 +38,7 @@ void LookUp(const Lookup& lookup, int64_t begin, int64_t end) {
     CHECK(id < l.entries, "id {} of {}", id, l.entries);
     float* y = l.y + token * l.channels;
     const float* row = l.table + id * l.channels;
-    const float* position = l.position + token % l.places * l.channels;
+    const float* position = l.position + l.Place(token) * l.channels;
     if (l.position == nullptr) {
       if (id < 0) {
         std::fill_n(y, l.channels, 0.0f);
@@ -69,7 +76,12 @@ std::unique_ptr<Kernel> PrepareEmbedding(const KernelContext& context) {
                 table.dim(1),
                 table.dim(0),
                 attributes.scale};
-  const auto sinusoids = attributes.sinusoids ? Sinusoids(lookup.places, lookup.channels) : nullptr;
+  lookup.most_places = lookup.places;
+  if (context.HasInput(3)) {
+    lookup.first = context.Input<int32_t>(3);
+    lookup.most_places = context.HasInput(2) ? context.InputShape(2).dim(0) : attributes.places;
+  }
+  const auto sinusoids = attributes.sinusoids ? Sinusoids(lookup.most_places, lookup.channels) : nullptr;
   if (sinusoids != nullptr) lookup.position = sinusoids->data();
   // The kernel holds the sinusoids that `lookup` points to.
   return MakeKernel([lookup, sinusoids, tokens = id.size(), threads = context.threads] {

@@ -115,6 +115,21 @@ std::unique_ptr<Kernel> PrepareSlice(const KernelContext& context) {
   });
 }
 
+/// Where y is the cache itself, only the new places are written.
+std::unique_ptr<Kernel> PrepareCacheAppend(const KernelContext& context) {
+  const Shape &cache = context.InputShape(0), &x = context.InputShape(1);
+  const int64_t begin = context.Attributes<graph::SliceAttributes>().begin;
+  return MakeKernel([=, from_cache = context.Input(0), from = context.Input(1), first = context.Input<int32_t>(2),
+                     y = context.Output(0)] {
+    if (y != from_cache) std::memcpy(y, from_cache, static_cast<size_t>(cache.size()) * sizeof(float));
+    for (int64_t row = 0; row < x[0]; ++row) {
+      const int64_t rows = std::min(x[1], cache[1] - first[row]);
+      CopyColumns(from + row * x[1] * x[2] + begin, x[2], y + (row * cache[1] + first[row]) * cache[2], cache[2], rows,
+                  cache[2]);
+    }
+  });
+}
+
 }  // namespace
 
 KernelRow LayoutRow(OpKind kind) {
@@ -129,6 +144,8 @@ KernelRow LayoutRow(OpKind kind) {
       return {.prepare = PrepareConcat};
     case OpKind::kSlice:
       return {.prepare = PrepareSlice};
+    case OpKind::kCacheAppend:
+      return {.prepare = PrepareCacheAppend};
     case OpKind::kPadChannels:
       return {.prepare = PreparePadChannels};
     case OpKind::kPadChannelsGrad:

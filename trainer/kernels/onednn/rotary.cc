@@ -20,13 +20,20 @@ struct Rotation {
   float* y;                    ///< may be x
   const float *cosine, *sine;  ///< [places, half]
   int64_t places, channels, heads, half;
+  const int32_t* first;  ///< by row of the batch: its first place; or nullptr
+  int64_t most_places;   ///< of cosine and sine
+
+  int64_t Place(int64_t row) const {
+    if (first == nullptr) return row % places;
+    return std::min(first[row / places] + row % places, most_places - 1);
+  }
 };
 
 LOCKSTEP_ISA_CLONES
 void TurnRows(const Rotation& rotation, int64_t begin, int64_t end) {
   const Rotation o = rotation;
   for (int64_t row = begin; row < end; ++row) {
-    const float *cosine = o.cosine + row % o.places * o.half, *sine = o.sine + row % o.places * o.half;
+    const float *cosine = o.cosine + o.Place(row) * o.half, *sine = o.sine + o.Place(row) * o.half;
     for (int64_t head = 0; head < o.heads; ++head) {
       const int64_t at = row * o.channels + head * 2 * o.half;
       const float* x = o.x + at;
@@ -62,9 +69,10 @@ std::unique_ptr<Kernel> PrepareRotary(const KernelContext& context) {
   const auto& attributes = context.Attributes<RotaryAttributes>();
   const Shape& x = context.InputShape(0);
   const int64_t places = x.dim(-2), half = attributes.head_size / 2;
-  const auto turns = Turns(places, attributes);
-  const Rotation rotation{context.Input(0), context.Output(0), turns->data(),    turns->data() + places * half,
-                          places,           x.dim(-1),         attributes.heads, half};
+  const int64_t most = context.HasInput(1) ? attributes.places : places;
+  const auto turns = Turns(most, attributes);
+  const Rotation rotation{context.Input(0), context.Output(0), turns->data(), turns->data() + most * half, places,
+                          x.dim(-1),        attributes.heads,  half,          context.Input<int32_t>(1),   most};
   // The kernel holds the turns that `rotation` points to.
   return MakeKernel([rotation, turns, rows = Rows(x), threads = context.threads] {
     ForEachPiece(threads, rows, kLeastRows, [&](int, int64_t begin, int64_t end) { TurnRows(rotation, begin, end); });

@@ -121,6 +121,7 @@ std::vector<Tensor> LstmGrad(const Call& call);
 std::vector<Tensor> Gru(const Call& call);
 std::vector<Tensor> GruGrad(const Call& call);
 // windows.cc
+std::vector<Tensor> CacheAppend(const Call& call);
 std::vector<Tensor> Windows(const Call& call);
 std::vector<Tensor> WindowsGrad(const Call& call);
 // ctc.cc

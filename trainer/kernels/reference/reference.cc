@@ -46,6 +46,7 @@ constexpr std::pair<OpKind, Function> kFunctions[] = {
     {OpKind::kEmbedding, Embedding},
     {OpKind::kEmbeddingGrad, EmbeddingGrad},
     {OpKind::kRotary, Rotary},
+    {OpKind::kCacheAppend, CacheAppend},
     {OpKind::kAttention, Attention},
     {OpKind::kAttentionGrad, AttentionGrad},
     {OpKind::kSwiGlu, SwiGlu},

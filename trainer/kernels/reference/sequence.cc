@@ -51,7 +51,8 @@ struct AttentionView {
   /// Keys that a query sees: the first ones.
   size_t Seen(size_t row, size_t place) const {
     const size_t all = length == nullptr ? keys : std::min(keys, static_cast<size_t>(length->data[row]));
-    return causal ? std::min(all, place + 1) : all;
+    const size_t before = has_memory ? all - std::min(all, queries) : 0;  // the queries' own keys are the last
+    return causal ? std::min(all, before + place + 1) : all;
   }
   // Where dimension 0 of a head lies: in query, and in memory for keys and values of the head that `head` reads.
   size_t Query(size_t row, size_t place, size_t head) const {
@@ -94,6 +95,13 @@ struct AttentionView {
   }
 };
 
+/// The place of token `token` where input `first`, if there, says where each row's places begin; there are `most`.
+size_t PlaceOf(const Call& call, size_t first, size_t token, size_t places, int64_t most) {
+  if (!call.Has(first)) return token % places;
+  return std::min(static_cast<size_t>(call.in(first).data[token / places]) + token % places,
+                  static_cast<size_t>(most) - 1);
+}
+
 /// silu(x), its slope, and what their formulas' terms add up to.
 struct Silu {
   double value, slope, value_magnitude, slope_magnitude;
@@ -119,7 +127,8 @@ std::vector<Tensor> Embedding(const Call& call) {
       attributes.scale == 1 && !call.Has(2) && !attributes.sinusoids && attributes.result == DType::kF32;
   Tensor y = Zeros(Shape(std::span<const int64_t>(dims)), 2);
   for (size_t i = 0; i < y.data.size(); ++i) {
-    const size_t c = i % channels, token = i / channels, place = token % places;
+    const size_t c = i % channels, token = i / channels;
+    const size_t place = PlaceOf(call, 3, token, places, call.Has(2) ? call.in(2).shape[0] : attributes.places);
     Sum sum;
     if (id.data[token] >= 0) {
       sum.Add(table.data[static_cast<size_t>(id.data[token]) * channels + c] * double{attributes.scale});
@@ -157,7 +166,7 @@ std::vector<Tensor> Rotary(const Call& call) {
   const size_t turned = static_cast<size_t>(attributes.heads) * size;
   Tensor y = Zeros(x.shape, 2);
   for (size_t i = 0; i < x.data.size(); ++i) {
-    const size_t c = i % channels, place = i / channels % places;
+    const size_t c = i % channels, place = PlaceOf(call, 1, i / channels, places, attributes.places);
     y.data[i] = x.data[i];
     if (c >= turned) continue;
     const size_t pair = c % half;
@@ -167,6 +176,24 @@ std::vector<Tensor> Rotary(const Call& call) {
     sum.Add(x.data[i] * std::cos(angle));
     sum.Add(c % size < half ? -x.data[i + half] * sine : x.data[i - half] * sine);
     Store(y, i, sum);
+  }
+  return {y};
+}
+
+std::vector<Tensor> CacheAppend(const Call& call) {
+  const Tensor &x = call.in(1), &first = call.in(2);
+  const auto& attributes = call.op.as<graph::SliceAttributes>();
+  Tensor y = call.in(0);
+  y.terms = 1;
+  y.magnitude.assign(y.data.size(), 0);
+  for (int64_t row = 0; row < x.shape[0]; ++row) {
+    for (int64_t t = 0; t < x.shape[1]; ++t) {
+      const int64_t place = static_cast<int64_t>(first.data[static_cast<size_t>(row)]) + t;
+      for (int64_t c = 0; c < y.shape[2] && place < y.shape[1]; ++c) {
+        y.data[static_cast<size_t>((row * y.shape[1] + place) * y.shape[2] + c)] =
+            x.data[static_cast<size_t>((row * x.shape[1] + t) * x.shape[2] + attributes.begin + c)];
+      }
+    }
   }
   return {y};
 }

@@ -9,9 +9,11 @@
 #include "launch/doctor_command.h"
 #include "launch/errors.h"
 #include "launch/export_command.h"
+#include "launch/generate_command.h"
 #include "launch/help_command.h"
 #include "launch/inspect_command.h"
 #include "launch/plan_command.h"
+#include "launch/predict_command.h"
 #include "launch/replay_command.h"
 #include "launch/run_command.h"
 #include "launch/status_command.h"
@@ -33,6 +35,8 @@ int main(int argc, char** argv) {
   launch::AddSubmitCommand(app, &exit_code);
   launch::AddStatusCommand(app, &exit_code);
   launch::AddEvalCommand(app, &exit_code);
+  launch::AddGenerateCommand(app, &exit_code);
+  launch::AddPredictCommand(app, &exit_code);
   launch::AddPlanCommand(app, &exit_code);
   launch::AddDataCommand(app, &exit_code);
   launch::AddInspectCommand(app, &exit_code);

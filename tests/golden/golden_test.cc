@@ -29,13 +29,14 @@ using conformance::BackendCase;
 using engine::ArenaEntry;
 
 constexpr int kSteps = 3;
-constexpr int64_t kBatch = 16;
 
 /// The same models as in make_golden.py, as recipes.
 struct GoldenCase {
   std::string name;
   models::DataShape data;
   std::string model, optimizer;
+  int64_t rows = 16;
+  int64_t places = 0;  ///< of samples that differ in length
 };
 
 void PrintTo(const GoldenCase& golden, std::ostream* out) { *out << golden.name; }
@@ -43,6 +44,12 @@ void PrintTo(const GoldenCase& golden, std::ostream* out) { *out << golden.name;
 models::DataShape Tokens(int64_t block, int vocabulary) {
   return {.input = "tokens", .sample = {block}, .classes = vocabulary};
 }
+
+models::DataShape Speech(int64_t channels, int classes) {
+  return {.input = "features", .sample = {-1, channels}, .classes = classes};
+}
+
+models::DataShape Pairs(int vocabulary) { return {.input = "source", .sample = {-1}, .classes = vocabulary}; }
 
 std::vector<GoldenCase> Cases() {
   return {
@@ -66,6 +73,16 @@ std::vector<GoldenCase> Cases() {
        "gpt { layers: 2 heads: 4 kv_heads: 2 width: 16 inner: 24 bias: false feed_forward: SWIGLU norm: RMS"
        "      positions: ROTARY tied: false }",
        "sgd {} learning_rate: 0.1"},
+      {"lstm_ctc", Speech(5, 7), "recurrent { layers: 2 hidden: 9 bidirectional: true }", "sgd {} learning_rate: 0.1",
+       /*rows=*/6, /*places=*/11},
+      {"gru_ctc", Speech(5, 7), "recurrent { layers: 2 hidden: 9 bidirectional: true cell: GRU }",
+       "sgd {} learning_rate: 0.1", /*rows=*/6, /*places=*/11},
+      {"seq2seq_transformer", Pairs(19),
+       "seq2seq { layers: 2 heads: 2 width: 8 inner: 12 } loss { softmax_cross_entropy { label_smoothing: 0.1 } }",
+       "sgd {} learning_rate: 0.1", /*rows=*/5, /*places=*/9},
+      {"seq2seq_lstm", Pairs(19),
+       "seq2seq { kind: LSTM layers: 2 width: 8 } loss { softmax_cross_entropy { label_smoothing: 0.1 } }",
+       "sgd {} learning_rate: 0.1", /*rows=*/5, /*places=*/9},
   };
 }
 
@@ -104,22 +121,18 @@ struct Norms {
   }
 };
 
-/// Labels of a batch: one for a sample, or for each of its tokens.
-Shape LabelShape(const models::DataShape& data) {
-  return data.input == "tokens" ? data.sample.Batched(kBatch) : Shape{kBatch};
-}
-
 /// One model in training on one backend: one lane, one program, the optimizer over the whole arena at once.
 class Training {
  public:
   Training(const GoldenCase& golden, engine::Backend& backend)
-      : config_(ParseOptimizer(golden.optimizer)), data_(golden.data), plans_(MakePlans(golden, backend)) {
+      : golden_(golden), config_(ParseOptimizer(golden.optimizer)), plans_(MakePlans(golden, backend)) {
     const size_t bytes = static_cast<size_t>(layout().elements()) * sizeof(float);
     weights_ = Buffer(bytes);
     gradients_ = Buffer(bytes);
     arena_ = Buffer(static_cast<size_t>(plans_.train.front()->memory.bytes));
     workspace_ = Buffer(plans_.train.front()->workspace_bytes);
-    packed_ = std::make_unique<engine::PackedWeights>(*plans_.train.front(), layout(), backend, weights_.As<float>().data());
+    packed_ =
+        std::make_unique<engine::PackedWeights>(*plans_.train.front(), layout(), backend, weights_.As<float>().data());
     program_ = std::make_unique<engine::Program>(
         plans_.train.front(), layout(), backend,
         engine::Program::Bindings{weights_.As<float>().data(), gradients_.As<float>().data(), packed_.get(),
@@ -133,23 +146,26 @@ class Training {
   std::span<float> Weights(const ArenaEntry& entry) { return Part(weights_, entry); }
   std::span<float> Gradient(const ArenaEntry& entry) { return Part(gradients_, entry); }
 
-  void SetInput(const std::vector<float>& input) {
-    if (data_.input == "tokens") return CopyIntegers(input, data_.input);
-    Copy(input, data_.input);
+  void LoadBatch(const GoldenFile& file, const std::string& step) {
+    labels_ = golden_.rows;
+    for (const graph::Value& value : plans_.train.front()->graph.values) {
+      if (value.role != graph::Role::kInput) continue;
+      const std::vector<float> from =
+          value.name == "mask"
+              ? std::vector<float>(static_cast<size_t>(golden_.rows), 1.0f)
+              : file.Read(step + (value.name == golden_.data.input ? "input" : value.name), value.shape);
+      value.dtype == DType::kI32 ? Copy<int32_t>(from, value.name) : Copy<float>(from, value.name);
+      if (value.name == "label")
+        labels_ = std::count_if(from.begin(), from.end(), [](float label) { return label >= 0; });
+    }
   }
-  void SetTarget(const std::vector<float>& target) {
-    Copy(target, "target");
-    Copy(std::vector<float>(kBatch, 1.0f), "mask");
-  }
-  void SetLabels(const std::vector<float>& labels) { CopyIntegers(labels, "label"); }
 
-  /// The mean loss of the batch; gradients of it are there afterwards.
+  /// The mean loss of the batch, or of its labels; gradients of it are there afterwards.
   double ForwardAndBackward() {
     for (int i = 0; i < packed_->count(); ++i) packed_->Pack(i);
-    const int64_t labels = LabelShape(data_).size();
-    program_->step_block().loss_scale[0] = 1.0f / static_cast<float>(labels);
+    program_->step_block().loss_scale[0] = 1.0f / static_cast<float>(labels_);
     program_->Run(nullptr);
-    return program_->loss(0) / static_cast<double>(labels);
+    return program_->loss(0) / static_cast<double>(labels_);
   }
 
   void Update(uint64_t step) {
@@ -168,37 +184,34 @@ class Training {
   }
 
   static loop::JobPlans MakePlans(const GoldenCase& golden, engine::Backend& backend) {
-    graph::Model model = models::Build(models::Parse(golden.model), golden.data, graph::Mode::kTrain, kBatch);
+    graph::Model model =
+        models::Build(models::Parse(golden.model), golden.data, graph::Mode::kTrain, golden.rows, golden.places);
     const engine::ParameterLayout layout(model.graph);
     auto train = std::make_shared<engine::ProgramPlan>(engine::Compile(model.graph, layout, backend, {}));
-    return {std::move(model), layout, {}, std::move(train), nullptr};
+    return {std::move(model), layout, {}, {std::move(train)}, {}, {}};
   }
 
   static std::span<float> Part(const Buffer& buffer, const ArenaEntry& entry) {
     return buffer.As<float>().subspan(static_cast<size_t>(entry.offset), static_cast<size_t>(entry.size()));
   }
 
+  template <typename T>
   void Copy(const std::vector<float>& from, const std::string& input) {
     const std::span<std::byte> memory = program_->input(input);
-    CHECK(memory.size() == from.size() * sizeof(float), "{} has {} bytes", input, memory.size());
-    std::copy(from.begin(), from.end(), reinterpret_cast<float*>(memory.data()));
+    CHECK(memory.size() == from.size() * sizeof(T), "{} has {} bytes", input, memory.size());
+    std::transform(from.begin(), from.end(), reinterpret_cast<T*>(memory.data()),
+                   [](float value) { return static_cast<T>(value); });
   }
 
-  void CopyIntegers(const std::vector<float>& from, const std::string& input) {
-    const std::span<std::byte> memory = program_->input(input);
-    CHECK(memory.size() == from.size() * sizeof(int32_t), "{} has {} bytes", input, memory.size());
-    auto* to = reinterpret_cast<int32_t*>(memory.data());
-    for (size_t i = 0; i < from.size(); ++i) to[i] = static_cast<int32_t>(from[i]);
-  }
-
+  const GoldenCase& golden_;
   optim::OptimizerConfig config_;
-  models::DataShape data_;
   loop::JobPlans plans_;
   Buffer weights_, gradients_, arena_, workspace_;
   std::vector<Buffer> state_;
   std::unique_ptr<engine::PackedWeights> packed_;
   std::unique_ptr<engine::Program> program_;
   std::unique_ptr<optim::Optimizer> optimizer_;
+  int64_t labels_ = 0;  ///< of the batch; its rows, where it has targets
 };
 
 class Golden : public ::testing::TestWithParam<std::tuple<GoldenCase, BackendCase>> {
@@ -214,14 +227,6 @@ class Golden : public ::testing::TestWithParam<std::tuple<GoldenCase, BackendCas
   }
 
   const std::vector<ArenaEntry>& entries() const { return training_->layout().entries(); }
-
-  void LoadBatch(const std::string& step) {
-    training_->SetInput(file_.Read(step + "input", golden_.data.sample.Batched(kBatch)));
-    if (golden_.data.classes > 0)
-      training_->SetLabels(file_.Read(step + "label", LabelShape(golden_.data)));
-    else
-      training_->SetTarget(file_.Read(step + "target", {kBatch, golden_.data.targets}));
-  }
 
   Norms CompareGradients(const std::string& step) {
     Norms norms;
@@ -257,7 +262,7 @@ TEST_P(Golden, ThreeStepsAgreeWithPyTorch) {
   for (const ArenaEntry& entry : entries()) statistics = statistics || entry.statistic;
   for (int step = 1; step <= kSteps; ++step) {
     const std::string prefix = fmt::format("step{}.", step);
-    LoadBatch(prefix);
+    training_->LoadBatch(file_, prefix);
     const double loss = training_->ForwardAndBackward();
     const double expected = file_.Read(prefix + "loss", {1})[0];
     EXPECT_NEAR(loss, expected, 1e-5 * expected) << "step " << step;

@@ -10,8 +10,9 @@ NAME.safetensors holds, all in float32:
 
     before.PARAMETER           weights and running statistics before the first step, under the names of both sides
     step1.input                images as [batch, height, width, channels], features, or tokens [batch, time] as floats
-    step1.label, step1.target  one of the two; labels as floats, [batch] or [batch, time]
-    step1.loss                 [1]: the mean over the batch
+    step1.label, step1.target  one of the two; labels as floats, [batch] or [batch, time], -1 where there is none
+    step1.length, ...          further inputs under their own names, as floats
+    step1.loss                 [1]: the mean over the batch, or over its labels
     step1.gradient.PARAMETER   of that mean
     step2.*, step3.*           the same, each with a batch of its own
     after.PARAMETER            weights and running statistics after the third step
@@ -37,6 +38,8 @@ import safetensors.numpy
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+import sequence_models as sequences
 
 STEPS = 3
 
@@ -223,7 +226,8 @@ def mean_squared_error(y, batch):
     return F.mse_loss(y, batch["target"])
 
 
-# The same numbers as in golden_test.cc. `input`: of one sample, [height, width, channels] or [features]; or `tokens`.
+# The same numbers as in golden_test.cc. `input`: of one sample, [height, width, channels] or [features]; or `tokens`; or
+# `make_batch`, and `further`, the names of what the model takes behind the input.
 CASES = {
     "convnet": dict(model=ConvNet, input=[28, 28, 1], batch=16, classes=10, loss=cross_entropy(), optimizer=dict(lr=0.1)),
     "resnet8": dict(
@@ -237,6 +241,22 @@ CASES = {
     "regression": dict(model=Regression, input=[13], batch=16, targets=3, loss=mean_squared_error, optimizer=dict(lr=0.05)),
     "gpt": dict(model=Gpt, tokens=12, batch=16, classes=19, loss=cross_entropy(), optimizer=dict(lr=0.1)),
     "gpt_rotary": dict(model=GptRotary, tokens=12, batch=16, classes=19, loss=cross_entropy(), optimizer=dict(lr=0.1)),
+    "lstm_ctc": dict(
+        model=lambda: sequences.Recurrent("lstm"), make_batch=sequences.make_speech, further=["length"],
+        loss=sequences.ctc, optimizer=dict(lr=0.1),
+    ),
+    "gru_ctc": dict(
+        model=lambda: sequences.Recurrent("gru"), make_batch=sequences.make_speech, further=["length"],
+        loss=sequences.ctc, optimizer=dict(lr=0.1),
+    ),
+    "seq2seq_transformer": dict(
+        model=sequences.TransformerTranslator, make_batch=sequences.make_pairs, further=["source_length", "tokens"],
+        loss=sequences.translation_loss, optimizer=dict(lr=0.1),
+    ),
+    "seq2seq_lstm": dict(
+        model=sequences.LstmTranslator, make_batch=sequences.make_pairs, further=["source_length", "tokens"],
+        loss=sequences.translation_loss, optimizer=dict(lr=0.1),
+    ),
 }  # fmt: skip
 
 
@@ -252,6 +272,8 @@ def make_model(case):
 
 def make_batch(case):
     """Random, as the optimizer would see it; kept as it goes into the file."""
+    if "make_batch" in case:
+        return case["make_batch"]()
     if "tokens" in case:
         text = torch.randint(0, case["classes"], (case["batch"], case["tokens"] + 1)).float()
         return {"input": text[:, :-1].contiguous(), "label": text[:, 1:].contiguous()}
@@ -272,12 +294,13 @@ def make_optimizer(model, case):
 
 
 def loss_and_gradients(model, case, batch):
-    batch = {name: value.to(next(model.parameters()).dtype) for name, value in batch.items()}
+    dtype = next(model.parameters()).dtype
+    batch = {name: value.to(dtype) for name, value in sequences.samples_of(batch).items()}
     x = batch["input"]
     if x.dim() == 4:
         x = x.permute(0, 3, 1, 2).contiguous()
     model.zero_grad(set_to_none=True)
-    loss = case["loss"](model(x), batch)
+    loss = case["loss"](model(x, *(batch[name] for name in case.get("further", []))), batch)
     loss.backward()
     return loss.item(), {name: p.grad for name, p in model.named_parameters()}
 

@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
-# bits.sh [--pairs "RANKS:EXECUTORS ..."] [--steps N] [--set PATH=VALUE]... digits|mnist|cifar10|shakespeare
+# bits.sh [--pairs "RANKS:EXECUTORS ..."] [--steps N] [--kill STEP] [--set PATH=VALUE]... EXAMPLE
 #
-# Trains the example on every pair of ranks and executors per rank, with evaluations and checkpoints, and compares the weights
-# and all of the last checkpoint's state with those of the first pair. --steps 0 is the whole run; without --steps, digits is
-# whole and the others are cut to 300 steps.
+# Trains the example on every pair of ranks and executors per rank, with evaluations and checkpoints, and compares weights,
+# metrics and all of the last checkpoint's state with those of the first pair. --steps 0 is the whole run; without --steps, digits
+# is whole and the others are cut to 300 steps. With --kill, a rank of three is killed behind STEP, and two go on.
+#
+# Examples: digits, mnist, cifar10, shakespeare; speech and translate, whose samples differ in length, with six lanes.
 set -uo pipefail
 source "$(dirname "$0")/common.sh"
 
-pairs="1:1 1:2 2:1 2:2 3:1 3:2 4:1 4:2 5:1 5:2 8:1 8:2" tests=1010 folder="" steps="" example="" settings=()
+pairs="1:1 1:2 2:1 2:2 3:1 3:2 4:1 4:2 5:1 5:2 8:1 8:2" tests=1010 evaluations=2 folder="" steps="" kill="" example="" settings=()
 while [ $# -gt 0 ]; do
   case $1 in
   --pairs) pairs=$2 && shift ;;
   --steps) steps=$2 && shift ;;
+  --kill) kill=$2 && shift ;;
   --set) settings+=(--set "$2") && shift ;;
   *) example=$1 ;;
   esac
@@ -22,26 +25,46 @@ case $example in
 digits) steps=${steps:-0} ;;
 mnist | cifar10) folder=$example steps=${steps:-300} ;;
 shakespeare) folder=tinyshakespeare tests=64 steps=${steps:-300} ;;
-*) echo "which example? digits, mnist, cifar10 or shakespeare" && exit 2 ;;
+# The first evaluations are the ones that tell something: then it learns to write nothing, for a while.
+speech) folder=fsdd tests=30 evaluations=6 steps=${steps:-300} settings+=(--set train.lanes=6 --set train.global_batch=36) ;;
+# So small a batch has fewer long sentences than lanes: some are empty.
+translate) folder=multi30k tests=20 steps=${steps:-300} settings+=(--set train.lanes=6 --set train.batch_tokens=300 --set data.train.limit=2000) ;;
+*) echo "which example? digits, mnist, cifar10, shakespeare, speech or translate" && exit 2 ;;
 esac
 [ -d "$LOCKSTEP_DATA/$folder" ] || skip "$folder is not in $LOCKSTEP_DATA (set LOCKSTEP_DATA)"
+[ -z "$kill" ] || settings+=(--set train.log_every_steps=1)  # the moment is seen in the metrics
 if [ "$steps" -gt 0 ]; then
-  # Two evaluations and some checkpoints on the way; the test split is cut too, or it would take longer than the training.
-  settings+=(--set train.epochs=0 --set train.steps="$steps" --set train.evaluate_every_steps=$((steps / 2))
+  # Evaluations and some checkpoints on the way; the test split is cut too, or it would take longer than the training.
+  settings+=(--set train.epochs=0 --set train.steps="$steps" --set train.evaluate_every_steps=$((steps / evaluations))
     --set data.test.limit=$tests --set checkpoint.every_steps=$((steps / 3)))
 fi
 
+# finished OUT: compares what the last job left in OUT with what the first left.
 first=""
+finished() {
+  local found
+  found=$(weights) || { echo "$found"; exit 1; }
+  printf '%s: %s\n' "$what" "$(tail -n 1 "$work/stdout")"
+  if [ -z "$first" ]; then
+    first=$found reference=$1
+    return
+  fi
+  [ "$found" = "$first" ] || fail "weights $found on $what, $first on the first pair"
+  same_rows "$reference" "$1"
+  equal_state "$reference" "$1"
+  rm -rf "$1"
+}
+
 for pair in $pairs; do
   ranks=${pair%:*} executors=${pair#*:} out=$work/$example-${pair/:/-}
+  what="$example ranks=$ranks executors=$executors"
   must_train "$ranks" "$root/examples/$example.textproto" --out "$out" --executors "$executors" ${settings[@]+"${settings[@]}"}
-  found=$(weights) || { echo "$found"; exit 1; }
-  printf '%s ranks=%d executors=%d: %s\n' "$example" "$ranks" "$executors" "$(tail -n 1 "$work/stdout")"
-  if [ -z "$first" ]; then
-    first=$found reference=$out
-    continue
-  fi
-  [ "$found" = "$first" ] || fail "weights $found on $ranks ranks with $executors executors, $first on the first pair"
-  equal_state "$reference" "$out"
-  rm -rf "$out"
+  finished "$out"
 done
+[ -n "$kill" ] || exit 0
+
+out=$work/$example-killed what="$example after a kill"
+kill_at "$kill" 3 "$root/examples/$example.textproto" --out "$out" --executors 1 ${settings[@]+"${settings[@]}"}
+must_train 2 "$root/examples/$example.textproto" --out "$out" --executors 1 ${settings[@]+"${settings[@]}"}
+has "resuming from step" || fail "it did not resume"
+finished "$out"

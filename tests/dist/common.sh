@@ -3,7 +3,7 @@
 #   $root, $digits   the repository, and the recipe whose data lie in it
 #   $work            a folder for this script alone, removed at its end
 #   train N ARG...   a job of N ranks: `lockstep train ARG...`; see run
-#   must_train, weights, equal_state, fail, skip, has, once, gone: see there
+#   must_train, kill_at, weights, rows, same_rows, equal_state, fail, skip, has, once, gone: see there
 # Scripts exit 0 where all holds, 1 where something does not, and 77 where this machine can't do what they need.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -94,6 +94,48 @@ weights() {
 must_train() {
   train "$@"
   [ "$code" -eq 0 ] || fail "lockstep train ${*:2} on $1 ranks ended with $code"
+}
+
+# kill_at STEP N ARG...: starts a job and kills its last rank when the metrics in $out say that it has come to STEP, at a moment
+# that good_to_kill allows.
+kill_at() {
+  local step=$1 n=$2 job seen victim
+  shift 2
+  ( train "$n" "$@" ) &
+  job=$!
+  while :; do
+    seen=$(tail -n 1 "$out/metrics.jsonl" 2>/dev/null | sed -n 's/.*"step":\([0-9]*\).*/\1/p')
+    [ "${seen:-0}" -ge "$step" ] && good_to_kill "$seen" && break
+    kill -0 $job 2>/dev/null || fail "the job ended before step $step"
+  done
+  victim=$(living | tail -n 1)
+  [ -n "$victim" ] && kill -9 "$victim" || fail "the job ended before it was killed"
+  wait $job
+  ended_at=$(now)
+  gone || fail "ranks live on after a kill"
+}
+
+# good_to_kill STEP: scripts may have their own.
+good_to_kill() { true; }
+
+# rows FOLDER: a run's metrics without what depends on time or on how often it was started, one line a row.
+rows() {
+  python3 - "$1/metrics.jsonl" <<'END'
+import json, sys
+for line in open(sys.argv[1]):
+    row = json.loads(line)
+    for name in ("attempt", "checkpoint_seconds", "samples_per_s", "time"):
+        row.pop(name, None)
+    first = [name for name in ("split", "step") if name in row]
+    print(*(f"{name}={row[name]!r}" for name in first + sorted(row.keys() - set(first))))
+END
+}
+
+# same_rows A B: fails where two runs did not log the same.
+same_rows() {
+  rows "$1" >"$work/a" && rows "$2" >"$work/b" || fail "the metrics of $1 or $2 can't be read"
+  [ -s "$work/a" ] || fail "$1 has no metrics"
+  diff "$work/a" "$work/b" >"$work/stdout" || fail "the metrics of $1 and $2 differ"
 }
 
 # equal_state A B: fails where the newest checkpoints of two runs differ in a bit of the state.

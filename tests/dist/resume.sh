@@ -10,42 +10,8 @@ constant=(--set optimizer.schedule='constant {}' --set optimizer.schedule.warmup
 must_train 2 "$digits" --out "$work/quiet" "${quick[@]}"
 quiet=$(weights) || { echo "$quiet"; exit 1; }
 
-# kill_at STEP N ARG...: starts a job and kills its last rank when the metrics in $out say that it has come to STEP, and is well
-# past a multiple of 150: a checkpoint may take as long as many steps.
-kill_at() {
-  local step=$1 n=$2 job seen victim
-  shift 2
-  ( train "$n" "$@" ) &
-  job=$!
-  while :; do
-    seen=$(tail -n 1 "$out/metrics.jsonl" 2>/dev/null | sed -n 's/.*"step":\([0-9]*\).*/\1/p')
-    [ "${seen:-0}" -ge "$step" ] && [ $((seen % 150)) -ge 30 ] && [ $((seen % 150)) -le 100 ] && break
-    kill -0 $job 2>/dev/null || fail "the job ended before step $step"
-  done
-  victim=$(living | tail -n 1)
-  [ -n "$victim" ] && kill -9 "$victim" || fail "the job ended before it was killed"
-  wait $job
-  ended_at=$(now)
-  gone || fail "ranks live on after a kill"
-}
-
-# rows FOLDER: step, loss, learning rate and norm of the steps, and the evaluations, one a line in the order of the file.
-rows() {
-  python3 - "$1/metrics.jsonl" <<'END'
-import json, sys
-for line in open(sys.argv[1]):
-    row = json.loads(line)
-    names = ("split", "step", "loss", "accuracy") if "split" in row else ("step", "epoch", "loss", "learning_rate", "grad_norm")
-    print(*(f"{name}={row[name]!r}" for name in names))
-END
-}
-
-# same_rows A B: fails where two runs did not log the same.
-same_rows() {
-  rows "$1" >"$work/a" && rows "$2" >"$work/b" || fail "$name: the metrics can't be read"
-  [ -s "$work/a" ] || fail "$name: there are no metrics"
-  diff "$work/a" "$work/b" >"$work/stdout" || fail "$name: the metrics differ"
-}
+# Well past a multiple of 150: a checkpoint may take as long as many steps.
+good_to_kill() { [ $(($1 % 150)) -ge 30 ] && [ $(($1 % 150)) -le 100 ]; }
 
 name="metrics after a kill"
 out=$work/killed

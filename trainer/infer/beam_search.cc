@@ -57,7 +57,15 @@ class Search {
       written.push_back(before);
       written.back().push_back(candidate.token);
     }
-    CHECK(scores.size() == beam, "{} ways to go on with {} beams", scores.size(), beam);
+    if (scores.empty()) {  // all ends
+      done_ = true;
+      return;
+    }
+    // Where tokens are fewer than beams, some are not alive yet: what they read is never looked at.
+    std::fill(parents.begin() + static_cast<std::ptrdiff_t>(scores.size()), parents.end(), first_row);
+    std::fill(tokens.begin() + static_cast<std::ptrdiff_t>(scores.size()), tokens.end(), options_.end);
+    scores.resize(beam, kNever);
+    written.resize(beam);
     scores_ = std::move(scores);
     written_ = std::move(written);
     done_ = finished_.size() >= beam || static_cast<int64_t>(written_[0].size()) >= most_;
@@ -71,7 +79,7 @@ class Search {
   }
 
  private:
-  /// The best 2 beam ways to go on, or all: even if every beam ends there are enough.
+  /// The best 2 beam ways to go on, or all: if every beam ends there are still as many as beams, or all there are.
   void Gather(std::span<const float> logits) {
     const size_t vocabulary = logits.size() / static_cast<size_t>(options_.beam);
     const size_t wanted = 2 * static_cast<size_t>(options_.beam);

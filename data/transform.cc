@@ -75,9 +75,9 @@ void Pass(const Sample::Tensor& tensor, const Field& field, std::byte* row) {
   std::memcpy(row, tensor.bytes.data(), tensor.bytes.size());
 }
 
-class TokenTransform final : public Transform {
+class SequenceTransform final : public Transform {
  public:
-  explicit TokenTransform(std::span<const Field> fields) : fields_(fields.begin(), fields.end()) {}
+  explicit SequenceTransform(std::span<const Field> fields) : fields_(fields.begin(), fields.end()) {}
   std::span<const Field> fields() const override { return fields_; }
   void Apply(const Sample& sample, uint64_t, uint64_t, bool, int64_t, std::span<std::byte* const> rows) const override {
     for (size_t i = 0; i < fields_.size(); ++i) Pass(sample.tensors[i], fields_[i], rows[i]);
@@ -140,10 +140,11 @@ class RecipeTransform : public Transform {
 std::unique_ptr<Transform> MakeTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed) {
   if (fields[0].name == "source") return MakeParallelTransform(fields, config);
   if (fields[0].name == "audio") return MakeSpeechTransform(fields, config, seed);
-  if (fields[0].name != "tokens") return std::make_unique<RecipeTransform>(fields, config, seed);
-  if (config.has_normalize()) throw BadConfig("data.normalize", "tokens can't be normalised", "remove it");
+  const bool frames = fields[0].name == "features" && fields[0].shape.rank() == 2;
+  if (fields[0].name != "tokens" && !frames) return std::make_unique<RecipeTransform>(fields, config, seed);
+  if (config.has_normalize()) throw BadConfig("data.normalize", "sequences can't be normalised", "remove it");
   if (config.has_augment()) throw BadConfig("data.augment", "only images can be shifted and mirrored", "remove it");
-  return std::make_unique<TokenTransform>(fields);
+  return std::make_unique<SequenceTransform>(fields);
 }
 
 }  // namespace lockstep::data

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/philox.h"
+#include "data/formats/synthetic_speech.h"
 #include "data/random_keys.h"
 
 namespace lockstep::data {
@@ -20,7 +21,8 @@ class SyntheticDataset : public Dataset {
  public:
   SyntheticDataset(uint64_t size, Field input, uint32_t classes, uint64_t seed)
       : size_(size),
-        fields_{{input, Field{"label", DType::kI32, input.dtype == DType::kI32 ? input.shape : Shape{}, /*padding=*/-1}}},
+        fields_{
+            {input, Field{"label", DType::kI32, input.dtype == DType::kI32 ? input.shape : Shape{}, /*padding=*/-1}}},
         classes_(classes),
         seed_(seed) {}
 
@@ -82,8 +84,8 @@ class SyntheticDataset : public Dataset {
 };
 
 Field InputField(const Synthetic& config, const std::string& field) {
-  if (config.has_image() + (config.features() > 0) + (config.tokens() > 0) != 1) {
-    throw Error(ErrorKind::kUsage, "set one of image, features and tokens", field);
+  if (config.has_speech() + config.has_image() + (config.features() > 0) + (config.tokens() > 0) != 1) {
+    throw Error(ErrorKind::kUsage, "set one of image, features, tokens and speech", field);
   }
   if (config.tokens() > 0) return {"tokens", DType::kI32, Shape{config.tokens()}};
   if (config.features() > 0) return {"features", DType::kF32, Shape{config.features()}};
@@ -102,6 +104,8 @@ Field InputField(const Synthetic& config, const std::string& field) {
 }  // namespace
 
 std::unique_ptr<Dataset> MakeSynthetic(const Synthetic& config, const std::string& field, uint64_t seed) {
+  if (config.has_speech() && !config.has_image() && config.features() == 0 && config.tokens() == 0)
+    return MakeSyntheticSpeech(config, field, Mix64(seed ^ Hash64(field)));
   const uint32_t classes = config.classes() == 0 ? kDefaultClasses : config.classes();
   if (classes > uint32_t{1} << 30) {
     throw Error(ErrorKind::kUsage, fmt::format("{} classes are too many", classes), field + ".classes");

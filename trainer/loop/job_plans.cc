@@ -72,13 +72,21 @@ bool KeepsSums(const optim::Optimizer& optimizer, const TrainConfig& config) {
   return optimizer.clips() || config.on_nonfinite() == OnNonfinite::SKIP_STEP;
 }
 
+/// Places of `step`'s recordings, whether they differ in length or not.
+uint64_t PlacesOf(const Job& job, uint64_t step) {
+  const data::Batches& batches = *job.splits.batches;
+  if (job.splits.train->ragged()) return batches.Places(step);
+  const auto places = static_cast<uint64_t>(job.splits.transform->fields().front().shape[0]);
+  return (batches.FirstPosition(step + 1) - batches.FirstPosition(step)) * places;
+}
+
 uint64_t TokensOf(const Job& job, uint64_t step) {
   switch (job.task) {
     case metrics::Task::kLanguageModel:
     case metrics::Task::kTranslation:
       return job.splits.batches->Denominator(step);
     case metrics::Task::kSpeech:
-      return job.splits.batches->Places(step) * static_cast<uint64_t>(job.splits.transform->frames_per_place());
+      return PlacesOf(job, step) * static_cast<uint64_t>(job.splits.transform->frames_per_place());
     default:
       return 0;
   }

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "tests/trainer/infer/small_model.h"
 
@@ -81,6 +83,49 @@ std::pair<Hypothesis, double> BestOf(const SmallModel& model, const Tokens& sour
   return best;
 }
 
+/// Beam search as textbooks have it, with the whole graph's logits of each prefix.
+Hypothesis SearchPrefixes(const SmallModel& model, const Tokens& source, const BeamOptions& options) {
+  std::vector<Hypothesis> prefixes = {{}}, finished;
+  const auto beam = static_cast<size_t>(options.beam);
+  for (size_t length = 1; length <= source.size() + static_cast<size_t>(options.most_extra); ++length) {
+    std::vector<Tokens> rows;
+    for (const Hypothesis& prefix : prefixes) {
+      rows.push_back({options.begin});
+      rows.back().insert(rows.back().end(), prefix.tokens.begin(), prefix.tokens.end());
+    }
+    const std::vector<float> logits = model.Whole(rows, std::vector<Tokens>(rows.size(), source));
+    const size_t each = logits.size() / rows.size();
+    std::vector<Hypothesis> longer;
+    for (size_t i = 0; i < prefixes.size(); ++i) {
+      const auto places = LogProbabilities(std::span(logits).subspan(i * each, each), kVocabulary);
+      for (int32_t token = 0; token < kVocabulary; ++token) {
+        if (std::ranges::find(options.never, token) != options.never.end()) continue;
+        longer.push_back(prefixes[i]);
+        longer.back().tokens.push_back(token);
+        longer.back().score += places[length - 1][static_cast<size_t>(token)];
+      }
+    }
+    std::ranges::stable_sort(longer, std::greater{}, &Hypothesis::score);
+    prefixes.clear();
+    for (size_t rank = 0; rank < longer.size() && prefixes.size() < beam; ++rank) {
+      Hypothesis& hypothesis = longer[rank];
+      if (hypothesis.tokens.back() != options.end) {
+        prefixes.push_back(hypothesis);
+      } else if (rank < beam) {
+        hypothesis.score /= std::pow(static_cast<double>(length), options.length_power);
+        hypothesis.tokens.pop_back();
+        finished.push_back(hypothesis);
+      }
+    }
+    if (finished.size() >= beam) break;
+  }
+  if (finished.empty()) {
+    prefixes[0].score /= std::pow(static_cast<double>(prefixes[0].tokens.size()), options.length_power);
+    return prefixes[0];
+  }
+  return *std::ranges::max_element(finished, {}, &Hypothesis::score);
+}
+
 class Beams : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, Beams, testing::Values(kTransformer, kLstm),
                          [](const auto& info) { return info.index == 0 ? "Transformer" : "Lstm"; });
@@ -138,6 +183,29 @@ TEST_P(Beams, OneIsTheLikeliestTokenAtEachStep) {
       EXPECT_EQ(found[i].tokens, written) << "source " << i;
     }
   }
+}
+
+TEST_P(Beams, AreThoseOfASearchOverWholePrefixes) {
+  const std::vector<Tokens> sources = {{3, 0, 2, 7}, {5, 2}, {}};
+  int unlike_greedy = 0;
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    const SmallModel model(GetParam(), -1, kVocabulary, seed);
+    const BeamOptions one{.beam = 1, .never = {1, 4}, .most_extra = 6};
+    const std::vector<Hypothesis> greedy = Search(model, sources, one);
+    for (const int beam : {2, 3, 5}) {
+      BeamOptions options = one;
+      options.beam = beam;
+      const std::vector<Hypothesis> found = Search(model, sources, options);
+      for (size_t i = 0; i < sources.size(); ++i) {
+        SCOPED_TRACE(testing::Message() << "seed " << seed << ", beam " << beam << ", source " << i);
+        const Hypothesis expected = SearchPrefixes(model, sources[i], options);
+        EXPECT_EQ(found[i].tokens, expected.tokens);
+        EXPECT_NEAR(found[i].score, expected.score, 1e-5);
+        unlike_greedy += expected.tokens != greedy[i].tokens;
+      }
+    }
+  }
+  EXPECT_GT(unlike_greedy, 12) << "the models all have one likeliest way: they test little";
 }
 
 TEST_P(Beams, OfASourceDoNotDependOnThoseBesideIt) {

@@ -1,5 +1,7 @@
 #include "tests/trainer/loop/train_world.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/text_format.h>
 
 #include <nlohmann/json.hpp>
@@ -24,6 +26,18 @@ Message Parse(const std::string& text) {
   Message message;
   CHECK(google::protobuf::TextFormat::ParseFromString(text, &message), "{}", text);
   return message;
+}
+
+/// Entries of maps in order of their keys.
+std::string Serialise(const google::protobuf::Message& message) {
+  std::string text;
+  {
+    google::protobuf::io::StringOutputStream stream(&text);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  return text;
 }
 
 }  // namespace
@@ -89,8 +103,7 @@ TrainOutcome OutcomeOf(const std::string& folder, const std::string& line) {
     array.resize(static_cast<size_t>(manifest.arena_elements()));
     reader->Read(i, 0, array);
   }
-  // One evaluation at most, with one metric: the order of map entries can't matter.
-  outcome.loop_state = manifest.loop().SerializeAsString();
+  outcome.loop_state = Serialise(manifest.loop());
   std::istringstream rows(ReadWholeFile(FileSystem::Real(), RunFolder(FileSystem::Real(), folder).metrics()));
   for (std::string row; std::getline(rows, row);) {
     nlohmann::json object = nlohmann::json::parse(row);

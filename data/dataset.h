@@ -68,6 +68,8 @@ class Dataset {
   virtual std::string TextOf(std::span<const int32_t> /*labels*/) const { return {}; }
   /// Of sequences that a model writes label by label.
   virtual SentenceMarks marks() const { return {}; }
+  /// Bytes of the text that the labels of samples [first, first + count) of epoch 0 stand for; 0 where that is unknown.
+  virtual uint64_t TextBytes(uint64_t /*first*/, uint64_t /*count*/) const { return 0; }
   /// What a model should answer, as text: a transcript, a translation. Empty where that is no text.
   virtual std::string Reference(uint64_t /*epoch*/, uint64_t /*id*/) const { return {}; }
   /// Sample `id` (0 <= id < size()) of epoch `epoch` (formats whose samples differ between epochs use it). Thread-safe.

@@ -32,6 +32,7 @@ class Slice : public Dataset {
   }
   SentenceMarks marks() const override { return whole_->marks(); }
   std::string TextOf(std::span<const int32_t> labels) const override { return whole_->TextOf(labels); }
+  uint64_t TextBytes(uint64_t first, uint64_t count) const override { return whole_->TextBytes(first_ + first, count); }
   std::string Reference(uint64_t epoch, uint64_t id) const override { return whole_->Reference(epoch, first_ + id); }
 
   uint64_t fingerprint() const override {

@@ -107,8 +107,11 @@ std::unique_ptr<Dataset> OpenText(const Text& config, const std::string& field, 
   const std::string text = LoadText(config.file(), field + ".file");
   std::vector<int32_t> tokens;
   NamingFile(config.file(), [&] { options.tokenizer->Encode(PartOf(text, config.begin(), end), tokens); });
-  const TokenBlocksOptions blocks{
-      .block = options.block, .vocabulary = options.tokenizer->size(), .cut_anew = options.training, .seed = seed};
+  const TokenBlocksOptions blocks{.block = options.block,
+                                  .vocabulary = options.tokenizer->size(),
+                                  .cut_anew = options.training,
+                                  .seed = seed,
+                                  .tokenizer = options.tokenizer};
   return MakeTokenBlocks(MakeTokenSource(std::move(tokens)), blocks, config.file());
 }
 
@@ -131,7 +134,11 @@ std::unique_ptr<Dataset> OpenTokens(const Tokens& config, const std::string& fie
       files, field + ".files",
       {.vocabulary = vocabulary, .begin = config.begin(), .end = end, .fingerprint = {.seed = seed, .verify = verify}});
   return MakeTokenBlocks(std::move(source),
-                         {.block = options.block, .vocabulary = vocabulary, .cut_anew = options.training, .seed = seed},
+                         {.block = options.block,
+                          .vocabulary = vocabulary,
+                          .cut_anew = options.training,
+                          .seed = seed,
+                          .tokenizer = options.tokenizer},
                          field);
 }
 

@@ -32,8 +32,8 @@ class TokenBlocks final : public Dataset {
       : source_(std::move(source)),
         options_(options),
         size_(CountBlocks(source_->size(), options)),
-        fields_{
-            {Field{"tokens", DType::kI32, Shape{options.block}}, Field{"label", DType::kI32, Shape{options.block}, /*padding=*/-1}}},
+        fields_{{Field{"tokens", DType::kI32, Shape{options.block}},
+                 Field{"label", DType::kI32, Shape{options.block}, /*padding=*/-1}}},
         fingerprint_(Hash64(fmt::format("token blocks 1 {} {} {} {}", source_->fingerprint(), options.block,
                                         options.vocabulary, options.cut_anew))) {}
 
@@ -49,6 +49,21 @@ class TokenBlocks final : public Dataset {
   int classes() const override { return options_.vocabulary; }
   uint64_t fingerprint() const override { return fingerprint_; }
   uint64_t labels(uint64_t, uint64_t) const override { return static_cast<uint64_t>(options_.block); }
+
+  uint64_t TextBytes(uint64_t first, uint64_t count) const override {
+    if (options_.tokenizer == nullptr) return 0;
+    std::vector<uint64_t> bytes;
+    for (int32_t id = 0; id < options_.tokenizer->size(); ++id)
+      bytes.push_back(options_.tokenizer->Decode({&id, 1}).size());
+    std::vector<int32_t> labels(static_cast<size_t>(options_.block));
+    uint64_t sum = 0;
+    for (uint64_t id = first; id < first + count; ++id) {
+      source_->Read(id * static_cast<uint64_t>(options_.block) + Offset(0) + 1, labels);
+      for (int32_t label : labels)
+        sum += static_cast<size_t>(label) < bytes.size() ? bytes[static_cast<size_t>(label)] : 0;
+    }
+    return sum;
+  }
 
   void Read(uint64_t epoch, uint64_t id, Sample& sample) const override {
     CHECK(id < size_, "sample {} of {}", id, size_);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/text/tokenizer.h"
 
 namespace lockstep::data {
 
@@ -31,6 +32,7 @@ struct TokenBlocksOptions {
   /// of its block in other epochs; or all at 0, as evaluations do.
   bool cut_anew = false;
   uint64_t seed = 0;
+  std::shared_ptr<const Tokenizer> tokenizer = nullptr;  ///< knows the tokens' text; may be null
 };
 
 /// Samples "tokens" i32 [block] and "label" i32 [block], the tokens one place on. Throws Error(kData), naming `where`,

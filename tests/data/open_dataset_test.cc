@@ -104,7 +104,7 @@ TEST(Synthetic, FeaturesHaveMeanZeroAndVarianceOne) {
 }
 
 TEST(Synthetic, WantsOneShape) {
-  ExpectError(ErrorKind::kUsage, {"data.train.synthetic: set one of image, features and tokens"},
+  ExpectError(ErrorKind::kUsage, {"data.train.synthetic: set one of image, features, tokens and speech"},
               [] { Open("synthetic {}"); });
   ExpectError(ErrorKind::kUsage, {"data.train.synthetic"},
               [] { Open("synthetic { features: 2 image { height: 1 width: 1 } }"); });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numbers>
 #include <cstring>
 
 #include "base/error.h"
@@ -23,6 +24,8 @@ Evaluator::Evaluator(Options options)
     : options_(std::move(options)),
       blocks_(std::make_shared<data::Blocks>(*options_.dataset, *options_.transform, options_.shapes)) {
   const auto size = static_cast<int64_t>(options_.dataset->size());
+  if (options_.task == metrics::Task::kLanguageModel)
+    text_bytes_ = options_.dataset->TextBytes(0, options_.dataset->size());
   if (options_.dataset->uniform_labels()) {
     labels_ = size * static_cast<int64_t>(options_.dataset->labels(0, 0));
     return;
@@ -78,6 +81,10 @@ std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::C
   evaluation.set_split(options_.split);
   evaluation.set_step(step);
   std::vector<metrics::Metric> results = sum.Result(labels_);
+  if (text_bytes_ > 0) {
+    const double nats = results.front().value * static_cast<double>(labels_);
+    results.push_back({"bits_per_byte", nats / std::numbers::ln2 / static_cast<double>(text_bytes_)});
+  }
   if (options_.scorer) {
     const std::vector<metrics::Metric> scored = options_.scorer->Result(scores);
     results.insert(results.end(), scored.begin(), scored.end());

@@ -38,7 +38,8 @@ class Evaluator {
  private:
   Options options_;
   std::shared_ptr<const data::Blocks> blocks_;
-  int64_t labels_ = 0;  ///< of the split: what sums are divided by
+  int64_t labels_ = 0;      ///< of the split: what sums are divided by
+  uint64_t text_bytes_ = 0;  ///< that a language model's labels stand for; 0: unknown
   std::vector<std::unique_ptr<data::BlockReader>> readers_;  ///< by executor of this rank
 };
 

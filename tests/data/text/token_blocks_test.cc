@@ -42,6 +42,19 @@ TEST(TokenBlocks, LabelsAreTheTokensThatFollow) {
   }
 }
 
+TEST(TokenBlocks, KnowsTheBytesOfItsLabels) {
+  const std::string text = "a\u00e4\u20acaa\u00e4a";  // of 1, 2 and 3 bytes
+  std::shared_ptr<const Tokenizer> tokenizer = MakeCharacterTokenizer(text);
+  std::vector<int32_t> ids;
+  tokenizer->Encode(text, ids);
+  const auto blocks = MakeTokenBlocks(MakeTokenSource(ids),
+                                      {.block = 3, .vocabulary = tokenizer->size(), .tokenizer = tokenizer}, "text.txt");
+  ASSERT_EQ(blocks->size(), 2u);
+  EXPECT_EQ(blocks->TextBytes(0, 1), 2u + 3 + 1);
+  EXPECT_EQ(blocks->TextBytes(0, 2), text.size() - 1) << "all but the first character";
+  EXPECT_EQ(Blocks(false)->TextBytes(0, 10), 0u) << "nobody knows what the tokens stand for";
+}
+
 TEST(TokenBlocks, EpochsCutAnewAndStayInTheText) {
   const auto blocks = Blocks(true);
   std::set<int32_t> starts;

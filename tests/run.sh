@@ -23,7 +23,7 @@ run_memory() {
   [ $full -eq 0 ] || more=(base_log_test loader_test graph_test passes_test engine_test loop_test lease_test)
   run_preset fuzz base_test data_test speech_test tokenizer_test checkpoint_test checkpoint_damage_test safetensors_test \
     comm_diagnosis_test comm_flight_recorder_test comm_flight_alignment_test "${more[@]}" \
-    fuzz_csv fuzz_idx fuzz_token_files fuzz_tokenizer fuzz_encode fuzz_audio fuzz_recordings fuzz_checkpoint fuzz_safetensors fuzz_recipe fuzz_lease fuzz_certificate fuzz_flight_record fuzz_heartbeat
+    fuzz_csv fuzz_idx fuzz_token_files fuzz_tokenizer fuzz_encode fuzz_parallel fuzz_audio fuzz_recordings fuzz_checkpoint fuzz_safetensors fuzz_recipe fuzz_lease fuzz_certificate fuzz_flight_record fuzz_heartbeat
 }
 
 full=0

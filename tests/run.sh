@@ -47,5 +47,13 @@ build release
 export LOCKSTEP_DATA=${LOCKSTEP_DATA:-$root/../shared/data}
 [ -d "$LOCKSTEP_DATA" ] || echo "note: $LOCKSTEP_DATA is missing: tests on MNIST and CIFAR are skipped" >&2
 cd "$root/build/release"
-ctest --output-on-failure --timeout 900 "$@"
+if [ $# -gt 0 ]; then
+  ctest --output-on-failure --timeout 900 "$@"
+else
+  # Unit tests side by side; jobs of ranks have the machine to themselves.
+  failed=0
+  ctest --output-on-failure --timeout 900 -L unit -j "$(nproc)" || failed=1
+  ctest --output-on-failure --timeout 900 -LE unit || failed=1
+  [ $failed -eq 0 ]
+fi
 [ $full -eq 0 ] || LOCKSTEP=$PWD/lockstep "$root/tests/chaos/run.sh" --kills 500

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -13,7 +14,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
-#include "data/open_dataset.h"
+#include "base/philox.h"
 #include "data/transform.h"
 #include "tests/data/test_files.h"
 
@@ -43,20 +44,51 @@ namespace {
 
 constexpr uint64_t kSize = 37;
 
-std::shared_ptr<const Dataset> MakeImages(uint64_t size = kSize) {
-  Source source;
-  source.mutable_synthetic()->set_samples(size);
-  source.mutable_synthetic()->mutable_image()->set_height(6);
-  source.mutable_synthetic()->mutable_image()->set_width(5);
-  return OpenDataset(source, "data.train", 1);
-}
+/// Pictures of random bytes, of five classes.
+class Images final : public Dataset {
+ public:
+  explicit Images(uint64_t size) : size_(size) {}
+  uint64_t size() const override { return size_; }
+  std::span<const Field> fields() const override { return fields_; }
+  int classes() const override { return 5; }
+  uint64_t fingerprint() const override { return 0; }
+  void Read(uint64_t, uint64_t id, Sample& sample) const override {
+    sample.tensors.resize(fields_.size());
+    for (size_t i = 0; i < fields_.size(); ++i) {
+      sample.tensors[i].shape = fields_[i].shape;
+      sample.tensors[i].bytes.resize(static_cast<size_t>(fields_[i].shape.size() * SizeOf(fields_[i].dtype)));
+    }
+    for (size_t i = 0; i < sample.tensors[0].bytes.size(); ++i)
+      sample.tensors[0].bytes[i] = static_cast<std::byte>(Mix64(id * 1000 + i));
+    sample.tensors[1].As<int32_t>()[0] = static_cast<int32_t>(id % 5);
+  }
 
-std::shared_ptr<const Transform> MakeAugmenting(const Dataset& dataset) {
-  DataConfig config;
-  config.mutable_augment()->set_shift(2);
-  config.mutable_augment()->set_flip(true);
-  return MakeTransform(dataset.fields(), config, 1);
-}
+ private:
+  const uint64_t size_;
+  const std::array<Field, 2> fields_{
+      {Field{"image", DType::kU8, Shape{6, 5, 1}}, Field{"label", DType::kI32, Shape{}, -1}}};
+};
+
+/// Bytes become floats; augmentation turns them by a number of places that epoch and sample decide.
+class Turning final : public Transform {
+ public:
+  std::span<const Field> fields() const override { return fields_; }
+  void Apply(const Sample& sample, uint64_t epoch, uint64_t id, bool augment, int64_t,
+             std::span<std::byte* const> rows) const override {
+    const std::span<const uint8_t> bytes = sample.tensors[0].As<uint8_t>();
+    const size_t turn = augment ? Mix64(epoch * 1000 + id) % bytes.size() : 0;
+    float* image = reinterpret_cast<float*>(rows[0]);
+    for (size_t i = 0; i < bytes.size(); ++i) image[i] = static_cast<float>(bytes[(i + turn) % bytes.size()]) / 255;
+    std::memcpy(rows[1], sample.tensors[1].bytes.data(), sizeof(int32_t));
+  }
+
+ private:
+  const std::array<Field, 2> fields_{
+      {Field{"image", DType::kF32, Shape{6, 5, 1}}, Field{"label", DType::kI32, Shape{}, -1}}};
+};
+
+std::shared_ptr<const Dataset> MakeImages(uint64_t size = kSize) { return std::make_shared<Images>(size); }
+std::shared_ptr<const Transform> MakeAugmenting() { return std::make_shared<Turning>(); }
 
 /// A loader's options, and what its batches follow from.
 struct LoaderSetup : Loader::Options {
@@ -72,7 +104,7 @@ struct LoaderSetup : Loader::Options {
 
 LoaderSetup Options(std::shared_ptr<const Dataset> dataset) {
   LoaderSetup options;
-  options.transform = MakeAugmenting(*dataset);
+  options.transform = MakeAugmenting();
   options.dataset = std::move(dataset);
   options.seed = 5;
   options.global_batch = 12;
@@ -333,7 +365,7 @@ TEST(Loader, RefusesLanesLargerThanTheData) {
 
 TEST(BlockReader, CutsTheSplitAndPadsTheLastBlock) {
   const auto dataset = MakeImages();
-  const auto transform = MakeAugmenting(*dataset);
+  const auto transform = MakeAugmenting();
   const auto blocks = std::make_shared<Blocks>(*dataset, *transform, std::vector<BatchShape>{{10, 0}});
   ASSERT_EQ(blocks->count(), 4);
   BlockReader reader(dataset, transform, blocks);

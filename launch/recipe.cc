@@ -203,8 +203,10 @@ void ResolveTrain(Recipe& recipe, const GpuFacts& gpus) {
   constexpr double kMostEpochs = 1e9;
   Require(train.epochs() >= 0 && train.epochs() <= kMostEpochs, "train.epochs",
           fmt::format("{} is not between 0 and {:.0f}", train.epochs(), kMostEpochs), "for example epochs: 5");
-  Require((train.global_batch() > 0) != (train.batch_tokens() > 0), "train", "needs either global_batch or batch_tokens",
-          "for example global_batch: 128");
+  Require(train.global_batch() > 0 || train.batch_tokens() > 0, "train.global_batch", "is missing",
+          "for example global_batch: 128, or batch_tokens where samples differ in length");
+  Require(train.global_batch() == 0 || train.batch_tokens() == 0, "train.batch_tokens", "is given beside train.global_batch",
+          "a batch is of samples or of tokens: remove one");
   if (train.lanes() == 0) train.set_lanes(DefaultLanes(train.global_batch()));
   Require(train.global_batch() % train.lanes() == 0, "train.global_batch",
           fmt::format("{} is not divisible by lanes ({})", train.global_batch(), train.lanes()),

@@ -17,12 +17,13 @@ run_preset() {
 run_threads() { run_preset tsan comm_communicator_test comm_exchange_test comm_flight_recorder_test comm_watchdog_test loader_test \
   executor_pool_test lease_test; }
 
-# The fuzzers' build has AddressSanitizer and UndefinedBehaviorSanitizer in it, so it serves the unit tests too: one build less.
+# The fuzzers' build has AddressSanitizer and UndefinedBehaviorSanitizer in it. With --full, unit tests run in it too: they take minutes to build.
 run_memory() {
-  local more=()  # what reads nothing from outside
-  [ $full -eq 0 ] || more=(base_log_test loader_test graph_test passes_test engine_test loop_test lease_test)
-  run_preset fuzz base_test data_test speech_test tokenizer_test checkpoint_test checkpoint_damage_test safetensors_test \
-    comm_diagnosis_test comm_flight_recorder_test comm_flight_alignment_test "${more[@]}" \
+  local more=()
+  [ $full -eq 0 ] || more=(base_test base_log_test data_test loader_test tokenizer_test speech_test graph_test passes_test engine_test
+    checkpoint_test checkpoint_damage_test safetensors_test loop_test lease_test comm_diagnosis_test comm_flight_recorder_test
+    comm_flight_alignment_test)
+  run_preset fuzz "${more[@]}" \
     fuzz_csv fuzz_idx fuzz_token_files fuzz_tokenizer fuzz_encode fuzz_parallel fuzz_audio fuzz_recordings fuzz_checkpoint fuzz_safetensors fuzz_recipe fuzz_lease fuzz_certificate fuzz_flight_record fuzz_heartbeat
 }
 

@@ -47,9 +47,9 @@ Ended Call(const std::string& arguments, const std::string& redirection = "2>&1"
 }
 
 const std::vector<std::string>& Commands() {
-  static const std::vector<std::string> kCommands = {"train",    "eval",      "run",    "submit", "status", "plan",
-                                                     "inspect",  "diff",      "replay", "verify", "data",   "export",
-                                                     "tokenize", "tokenizer", "doctor", "help",   "version"};
+  static const std::vector<std::string> kCommands = {
+      "train", "eval",   "run",      "submit",    "status", "plan", "inspect", "diff",     "replay", "verify",
+      "data",  "export", "tokenize", "tokenizer", "doctor", "help", "version", "generate", "predict"};
   return kCommands;
 }
 

@@ -1,6 +1,4 @@
 // The place of the first largest of each row, a team of threads per row.
-#include <limits>
-
 #include "trainer/kernels/cuda/kernel_context.h"
 #include "trainer/kernels/cuda/row_teams.h"
 
@@ -10,22 +8,11 @@ namespace {
 using engine::Kernel;
 using graph::OpKind;
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
 template <typename T, int kPack>
 struct FirstLargest {
   static constexpr int kThreads = kRowThreads;
-  /// Of equals the first wins, and not-a-number beats nothing.
-  struct Candidate {
-    float value;
-    int64_t place;
-
-    LOCKSTEP_HD bool Beats(const Candidate& other) const {
-      return value > other.value || (value == other.value && place < other.place);
-    }
-  };
   struct Shared {
-    Candidate best[kThreads];
+    PlacedValue best[kThreads];
   };
 
   const T* x;
@@ -35,23 +22,7 @@ struct FirstLargest {
   template <typename Block>
   LOCKSTEP_HD void operator()(Block& block) const {
     Shared& shared = block.template SharedAs<Shared>();
-    block.ForEachThread([&](int t) {
-      const int64_t row = plan.Row(block.index(), t);
-      Candidate best{-kInfinity, plan.size};
-      if (row < plan.rows) {
-        plan.ForEachPack<kPack>(t, [&](int64_t at) {
-          float v[kPack];
-          LoadPack<kPack>(x + row * plan.size + at, v);
-          LOCKSTEP_UNROLL
-          for (int i = 0; i < kPack; ++i) {
-            const Candidate candidate{v[i], at + i};
-            if (candidate.Beats(best)) best = candidate;
-          }
-        });
-      }
-      shared.best[t] = best;
-    });
-    FoldTeams(block, plan, shared.best, [](const Candidate& a, const Candidate& b) { return b.Beats(a) ? b : a; });
+    FirstLargestOfRows<kPack>(block, plan, x, shared.best);
     block.ForEachThread([&](int t) {
       const int64_t row = plan.Row(block.index(), t);
       if (!plan.Leads(t) || row >= plan.rows) return;

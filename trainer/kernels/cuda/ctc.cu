@@ -1,7 +1,5 @@
 // Connectionist temporal classification: a team of threads finds each place's lse, then a block aligns each sample
 // (ctc_alignment.h).
-#include <limits>
-
 #include "base/memory.h"
 #include "trainer/graph/step_block.h"
 #include "trainer/kernels/cuda/ctc_alignment.h"
@@ -13,8 +11,6 @@ namespace {
 
 using engine::Kernel;
 using graph::OpKind;
-
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 /// The logarithm of each row's sum of exponentials.
 template <typename T, int kPack>
@@ -31,19 +27,11 @@ struct LogSumExpRows {
   template <typename Block>
   LOCKSTEP_HD void operator()(Block& block) const {
     Shared& shared = block.template SharedAs<Shared>();
-    block.ForEachThread([&](int t) {
-      float largest = -kInfinity;
-      ForEachPack(block.index(), t, [&](const float* v) {
-        LOCKSTEP_UNROLL
-        for (int i = 0; i < kPack; ++i) largest = v[i] > largest ? v[i] : largest;
-      });
-      shared.largest[t] = largest;
-    });
-    FoldTeams(block, plan, shared.largest, [](float a, float b) { return b > a ? b : a; });
+    LargestOfRows<kPack>(block, plan, logits, shared.largest);
     block.ForEachThread([&](int t) {
       const float largest = shared.largest[plan.Leader(t)];
       float exponentials = 0;
-      ForEachPack(block.index(), t, [&](const float* v) {
+      plan.ForEachPackOf<kPack>(logits, block.index(), t, [&](const float* v, int64_t) {
         LOCKSTEP_UNROLL
         for (int i = 0; i < kPack; ++i) exponentials += kernels::Exp(v[i] - largest);
       });
@@ -54,18 +42,6 @@ struct LogSumExpRows {
       const int64_t row = plan.Row(block.index(), t);
       if (!plan.Leads(t) || row >= plan.rows) return;
       lses[row] = static_cast<double>(shared.largest[t]) + kernels::Log(static_cast<double>(shared.exponentials[t]));
-    });
-  }
-
- private:
-  template <typename Visit>
-  LOCKSTEP_HD void ForEachPack(int64_t block, int t, Visit&& visit) const {
-    const int64_t row = plan.Row(block, t);
-    if (row >= plan.rows) return;
-    plan.ForEachPack<kPack>(t, [&](int64_t at) {
-      float v[kPack];
-      LoadPack<kPack>(logits + row * plan.size + at, v);
-      visit(v);
     });
   }
 };

@@ -33,7 +33,7 @@ struct NormaliseRows {
     const auto n = static_cast<float>(plan.size);
     block.ForEachThread([&](int t) {
       float sum = 0;
-      ForEachPack(block.index(), t, [&](const float* v, int64_t) {
+      plan.ForEachPackOf<kPack>(x, block.index(), t, [&](const float* v, int64_t) {
         LOCKSTEP_UNROLL
         for (int i = 0; i < kPack; ++i) sum += v[i];
       });
@@ -43,7 +43,7 @@ struct NormaliseRows {
     block.ForEachThread([&](int t) {
       const float mean = shared.sums[plan.Leader(t)] / n;
       float squares = 0;
-      ForEachPack(block.index(), t, [&](const float* v, int64_t) {
+      plan.ForEachPackOf<kPack>(x, block.index(), t, [&](const float* v, int64_t) {
         LOCKSTEP_UNROLL
         for (int i = 0; i < kPack; ++i) squares += (v[i] - mean) * (v[i] - mean);
       });
@@ -57,7 +57,7 @@ struct NormaliseRows {
       const float inv_std = 1.0f / sqrtf(shared.squares[plan.Leader(t)] / n + epsilon);
       if (plan.Leads(t) && means != nullptr) means[row] = mean;
       if (plan.Leads(t) && inv_stds != nullptr) inv_stds[row] = inv_std;
-      ForEachPack(block.index(), t, [&](const float* v, int64_t at) {
+      plan.ForEachPackOf<kPack>(x, block.index(), t, [&](const float* v, int64_t at) {
         float w[kPack], b[kPack] = {}, out[kPack];
         LoadPack<kPack>(weight + at, w);
         if (bias != nullptr) LoadPack<kPack>(bias + at, b);
@@ -65,19 +65,6 @@ struct NormaliseRows {
         for (int i = 0; i < kPack; ++i) out[i] = kernels::Normalise(v[i], mean, inv_std, w[i], b[i]);
         StorePack<kPack>(out, y + row * plan.size + at);
       });
-    });
-  }
-
- private:
-  /// Calls visit(values, place in the row) for a thread's packs of x; none behind the last row.
-  template <typename Visit>
-  LOCKSTEP_HD void ForEachPack(int64_t block, int t, Visit&& visit) const {
-    const int64_t row = plan.Row(block, t);
-    if (row >= plan.rows) return;
-    plan.ForEachPack<kPack>(t, [&](int64_t at) {
-      float v[kPack];
-      LoadPack<kPack>(x + row * plan.size + at, v);
-      visit(v, at);
     });
   }
 };

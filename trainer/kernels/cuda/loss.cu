@@ -15,7 +15,6 @@ using engine::Kernel;
 using graph::LossAttributes;
 using graph::OpKind;
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr double kNotANumber = std::numeric_limits<double>::quiet_NaN();
 
 /// What a block's rows come to, added by its first thread.
@@ -46,19 +45,11 @@ struct CrossEntropyRows {
   template <typename Block>
   LOCKSTEP_HD void operator()(Block& block) const {
     Shared& shared = block.template SharedAs<Shared>();
-    block.ForEachThread([&](int t) {
-      float largest = -kInfinity;
-      ForEachPack(block.index(), t, [&](const float* v) {
-        LOCKSTEP_UNROLL
-        for (int i = 0; i < kPack; ++i) largest = v[i] > largest ? v[i] : largest;
-      });
-      shared.largest[t] = largest;
-    });
-    FoldTeams(block, plan, shared.largest, [](float a, float b) { return b > a ? b : a; });
+    LargestOfRows<kPack>(block, plan, logits, shared.largest);
     block.ForEachThread([&](int t) {
       const float largest = shared.largest[plan.Leader(t)];
       float exponentials = 0, sum = 0;
-      ForEachPack(block.index(), t, [&](const float* v) {
+      plan.ForEachPackOf<kPack>(logits, block.index(), t, [&](const float* v, int64_t) {
         LOCKSTEP_UNROLL
         for (int i = 0; i < kPack; ++i) {
           exponentials += kernels::Exp(v[i] - largest);
@@ -92,17 +83,6 @@ struct CrossEntropyRows {
     const auto logit = static_cast<double>(ToFloat(logits[row * plan.size + label]));
     const double expected = (1.0 - smoothing) * logit;
     return lse - (smoothing > 0 ? expected + smoothing / static_cast<double>(plan.size) * sum : expected);
-  }
-
-  template <typename Visit>
-  LOCKSTEP_HD void ForEachPack(int64_t block, int t, Visit&& visit) const {
-    const int64_t row = plan.Row(block, t);
-    if (row >= plan.rows) return;
-    plan.ForEachPack<kPack>(t, [&](int64_t at) {
-      float v[kPack];
-      LoadPack<kPack>(logits + row * plan.size + at, v);
-      visit(v);
-    });
   }
 };
 
@@ -211,17 +191,8 @@ struct SquaredErrorGradient {
 template <typename T, int kPack>
 struct CorrectRows {
   static constexpr int kThreads = kRowThreads;
-  /// A logit and its place; the greater one wins, and of equals the first.
-  struct Candidate {
-    float logit;
-    int64_t place;
-
-    LOCKSTEP_HD bool Beats(const Candidate& other) const {
-      return logit > other.logit || (logit == other.logit && place < other.place);
-    }
-  };
   struct Shared {
-    Candidate best[kThreads];
+    PlacedValue best[kThreads];
     int64_t correct[RowPlan::kMostRows];
   };
 
@@ -233,23 +204,7 @@ struct CorrectRows {
   template <typename Block>
   LOCKSTEP_HD void operator()(Block& block) const {
     Shared& shared = block.template SharedAs<Shared>();
-    block.ForEachThread([&](int t) {
-      const int64_t row = plan.Row(block.index(), t);
-      Candidate best{-kInfinity, plan.size};
-      if (row < plan.rows) {
-        plan.ForEachPack<kPack>(t, [&](int64_t at) {
-          float v[kPack];
-          LoadPack<kPack>(logits + row * plan.size + at, v);
-          LOCKSTEP_UNROLL
-          for (int i = 0; i < kPack; ++i) {
-            const Candidate candidate{v[i], at + i};
-            if (candidate.Beats(best)) best = candidate;
-          }
-        });
-      }
-      shared.best[t] = best;
-    });
-    FoldTeams(block, plan, shared.best, [](const Candidate& a, const Candidate& b) { return b.Beats(a) ? b : a; });
+    FirstLargestOfRows<kPack>(block, plan, logits, shared.best);
     block.ForEachThread([&](int t) {
       const int64_t row = plan.Row(block.index(), t);
       if (!plan.Leads(t) || row >= plan.rows) return;

@@ -31,7 +31,7 @@ struct NormaliseRows {
     Shared& shared = block.template SharedAs<Shared>();
     block.ForEachThread([&](int t) {
       float squares = 0;
-      ForEachPack(block.index(), t, [&](const float* v, int64_t) {
+      plan.ForEachPackOf<kPack>(x, block.index(), t, [&](const float* v, int64_t) {
         LOCKSTEP_UNROLL
         for (int i = 0; i < kPack; ++i) squares += v[i] * v[i];
       });
@@ -43,26 +43,13 @@ struct NormaliseRows {
       if (row >= plan.rows) return;
       const float factor = 1.0f / sqrtf(shared.squares[plan.Leader(t)] / static_cast<float>(plan.size) + epsilon);
       if (plan.Leads(t) && inv_rms != nullptr) inv_rms[row] = factor;
-      ForEachPack(block.index(), t, [&](const float* v, int64_t at) {
+      plan.ForEachPackOf<kPack>(x, block.index(), t, [&](const float* v, int64_t at) {
         float w[kPack], out[kPack];
         LoadPack<kPack>(weight + at, w);
         LOCKSTEP_UNROLL
         for (int i = 0; i < kPack; ++i) out[i] = v[i] * factor * w[i];
         StorePack<kPack>(out, y + row * plan.size + at);
       });
-    });
-  }
-
- private:
-  /// Calls visit(values, place in the row) for a thread's packs of x; none behind the last row.
-  template <typename Visit>
-  LOCKSTEP_HD void ForEachPack(int64_t block, int t, Visit&& visit) const {
-    const int64_t row = plan.Row(block, t);
-    if (row >= plan.rows) return;
-    plan.ForEachPack<kPack>(t, [&](int64_t at) {
-      float v[kPack];
-      LoadPack<kPack>(x + row * plan.size + at, v);
-      visit(v, at);
     });
   }
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "trainer/kernels/cuda/launch.h"
 #include "trainer/kernels/cuda/packs.h"
@@ -10,6 +11,8 @@
 namespace lockstep::cuda {
 
 inline constexpr int kRowThreads = 256;
+/// A constant, as device code may not call std::numeric_limits.
+inline constexpr float kLeastFloat = -std::numeric_limits<float>::infinity();
 
 struct RowPlan {
   int64_t rows = 0, size = 0;
@@ -30,6 +33,18 @@ struct RowPlan {
   template <int kPack, typename Visit>
   LOCKSTEP_HD void ForEachPack(int thread, Visit&& visit) const {
     for (int64_t i = int64_t{thread & (team - 1)} * kPack; i < size; i += int64_t{team} * kPack) visit(i);
+  }
+  /// Calls visit(values, i) for this thread's packs of its row of `data` [rows, size], which begin with element i of
+  /// the row; for none behind the last row.
+  template <int kPack, typename T, typename Visit>
+  LOCKSTEP_HD void ForEachPackOf(const T* data, int64_t block, int thread, Visit&& visit) const {
+    const int64_t row = Row(block, thread);
+    if (row >= rows) return;
+    ForEachPack<kPack>(thread, [&](int64_t i) {
+      float values[kPack];
+      LoadPack<kPack>(data + row * size + i, values);
+      visit(values, i);
+    });
   }
 };
 
@@ -53,6 +68,47 @@ LOCKSTEP_HD void FoldTeams(Block& block, const RowPlan& plan, T* values, Fold&& 
 template <typename Block, typename T>
 LOCKSTEP_HD void SumTeams(Block& block, const RowPlan& plan, T* values) {
   FoldTeams(block, plan, values, [](T a, T b) { return a + b; });
+}
+
+/// Each leader's value becomes the largest of its row of `data`; -infinity where nothing is above that.
+template <int kPack, typename Block, typename T>
+LOCKSTEP_HD void LargestOfRows(Block& block, const RowPlan& plan, const T* data, float* values) {
+  block.ForEachThread([&](int t) {
+    float largest = kLeastFloat;
+    plan.ForEachPackOf<kPack>(data, block.index(), t, [&](const float* v, int64_t) {
+      LOCKSTEP_UNROLL
+      for (int i = 0; i < kPack; ++i) largest = v[i] > largest ? v[i] : largest;
+    });
+    values[t] = largest;
+  });
+  FoldTeams(block, plan, values, [](float a, float b) { return b > a ? b : a; });
+}
+
+/// A value and its place in its row: the greater one wins, and of equals the first.
+struct PlacedValue {
+  float value;
+  int64_t place;
+
+  LOCKSTEP_HD bool Beats(const PlacedValue& other) const {
+    return value > other.value || (value == other.value && place < other.place);
+  }
+};
+
+/// Each leader's value becomes the first largest of its row of `data`; place `size` where nothing is above -infinity.
+template <int kPack, typename Block, typename T>
+LOCKSTEP_HD void FirstLargestOfRows(Block& block, const RowPlan& plan, const T* data, PlacedValue* values) {
+  block.ForEachThread([&](int t) {
+    PlacedValue best{kLeastFloat, plan.size};
+    plan.ForEachPackOf<kPack>(data, block.index(), t, [&](const float* v, int64_t at) {
+      LOCKSTEP_UNROLL
+      for (int i = 0; i < kPack; ++i) {
+        const PlacedValue candidate{v[i], at + i};
+        if (candidate.Beats(best)) best = candidate;
+      }
+    });
+    values[t] = best;
+  });
+  FoldTeams(block, plan, values, [](const PlacedValue& a, const PlacedValue& b) { return b.Beats(a) ? b : a; });
 }
 
 /// sum = values[0] + .. + values[count - 1], in an order that is fixed: one block.

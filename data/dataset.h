@@ -64,6 +64,8 @@ class Dataset {
   /// Of a ragged sample: what its length follows from (Transform::Places), without reading it. Of speech, the audio
   /// samples of each of its recordings; of a pair of sentences, the tokens of each. Cheap.
   virtual void Lengths(uint64_t /*epoch*/, uint64_t /*id*/, std::vector<int64_t>& lengths) const { lengths.clear(); }
+  /// At least as many lengths, each at least as large, as Lengths answers for this sample in any epoch.
+  virtual void MostLengths(uint64_t id, std::vector<int64_t>& lengths) const { Lengths(0, id, lengths); }
   /// Labels of a sequence as text: letters, or what tokens stand for. Empty where labels are no text.
   virtual std::string TextOf(std::span<const int32_t> /*labels*/) const { return {}; }
   /// Of sequences that a model writes label by label.

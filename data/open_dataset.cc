@@ -30,6 +30,9 @@ class Slice : public Dataset {
   void Lengths(uint64_t epoch, uint64_t id, std::vector<int64_t>& lengths) const override {
     whole_->Lengths(epoch, first_ + id, lengths);
   }
+  void MostLengths(uint64_t id, std::vector<int64_t>& lengths) const override {
+    whole_->MostLengths(first_ + id, lengths);
+  }
   SentenceMarks marks() const override { return whole_->marks(); }
   std::string TextOf(std::span<const int32_t> labels) const override { return whole_->TextOf(labels); }
   uint64_t TextBytes(uint64_t first, uint64_t count) const override { return whole_->TextBytes(first_ + first, count); }

@@ -291,8 +291,9 @@ PlacesRange RangeOfPlaces(const Dataset& dataset, const Transform& transform) {
   std::vector<int64_t> lengths;
   for (uint64_t id = 0; id < dataset.size(); ++id) {
     dataset.Lengths(0, id, lengths);
-    const int64_t most = transform.MostPlaces(lengths);
     range.least = std::min(range.least, transform.Places(lengths, 0, id, /*augment=*/false));
+    dataset.MostLengths(id, lengths);
+    const int64_t most = transform.MostPlaces(lengths);
     if (most > range.most) {
       range.most = most;
       range.longest_id = id;

@@ -19,7 +19,8 @@ int ShapeFor(std::span<const BatchShape> shapes, int64_t places);
 /// Whole batches in `epochs` epochs.
 uint64_t WholeSteps(double epochs, uint64_t samples, uint64_t batch);
 
-/// Places of training samples: the least that there are, and the most that augmentation can make of one.
+/// Places of training samples: the least that there are at first, and the most that an epoch and augmentation can make
+/// of one.
 struct PlacesRange {
   int64_t least = 0, most = 0;
   uint64_t longest_id = 0;

@@ -1,7 +1,9 @@
 #include "data/audio/speech_dataset.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -22,6 +24,16 @@ std::vector<std::vector<uint32_t>> BySpeaker(const std::vector<Utterance>& utter
   return speakers;
 }
 
+/// The lengths of the longest `count` of `recordings`, the longest first.
+std::vector<int64_t> LongestOf(const std::vector<uint32_t>& recordings, const std::vector<Utterance>& utterances,
+                               size_t count) {
+  std::vector<int64_t> lengths;
+  for (const uint32_t i : recordings) lengths.push_back(utterances[i].recording.length);
+  std::sort(lengths.begin(), lengths.end(), std::greater<>());
+  lengths.resize(std::min(lengths.size(), count));
+  return lengths;
+}
+
 void Put(std::span<const std::byte> bytes, int64_t count, Sample::Tensor& tensor) {
   tensor.shape = Shape{count};
   tensor.bytes.assign(bytes.begin(), bytes.end());
@@ -40,7 +52,10 @@ class SpeechDataset final : public Dataset {
       label_ends_.push_back(labels_.size());
     }
     if (options.join) {
-      strings_.emplace(BySpeaker(utterances_), *options.join);
+      std::vector<std::vector<uint32_t>> speakers = BySpeaker(utterances_);
+      for (const std::vector<uint32_t>& recordings : speakers)
+        longest_.push_back(LongestOf(recordings, utterances_, static_cast<size_t>(options.join->most)));
+      strings_.emplace(std::move(speakers), *options.join);
       std::vector<int32_t> space;
       alphabet_->Encode(" ", space);
       if (!space.empty()) space_ = space[0];
@@ -67,6 +82,12 @@ class SpeechDataset final : public Dataset {
   void Lengths(uint64_t epoch, uint64_t id, std::vector<int64_t>& lengths) const override {
     lengths.clear();
     ForEach(epoch, id, [&](uint32_t i) { lengths.push_back(utterances_[i].recording.length); });
+  }
+
+  void MostLengths(uint64_t id, std::vector<int64_t>& lengths) const override {
+    if (!strings_) return Lengths(0, id, lengths);
+    const std::vector<int64_t>& longest = longest_[strings_->Speaker(id)];
+    lengths.assign(longest.begin(), longest.begin() + strings_->Count(id));
   }
 
   std::string TextOf(std::span<const int32_t> labels) const override { return alphabet_->Decode(labels); }
@@ -150,7 +171,8 @@ class SpeechDataset final : public Dataset {
   std::vector<int32_t> labels_;     ///< of all utterances
   std::vector<size_t> label_ends_;  ///< by utterance
   std::optional<StringPlan> strings_;
-  int32_t space_ = 0;  ///< its class; 0 where it is no letter
+  std::vector<std::vector<int64_t>> longest_;  ///< by speaker of strings: lengths of as many as a string may hold
+  int32_t space_ = 0;                          ///< its class; 0 where it is no letter
   uint64_t fingerprint_ = 0;
 };
 

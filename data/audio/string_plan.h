@@ -25,6 +25,8 @@ class StringPlan {
   int Count(uint64_t id) const { return static_cast<int>(strings_[id].count); }
   /// Recording `place` (from 0, below Count) of string `id`.
   uint32_t Recording(uint64_t epoch, uint64_t id, int place) const;
+  /// Whose recordings, all different ones, string `id` is made of.
+  uint32_t Speaker(uint64_t id) const { return strings_[id].speaker; }
 
  private:
   struct String {

@@ -14,7 +14,7 @@ namespace lockstep::data {
 namespace {
 
 /// Sample i has as many places as `lengths` says; its labels are one more.
-class Lines final : public Dataset {
+class Lines : public Dataset {
  public:
   explicit Lines(std::vector<int64_t> lengths) : lengths_(std::move(lengths)) {}
   uint64_t size() const override { return lengths_.size(); }
@@ -29,6 +29,17 @@ class Lines final : public Dataset {
  private:
   const std::vector<int64_t> lengths_;
   const Field field_{"line", DType::kI32, Shape{-1}};
+};
+
+/// All samples are longer in the second epoch than in the first, and so on to the fourth.
+class Lengthening final : public Lines {
+ public:
+  using Lines::Lines;
+  void Lengths(uint64_t epoch, uint64_t id, std::vector<int64_t>& lengths) const override {
+    Lines::Lengths(0, id, lengths);
+    lengths[0] += 15 * static_cast<int64_t>(std::min(epoch, uint64_t{3}));
+  }
+  void MostLengths(uint64_t id, std::vector<int64_t>& lengths) const override { Lengths(3, id, lengths); }
 };
 
 /// Augmentation lengthens samples of odd epochs by one place.
@@ -127,6 +138,17 @@ TEST(RaggedBatches, ShapesHoldTheirSamplesAndAreTheLeastThatDo) {
           EXPECT_GT(longest, shapes[static_cast<size_t>(samples.shape) - 1].places);
         }
       }
+  }
+}
+
+TEST(RaggedBatches, SamplesThatAreLongerInLaterEpochsFit) {
+  for (const BatchOptions& options : kKinds) {
+    const auto dataset = std::make_shared<Lengthening>(SomeLengths(kSamples));
+    const auto batches = MakeBatches(dataset, std::make_shared<Growing>(false), options);
+    EXPECT_EQ(batches->shapes().back().places, BucketOf(41 + 3 * 15));
+    LaneSamples samples;
+    for (uint64_t step = 0; step < batches->Steps(4); ++step)
+      for (int lane = 0; lane < options.lanes; ++lane) batches->Lane(step, lane, samples);
   }
 }
 

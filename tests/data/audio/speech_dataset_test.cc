@@ -134,6 +134,25 @@ TEST_F(Speech, JoinsAudioLabelsAndLengthsAlike) {
   }
 }
 
+TEST_F(Speech, OfNoEpochIsLongerThanSaid) {
+  const std::string speech =
+      fmt::format("speech {{ manifest: '{}' join {{ min: 2 max: 4 }} }}", folder_.Path("all.tsv"));
+  for (const std::string slice : {"", "skip: 3"}) {
+    const auto dataset = Open(fmt::format("train {{ {} {} }} speech_features {{ sample_rate: 8000 }}", speech, slice));
+    std::vector<int64_t> most, lengths;
+    for (uint64_t id = 0; id < dataset->size(); ++id) {
+      dataset->MostLengths(id, most);
+      for (uint64_t epoch = 0; epoch < 40; ++epoch) {
+        dataset->Lengths(epoch, id, lengths);
+        std::sort(lengths.begin(), lengths.end(), std::greater<>());
+        ASSERT_EQ(lengths.size(), most.size());
+        for (size_t i = 0; i < lengths.size(); ++i) EXPECT_LE(lengths[i], most[i]);
+      }
+      EXPECT_TRUE(most[0] == 100 + kAnna - 1 || most[0] == 100 + kAnna + kBob - 1) << most[0];
+    }
+  }
+}
+
 TEST_F(Speech, TakesEachRecordingOncePerRound) {
   const auto dataset = Open(Config("join { min: 2 max: 4 rounds: 3 }"));
   std::map<int, int> counts;

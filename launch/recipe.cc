@@ -297,6 +297,7 @@ Recipe IdentityOf(const Recipe& recipe) {
   train.clear_log_every_steps();
   train.clear_on_other_hardware();
   train.clear_on_nonfinite();
+  train.clear_recompute_activations();
   train.clear_certificate_every_steps();
   if (!train.has_early_stopping()) {  // what evaluations find decides nothing then
     train.clear_evaluate_every_steps();

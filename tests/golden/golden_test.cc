@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -124,8 +125,8 @@ struct Norms {
 /// One model in training on one backend: one lane, one program, the optimizer over the whole arena at once.
 class Training {
  public:
-  Training(const GoldenCase& golden, engine::Backend& backend)
-      : golden_(golden), config_(ParseOptimizer(golden.optimizer)), plans_(MakePlans(golden, backend)) {
+  Training(const GoldenCase& golden, engine::Backend& backend, bool recompute = false)
+      : golden_(golden), config_(ParseOptimizer(golden.optimizer)), plans_(MakePlans(golden, backend, recompute)) {
     const size_t bytes = static_cast<size_t>(layout().elements()) * sizeof(float);
     weights_ = Buffer(bytes);
     gradients_ = Buffer(bytes);
@@ -143,6 +144,7 @@ class Training {
   }
 
   const engine::ParameterLayout& layout() const { return plans_.layout; }
+  size_t arena_bytes() const { return arena_.As<std::byte>().size(); }
   std::span<float> Weights(const ArenaEntry& entry) { return Part(weights_, entry); }
   std::span<float> Gradient(const ArenaEntry& entry) { return Part(gradients_, entry); }
 
@@ -183,11 +185,12 @@ class Training {
     return config;
   }
 
-  static loop::JobPlans MakePlans(const GoldenCase& golden, engine::Backend& backend) {
+  static loop::JobPlans MakePlans(const GoldenCase& golden, engine::Backend& backend, bool recompute) {
     graph::Model model =
         models::Build(models::Parse(golden.model), golden.data, graph::Mode::kTrain, golden.rows, golden.places);
     const engine::ParameterLayout layout(model.graph);
-    auto train = std::make_shared<engine::ProgramPlan>(engine::Compile(model.graph, layout, backend, {}));
+    auto train = std::make_shared<engine::ProgramPlan>(
+        engine::Compile(model.graph, layout, backend, {.recompute_activations = recompute}));
     return {std::move(model), layout, {}, {std::move(train)}, {}, {}};
   }
 
@@ -220,9 +223,13 @@ class Golden : public ::testing::TestWithParam<std::tuple<GoldenCase, BackendCas
     PrepareComputeThread(std::get<1>(GetParam()).threads, "golden");
     backend_ = std::get<1>(GetParam()).make();
     training_ = std::make_unique<Training>(golden_, *backend_);
+    LoadWeights(*training_);
+  }
+
+  void LoadWeights(Training& training) const {
     for (const ArenaEntry& entry : entries()) {
       const std::vector<float> before = file_.Read("before." + entry.name, entry.shape);
-      std::copy(before.begin(), before.end(), training_->Weights(entry).begin());
+      std::copy(before.begin(), before.end(), training.Weights(entry).begin());
     }
   }
 
@@ -255,6 +262,22 @@ class Golden : public ::testing::TestWithParam<std::tuple<GoldenCase, BackendCas
   std::unique_ptr<engine::Backend> backend_;
   std::unique_ptr<Training> training_;
 };
+
+TEST_P(Golden, ActivationsComputedAgainGiveTheSameBits) {
+  Training again(golden_, *backend_, /*recompute=*/true);
+  LoadWeights(again);
+  std::vector<double> losses;
+  for (Training* training : {training_.get(), &again}) {
+    training->LoadBatch(file_, "step1.");
+    losses.push_back(training->ForwardAndBackward());
+  }
+  EXPECT_EQ(losses[0], losses[1]);
+  EXPECT_LE(again.arena_bytes(), training_->arena_bytes());
+  for (const ArenaEntry& entry : entries()) {
+    const std::span<const float> kept = training_->Gradient(entry), repeated = again.Gradient(entry);
+    EXPECT_EQ(std::memcmp(kept.data(), repeated.data(), kept.size_bytes()), 0) << entry.name;
+  }
+}
 
 TEST_P(Golden, ThreeStepsAgreeWithPyTorch) {
   ASSERT_EQ(file_.CountWithPrefix("before."), static_cast<int>(entries().size())) << "both have the same parameters";

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <utility>
 
 #include "base/error.h"
@@ -45,12 +44,18 @@ graph::Graph RunPasses(const graph::Graph& model, const CompileOptions& options)
     graph = passes::LowerPrecision(graph);
     dumper.Dump("lower_precision", graph);
   }
+  const size_t forward_ops = graph.ops.size();
   if (training) {
     graph = passes::AddGradients(graph, options.frozen);
     dumper.Dump("add_gradients", graph);
   }
-  graph = passes::RemoveDeadOps(graph);
-  dumper.Dump("remove_dead_ops", graph);
+  if (training && options.recompute_activations) {
+    graph = passes::RecomputeActivations(graph, forward_ops, GradientArenaValues(graph));
+    dumper.Dump("recompute_activations", graph);
+  } else {
+    graph = passes::RemoveDeadOps(graph);
+    dumper.Dump("remove_dead_ops", graph);
+  }
   return graph;
 }
 
@@ -79,23 +84,43 @@ void CheckSupport(const graph::Graph& graph, const Backend& backend) {
   }
 }
 
+/// Whether the backend is asked the same for both: kinds, attributes and operands' shapes are the same.
+bool Alike(const graph::Graph& graph, const graph::Op& a, const graph::Op& b) {
+  const auto same_values = [&](const std::vector<graph::ValueId>& of_a, const std::vector<graph::ValueId>& of_b) {
+    return std::equal(of_a.begin(), of_a.end(), of_b.begin(), of_b.end(), [&](graph::ValueId x, graph::ValueId y) {
+      if (x == graph::kNoValue || y == graph::kNoValue) return x == y;
+      return graph.value(x).shape == graph.value(y).shape && graph.value(x).dtype == graph.value(y).dtype;
+    });
+  };
+  return a.kind == b.kind && a.attributes == b.attributes && same_values(a.inputs, b.inputs) &&
+         same_values(a.outputs, b.outputs);
+}
+
+/// The entry of `plan` whose copy of a parameter serves `input` of op `index` too; nullptr: there is none.
+const ProgramPlan::PackedOperand* SharedCopy(const ProgramPlan& plan, Backend& backend, size_t index, int input) {
+  const graph::Op& op = plan.graph.ops[index];
+  const int layout = backend.PackedLayout(plan.graph, op, input);
+  for (const ProgramPlan::PackedOperand& known : plan.packed) {
+    const graph::Op& other = plan.graph.ops[static_cast<size_t>(known.op)];
+    if (other.inputs[static_cast<size_t>(known.input)] != op.inputs[static_cast<size_t>(input)]) continue;
+    const bool same_layout = layout >= 0 && layout == backend.PackedLayout(plan.graph, other, known.input);
+    if (same_layout || (known.input == input && Alike(plan.graph, op, other))) return &known;
+  }
+  return nullptr;
+}
+
 void PlanPacking(ProgramPlan& plan, Backend& backend) {
-  std::map<std::pair<graph::ValueId, int>, size_t> places;  // of copies by parameter and layout
   for (size_t i = 0; i < plan.graph.ops.size(); ++i) {
     const graph::Op& op = plan.graph.ops[i];
-    for (size_t input = 0; input < op.inputs.size(); ++input) {
-      const graph::ValueId id = op.inputs[input];
+    for (int input = 0; input < static_cast<int>(op.inputs.size()); ++input) {
+      const graph::ValueId id = op.inputs[static_cast<size_t>(input)];
       if (id == graph::kNoValue || plan.graph.value(id).role != graph::Role::kParameter) continue;
-      const size_t bytes = backend.PackedBytes(plan.graph, op, static_cast<int>(input));
+      const size_t bytes = backend.PackedBytes(plan.graph, op, input);
       if (bytes == 0) continue;
-      const int layout = backend.PackedLayout(plan.graph, op, static_cast<int>(input));
-      const auto known = places.find({id, layout});
-      const bool shared = layout >= 0 && known != places.end();
-      const size_t offset = shared ? known->second : plan.packed_bytes;
-      plan.packed.push_back({static_cast<int>(i), static_cast<int>(input), offset, shared});
-      if (shared) continue;
-      places[{id, layout}] = offset;
-      plan.packed_bytes += AlignUp(bytes, kValueAlignment);
+      const ProgramPlan::PackedOperand* known = SharedCopy(plan, backend, i, input);
+      const size_t offset = known != nullptr ? known->offset : plan.packed_bytes;
+      if (known == nullptr) plan.packed_bytes += AlignUp(bytes, kValueAlignment);
+      plan.packed.push_back({static_cast<int>(i), input, offset, known != nullptr});
     }
   }
 }

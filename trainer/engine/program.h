@@ -34,6 +34,7 @@ struct CompileOptions {
   DType activations = DType::kF32;        ///< or kBF16
   std::set<std::string> frozen = {};      ///< parameters without gradient
   std::vector<BucketRange> buckets = {};  ///< of the gradient arena (kTrain)
+  bool recompute_activations = false;     ///< less memory, more work, same bits (kTrain)
   std::string dump_folder = {};           ///< where not empty: a .dot file after each pass
 };
 
@@ -68,9 +69,9 @@ class ProgramPlan {
   double flops = 0;  ///< of one run
 };
 
-/// Passes: FuseActivations, LowerPrecision (where activations are bf16), AddGradients (kTrain), RemoveDeadOps,
-/// Liveness, PlanMemory. Throws Error(kUsage) for graphs that don't fit the layout, and for training without a loss,
-/// Error(kInternal) for ops that the backend lacks.
+/// Passes: FuseActivations, LowerPrecision (where activations are bf16), AddGradients (kTrain), RemoveDeadOps or
+/// RecomputeActivations, Liveness, PlanMemory. Throws Error(kUsage) for graphs that don't fit the layout, and for
+/// training without a loss, Error(kInternal) for ops that the backend lacks.
 ProgramPlan Compile(const graph::Graph& model, const ParameterLayout& layout, Backend& backend,
                     const CompileOptions& options);
 

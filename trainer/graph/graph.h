@@ -150,32 +150,40 @@ enum class Activation : uint8_t {
 
 // What an op needs to know beyond its operands' shapes.
 
-struct NoAttributes {};  // kGlobalAveragePool, kFlatten, kConcat, kSwiGlu, kCountCorrect, kArgMax
+struct NoAttributes {
+  bool operator==(const NoAttributes&) const = default;
+};  // kGlobalAveragePool, kFlatten, kConcat, kSwiGlu, kCountCorrect, kArgMax
 
 struct LinearAttributes {  // kLinear and its gradients, and so on: gradient ops carry the forward op's, with kNone
   Activation activation = Activation::kNone;  ///< fused: applied to the result
+  bool operator==(const LinearAttributes&) const = default;
 };
 struct Conv2dAttributes {
   int stride = 1, padding = 0, groups = 1;
   Activation activation = Activation::kNone;  ///< fused: applied to the result
   Shape result = {};                          ///< gradient ops: the shape of x, or of weight
+  bool operator==(const Conv2dAttributes&) const = default;
 };
 struct Pool2dAttributes {
   int kernel = 2, stride = 2, padding = 0;  ///< padded cells don't count in averages
   Shape result = {};                        ///< gradient ops: the shape of x
+  bool operator==(const Pool2dAttributes&) const = default;
 };
 struct PadChannelsAttributes {
   int stride = 1;
   int64_t channels = 0;
   Shape result = {};  ///< the gradient op: the shape of x
+  bool operator==(const PadChannelsAttributes&) const = default;
 };
 struct SliceAttributes {       // kSlice, kCacheAppend
   int64_t begin = 0, end = 0;  ///< along the last dimension
+  bool operator==(const SliceAttributes&) const = default;
 };
 struct NormAttributes {
   float epsilon = 1e-5f;
   /// Fused: applied to the result (batch norm; kNone or kRelu). kBatchNormGrad has it too, and undoes it.
   Activation activation = Activation::kNone;
+  bool operator==(const NormAttributes&) const = default;
 };
 struct EmbeddingAttributes {
   float scale = 1;
@@ -183,6 +191,7 @@ struct EmbeddingAttributes {
   DType result = DType::kF32;  ///< of y
   int64_t places = 0;          ///< that there are sinusoids for, where `first` is given
   Shape table, position = {};  ///< the gradient op: of what it gives; position of rank 0 where there is none
+  bool operator==(const EmbeddingAttributes&) const = default;
 };
 struct RotaryAttributes {
   int heads = 1;
@@ -190,35 +199,44 @@ struct RotaryAttributes {
   float base = 10000;
   bool inverse = false;  ///< turns back: the gradient
   int64_t places = 0;    ///< that there are turns for, where `first` is given
+  bool operator==(const RotaryAttributes&) const = default;
 };
 struct AttentionAttributes {
   int heads = 1, kv_heads = 1;  ///< heads is a multiple of kv_heads
   bool causal = false;
+  bool operator==(const AttentionAttributes&) const = default;
 };
 struct WindowsAttributes {
   int kernel = 1, stride = 1, padding = 0;
   Shape result = {};  ///< the gradient op: the shape of x
+  bool operator==(const WindowsAttributes&) const = default;
 };
 struct RecurrentAttributes {  // kLstm, kGru and their gradients
   bool reverse = false;       ///< from the last place to the first
+  bool operator==(const RecurrentAttributes&) const = default;
 };
 struct ActivationAttributes {  // kActivation, kActivationGrad, kAdd (kNone or kRelu)
   Activation activation = Activation::kRelu;
+  bool operator==(const ActivationAttributes&) const = default;
 };
 struct DropoutAttributes {
   float probability = 0;   ///< of a zero
   uint32_t layer_key = 0;  ///< given when the graph is built, before any pass
+  bool operator==(const DropoutAttributes&) const = default;
 };
 struct LossAttributes {
   float label_smoothing = 0;
   int loss = 0;  ///< its index in Graph::losses, and so in StepBlock::loss_scale
+  bool operator==(const LossAttributes&) const = default;
 };
 struct CtcAttributes {
   int loss = 0;                ///< its index in Graph::losses, and so in StepBlock::loss_scale
   DType result = DType::kF32;  ///< the gradient op: of the logits
+  bool operator==(const CtcAttributes&) const = default;
 };
 struct ReshapeAttributes {  // kReshape, and gradients of global pooling and flatten
   Shape shape;              ///< of the result, batch included
+  bool operator==(const ReshapeAttributes&) const = default;
 };
 using Attributes = std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
                                 ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes,

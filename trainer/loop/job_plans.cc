@@ -115,6 +115,7 @@ JobPlans CompileJob(const Job& job) {
   evaluate.activations = train.activations;
   train.frozen = FrozenParameters(plans.model, job.optimizer);
   train.buckets = BucketRanges(plans.buckets);
+  train.recompute_activations = job.train.recompute_activations();
   evaluate.mode = graph::Mode::kEvaluate;
   const auto compile = [&](const data::BatchShape& shape, const engine::CompileOptions& options) {
     const graph::Model of = job.build_model(options.mode, shape);

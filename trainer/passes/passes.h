@@ -14,9 +14,9 @@ namespace lockstep::passes {
 /// alone (relu, tanh, sigmoid), or always when `training` is false.
 graph::Graph FuseActivations(const graph::Graph& forward, bool training);
 
-/// Turns the inputs of a forward graph that are float to bf16, save what losses compare with and the states of recurrent
-/// layers; activations follow, and so
-/// do their gradients, later. Parameters, their gradients, statistics and losses stay as they are.
+/// Turns the inputs of a forward graph that are float to bf16, save what losses compare with and the states of
+/// recurrent layers; activations follow, and so do their gradients, later. Parameters, their gradients, statistics and
+/// losses stay as they are.
 graph::Graph LowerPrecision(const graph::Graph& forward);
 
 /// Removes ops whose results nobody reads (losses, counters, outputs, gradients and statistic updates are read), and
@@ -27,6 +27,11 @@ graph::Graph RemoveDeadOps(const graph::Graph& graph);
 /// whose, and no value is two parameters'). They are named "PARAMETER/grad". Losses add up as their
 /// StepBlock::loss_scale says.
 graph::Graph AddGradients(const graph::Graph& forward, const std::set<std::string>& frozen);
+
+/// RemoveDeadOps, and less memory: values of the first `forward_ops` ops, which compute the losses, are computed again
+/// for the gradients where that makes the arena smaller (PlanMemory; `outside` as there). Same bits.
+graph::Graph RecomputeActivations(const graph::Graph& graph, size_t forward_ops,
+                                  const std::set<graph::ValueId>& outside);
 
 /// When each value is first written and last read, in op numbers. Values of other roles than kActivation have none.
 /// What is read after the run (losses, counters, outputs, gradients, statistics) is last read by the op after the last.

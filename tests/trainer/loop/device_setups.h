@@ -1,9 +1,6 @@
-// Jobs on emulated devices, and comparisons of what they left behind.
+// Jobs on emulated devices.
 #pragma once
 
-#include <gtest/gtest.h>
-
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,19 +12,6 @@
 namespace lockstep::loop {
 
 inline constexpr char kWide[] = "mlp { hidden: 300 hidden: 40 }";  // five chunks of parameters
-
-inline void ExpectEqual(const TrainOutcome& a, const TrainOutcome& b) {
-  EXPECT_EQ(a.weights, b.weights);
-  EXPECT_EQ(a.metrics, b.metrics);
-  EXPECT_EQ(a.loop_state, b.loop_state);
-  ASSERT_EQ(a.arrays.size(), b.arrays.size());
-  for (const auto& [name, array] : a.arrays) {
-    ASSERT_TRUE(b.arrays.count(name)) << name;
-    const std::vector<float>& other = b.arrays.at(name);
-    ASSERT_EQ(array.size(), other.size()) << name;
-    EXPECT_EQ(std::memcmp(array.data(), other.data(), array.size() * sizeof(float)), 0) << name;
-  }
-}
 
 inline TrainSetup OnDevices(TrainSetup setup) {
   setup.change = [then = std::move(setup.change)](Job& job) {

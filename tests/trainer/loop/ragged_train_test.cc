@@ -92,13 +92,6 @@ INSTANTIATE_TEST_SUITE_P(Models, RaggedTrainTest,
                                          "seq2seq { kind: LSTM layers: 2 width: 8 dropout: 0.1 }"),
                          [](const auto& info) { return info.index == 0 ? "Transformer" : "Lstm"; });
 
-void ExpectEqual(const TrainOutcome& a, const TrainOutcome& b) {
-  EXPECT_EQ(a.weights, b.weights);
-  EXPECT_EQ(a.metrics, b.metrics);
-  EXPECT_EQ(a.loop_state, b.loop_state);
-  EXPECT_EQ(a.arrays, b.arrays);
-}
-
 TEST_P(RaggedTrainTest, AnyNumberOfRanksGivesTheSameBits) {
   const TrainSetup setup = SetupOf(GetParam());
   const TrainOutcome one = TrainOnThreads(setup, 1, temporary_ / "1");
@@ -118,6 +111,13 @@ TEST_P(RaggedTrainTest, ARunGoesOnOnAnotherNumberOfRanks) {
   const TrainOutcome last = TrainOnThreads(SetupOf(GetParam()), 2, temporary_ / "parts");
   EXPECT_EQ(last.weights, whole.weights);
   EXPECT_EQ(last.arrays, whole.arrays);
+}
+
+TEST_P(RaggedTrainTest, ActivationsComputedAgainGiveTheSameBits) {
+  TrainSetup setup = SetupOf(GetParam());
+  const TrainOutcome kept = TrainOnThreads(setup, 2, temporary_ / "kept");
+  setup.train += " recompute_activations: true";
+  ExpectEqual(TrainOnThreads(setup, 2, temporary_ / "again"), kept);
 }
 
 TEST(RaggedBatches, OfThisTestHaveEmptyLanesAndUnequalOnes) {

@@ -1,7 +1,6 @@
 // The whole trainer, with threads as ranks: the bits of a run don't depend on how many there are.
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <mutex>
 
 #include "base/error.h"
@@ -12,19 +11,6 @@
 
 namespace lockstep::loop {
 namespace {
-
-void ExpectEqual(const TrainOutcome& a, const TrainOutcome& b) {
-  EXPECT_EQ(a.weights, b.weights);
-  EXPECT_EQ(a.metrics, b.metrics);
-  EXPECT_EQ(a.loop_state, b.loop_state);
-  ASSERT_EQ(a.arrays.size(), b.arrays.size());
-  for (const auto& [name, array] : a.arrays) {
-    ASSERT_TRUE(b.arrays.count(name)) << name;
-    const std::vector<float>& other = b.arrays.at(name);
-    ASSERT_EQ(array.size(), other.size()) << name;
-    EXPECT_EQ(std::memcmp(array.data(), other.data(), array.size() * sizeof(float)), 0) << name;
-  }
-}
 
 struct Case {
   const char* name;

@@ -3,7 +3,9 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
 
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -111,6 +113,19 @@ TrainOutcome OutcomeOf(const std::string& folder, const std::string& line) {
     outcome.metrics.push_back(object.dump());
   }
   return outcome;
+}
+
+void ExpectEqual(const TrainOutcome& a, const TrainOutcome& b) {
+  EXPECT_EQ(a.weights, b.weights);
+  EXPECT_EQ(a.metrics, b.metrics);
+  EXPECT_EQ(a.loop_state, b.loop_state);
+  ASSERT_EQ(a.arrays.size(), b.arrays.size());
+  for (const auto& [name, array] : a.arrays) {
+    ASSERT_TRUE(b.arrays.count(name)) << name;
+    const std::vector<float>& other = b.arrays.at(name);
+    ASSERT_EQ(array.size(), other.size()) << name;
+    EXPECT_EQ(std::memcmp(array.data(), other.data(), array.size() * sizeof(float)), 0) << name;
+  }
 }
 
 }  // namespace lockstep::loop

@@ -40,5 +40,7 @@ TrainOutcome TrainOnThreads(const TrainSetup& setup, int ranks, const std::strin
                             FileSystem& files = FileSystem::Real());
 /// What the run in `folder` left behind.
 TrainOutcome OutcomeOf(const std::string& folder, const std::string& line);
+/// The same, bit for bit.
+void ExpectEqual(const TrainOutcome& a, const TrainOutcome& b);
 
 }  // namespace lockstep::loop

@@ -3,10 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <random>
 
 #include "base/memory.h"
 #include "tests/trainer/passes/graph_text.h"
+#include "tests/trainer/passes/random_graph.h"
 #include "trainer/graph/builder.h"
 #include "trainer/graph/op_table.h"
 #include "trainer/passes/passes.h"
@@ -30,50 +30,6 @@ std::set<ValueId> Outside(const Graph& g) {
   for (const auto& [parameter, gradient] : g.gradients) outside.insert(gradient);
   for (const auto& update : g.statistic_updates) outside.insert(update.lane_value);
   return outside;
-}
-
-/// A random graph of all kinds of layers, with values that are read several times, reshapes of reshapes, and dead ends.
-Graph RandomGraph(uint32_t seed) {
-  std::mt19937 random(seed);
-  const auto pick = [&](size_t count) { return std::uniform_int_distribution<size_t>(0, count - 1)(random); };
-  Builder b(Mode::kTrain, 4);
-  std::vector<ValueId> rows = {b.Input("features", {12}, DType::kF32)};
-  const size_t ops = 3 + pick(25);
-  for (size_t i = 0; i < ops; ++i) {
-    const ValueId x = rows[pick(rows.size())];
-    const std::string name = fmt::format("layer{}", i);
-    const Shape flat{4, b.shape(x).size() / 4};
-    switch (pick(8)) {
-      case 0:
-        rows.push_back(b.Linear(x, name, static_cast<int64_t>(1 + pick(40)), pick(2) == 0, {}));
-        break;
-      case 1:
-        rows.push_back(b.Activate(x, static_cast<Activation>(1 + pick(5))));
-        break;
-      case 2:
-        rows.push_back(b.BatchNorm(x, name, 1e-5f, 0.1f, 1));
-        break;
-      case 3:
-        rows.push_back(b.LayerNorm(x, name, 1e-5f));
-        break;
-      case 4:
-        rows.push_back(b.Dropout(x, 0.5f));
-        break;
-      case 5:
-        rows.push_back(b.Add(b.Linear(x, name, b.shape(x).dim(-1), true, {}), x));
-        break;
-      case 6: {
-        const ValueId image = b.Reshape(x, {4, 1, 1, flat.dim(1)});
-        rows.push_back(b.Flatten(b.MaxPool2d(b.Conv2d(image, name, 6, 1, 1, 0, 1, true, {}), 1, 1, 0)));
-        break;
-      }
-      default:
-        rows.push_back(b.Reshape(b.Reshape(x, {b.shape(x).size()}), flat));
-    }
-  }
-  b.SoftmaxCrossEntropy(rows.back(), 0);
-  if (pick(2) == 0) b.Output("extra", rows[pick(rows.size() - 1) + 1]);
-  return b.Finish();
 }
 
 /// Runs the plan with tokens for contents: every byte knows which value was written there last. A value that is read

@@ -8,6 +8,7 @@ namespace lockstep::cuda {
 namespace {
 
 using engine::Kernel;
+using engine::WorkspaceParts;
 using graph::OpKind;
 
 /// The states before the first place: what the product reads, and what units add to.

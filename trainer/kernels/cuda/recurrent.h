@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "base/memory.h"
+#include "trainer/engine/workspace_parts.h"
 #include "trainer/kernels/cuda/kernel_context.h"
 #include "trainer/kernels/cuda/launch.h"
 #include "trainer/kernels/cuda/packs.h"
@@ -53,23 +53,6 @@ struct GivenState {
     if (data == nullptr) return 0.0f;
     return bf16 ? ToFloat(static_cast<const BFloat16*>(data)[i]) : static_cast<const float*>(data)[i];
   }
-};
-
-/// Parts of a workspace, one behind the other.
-class WorkspaceParts {
- public:
-  explicit WorkspaceParts(std::byte* workspace) : workspace_(workspace) {}
-  template <typename T>
-  T* Take(int64_t count) {
-    const size_t at = bytes_;
-    bytes_ += AlignUp(static_cast<size_t>(count) * sizeof(T), kBufferAlignment);
-    return reinterpret_cast<T*>(workspace_ + at);
-  }
-  size_t bytes() const { return bytes_; }
-
- private:
-  std::byte* workspace_;
-  size_t bytes_ = 0;
 };
 
 // recurrent_grad.cu

@@ -10,6 +10,7 @@ namespace lockstep::cuda {
 namespace {
 
 using engine::Kernel;
+using engine::WorkspaceParts;
 using graph::OpKind;
 
 struct ZeroStates {

@@ -2,28 +2,20 @@
 #include "trainer/kernels/cuda/kernel_context.h"
 #include "trainer/kernels/cuda/launch.h"
 #include "trainer/kernels/cuda/packs.h"
+#include "trainer/kernels/windows.h"
 
 namespace lockstep::cuda {
 namespace {
 
 using engine::Kernel;
 using graph::OpKind;
-
-struct Geometry {
-  int64_t rows, places, channels, windows, kernel, stride, padding;
-
-  Geometry(const OpContext& context, const Shape& x, const Shape& y)
-      : rows(x.dim(0)), places(x.dim(1)), channels(x.dim(2)), windows(y.dim(1)) {
-    const auto& attributes = context.Attributes<graph::WindowsAttributes>();
-    kernel = attributes.kernel, stride = attributes.stride, padding = attributes.padding;
-  }
-};
+using kernels::WindowsGeometry;
 
 template <typename T>
 struct Gather {
   static constexpr int kThreads = 256;
 
-  Geometry g;
+  WindowsGeometry g;
   const T* x;
   T* y;
 
@@ -47,7 +39,7 @@ template <typename T>
 struct Scatter {
   static constexpr int kThreads = 256;
 
-  Geometry g;
+  WindowsGeometry g;
   const T* dy;
   T* dx;
 
@@ -73,7 +65,7 @@ struct Scatter {
 };
 
 template <template <typename> typename Move>
-std::unique_ptr<Kernel> PrepareMove(const KernelContext& context, const Geometry& geometry) {
+std::unique_ptr<Kernel> PrepareMove(const KernelContext& context, const WindowsGeometry& geometry) {
   return WithElementType(context.InputType(0), [&]<typename T>(T) {
     const Move<T> kernel{geometry, context.Input<T>(0), context.Output<T>(0)};
     return MakeKernel(

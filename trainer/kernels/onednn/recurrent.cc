@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 
+#include "trainer/engine/workspace_parts.h"
 #include "trainer/kernels/onednn/column_sums.h"
 #include "trainer/kernels/onednn/primitives.h"
 #include "trainer/kernels/onednn/product.h"
@@ -14,6 +15,7 @@ namespace lockstep::onednn {
 namespace {
 
 using engine::Kernel;
+using engine::WorkspaceParts;
 using graph::OpKind;
 
 /// For the instruction set that the run is pinned to.
@@ -41,23 +43,6 @@ RecurrentShape ShapeOf(const OpContext& context) {
           .saved = lstm ? 5 : 4,
           .reverse = context.Attributes<graph::RecurrentAttributes>().reverse};
 }
-
-/// Parts of a workspace, one behind the other.
-class Parts {
- public:
-  explicit Parts(std::byte* workspace) : workspace_(workspace) {}
-  template <typename T>
-  T* Take(int64_t count) {
-    const size_t at = bytes_;
-    bytes_ += AlignUp(static_cast<size_t>(count) * sizeof(T), kBufferAlignment);
-    return reinterpret_cast<T*>(workspace_ + at);
-  }
-  size_t bytes() const { return bytes_; }
-
- private:
-  std::byte* workspace_;
-  size_t bytes_ = 0;
-};
 
 // Forward.
 
@@ -88,7 +73,7 @@ std::unique_ptr<Kernel> PreparePack(const OpContext& context, int, const void* p
 
 size_t PlaceForward(RecurrentJob& job, std::byte* workspace) {
   const RecurrentShape& s = job.shape;
-  Parts parts(workspace);
+  WorkspaceParts parts(workspace);
   job.state = parts.Take<float>(s.rows * s.state_row());
   job.next = parts.Take<float>(s.rows * s.state_row());
   job.cells = parts.Take<float>(s.rows * s.state_row());
@@ -178,7 +163,7 @@ struct GradWorkspace {
 
   GradWorkspace(const OpContext& context, RecurrentGradJob& job, std::byte* workspace) {
     const RecurrentShape& s = job.shape;
-    Parts parts(workspace);
+    WorkspaceParts parts(workspace);
     job.dstate = parts.Take<float>(s.rows * s.state_row());
     job.dcells = parts.Take<float>(s.rows * s.state_row());
     job.products = parts.Take<float>(s.rows * s.product_row());

@@ -3,27 +3,19 @@
 
 #include "base/isa_clones.h"
 #include "trainer/kernels/onednn/kernel_context.h"
+#include "trainer/kernels/windows.h"
 
 namespace lockstep::onednn {
 namespace {
 
 using engine::Kernel;
 using graph::OpKind;
-
-struct Geometry {
-  int64_t rows, places, channels, windows, kernel, stride, padding;
-
-  Geometry(const OpContext& context, const Shape& x, const Shape& y)
-      : rows(x.dim(0)), places(x.dim(1)), channels(x.dim(2)), windows(y.dim(1)) {
-    const auto& attributes = context.Attributes<graph::WindowsAttributes>();
-    kernel = attributes.kernel, stride = attributes.stride, padding = attributes.padding;
-  }
-};
+using kernels::WindowsGeometry;
 
 /// Windows [begin, end) of all rows together.
 LOCKSTEP_ISA_CLONES
-void Gather(const Geometry& geometry, const float* x, float* y, int64_t begin, int64_t end) {
-  const Geometry g = geometry;
+void Gather(const WindowsGeometry& geometry, const float* x, float* y, int64_t begin, int64_t end) {
+  const WindowsGeometry g = geometry;
   for (int64_t w = begin; w < end; ++w) {
     const int64_t row = w / g.windows, first = w % g.windows * g.stride - g.padding;
     float* to = y + w * g.channels * g.kernel;
@@ -42,8 +34,8 @@ void Gather(const Geometry& geometry, const float* x, float* y, int64_t begin, i
 
 /// Places [begin, end) of all rows together: each adds up its windows, the first one first.
 LOCKSTEP_ISA_CLONES
-void Scatter(const Geometry& geometry, const float* dy, float* dx, int64_t begin, int64_t end) {
-  const Geometry g = geometry;
+void Scatter(const WindowsGeometry& geometry, const float* dy, float* dx, int64_t begin, int64_t end) {
+  const WindowsGeometry g = geometry;
   for (int64_t at = begin; at < end; ++at) {
     const int64_t row = at / g.places, place = at % g.places + g.padding;
     float* to = dx + at * g.channels;
@@ -61,7 +53,7 @@ void Scatter(const Geometry& geometry, const float* dy, float* dx, int64_t begin
 constexpr int64_t kLeastPlaces = 64;
 
 std::unique_ptr<Kernel> PrepareWindows(const KernelContext& context) {
-  const Geometry g(context, context.InputShape(0), context.OutputShape(0));
+  const WindowsGeometry g(context, context.InputShape(0), context.OutputShape(0));
   return MakeKernel([g, x = context.Input(0), y = context.Output(0), threads = context.threads] {
     ForEachPiece(threads, g.rows * g.windows, kLeastPlaces,
                  [&](int, int64_t begin, int64_t end) { Gather(g, x, y, begin, end); });
@@ -69,7 +61,7 @@ std::unique_ptr<Kernel> PrepareWindows(const KernelContext& context) {
 }
 
 std::unique_ptr<Kernel> PrepareWindowsGrad(const KernelContext& context) {
-  const Geometry g(context, context.OutputShape(0), context.InputShape(0));
+  const WindowsGeometry g(context, context.OutputShape(0), context.InputShape(0));
   return MakeKernel([g, dy = context.Input(0), dx = context.Output(0), threads = context.threads] {
     ForEachPiece(threads, g.rows * g.places, kLeastPlaces,
                  [&](int, int64_t begin, int64_t end) { Scatter(g, dy, dx, begin, end); });

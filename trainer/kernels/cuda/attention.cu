@@ -138,7 +138,22 @@ struct Attend {
   }
 };
 
+using Direction = AttentionSpec::Direction;
+
+size_t Workspace(const OpContext& context) {
+  const LibraryAttention attention(context, Direction::kForward, 0);
+  return attention.library == nullptr ? 0 : attention.library->WorkspaceBytes(attention.spec);
+}
+
 std::unique_ptr<Kernel> PrepareAttention(const KernelContext& context) {
+  if (const LibraryAttention attention(context, Direction::kForward, 0); attention.library != nullptr) {
+    return attention.library->Prepare(attention.spec,
+                                      {.query = context.Input<void>(0),
+                                       .y = context.Output<void>(0),
+                                       .lse = context.Output(1),
+                                       .workspace = context.operands.workspace},
+                                      context.stream);
+  }
   AttentionShape shape(context, 0);
   shape.length = context.Input<int32_t>(2);
   return WithElementType(context.InputType(0), [&]<typename T>(T) {
@@ -160,7 +175,7 @@ std::unique_ptr<Kernel> PrepareAttention(const KernelContext& context) {
 
 KernelRow AttentionRow(OpKind kind) {
   if (kind != OpKind::kAttention) return {};
-  return {.prepare = PrepareAttention};
+  return {.prepare = PrepareAttention, .workspace_bytes = Workspace};
 }
 
 }  // namespace lockstep::cuda

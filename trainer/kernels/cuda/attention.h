@@ -5,6 +5,9 @@
 // and j below 4. Operands come to shared memory in pieces, zeros behind their ends: 32 dimensions at once where vectors
 // are multiplied with vectors, 64 where scores are multiplied with them. Any head size will do: pieces of results of
 // more than 128 dimensions are blocks of their own. All sums run in the order of their index.
+//
+// Where the library has attention for an op (LibraryAttention), it has the op and its gradient; these kernels have the
+// rest, and everything on an emulated device.
 #pragma once
 
 #include <cmath>
@@ -94,6 +97,29 @@ struct AttentionShape {
   }
   /// Keys in front of the first query's own: with memory, the queries' own are the last of those that are visible.
   LOCKSTEP_HD int64_t Before(int64_t visible) const { return has_memory && visible > queries ? visible - queries : 0; }
+};
+
+/// What the library is asked for in an op's place.
+struct LibraryAttention {
+  AttentionLibrary* library = nullptr;  ///< nullptr: the op is ours
+  AttentionSpec spec;
+
+  /// `input`: which of the op's inputs is query. Shapes, types and what operands there are decide, and decide alike for
+  /// an op and its gradient.
+  LibraryAttention(const OpContext& context, AttentionSpec::Direction direction, size_t input) {
+    const AttentionShape shape(context, input);
+    if (shape.has_memory || context.HasInput(input + 2) || shape.heads != shape.kv_heads) return;
+    if (context.InputType(input) != DType::kBF16) return;
+    spec = {.direction = direction,
+            .rows = shape.rows,
+            .places = shape.queries,
+            .heads = shape.heads,
+            .head_size = shape.head_size,
+            .causal = shape.causal,
+            .type = DType::kBF16};
+    AttentionLibrary* const offered = context.library.attention();
+    if (offered != nullptr && offered->Supports(spec)) library = offered;
+  }
 };
 
 /// What a block does: a tile of places of one head, and of the result's dimensions those from `dimension` on.

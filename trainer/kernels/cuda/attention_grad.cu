@@ -222,12 +222,32 @@ struct MemoryGrad {
   }
 };
 
+using Direction = AttentionSpec::Direction;
+
 size_t Workspace(const OpContext& context) {
+  if (const LibraryAttention attention(context, Direction::kGradient, 1); attention.library != nullptr)
+    return attention.library->WorkspaceBytes(attention.spec);
   const AttentionShape shape(context, 1);
   return static_cast<size_t>(shape.rows * shape.heads * shape.queries) * sizeof(float);
 }
 
+/// Operands that the gradient only reads lose their const for the other direction's sake.
+template <typename T>
+T* Read(const T* operand) {
+  return const_cast<T*>(operand);
+}
+
 std::unique_ptr<Kernel> PrepareGrad(const KernelContext& context) {
+  if (const LibraryAttention attention(context, Direction::kGradient, 1); attention.library != nullptr) {
+    return attention.library->Prepare(attention.spec,
+                                      {.query = context.Input<void>(1),
+                                       .y = Read(context.Input<void>(4)),
+                                       .lse = Read(context.Input(5)),
+                                       .dy = context.Input<void>(0),
+                                       .dquery = context.Output<void>(0),
+                                       .workspace = context.operands.workspace},
+                                      context.stream);
+  }
   AttentionShape shape(context, 1);
   shape.length = context.Input<int32_t>(3);
   return WithElementType(context.InputType(1), [&]<typename T>(T) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "base/cuda/cuda_device.h"
 #include "base/error.h"
 
 namespace lockstep::cuda {
@@ -18,35 +17,35 @@ std::array<const void*, 5> Addresses(const ConvolutionOperands& operands) {
   return {operands.x, operands.filter, operands.y, operands.bias, operands.y};
 }
 
-/// A spec's tensors, as sizes n, c, h, w.
-struct Sizes {
-  explicit Sizes(const ConvolutionSpec& s)
-      : x{s.n, s.c, s.h, s.w},
-        filter{s.o, s.c / s.groups, s.kh, s.kw},
-        y{s.n, s.o, s.out_h(), s.out_w()},
-        bias{1, s.o, 1, 1} {}
-  std::array<int64_t, 4> x, filter, y, bias;
+/// A spec's tensors.
+struct Layouts {
+  explicit Layouts(const ConvolutionSpec& s)
+      : x(CudnnLayout::Nhwc({s.n, s.c, s.h, s.w})),
+        filter(CudnnLayout::Nhwc({s.o, s.c / s.groups, s.kh, s.kw})),
+        y(CudnnLayout::Nhwc({s.n, s.o, s.out_h(), s.out_w()})),
+        bias(CudnnLayout::Nhwc({1, s.o, 1, 1})) {}
+  CudnnLayout x, filter, y, bias;
 };
 
 bool HasRelu(const ConvolutionSpec& spec) { return spec.activation == graph::Activation::kRelu; }
 
 /// Adds bias and relu to `graph`, from `x` to y. `x` is the convolution's result.
 void AddFinish(CudnnGraph& graph, const ConvolutionSpec& spec, CudnnGraph::Tensor x, CudnnGraph::Tensor y) {
-  const Sizes sizes(spec);
+  const Layouts layouts(spec);
   if (spec.bias) {
-    const auto sum = HasRelu(spec) ? graph.Between(sizes.y) : y;
-    graph.Add(x, graph.Operand(kBias, sizes.bias, spec.type), sum);
+    const auto sum = HasRelu(spec) ? graph.Between(layouts.y) : y;
+    graph.Add(x, graph.Operand(kBias, layouts.bias, spec.type), sum);
     x = sum;
   }
   if (HasRelu(spec)) graph.Relu(x, y);
 }
 
 CudnnGraph ForwardGraph(const ConvolutionSpec& spec, bool finish) {
-  const Sizes sizes(spec);
+  const Layouts layouts(spec);
   CudnnGraph graph;
-  const auto x = graph.Operand(kX, sizes.x, spec.type), filter = graph.Operand(kFilter, sizes.filter, spec.type),
-             y = graph.Operand(kY, sizes.y, spec.type);
-  const auto product = finish ? graph.Between(sizes.y) : y;
+  const auto x = graph.Operand(kX, layouts.x, spec.type), filter = graph.Operand(kFilter, layouts.filter, spec.type),
+             y = graph.Operand(kY, layouts.y, spec.type);
+  const auto product = finish ? graph.Between(layouts.y) : y;
   graph.Forward({spec.stride, spec.padding}, x, filter, product);
   if (finish) AddFinish(graph, spec, product, y);
   return graph;
@@ -54,40 +53,24 @@ CudnnGraph ForwardGraph(const ConvolutionSpec& spec, bool finish) {
 
 /// y = relu(y + bias) in place.
 CudnnGraph FinishGraph(const ConvolutionSpec& spec) {
-  const Sizes sizes(spec);
+  const Layouts layouts(spec);
   CudnnGraph graph;
-  const auto y = graph.Operand(kY, sizes.y, spec.type);
-  AddFinish(graph, spec, y, graph.Operand(kResult, sizes.y, spec.type));
+  const auto y = graph.Operand(kY, layouts.y, spec.type);
+  AddFinish(graph, spec, y, graph.Operand(kResult, layouts.y, spec.type));
   return graph;
 }
 
 CudnnGraph GradientGraph(const ConvolutionSpec& spec) {
-  const Sizes sizes(spec);
+  const Layouts layouts(spec);
   CudnnGraph graph;
-  const auto x = graph.Operand(kX, sizes.x, spec.type), filter = graph.Operand(kFilter, sizes.filter, spec.type),
-             y = graph.Operand(kY, sizes.y, spec.type);
+  const auto x = graph.Operand(kX, layouts.x, spec.type), filter = graph.Operand(kFilter, layouts.filter, spec.type),
+             y = graph.Operand(kY, layouts.y, spec.type);
   if (spec.direction == Direction::kInputGrad)
     graph.InputGrad({spec.stride, spec.padding}, y, filter, x);
   else
     graph.WeightGrad({spec.stride, spec.padding}, x, y, filter);
   return graph;
 }
-
-class ConvolutionKernel final : public engine::Kernel {
- public:
-  ConvolutionKernel(cudnnHandle_t handle, cudaStream_t stream, std::vector<CudnnBinding> steps)
-      : handle_(handle), stream_(stream), steps_(std::move(steps)) {}
-
-  void Run() override {
-    CUDNN_CHECK(cudnnSetStream(handle_, stream_));
-    for (const CudnnBinding& step : steps_) step.Run(handle_);
-  }
-
- private:
-  cudnnHandle_t handle_;
-  cudaStream_t stream_;
-  std::vector<CudnnBinding> steps_;
-};
 
 }  // namespace
 
@@ -152,7 +135,7 @@ std::unique_ptr<engine::Kernel> CudnnConvolutions::Prepare(const ConvolutionSpec
   const auto addresses = Addresses(operands);
   std::vector<CudnnBinding> steps;
   for (const auto& step : PlannedFor(spec).steps) steps.emplace_back(*step, addresses, operands.workspace);
-  return std::make_unique<ConvolutionKernel>(device_.handle(), NativeStream(stream), std::move(steps));
+  return MakeCudnnKernel(device_.handle(), stream, std::move(steps));
 }
 
 }  // namespace lockstep::cuda

@@ -1,7 +1,9 @@
 #include "trainer/kernels/cuda/cudnn_graph.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "base/cuda/cuda_device.h"
 #include "base/error.h"
 
 namespace lockstep::cuda {
@@ -20,14 +22,8 @@ constexpr std::array kRefused = {
 };
 
 cudnnDataType_t DataType(DType type) {
-  CHECK(type == DType::kF32 || type == DType::kBF16, "no convolutions of {}", Name(type));
+  CHECK(type == DType::kF32 || type == DType::kBF16, "no graphs of {}", Name(type));
   return type == DType::kBF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
-}
-
-/// Of a tensor with sizes n, c, h, w that lies as n, h, w, c.
-std::array<int64_t, 4> NhwcStrides(const std::array<int64_t, 4>& nchw) {
-  const auto [n, c, h, w] = nchw;
-  return {h * w * c, 1, w * c, c};
 }
 
 CudnnDescriptor ConvolutionDescriptor(const ConvolutionGeometry& geometry) {
@@ -136,24 +132,62 @@ CudnnBinding::CudnnBinding(const CudnnPlan& plan, std::span<const void* const> a
       .Finalize();
 }
 
-CudnnGraph::Tensor CudnnGraph::AddTensor(int64_t id, const std::array<int64_t, 4>& nchw, cudnnDataType_t type,
-                                         bool is_virtual) {
+namespace {
+
+class CudnnKernel final : public engine::Kernel {
+ public:
+  CudnnKernel(cudnnHandle_t handle, cudaStream_t stream, std::vector<CudnnBinding> steps)
+      : handle_(handle), stream_(stream), steps_(std::move(steps)) {}
+
+  void Run() override {
+    CUDNN_CHECK(cudnnSetStream(handle_, stream_));
+    for (const CudnnBinding& step : steps_) step.Run(handle_);
+  }
+
+ private:
+  cudnnHandle_t handle_;
+  cudaStream_t stream_;
+  std::vector<CudnnBinding> steps_;
+};
+
+}  // namespace
+
+std::unique_ptr<engine::Kernel> MakeCudnnKernel(cudnnHandle_t handle, DeviceStream& stream,
+                                                std::vector<CudnnBinding> steps) {
+  return std::make_unique<CudnnKernel>(handle, NativeStream(stream), std::move(steps));
+}
+
+CudnnLayout CudnnLayout::Nhwc(const std::array<int64_t, 4>& nchw) {
+  const auto [n, c, h, w] = nchw;
+  return {nchw, {h * w * c, 1, w * c, c}};
+}
+CudnnLayout CudnnLayout::Dense(const std::array<int64_t, 4>& sizes) {
+  const auto [a, b, c, d] = sizes;
+  return {sizes, {b * c * d, c * d, d, 1}};
+}
+
+CudnnGraph::Tensor CudnnGraph::AddTensor(int64_t id, const CudnnLayout& layout, cudnnDataType_t type, Place place) {
   CudnnDescriptor& d = tensors_.emplace_back(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   d.Set(CUDNN_ATTR_TENSOR_DATA_TYPE, type)
-      .Set(CUDNN_ATTR_TENSOR_DIMENSIONS, nchw)
-      .Set(CUDNN_ATTR_TENSOR_STRIDES, NhwcStrides(nchw))
+      .Set(CUDNN_ATTR_TENSOR_DIMENSIONS, layout.sizes)
+      .Set(CUDNN_ATTR_TENSOR_STRIDES, layout.strides)
       .Set(CUDNN_ATTR_TENSOR_UNIQUE_ID, id)
       .Set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, int64_t{16})  // less than what values have; no kernel wants more
-      .Set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, is_virtual)
-      .Finalize();
+      .Set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, place == Place::kNowhere);
+  if (place == Place::kHost) d.Set(CUDNN_ATTR_TENSOR_IS_BY_VALUE, true);
+  d.Finalize();
   return {tensors_.size() - 1};
 }
-CudnnGraph::Tensor CudnnGraph::Operand(int64_t id, const std::array<int64_t, 4>& nchw, DType type) {
+CudnnGraph::Tensor CudnnGraph::Operand(int64_t id, const CudnnLayout& layout, DType type) {
   operands_.push_back(id);
-  return AddTensor(id, nchw, DataType(type), false);
+  return AddTensor(id, layout, DataType(type), Place::kDevice);
 }
-CudnnGraph::Tensor CudnnGraph::Between(const std::array<int64_t, 4>& nchw) {
-  return AddTensor(next_virtual_id_--, nchw, CUDNN_DATA_FLOAT, true);
+CudnnGraph::Tensor CudnnGraph::Between(const CudnnLayout& layout, cudnnDataType_t type) {
+  return AddTensor(next_virtual_id_--, layout, type, Place::kNowhere);
+}
+CudnnGraph::Tensor CudnnGraph::Number(int64_t id) {
+  operands_.push_back(id);
+  return AddTensor(id, CudnnLayout::Dense({1, 1, 1, 1}), CUDNN_DATA_FLOAT, Place::kHost);
 }
 
 void CudnnGraph::Forward(const ConvolutionGeometry& geometry, Tensor x, Tensor filter, Tensor y) {
@@ -187,20 +221,63 @@ void CudnnGraph::WeightGrad(const ConvolutionGeometry& geometry, Tensor x, Tenso
       .Finalize();
 }
 
-void CudnnGraph::Pointwise(cudnnPointwiseMode_t mode, Tensor x, const Tensor* b, Tensor y) {
-  CudnnDescriptor function(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
-  function.Set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode)
-      .Set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT)
-      .Finalize();
+void CudnnGraph::AddPointwise(const PointwiseFunction& function, Tensor x, std::optional<Tensor> b,
+                              std::optional<Tensor> where, Tensor y) {
+  CudnnDescriptor described(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
+  described.Set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &function.mode)
+      .Set(CUDNN_ATTR_POINTWISE_MATH_PREC, function.compute);
+  if (function.axis) described.Set(CUDNN_ATTR_POINTWISE_AXIS, *function.axis);
+  described.Finalize();
   CudnnDescriptor& operation = operations_.emplace_back(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-  operation.Set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, function)
+  operation.Set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, described)
       .Set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, At(x))
       .Set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, At(y));
-  if (b != nullptr) operation.Set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, At(*b));
+  if (b) operation.Set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, At(*b));
+  if (where) operation.Set(CUDNN_ATTR_OPERATION_POINTWISE_TDESC, At(*where));
   operation.Finalize();
 }
-void CudnnGraph::Add(Tensor a, Tensor b, Tensor y) { Pointwise(CUDNN_POINTWISE_ADD, a, &b, y); }
-void CudnnGraph::Relu(Tensor x, Tensor y) { Pointwise(CUDNN_POINTWISE_RELU_FWD, x, nullptr, y); }
+void CudnnGraph::Pointwise(cudnnPointwiseMode_t mode, Tensor x, std::optional<Tensor> b, Tensor y) {
+  AddPointwise({mode}, x, b, {}, y);
+}
+void CudnnGraph::Add(Tensor a, Tensor b, Tensor y) { Pointwise(CUDNN_POINTWISE_ADD, a, b, y); }
+void CudnnGraph::Relu(Tensor x, Tensor y) { Pointwise(CUDNN_POINTWISE_RELU_FWD, x, {}, y); }
+void CudnnGraph::Select(Tensor where, Tensor a, Tensor b, Tensor y) {
+  AddPointwise({CUDNN_POINTWISE_BINARY_SELECT}, a, b, where, y);
+}
+void CudnnGraph::AtLeast(Tensor a, Tensor b, Tensor y) {
+  AddPointwise({CUDNN_POINTWISE_CMP_GE, CUDNN_DATA_BOOLEAN}, a, b, {}, y);
+}
+void CudnnGraph::Index(Tensor x, int64_t axis, Tensor y) {
+  AddPointwise({CUDNN_POINTWISE_GEN_INDEX, CUDNN_DATA_INT32, axis}, x, {}, {}, y);
+}
+
+void CudnnGraph::Reduce(cudnnReduceTensorOp_t operation, Tensor x, Tensor y) {
+  CudnnDescriptor reduction(CUDNN_BACKEND_REDUCTION_DESCRIPTOR);
+  reduction.Set(CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_DATA_FLOAT)
+      .Set(CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, 1, &operation)
+      .Finalize();
+  operations_.emplace_back(CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR)
+      .Set(CUDNN_ATTR_OPERATION_REDUCTION_DESC, reduction)
+      .Set(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, At(x))
+      .Set(CUDNN_ATTR_OPERATION_REDUCTION_YDESC, At(y))
+      .Finalize();
+}
+void CudnnGraph::Multiply(Tensor a, Tensor b, Tensor y) {
+  CudnnDescriptor product(CUDNN_BACKEND_MATMUL_DESCRIPTOR);
+  product.Set(CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_DATA_FLOAT).Finalize();
+  operations_.emplace_back(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR)
+      .Set(CUDNN_ATTR_OPERATION_MATMUL_ADESC, At(a))
+      .Set(CUDNN_ATTR_OPERATION_MATMUL_BDESC, At(b))
+      .Set(CUDNN_ATTR_OPERATION_MATMUL_CDESC, At(y))
+      .Set(CUDNN_ATTR_OPERATION_MATMUL_DESC, product)
+      .Finalize();
+}
+void CudnnGraph::Reshape(Tensor x, Tensor y) {
+  operations_.emplace_back(CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR)
+      .Set(CUDNN_ATTR_OPERATION_RESHAPE_XDESC, At(x))
+      .Set(CUDNN_ATTR_OPERATION_RESHAPE_YDESC, At(y))
+      .Finalize();
+}
 
 std::unique_ptr<CudnnPlan> CudnnGraph::Plan(const CudnnDevice& device, const EngineRules& rules) const {
   CudnnDescriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);

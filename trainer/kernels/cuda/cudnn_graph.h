@@ -1,4 +1,4 @@
-// cuDNN's graphs of operations on NHWC images, and the choice of an engine that runs one. The choice is cuDNN's
+// cuDNN's graphs of operations, and the choice of an engine that runs one. The choice is cuDNN's
 // heuristic's order, filtered by what the engines say about themselves: a function of shapes, types, the device and
 // cuDNN's version.
 #pragma once
@@ -14,7 +14,9 @@
 #include <string>
 #include <vector>
 
+#include "base/device.h"
 #include "base/shape.h"
+#include "trainer/engine/backend.h"
 #include "trainer/kernels/cuda/cudnn_descriptor.h"
 
 namespace lockstep::cuda {
@@ -79,6 +81,20 @@ class CudnnBinding {
   CudnnDescriptor pack_;
 };
 
+/// Runs bindings on a stream, one behind the other. The plans and what addresses point to outlive it.
+std::unique_ptr<engine::Kernel> MakeCudnnKernel(cudnnHandle_t handle, DeviceStream& stream,
+                                                std::vector<CudnnBinding> steps);
+
+/// Sizes, and how many elements lie between neighbours on each axis.
+struct CudnnLayout {
+  std::array<int64_t, 4> sizes, strides;
+
+  /// Sizes n, c, h, w of a tensor that lies as n, h, w, c.
+  static CudnnLayout Nhwc(const std::array<int64_t, 4>& nchw);
+  /// As the sizes say, without gaps.
+  static CudnnLayout Dense(const std::array<int64_t, 4>& sizes);
+};
+
 /// The same on both axes; padding on both sides.
 struct ConvolutionGeometry {
   int64_t stride = 1, padding = 0;
@@ -92,10 +108,12 @@ class CudnnGraph {
     size_t index;
   };
 
-  /// A tensor in memory, known by a small number. `nchw` are logical sizes; it lies as NHWC.
-  Tensor Operand(int64_t id, const std::array<int64_t, 4>& nchw, DType type);
-  /// A tensor between operations: float, nowhere in memory.
-  Tensor Between(const std::array<int64_t, 4>& nchw);
+  /// A tensor in memory, known by a small number.
+  Tensor Operand(int64_t id, const CudnnLayout& layout, DType type);
+  /// A tensor between operations: nowhere in memory.
+  Tensor Between(const CudnnLayout& layout, cudnnDataType_t type = CUDNN_DATA_FLOAT);
+  /// A float in the host's memory, known by a small number, that is read when a plan is run.
+  Tensor Number(int64_t id);
 
   void Forward(const ConvolutionGeometry& geometry, Tensor x, Tensor filter, Tensor y);
   void InputGrad(const ConvolutionGeometry& geometry, Tensor dy, Tensor filter, Tensor dx);
@@ -104,13 +122,36 @@ class CudnnGraph {
   void Add(Tensor a, Tensor b, Tensor y);
   void Relu(Tensor x, Tensor y);
 
+  /// y = f(x), or f(x, b).
+  void Pointwise(cudnnPointwiseMode_t mode, Tensor x, std::optional<Tensor> b, Tensor y);
+  /// y = where ? a : b.
+  void Select(Tensor where, Tensor a, Tensor b, Tensor y);
+  /// y = a >= b, of integers.
+  void AtLeast(Tensor a, Tensor b, Tensor y);
+  /// y is the place on `axis`; x gives the sizes.
+  void Index(Tensor x, int64_t axis, Tensor y);
+  /// Over the axes where y's size is 1.
+  void Reduce(cudnnReduceTensorOp_t operation, Tensor x, Tensor y);
+  /// Of matrices on the last two axes, summed in float.
+  void Multiply(Tensor a, Tensor b, Tensor y);
+  /// The same elements in another layout.
+  void Reshape(Tensor x, Tensor y);
+
   /// The first engine that the heuristic offers and the rules allow. nullptr where there is none.
   std::unique_ptr<CudnnPlan> Plan(const CudnnDevice& device, const EngineRules& rules) const;
 
  private:
-  Tensor AddTensor(int64_t id, const std::array<int64_t, 4>& nchw, cudnnDataType_t type, bool is_virtual);
+  enum class Place { kDevice, kNowhere, kHost };
+
+  Tensor AddTensor(int64_t id, const CudnnLayout& layout, cudnnDataType_t type, Place place);
   const CudnnDescriptor& At(Tensor tensor) const { return tensors_[tensor.index]; }
-  void Pointwise(cudnnPointwiseMode_t mode, Tensor x, const Tensor* b, Tensor y);
+  struct PointwiseFunction {
+    cudnnPointwiseMode_t mode;
+    cudnnDataType_t compute = CUDNN_DATA_FLOAT;
+    std::optional<int64_t> axis = {};
+  };
+  void AddPointwise(const PointwiseFunction& function, Tensor x, std::optional<Tensor> b, std::optional<Tensor> where,
+                    Tensor y);
 
   std::vector<CudnnDescriptor> tensors_;
   std::vector<CudnnDescriptor> operations_;

@@ -1,6 +1,7 @@
-// Matrix products and convolutions, which libraries do better than we: cuBLASLt and cuDNN on a GPU, plain loops where a
-// device is emulated. Everything is decided at preparation, from shapes alone (never by timing): algorithms with split
-// sums, atomics or other sources of changing bits are left out.
+// Matrix products, convolutions and attention, which libraries do better than we: cuBLASLt and cuDNN on a GPU, plain
+// loops where a device is emulated (save attention, whose kernels of our own run there). Everything is decided at
+// preparation, from shapes alone (never by timing): algorithms with split sums, atomics or other sources of changing
+// bits are left out.
 //
 // Prepared kernels enqueue on the stream that they were prepared for, read and write the given addresses, and need
 // their workspace while they run.
@@ -75,9 +76,51 @@ struct ConvolutionOperands {
   std::byte* workspace = nullptr;
 };
 
+/// Attention of a row's places to each other: query [rows, places, 3 heads head_size] holds q, k and v side by side, no
+/// lengths (graph.h's kAttention without memory, length and shared keys). y is [rows, places, heads head_size], lse f32
+/// [rows, heads, places], as there.
+struct AttentionSpec {
+  enum class Direction {
+    kForward,   ///< query -> y, lse
+    kGradient,  ///< dy, query, y, lse -> dquery
+  };
+  Direction direction = Direction::kForward;
+  int64_t rows = 0, places = 0, heads = 0, head_size = 0;
+  bool causal = false;
+  DType type = DType::kBF16;
+
+  std::string ToString() const;
+  friend bool operator==(const AttentionSpec&, const AttentionSpec&) = default;
+};
+struct AttentionOperands {
+  const void* query = nullptr;
+  void* y = nullptr;     ///< written by kForward
+  float* lse = nullptr;  ///< written by kForward; nullptr: nobody reads it
+  const void* dy = nullptr;
+  void* dquery = nullptr;
+  std::byte* workspace = nullptr;
+};
+
+/// What a library does of attention.
+class AttentionLibrary {
+ public:
+  virtual ~AttentionLibrary() = default;
+
+  /// Whether the library has both directions of it: an op and its gradient are both the library's, or both ours. A
+  /// function of the spec, the kind of device and the library's version.
+  virtual bool Supports(const AttentionSpec& spec) = 0;
+  /// REQUIRES: Supports(spec), both.
+  virtual size_t WorkspaceBytes(const AttentionSpec& spec) = 0;
+  virtual std::unique_ptr<engine::Kernel> Prepare(const AttentionSpec& spec, const AttentionOperands& operands,
+                                                  DeviceStream& stream) = 0;
+};
+
 class DenseLibrary {
  public:
   virtual ~DenseLibrary() = default;
+
+  /// nullptr: all attention is ours.
+  virtual AttentionLibrary* attention() { return nullptr; }
 
   /// Whether the library has an algorithm for the spec: asked for what can be had in another way too. As all that is
   /// decided here, a function of the spec, the device and the library's version.
@@ -93,10 +136,17 @@ class DenseLibrary {
   virtual std::string version() const = 0;
 };
 
-/// What a product, and a convolution, may take of workspace at most. Constants: algorithms must not depend on how much
-/// memory is free. (32 MiB is what NVIDIA recommends for cuBLASLt on Hopper.)
+/// What a product, a convolution, and attention may take of workspace at most. Constants: algorithms must not depend on
+/// how much memory is free. (32 MiB is what NVIDIA recommends for cuBLASLt on Hopper.)
 inline constexpr size_t kMatmulWorkspaceLimit = size_t{32} << 20;
 inline constexpr size_t kConvolutionWorkspaceLimit = size_t{256} << 20;
+inline constexpr size_t kAttentionWorkspaceLimit = size_t{512} << 20;
+
+/// How many rows the gradient of attention takes at once: its workspace holds a number for every query and key of each
+/// head. The greatest divisor of the rows whose workspace stays below the limit; 0: not even one row's does.
+int64_t GradientRows(const AttentionSpec& spec);
+/// No less than what a library takes that takes GradientRows at once, nor than what our own kernels take.
+size_t AttentionWorkspaceBound(const AttentionSpec& spec);
 
 /// Plans without a device: every workspace is as large as it may be, and nothing can be prepared.
 std::unique_ptr<DenseLibrary> MakePlanningLibrary();

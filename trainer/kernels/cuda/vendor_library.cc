@@ -1,5 +1,6 @@
-// cuBLASLt and cuDNN behind DenseLibrary. Each is loaded into the device when something first needs it: a model without
-// convolutions pays nothing for cuDNN. One thread at a time uses a library and the kernels that it prepared.
+// cuBLASLt and cuDNN behind DenseLibrary. Each is loaded into the device when something first needs it: a model with
+// neither convolutions nor attention in bf16 pays nothing for cuDNN. One thread at a time uses a library and the
+// kernels that it prepared.
 #include <cublasLt.h>
 #include <cudnn.h>
 #include <dlfcn.h>
@@ -8,6 +9,7 @@
 
 #include "base/error.h"
 #include "trainer/kernels/cuda/cublaslt.h"
+#include "trainer/kernels/cuda/cudnn_attention.h"
 #include "trainer/kernels/cuda/cudnn_convolution.h"
 #include "trainer/kernels/cuda/dense_library.h"
 
@@ -37,6 +39,10 @@ class VendorLibrary final : public DenseLibrary {
  public:
   explicit VendorLibrary(FloatMath math) : math_(math) {}
 
+  AttentionLibrary* attention() override {
+    if (!attention_) attention_.emplace(WholeCudnn());
+    return &*attention_;
+  }
   bool Supports(const MatmulSpec& spec) override { return matmuls().Supports(spec); }
   size_t WorkspaceBytes(const MatmulSpec& spec) override { return matmuls().WorkspaceBytes(spec); }
   size_t WorkspaceBytes(const ConvolutionSpec& spec) override { return convolutions().WorkspaceBytes(spec); }
@@ -59,16 +65,20 @@ class VendorLibrary final : public DenseLibrary {
     return *matmuls_;
   }
   CudnnConvolutions& convolutions() {
-    if (!convolutions_ && !CudnnIsWhole())
+    if (!convolutions_) convolutions_.emplace(WholeCudnn(), math_);
+    return *convolutions_;
+  }
+  static CudnnDevice WholeCudnn() {
+    if (!CudnnIsWhole())
       throw Error(ErrorKind::kUsage, "cuDNN is incomplete here: some of its libraries can't be loaded",
                   "libcudnn_*.so.9", "install all of cuDNN, of one version, where the loader finds it");
-    if (!convolutions_) convolutions_.emplace(CudnnDevice(), math_);
-    return *convolutions_;
+    return CudnnDevice();
   }
 
   const FloatMath math_;
   std::optional<CublasLtMatmuls> matmuls_;
   std::optional<CudnnConvolutions> convolutions_;
+  std::optional<CudnnAttention> attention_;
 };
 
 }  // namespace

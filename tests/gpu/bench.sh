@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # bench.sh [--record] [--emulated] [--out FOLDER] [--seconds 470]: what a GPU's training costs, in under eight minutes: the card's own
-# rates, samples/s of ResNet-50 and ResNet-18 at 1, 8 and 64 lanes, where the time goes, and PyTorch beside it in the same run, taking
-# turns. Prints a section of Markdown; --record appends it to RESULTS.md here. What there was no time for is "not measured".
+# rates, samples/s of ResNet-50 and ResNet-18 and tokens/s of GPT-2's smallest shape, at 1, 8 and 64 lanes, where the time goes, and
+# PyTorch beside it in the same run, taking turns. Prints a section of Markdown; --record appends it to RESULTS.md here. What there was
+# no time for is "not measured".
 #
 # Run it on a card with nothing else to do. PyTorch is that of $LOCKSTEP_PEER_PYTHON (default: python3). FOLDER keeps what each program
 # printed. --emulated tries this script, in a minute, on an emulated device; its figures mean nothing, and are not recorded.
@@ -42,17 +43,23 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-bench-work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 python=${LOCKSTEP_PEER_PYTHON:-python3}
 
-# Each workload: title, recipe, and what makes a run of some seconds of it.
-declare -A title recipe settings batch
-title=([resnet50]="ResNet-50, images of 224x224, batch 256, bf16" [resnet18]="ResNet-18, images of 32x32, batch 1,024, bf16")
-recipe=([resnet50]="$root/examples/bench/resnet50.textproto" [resnet18]="$root/examples/bench/resnet18_gpu.textproto")
-settings=([resnet50]="train.steps=30 train.evaluate_every_steps=30" [resnet18]="train.steps=100 train.evaluate_every_steps=100")
-batch=([resnet50]=256 [resnet18]=1024)
-workloads=(resnet50 resnet18) lanes=(1 8 64) small=()
+# Each workload: title, recipe, what makes a run of some seconds of it, and how many of its unit a sample is.
+declare -A title recipe settings batch unit per_sample
+title=([resnet50]="ResNet-50, images of 224x224, batch 256, bf16" [resnet18]="ResNet-18, images of 32x32, batch 1,024, bf16"
+  [gpt2]="GPT-2, 124 million parameters, blocks of 1,024 tokens, batch 64, bf16")
+recipe=([resnet50]="$root/examples/bench/resnet50.textproto" [resnet18]="$root/examples/bench/resnet18_gpu.textproto"
+  [gpt2]="$root/examples/bench/gpt124.textproto")
+settings=([resnet50]="train.steps=30 train.evaluate_every_steps=30" [resnet18]="train.steps=100 train.evaluate_every_steps=100"
+  [gpt2]="data.train.synthetic.tokens=1024 data.train.synthetic.samples=640 train.global_batch=64 train.steps=30 train.evaluate_every_steps=30")
+batch=([resnet50]=256 [resnet18]=1024 [gpt2]=64)
+unit=([resnet50]=samples [resnet18]=samples [gpt2]=tokens) per_sample=([resnet50]=1 [resnet18]=1 [gpt2]=1024)
+workloads=(resnet50 gpt2 resnet18) lanes=(1 8 64) small=()
 if [ -n "$emulated" ]; then
-  title=([resnet18]="The convnet of the digits recipe, batch 64, bf16") recipe=([resnet18]=$root/examples/digits.textproto) batch=([resnet18]=64)
-  settings=([resnet18]="train.global_batch=64 train.epochs=0 train.steps=3 train.precision=BF16 data.test.limit=20")
-  workloads=(resnet18) small=(--small)
+  title=([resnet18]="The convnet of the digits recipe, batch 64, bf16" [gpt2]="A tiny GPT, blocks of 16 tokens, batch 64, bf16")
+  recipe[resnet18]=$root/examples/digits.textproto batch[resnet18]=64 per_sample[gpt2]=16
+  settings=([resnet18]="train.global_batch=64 train.epochs=0 train.steps=3 train.precision=BF16 data.test.limit=20"
+    [gpt2]="model.gpt.layers=1 model.gpt.heads=2 model.gpt.width=16 model.gpt.context=16 data.train.synthetic.tokens=16 data.train.synthetic.classes=20 data.train.synthetic.samples=128 train.global_batch=64 train.steps=3 train.evaluate_every_steps=3")
+  workloads=(resnet18 gpt2) small=(--small)
   [ -n "${LOCKSTEP_PEER_PYTHON:-}" ] || no_torch=1  # it takes minutes without a GPU
 fi
 
@@ -148,6 +155,12 @@ fi
 # --- the section
 
 or_not() { echo "${1:-not measured}"; }
+# in_units WORKLOAD RATE: samples/s in the workload's unit.
+in_units() {
+  local rate
+  rate=$([ -n "$2" ] && awk -v r="$2" -v n="${per_sample[$1]}" 'BEGIN { printf (n > 1 ? "%.0f" : "%g"), r * n }')
+  or_not "$rate"
+}
 ratio() { [ -n "$1" ] && [ -n "$2" ] && awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0) printf "%.2f", a / b }'; }
 # share RATE FLOP PRODUCT: of the product's rate, in TFLOP/s, that RATE samples/s of FLOP each are.
 share() {
@@ -162,17 +175,17 @@ print_workload() {
   set_options "$workload" 1
   flop=$("$LOCKSTEP" plan "${recipe[$workload]}" "${options[@]}" 2>/dev/null | sed -n 's/^ *\([0-9.e+]*\) FLOP a sample.*/\1/p')
   printf '\n### %s\n\n' "${title[$workload]}"
-  echo "| | samples/s | its program alone | share of the product's rate | beside PyTorch eager, compiled |"
+  echo "| | ${unit[$workload]}/s | its program alone | share of the product's rate | beside PyTorch eager, compiled |"
   echo "|---|---|---|---|---|"
   for n in "${lanes[@]}"; do
     rate=$(median "$workload" "ours-$n")
-    echo "| $n lane$([ "$n" = 1 ] || echo s) | $(or_not "$rate") | $(or_not "$(median "$workload" "program-$n")") |" \
+    echo "| $n lane$([ "$n" = 1 ] || echo s) | $(in_units "$workload" "$rate") | $(in_units "$workload" "$(median "$workload" "program-$n")") |" \
       "$(share "$rate" "$flop" "$product") |" \
       "$(or_not "$(ratio "$rate" "$(median "$workload" torch-eager)")"), $(or_not "$(ratio "$rate" "$(median "$workload" torch-compiled)")") |"
   done
   for mode in eager compiled; do
     rate=$(median "$workload" torch-$mode)
-    [ -z "$rate" ] || echo "| PyTorch $torch, $mode | $rate | | $(share "$rate" "$flop" "$product") | |"
+    [ -z "$rate" ] || echo "| PyTorch $torch, $mode | $(in_units "$workload" "$rate") | | $(share "$rate" "$flop" "$product") | |"
   done
   for n in "${lanes[@]}"; do
     [ -e "$work/profile-$workload-$n" ] || continue

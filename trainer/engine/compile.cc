@@ -84,16 +84,15 @@ void CheckSupport(const graph::Graph& graph, const Backend& backend) {
   }
 }
 
-/// Whether the backend is asked the same for both: kinds, attributes and operands' shapes are the same.
-bool Alike(const graph::Graph& graph, const graph::Op& a, const graph::Op& b) {
-  const auto same_values = [&](const std::vector<graph::ValueId>& of_a, const std::vector<graph::ValueId>& of_b) {
-    return std::equal(of_a.begin(), of_a.end(), of_b.begin(), of_b.end(), [&](graph::ValueId x, graph::ValueId y) {
-      if (x == graph::kNoValue || y == graph::kNoValue) return x == y;
-      return graph.value(x).shape == graph.value(y).shape && graph.value(x).dtype == graph.value(y).dtype;
-    });
-  };
-  return a.kind == b.kind && a.attributes == b.attributes && same_values(a.inputs, b.inputs) &&
-         same_values(a.outputs, b.outputs);
+/// Whether one packed copy serves both: kinds, attributes and inputs' shapes are the same.
+bool PacksAlike(const graph::Graph& graph, const graph::Op& a, const graph::Op& b) {
+  return a.kind == b.kind && a.attributes == b.attributes &&
+         std::equal(a.inputs.begin(), a.inputs.end(), b.inputs.begin(), b.inputs.end(),
+                    [&](graph::ValueId x, graph::ValueId y) {
+                      if (x == graph::kNoValue || y == graph::kNoValue) return x == y;
+                      return graph.value(x).shape == graph.value(y).shape &&
+                             graph.value(x).dtype == graph.value(y).dtype;
+                    });
 }
 
 /// The entry of `plan` whose copy of a parameter serves `input` of op `index` too; nullptr: there is none.
@@ -104,7 +103,7 @@ const ProgramPlan::PackedOperand* SharedCopy(const ProgramPlan& plan, Backend& b
     const graph::Op& other = plan.graph.ops[static_cast<size_t>(known.op)];
     if (other.inputs[static_cast<size_t>(known.input)] != op.inputs[static_cast<size_t>(input)]) continue;
     const bool same_layout = layout >= 0 && layout == backend.PackedLayout(plan.graph, other, known.input);
-    if (same_layout || (known.input == input && Alike(plan.graph, op, other))) return &known;
+    if (same_layout || (known.input == input && PacksAlike(plan.graph, op, other))) return &known;
   }
   return nullptr;
 }

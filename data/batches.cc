@@ -36,7 +36,7 @@ class EvenBatches final : public Batches {
       const Sampler::Pick pick = sampler_.At(position);
       sum += dataset_->labels(pick.epoch, pick.id);
     }
-    return sum;
+    return std::max<uint64_t>(sum, 1);
   }
   uint64_t Places(uint64_t) const override { return 0; }
   uint64_t Steps(double epochs) const override { return WholeSteps(epochs, dataset_->size(), batch_); }

@@ -44,7 +44,8 @@ class Batches {
   /// Of step `step`'s first sample.
   virtual uint64_t FirstPosition(uint64_t step) const = 0;
   virtual void Lane(uint64_t step, int lane, LaneSamples& samples) const = 0;
-  /// What the step divides its sums of losses by: what its samples count for (Dataset::labels).
+  /// What the step divides its sums of losses by: what its samples count for (Dataset::labels), at least 1: there may
+  /// be none in a few samples, as in transcripts of silence.
   virtual uint64_t Denominator(uint64_t step) const = 0;
   /// Places of the step's samples, padding left out; 0 where they have none.
   virtual uint64_t Places(uint64_t step) const = 0;

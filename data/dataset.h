@@ -74,6 +74,8 @@ class Dataset {
   virtual uint64_t TextBytes(uint64_t /*first*/, uint64_t /*count*/) const { return 0; }
   /// What a model should answer, as text: a transcript, a translation. Empty where that is no text.
   virtual std::string Reference(uint64_t /*epoch*/, uint64_t /*id*/) const { return {}; }
+  /// The file and line that sample `id` comes from ("train.de:11"), of several the first; empty where that is unknown.
+  virtual std::string PlaceOf(uint64_t /*epoch*/, uint64_t /*id*/) const { return {}; }
   /// Sample `id` (0 <= id < size()) of epoch `epoch` (formats whose samples differ between epochs use it). Thread-safe.
   /// Throws Error(kData) naming file and record.
   virtual void Read(uint64_t epoch, uint64_t id, Sample& sample) const = 0;

@@ -37,6 +37,7 @@ class Slice : public Dataset {
   std::string TextOf(std::span<const int32_t> labels) const override { return whole_->TextOf(labels); }
   uint64_t TextBytes(uint64_t first, uint64_t count) const override { return whole_->TextBytes(first_ + first, count); }
   std::string Reference(uint64_t epoch, uint64_t id) const override { return whole_->Reference(epoch, first_ + id); }
+  std::string PlaceOf(uint64_t epoch, uint64_t id) const override { return whole_->PlaceOf(epoch, first_ + id); }
 
   uint64_t fingerprint() const override {
     return Hash64(fmt::format("slice 1 {} {} {}", whole_->fingerprint(), first_, count_));
@@ -111,6 +112,14 @@ std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path
               "set one of idx, cifar, csv, text, tokens, speech, parallel and synthetic");
 }
 
+/// Means over labels, and error rates, are of nothing where there is none.
+void RequireLabels(const Dataset& dataset, const std::string& path) {
+  if (dataset.uniform_labels()) return;
+  for (uint64_t id = 0; id < dataset.size(); ++id)
+    if (dataset.labels(0, id) > 0) return;
+  throw Error(ErrorKind::kData, "all of its transcripts are empty", path, "name recordings in which something is said");
+}
+
 /// "image u8 [28, 28, 1], label i32 []".
 std::string FieldsText(std::span<const Field> fields) {
   std::string text;
@@ -145,7 +154,9 @@ std::unique_ptr<Dataset> OpenDataset(const Source& source, const std::string& fi
   }
   const uint64_t left = size - source.skip();
   const uint64_t count = source.limit() == 0 ? left : std::min(left, source.limit());
-  return count == size ? std::move(whole) : TakeSlice(std::move(whole), source.skip(), count);
+  auto samples = count == size ? std::move(whole) : TakeSlice(std::move(whole), source.skip(), count);
+  RequireLabels(*samples, field_path);
+  return samples;
 }
 
 void CheckCompatible(const Dataset& train, const Dataset& other, const std::string& other_path) {

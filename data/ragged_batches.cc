@@ -22,6 +22,12 @@ struct Entry {
   uint64_t labels = 0;
 };
 
+/// ", train.de:11," for a message; empty where the sample's place is unknown.
+std::string PlaceText(const Dataset& dataset, uint64_t id) {
+  const std::string place = dataset.PlaceOf(0, id);
+  return place.empty() ? "" : fmt::format(", {},", place);
+}
+
 bool Shorter(const Entry& a, const Entry& b) { return a.places < b.places; }
 
 class Measure {
@@ -98,7 +104,7 @@ class PooledBatches final : public Batches {
   uint64_t Denominator(uint64_t step) const override {
     uint64_t sum = 0;
     ForEach(step * batch_, batch_, [&](const Entry& entry) { sum += entry.labels; });
-    return sum;
+    return std::max<uint64_t>(sum, 1);
   }
   uint64_t Places(uint64_t step) const override {
     uint64_t sum = 0;
@@ -160,10 +166,11 @@ class TokenBatches final : public Batches {
         measure_(dataset, transform) {
     const PlacesRange range = RangeOfPlaces(*dataset, *transform);
     if (BucketOf(range.most) > limit_) {
-      throw Error(ErrorKind::kData,
-                  fmt::format("sample {} (from 0) may take {} places, padded to {}, and a batch has {}",
-                              range.longest_id, range.most, BucketOf(range.most), limit_),
-                  "train.batch_tokens", "raise it, or leave out long samples (data.longest)");
+      throw Error(
+          ErrorKind::kData,
+          fmt::format("sample {} (from 0){} may take {} places, padded to {}, and a batch has {}", range.longest_id,
+                      PlaceText(*dataset, range.longest_id), range.most, BucketOf(range.most), limit_),
+          "train.batch_tokens", "raise it, or leave out long samples (data.longest)");
     }
     for (int64_t bucket : BucketsBetween(range.least, range.most)) {
       const auto lanes = static_cast<int64_t>(lanes_);
@@ -191,7 +198,7 @@ class TokenBatches final : public Batches {
 
   uint64_t Denominator(uint64_t step) const override {
     const Place place = PlaceOf(step);
-    return place.table->rows[place.row].labels;
+    return std::max<uint64_t>(place.table->rows[place.row].labels, 1);
   }
   uint64_t Places(uint64_t step) const override {
     const Place place = PlaceOf(step);

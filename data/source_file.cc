@@ -19,6 +19,8 @@ std::string MissingFileHint(const Origin& origin) {
   const bool packed = origin.path.ends_with(".gz");
   const std::string other = packed ? origin.path.substr(0, origin.path.size() - 3) : origin.path + ".gz";
   if (FileSystem::Real().Exists(other)) return fmt::format("there is {}: use that name", other);
+  // Manifests and command lines name files too.
+  if (!origin.field.starts_with("data.")) return "get the file, or name another";
   return fmt::format("get the file, or name another with --set {}=FILE", origin.field);
 }
 
@@ -110,7 +112,7 @@ std::string ResolveDataPath(const std::string& path, const std::string& folder, 
     return std::filesystem::absolute(data).lexically_normal().string() + path.substr(kVariable.size());
   }
   if (path.empty() || path.front() == '/') return path;
-  return (std::filesystem::absolute(folder) / path).lexically_normal().string();
+  return (std::filesystem::absolute(folder.empty() ? "." : folder) / path).lexically_normal().string();
 }
 
 std::vector<std::byte> LoadSourceFile(const Origin& origin) {
@@ -118,6 +120,11 @@ std::vector<std::byte> LoadSourceFile(const Origin& origin) {
     throw Error(ErrorKind::kData, fmt::format("there is no file {}", origin.path), origin.field,
                 MissingFileHint(origin));
   }
+  std::error_code ignored;
+  const auto type = std::filesystem::status(origin.path, ignored).type();
+  // Whose size says nothing: it would seem to be empty.
+  if (type == std::filesystem::file_type::fifo || type == std::filesystem::file_type::character)
+    throw origin.Bad("is a pipe or a device, but data is read from files", "write it to a file first");
   std::vector<std::byte> bytes;
   try {
     const auto file = FileSystem::Real().Open(origin.path);

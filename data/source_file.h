@@ -27,7 +27,8 @@ std::vector<std::byte> LoadSourceFile(const Origin& origin);
 /// Unpacks a gzip file (RFC 1952) of one or more members; zeros after the last are padding. Throws Error(kData).
 std::vector<std::byte> Gunzip(std::span<const std::byte> packed, const Origin& origin);
 
-/// An absolute path: a leading $LOCKSTEP_DATA/ expands, others are relative to `folder`. Throws Error(kUsage) with the
+/// An absolute path: a leading $LOCKSTEP_DATA/ expands, others are relative to `folder` (empty: the working directory).
+/// Throws Error(kUsage) with the
 /// place `where` where the variable isn't set.
 std::string ResolveDataPath(const std::string& path, const std::string& folder, const std::string& where);
 

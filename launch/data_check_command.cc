@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "data/dataset.h"
 #include "data/open_dataset.h"
+#include "data/transform.h"
 #include "launch/recipe.h"
 
 namespace lockstep::launch {
@@ -61,20 +62,58 @@ void PrintLengths(const data::Dataset& dataset, int sample_rate) {
   fmt::print("  {}: {}\n", speech ? "seconds" : "tokens", Distribution(std::move(lengths), speech ? sample_rate : 1));
 }
 
-void CheckSplit(const data::Dataset& dataset, const std::string& path, int sample_rate, Complaints& complaints) {
+/// Warns of a transcript that CTC can't align with its recording as it is (augmentation apart).
+class CtcCheck {
+ public:
+  CtcCheck(const data::Dataset& dataset, const data::DataConfig& config, uint64_t seed) : dataset_(dataset) {
+    if (dataset.fields().front().name == "audio") transform_ = data::MakeTransform(dataset.fields(), config, seed);
+  }
+
+  void operator()(uint64_t id, const data::Sample& sample) {
+    if (transform_ == nullptr) return;
+    const std::span<const int32_t> labels = sample.tensors.back().As<int32_t>();
+    int64_t needed = static_cast<int64_t>(labels.size());
+    for (size_t i = 1; i < labels.size(); ++i) needed += labels[i] == labels[i - 1];  // a blank parts equal letters
+    dataset_.Lengths(0, id, lengths_);
+    const int64_t places = transform_->Places(lengths_, 0, id, /*augment=*/false);
+    if (needed <= places) return;
+    ++count_;
+    fmt::print("warning {}: the transcript needs {} places, its recording has {}: no alignment, so no gradient\n",
+               dataset_.PlaceOf(0, id), needed, places);
+    std::fflush(stdout);
+  }
+  uint64_t count() const { return count_; }
+
+ private:
+  const data::Dataset& dataset_;
+  std::unique_ptr<data::Transform> transform_;
+  std::vector<int64_t> lengths_;
+  uint64_t count_ = 0;
+};
+
+void CheckSplit(const data::Dataset& dataset, const std::string& path, const data::DataConfig& config, uint64_t seed,
+                int sample_rate, Complaints& complaints) {
   fmt::print("{}: {} samples", path, dataset.size());
   if (dataset.classes() > 0) fmt::print(", {} classes", dataset.classes());
   fmt::print("\n");
   if (dataset.ragged()) PrintLengths(dataset, sample_rate);
   std::fflush(stdout);
   data::Sample sample;
+  CtcCheck check_alignment(dataset, config, seed);
   for (uint64_t id = 0; id < dataset.size(); ++id) {
     try {
       dataset.Read(0, id, sample);
+      check_alignment(id, sample);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kData) throw;
       complaints.Add(error);
     }
+  }
+  if (check_alignment.count() > 0) {
+    fmt::print(
+        "  {} of {} transcripts are longer than their recordings (a smaller data.speech_features.stack gives more "
+        "places)\n",
+        check_alignment.count(), dataset.size());
   }
 }
 
@@ -94,7 +133,7 @@ int CheckData(const data::DataConfig& config, uint64_t seed) {
     try {
       options.training = path == "data.train";
       auto dataset = data::OpenDataset(source, path, seed, config.verify(), options);
-      CheckSplit(*dataset, path, options.speech.sample_rate, complaints);
+      CheckSplit(*dataset, path, config, seed, options.speech.sample_rate, complaints);
       if (train) data::CheckCompatible(*train, *dataset, path);
       return dataset;
     } catch (const Error& error) {

@@ -60,6 +60,7 @@ int RunRanks(const std::function<int(comm::Communicator&)>& body) {
   int code = 0;
   try {
     comm = JoinRanks();
+    StartLog("", comm->rank() == 0, comm->rank());  // what opening the data has to say, all ranks would say
     code = body(*comm);
     if (code == 0) return 0;
     // Where no rank has failed, and all are done, but the launcher is to return something else: as below, without waiting.

@@ -1,12 +1,18 @@
 #include "launch/generate_command.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "data/text/token_errors.h"
+#include "data/text/utf8.h"
 #include "launch/job_setup.h"
 #include "launch/trained_run.h"
 #include "trainer/infer/decoder.h"
@@ -67,11 +73,42 @@ class Stream {
 int32_t FirstToken(const data::Tokenizer& tokenizer) {
   if (tokenizer.end() >= 0) return tokenizer.end();  // between documents, as GPT-2 was trained
   std::vector<int32_t> line_end;
-  tokenizer.Encode("\n", line_end);
+  try {
+    tokenizer.Encode("\n", line_end);
+  } catch (const Error&) {  // the training text is one line
+  }
+  if (line_end.empty()) {
+    throw Error(ErrorKind::kUsage, "is missing, and the vocabulary has no end of text or line to begin behind",
+                "--prompt", "say what the text begins with");
+  }
   return line_end.front();
 }
 
+std::vector<int32_t> TokensOf(const std::string& prompt, const data::Tokenizer& tokenizer) {
+  const size_t valid = tokenizer.takes_bytes() ? prompt.size() : data::ValidPrefix(prompt);
+  if (valid < prompt.size()) {
+    throw Error(ErrorKind::kUsage, fmt::format("there is {}", data::NameCharacter(prompt, valid)), "--prompt",
+                "write it as UTF-8");
+  }
+  std::vector<int32_t> tokens;
+  try {
+    tokenizer.Encode(prompt, tokens);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kUsage, error.message(), "--prompt", "begin with text like that of the training");
+  }
+  data::WarnOfUnknown("--prompt", data::CountUnknown(tokens, tokenizer), tokens.size());
+  return tokens;
+}
+
+void RequireNumbers(const infer::SamplingOptions& sampling) {
+  // The command line's ranges let "nan" through.
+  for (const auto& [value, name] :
+       {std::pair(sampling.temperature, "--temperature"), std::pair(sampling.top_p, "--top-p")})
+    if (std::isnan(value)) throw Error(ErrorKind::kUsage, "is no number", name, "see lockstep generate --help");
+}
+
 int Generate(const GenerateOptions& options) {
+  RequireNumbers(options.sampling);
   const TrainedRun run(options.run);
   if (!run.recipe().model().has_gpt())
     throw Error(ErrorKind::kUsage, "the run's model does not write on from a prompt", options.run,
@@ -81,8 +118,7 @@ int Generate(const GenerateOptions& options) {
   const int64_t capacity = gpt.context() > 0 ? gpt.context() : run.recipe().data().block();
   infer::Decoder decoder(DecoderModelOf(run.recipe().model(), run.shape()), run.weights(),
                          {.rows = 1, .capacity = capacity});
-  std::vector<int32_t> text;
-  tokenizer.Encode(options.prompt, text);
+  std::vector<int32_t> text = TokensOf(options.prompt, tokenizer);
   Stream stream(tokenizer);
   for (int32_t token : text) stream.Add(token);
   if (text.empty()) text.push_back(FirstToken(tokenizer));
@@ -130,7 +166,7 @@ void AddGenerateCommand(CLI::App& app, int* exit_code) {
       ->check(CLI::Range(0.0, 100.0))
       ->capture_default_str();
   command->add_option("--top-k", options->sampling.top_k, "draw from the k likeliest tokens alone (0: all)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
       ->capture_default_str();
   command->add_option("--top-p", options->sampling.top_p, "draw from the fewest tokens that come to this probability")
       ->check(CLI::Range(0.0, 1.0))

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdio>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -16,6 +18,8 @@
 #include "data/length_buckets.h"
 #include "data/source_file.h"
 #include "data/text/sentence_vocabulary.h"
+#include "data/text/token_errors.h"
+#include "data/text/utf8.h"
 #include "data/transform.h"
 #include "launch/job_setup.h"
 #include "launch/trained_run.h"
@@ -104,12 +108,19 @@ class Translator {
   infer::Hypothesis Translate(const std::string& sentence) {
     std::vector<int32_t> tokens;
     vocabulary_.Encode(sentence, tokens);
+    unknown_ += vocabulary_.CountUnknown(tokens);
+    read_ += tokens.size();
     tokens.push_back(search_.end);
     const auto length = static_cast<int32_t>(tokens.size());
     tokens.resize(static_cast<size_t>(data::BucketOf(length)));
     return SearchBeams(DecoderFor(static_cast<int64_t>(tokens.size())), tokens, {&length, 1}, search_).front();
   }
   std::string TextOf(const std::vector<int32_t>& tokens) const { return vocabulary_.TextOf(tokens); }
+
+  /// Warns where what was translated since the last call, all from `input`, is foreign to the vocabulary.
+  void WarnOfUnknown(const std::string& input) {
+    data::WarnOfUnknown(input, std::exchange(unknown_, 0), std::exchange(read_, 0));
+  }
 
  private:
   infer::Decoder& DecoderFor(int64_t places) {
@@ -125,6 +136,7 @@ class Translator {
   const TrainedRun& run_;
   const data::SentenceVocabulary vocabulary_;
   infer::BeamOptions search_;
+  uint64_t unknown_ = 0, read_ = 0;  ///< tokens
   std::map<int64_t, std::unique_ptr<infer::Decoder>> decoders_;
 };
 
@@ -138,16 +150,35 @@ void TranscribeAll(const TrainedRun& run, const PredictOptions& options) {
   }
 }
 
+std::vector<std::byte> ReadStandardInput() {
+  std::vector<std::byte> bytes;
+  std::array<std::byte, 65536> piece;
+  while (const size_t got = std::fread(piece.data(), 1, piece.size(), stdin))
+    bytes.insert(bytes.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(got));
+  return bytes;
+}
+
 void TranslateAll(const TrainedRun& run, const PredictOptions& options) {
   Translator translator(run, options.beam > 0 ? options.beam : infer::BeamOptions{}.beam);
   const auto translate = [&](const std::string& sentence) {
     const infer::Hypothesis best = translator.Translate(sentence);
     Print(options, sentence, best, translator.TextOf(best.tokens), false);
   };
-  for (const std::string& sentence : options.texts) translate(sentence);
+  for (const std::string& sentence : options.texts) {
+    const size_t valid = data::ValidPrefix(sentence);
+    if (valid < sentence.size()) {
+      throw Error(ErrorKind::kUsage, fmt::format("there is {}", data::NameCharacter(sentence, valid)), "--text",
+                  "write it as UTF-8");
+    }
+    translate(sentence);
+  }
+  translator.WarnOfUnknown("--text");
   for (const std::string& path : options.inputs) {
-    const data::Origin origin{path, "INPUT"};
-    for (const std::string& sentence : data::ReadLines(data::LoadSourceFile(origin), origin)) translate(sentence);
+    const bool standard = path == "-";
+    const data::Origin origin{standard ? "standard input" : path, "INPUT"};
+    const auto bytes = standard ? ReadStandardInput() : data::LoadSourceFile(origin);
+    for (const std::string& sentence : data::ReadLines(bytes, origin)) translate(sentence);
+    translator.WarnOfUnknown(origin.path);
   }
 }
 
@@ -174,7 +205,8 @@ void AddPredictCommand(CLI::App& app, int* exit_code) {
   command->add_option("RUN", options->run, "a run folder (its newest good checkpoint) or a checkpoint folder")
       ->required();
   command->add_option("INPUT", options->inputs,
-                      "audio files (members of archives as ARCHIVE.tar:MEMBER), or texts of one sentence a line");
+                      "audio files (members of archives as ARCHIVE.tar:MEMBER), or texts of one sentence a line (-: "
+                      "standard input)");
   command->add_option("--text", options->texts, "a sentence to translate; may be given again");
   command
       ->add_option("--beam", options->beam,

@@ -12,7 +12,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "launch/errors.h"
 #include "launch/gpu.h"
 #include "launch/job_setup.h"
@@ -62,7 +61,6 @@ Recipe ReadRunsRecipe(const std::string& path, const std::vector<std::string>& s
 
 int Replay(const ReplayCommandOptions& given) {
   return RunRanks([&](comm::Communicator& comm) {
-    StartLog("", comm.rank() == 0, comm.rank());
     loop::Job job;
     loop::ReplayOptions options;
     loop::Together(comm, "the set-up", [&] {

@@ -49,7 +49,15 @@ std::string RunFolderOf(const std::string& path) {
   if (!folder.has_filename()) folder = folder.parent_path();
   for (int level = 0; level < 3; ++level, folder = folder.parent_path())
     if (std::filesystem::exists(folder / "recipe.textproto")) return folder.string();
-  throw Error(ErrorKind::kUsage, "there is no recipe.textproto in it or above it", path, "give a run's folder, or a checkpoint inside one");
+  throw Error(ErrorKind::kUsage, "there is no recipe.textproto in it or above it", path,
+              "give a run's folder, or a checkpoint inside one");
+}
+
+void RequireReplaceable(const std::string& path) {
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path, ignored);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    throw Error(ErrorKind::kUsage, "is a folder or a device, no file", path, "name another output");
 }
 
 double NumberIn(const json& row, const char* name, double otherwise) {

@@ -1,5 +1,5 @@
-// What a run's folder says about the run, read from outside while it may be changing (docs/run-folder.md). Nothing here
-// fails: what is missing, torn or of another form is not there.
+// What a run's folder says about the run, read from outside while it may be changing (docs/run-folder.md). RunFiles
+// never fails: what is missing, torn or of another form is not there.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +25,13 @@ struct NewestCheckpoint {
   double written = 0;  ///< seconds since 1970
 };
 
-/// The run folder that `path` (itself, or a checkpoint in it) belongs to. Throws Error(kUsage) where it belongs to none: the one
-/// function here that fails.
+/// The run folder that `path` (itself, or a checkpoint in it) belongs to. Throws Error(kUsage) where it belongs to
+/// none.
 std::string RunFolderOf(const std::string& path);
+
+/// Throws Error(kUsage) where `path`, an output that is written aside and renamed, is a folder or a device: root would
+/// replace one.
+void RequireReplaceable(const std::string& path);
 
 class RunFiles {
  public:

@@ -11,7 +11,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "data/text/token_errors.h"
 #include "data/text/write_token_file.h"
+#include "launch/run_files.h"
 #include "launch/say.h"
 
 namespace lockstep::launch {
@@ -75,6 +77,7 @@ class Progress {
 
 void RequireNewOutput(const TokenizeOptions& options) {
   if (!FileSystem::Real().Exists(options.output)) return;
+  RequireReplaceable(options.output);
   for (const std::string& input : options.inputs) {
     std::error_code ignored;
     if (std::filesystem::equivalent(input, options.output, ignored))
@@ -101,6 +104,7 @@ int TokenizeCommand(const TokenizeOptions& options) {
       "data {{\n  train {{ tokens {{ files: \"{}\" }} }}\n  tokenizer {{ {} }}  # {} tokens\n}}\n",
       options.output, written.tokens, 8 * written.width, written.bytes, options.output, named.recipe,
       named.tokenizer->size());
+  data::WarnOfUnknown(options.output, written.unknown, written.tokens);
   return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "launch/run_files.h"
 
 namespace lockstep::launch {
 
@@ -15,6 +16,7 @@ int TrainTokenizerCommand(TrainTokenizerOptions options) {
   options.training.model = options.kind == "BPE" ? Model::kBpe : Model::kUnigram;
   if (FileSystem::Real().Exists(options.output) && !options.force)
     throw Error(ErrorKind::kUsage, "there is such a file already", options.output, "name another, or add --force");
+  RequireReplaceable(options.output);
   data::TrainSentencePiece(options.training, options.output);
   const auto tokenizer = data::OpenSentencePiece(options.output);
   fmt::print("wrote {}: {} pieces, {} bytes\n", options.output, tokenizer->size(),
@@ -30,13 +32,16 @@ void AddTokenizerCommand(CLI::App& app, int* exit_code) {
   data::SentencePieceTraining& training = options->training;
   train->add_option("INPUT", training.texts, "texts of one sentence a line, UTF-8, plain or gzipped")->required();
   train->add_option("-o,--output", options->output, "the model")->required();
-  train->add_option("--pieces", training.size, "of the vocabulary, special pieces included")->capture_default_str();
+  train->add_option("--pieces", training.size, "of the vocabulary, special pieces included")
+      ->check(CLI::Range(5, 1 << 24))
+      ->capture_default_str();
   train->add_option("--kind", options->kind, "how text is split: BPE or UNIGRAM")
       ->check(CLI::IsMember({"BPE", "UNIGRAM"}))
       ->capture_default_str();
   train
       ->add_option("--coverage", training.character_coverage,
                    "the share of the text's characters that get a piece (Chinese, Japanese: 0.9995)")
+      ->check(CLI::Range(0.98, 1.0))  // spm_train's
       ->capture_default_str();
   train->add_flag("--byte-fallback", training.byte_fallback, "256 byte pieces stand for characters without a piece");
   train->add_flag("--force", options->force, "replace the model where it is there");

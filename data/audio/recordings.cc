@@ -33,6 +33,11 @@ std::unique_ptr<ReadableFile> OpenFile(const Recording& recording) {
   return FileSystem::Real().Open(recording.path);
 }
 
+/// What to do about a recording; `where` is its line of a manifest, if it stands in one.
+std::string Hint(std::string remedy, const std::string& where) {
+  return where.empty() ? remedy : remedy + ", or take this line out of the manifest";
+}
+
 /// Errors that know nothing of the manifest become ones that do.
 template <typename F>
 auto NamingLine(const std::string& path, const std::string& where, F&& action) {
@@ -40,8 +45,9 @@ auto NamingLine(const std::string& path, const std::string& where, F&& action) {
     return action();
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kInternal) throw;
-    throw Error(ErrorKind::kData, fmt::format("{}: {}", path, error.message()), where,
-                "copy or make the file again, or take this line out of the manifest");
+    const std::string hint = Hint("copy or make the file again", where);
+    if (where.empty()) throw Error(ErrorKind::kData, error.message(), path, hint);
+    throw Error(ErrorKind::kData, fmt::format("{}: {}", path, error.message()), where, hint);
   }
 }
 
@@ -78,11 +84,12 @@ std::shared_ptr<const TarArchive> ArchiveCache::Open(const std::string& path, co
 std::optional<Recording> OpenRecording(const ManifestEntry& entry, const RecordingOptions& options,
                                        ArchiveCache& archives) {
   Recording recording;
-  recording.where = fmt::format("{}:{}", options.manifest.path, entry.line);
+  if (!options.manifest.path.empty()) recording.where = fmt::format("{}:{}", options.manifest.path, entry.line);
   const std::string folder = std::filesystem::path(options.manifest.path).parent_path().string();
   recording.path = ResolveDataPath(entry.path, folder, recording.where);
   if (const size_t begin = MemberBegin(recording.path); begin != std::string::npos) {
-    recording.archive = archives.Open(recording.path.substr(0, begin - 1), recording.where);
+    recording.archive =
+        archives.Open(recording.path.substr(0, begin - 1), recording.where.empty() ? "INPUT" : recording.where);
     if (!recording.archive) return std::nullopt;
     const auto member = recording.archive->Find(recording.path.substr(begin));
     if (!member) {
@@ -97,7 +104,7 @@ std::optional<Recording> OpenRecording(const ManifestEntry& entry, const Recordi
     recording.member = *member;
   } else if (!FileSystem::Real().Exists(recording.path)) {
     throw Error(ErrorKind::kData, fmt::format("there is no file {}", recording.path), recording.where,
-                "get the file, or take this line out of the manifest");
+                Hint("get the file", recording.where));
   }
   NamingLine(recording.path, recording.where, [&] {
     const auto file = OpenFile(recording);

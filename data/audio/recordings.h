@@ -30,7 +30,7 @@ class ArchiveCache {
 /// One audio file.
 struct Recording {
   std::string path;   ///< of an archive's member "ARCHIVE:MEMBER"
-  std::string where;  ///< the manifest and its line
+  std::string where;  ///< the manifest and its line; empty where no manifest names it
   AudioHeader header = {};
   int64_t length = 0;                                   ///< samples at the rate that was asked for
   uint64_t bytes = 0;                                   ///< of the file
@@ -40,7 +40,7 @@ struct Recording {
 
 /// How recordings are opened.
 struct RecordingOptions {
-  Origin manifest;      ///< relative paths start at its folder
+  Origin manifest;      ///< relative paths start at its folder; without a path at the working directory
   int sample_rate = 0;  ///< Hz
 };
 

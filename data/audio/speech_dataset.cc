@@ -102,6 +102,10 @@ class SpeechDataset final : public Dataset {
     return text;
   }
 
+  std::string PlaceOf(uint64_t epoch, uint64_t id) const override {
+    return utterances_[strings_ ? strings_->Recording(epoch, id, 0) : id].recording.where;
+  }
+
   void Read(uint64_t epoch, uint64_t id, Sample& sample) const override {
     CHECK(id < size(), "sample {} of {}", id, size());
     std::vector<float> audio, recording;

@@ -21,7 +21,8 @@ struct Line {
   }
 };
 
-constexpr char kColumns[] = "a line is PATH, a tab, TRANSCRIPT, and if speakers are known a tab and SPEAKER";
+constexpr char kColumns[] =
+    "a line is PATH, a tab, TRANSCRIPT, and if speakers are known a tab and SPEAKER; or a JSON object";
 constexpr char kKeys[] = "a line is {\"audio\": \"PATH\", \"text\": \"TRANSCRIPT\"}, with \"speaker\" if that is known";
 
 ManifestEntry FromTabs(const Line& line) {

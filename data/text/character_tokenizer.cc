@@ -89,6 +89,7 @@ class ByteTokenizer : public Tokenizer {
   }
 
   uint64_t fingerprint() const override { return Hash64("bytes 1"); }
+  bool takes_bytes() const override { return true; }
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "data/source_file.h"
 #include "data/text/parallel_text.h"
 #include "data/text/token_blocks.h"
+#include "data/text/token_errors.h"
 #include "data/text/token_files.h"
 #include "data/text/tokenizer.h"
 
@@ -46,10 +47,14 @@ void RequireTrainingText(const TextOptions& options, const std::string& field) {
   throw Error(ErrorKind::kUsage, "the samples of data.train are no text", field, "all splits must look alike");
 }
 
-std::string LoadText(const std::string& path, const std::string& field) {
+std::string LoadText(const std::string& path, const std::string& field, bool any_bytes) {
   if (path.empty()) throw Error(ErrorKind::kUsage, "the file is not named", field, "set it in the recipe");
-  const std::vector<std::byte> bytes = LoadSourceFile({path, field});
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  const Origin origin{path, field};
+  const std::vector<std::byte> bytes = LoadSourceFile(origin);
+  if (bytes.empty()) throw origin.Bad("the file is empty", "name a file that has text");
+  std::string text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  if (!any_bytes) RequireUtf8(text, path);
+  return text;
 }
 
 /// Runs `read`, whose errors know nothing of files.
@@ -81,7 +86,7 @@ std::shared_ptr<const Tokenizer> OpenTokenizer(const DataConfig& config) {
   }
   if (config.train().has_text()) {
     const std::string& file = config.train().text().file();
-    const std::string text = LoadText(file, "data.train.text.file");
+    const std::string text = LoadText(file, "data.train.text.file", /*any_bytes=*/false);
     return NamingFile(file, [&] { return MakeCharacterTokenizer(text); });
   }
   if (tokenizer.has_characters() && config.train().has_parallel()) {
@@ -104,9 +109,10 @@ std::unique_ptr<Dataset> OpenText(const Text& config, const std::string& field, 
     throw Error(ErrorKind::kUsage, "there is no tokenizer for this text", field,
                 "set data.tokenizer to the one that data.train.tokens were made with");
   }
-  const std::string text = LoadText(config.file(), field + ".file");
+  const std::string text = LoadText(config.file(), field + ".file", options.tokenizer->takes_bytes());
   std::vector<int32_t> tokens;
   NamingFile(config.file(), [&] { options.tokenizer->Encode(PartOf(text, config.begin(), end), tokens); });
+  WarnOfUnknown(config.file(), CountUnknown(tokens, *options.tokenizer), tokens.size());
   const TokenBlocksOptions blocks{.block = options.block,
                                   .vocabulary = options.tokenizer->size(),
                                   .cut_anew = options.training,

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "data/formats/lines.h"
 #include "data/source_file.h"
+#include "data/text/token_errors.h"
 
 namespace lockstep::data {
 namespace {
@@ -22,6 +23,7 @@ class Rows {
     ends_.push_back(values_.size());
   }
   size_t size() const { return ends_.size(); }
+  const Row& values() const { return values_; }
   auto operator[](size_t row) const {
     const size_t begin = row == 0 ? 0 : ends_[row - 1];
     return std::span(values_).subspan(begin, ends_[row] - begin);
@@ -52,8 +54,9 @@ void Put(std::span<const int32_t> ids, Sample::Tensor& tensor) {
 
 class ParallelText final : public Dataset {
  public:
-  explicit ParallelText(SentenceVocabulary vocabulary)
+  ParallelText(SentenceVocabulary vocabulary, std::string source_file)
       : vocabulary_(std::move(vocabulary)),
+        source_file_(std::move(source_file)),
         fields_{{Field{"source", DType::kI32, Shape{-1}}, Field{"target", DType::kI32, Shape{-1}}}} {
     hasher_.AddInteger(vocabulary_.fingerprint());
   }
@@ -69,6 +72,7 @@ class ParallelText final : public Dataset {
     if (longest > 0 && std::max(source.size(), target.size() - 1) > longest) return false;
     source_.Add(source);
     target_.Add(target);
+    lines_.push_back(line + 1);
     references_.Add(lines.target[line]);
     for (const std::string* side : {&lines.source[line], &lines.target[line]}) {
       hasher_.AddInteger(side->size());
@@ -96,6 +100,16 @@ class ParallelText final : public Dataset {
     return {text.begin(), text.end()};
   }
 
+  std::string PlaceOf(uint64_t /*epoch*/, uint64_t id) const override {
+    return fmt::format("{}:{}", source_file_, lines_[id]);
+  }
+
+  /// Warns of a side that the vocabulary isn't for.
+  void WarnOfUnknown(const std::string& target_file) const {
+    data::WarnOfUnknown(source_file_, vocabulary_.CountUnknown(source_.values()), source_.values().size());
+    data::WarnOfUnknown(target_file, vocabulary_.CountUnknown(target_.values()), target_.values().size());
+  }
+
   void Read(uint64_t /*epoch*/, uint64_t id, Sample& sample) const override {
     CHECK(id < size(), "sample {} of {}", id, size());
     sample.tensors.resize(fields_.size());
@@ -105,10 +119,12 @@ class ParallelText final : public Dataset {
 
  private:
   const SentenceVocabulary vocabulary_;
+  const std::string source_file_;
   const std::array<Field, 2> fields_;
   Rows<Ids> source_;  ///< with the end
   Rows<Ids> target_;  ///< with begin and end
   Rows<std::string> references_;
+  std::vector<uint64_t> lines_;  ///< from 1
   Hasher hasher_;
 };
 
@@ -137,7 +153,7 @@ ParallelLines LoadParallelLines(const Parallel& config, const std::string& field
 std::unique_ptr<Dataset> MakeParallelText(const ParallelLines& lines, SentenceVocabulary vocabulary,
                                           const Parallel& config, uint32_t longest) {
   CHECK(lines.source.size() == lines.target.size() && !lines.source.empty());
-  auto dataset = std::make_unique<ParallelText>(std::move(vocabulary));
+  auto dataset = std::make_unique<ParallelText>(std::move(vocabulary), config.source());
   size_t left_out = 0;
   for (size_t line = 0; line < lines.source.size(); ++line) {
     if (!dataset->Add(lines, line, config, longest)) ++left_out;
@@ -150,6 +166,7 @@ std::unique_ptr<Dataset> MakeParallelText(const ParallelLines& lines, SentenceVo
     LogNote("{}: {} of {} pairs of sentences have more than {} tokens and are left out (data.longest)", config.source(),
             left_out, lines.source.size(), longest);
   }
+  dataset->WarnOfUnknown(config.target());
   return dataset;
 }
 

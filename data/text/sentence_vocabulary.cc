@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "data/open_dataset.h"
+#include "data/text/token_errors.h"
 
 namespace lockstep::data {
 
@@ -11,6 +12,10 @@ SentenceVocabulary::SentenceVocabulary(std::shared_ptr<const Tokenizer> tokenize
   size_ = tokenizer_->size();
   if (marks_.end < 0) marks_.end = size_++;
   if (marks_.begin < 0) marks_.begin = size_++;
+}
+
+uint64_t SentenceVocabulary::CountUnknown(std::span<const int32_t> ids) const {
+  return data::CountUnknown(ids, *tokenizer_);
 }
 
 std::string SentenceVocabulary::TextOf(std::span<const int32_t> ids) const {

@@ -26,6 +26,8 @@ class SentenceVocabulary {
 
   /// Appends the tokens of `sentence` without begin and end. Throws as Tokenizer::Encode.
   void Encode(std::string_view sentence, std::vector<int32_t>& ids) const { tokenizer_->Encode(sentence, ids); }
+  /// How many of `ids` stand for what the vocabulary lacks.
+  uint64_t CountUnknown(std::span<const int32_t> ids) const;
   /// The text of `ids`, of which begin and end are left out. Throws Error(kData) for an id out of range.
   std::string TextOf(std::span<const int32_t> ids) const;
   uint64_t fingerprint() const;

@@ -70,6 +70,7 @@ class SentencePieceTokenizer : public Tokenizer {
   int32_t end() const override { return end_; }
   int32_t begin() const override { return begin_; }
   int32_t padding() const override { return padding_; }
+  int32_t unknown() const override { return pieces_.byte_pieces().empty() ? pieces_.unknown() : -1; }
 
   void Encode(std::string_view text, std::vector<int32_t>& ids) const override {
     const std::string normalized = normalizer_.Normalize(text);

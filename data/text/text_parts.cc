@@ -10,7 +10,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "data/text/token_errors.h"
-#include "data/text/utf8.h"
 
 namespace lockstep::data {
 namespace {
@@ -124,18 +123,9 @@ bool TextParts::Next(std::string& part) {
   }
   if (!any_ && part.empty()) throw Error(ErrorKind::kData, "the file is empty", path_, "name a file that has text");
   any_ = true;
-  if (!options_.any_bytes) RequireUtf8(part);
+  if (!options_.any_bytes) RequireUtf8(part, path_, line_);
   line_ += static_cast<uint64_t>(std::count(part.begin(), part.end(), '\n'));
   return !part.empty();
-}
-
-void TextParts::RequireUtf8(const std::string& part) {
-  const size_t valid = ValidPrefix(part);
-  if (valid == part.size()) return;
-  const auto lines = std::count(part.begin(), part.begin() + static_cast<ptrdiff_t>(valid), '\n');
-  throw Error(ErrorKind::kData, fmt::format("there is {}", NameCharacter(part, valid)),
-              fmt::format("{}:{}", path_, line_ + static_cast<uint64_t>(lines)),
-              "the text must be UTF-8: convert it with iconv");
 }
 
 }  // namespace lockstep::data

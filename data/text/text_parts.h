@@ -42,7 +42,6 @@ class TextParts {
   class File;
 
   void Fill(size_t bytes);
-  void RequireUtf8(const std::string& part);
 
   const std::string path_;
   const Tokenizer& tokenizer_;

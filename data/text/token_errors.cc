@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/file.h"
+#include "base/log.h"
 #include "data/source_file.h"
 #include "data/text/utf8.h"
 
@@ -27,6 +30,29 @@ Error DamagedFile(const std::string& path, std::string message, const std::strin
 Error UnsupportedFile(const std::string& path, std::string message) {
   return Error(ErrorKind::kUsage, std::move(message), path,
                "use another vocabulary, or turn the text into tokens elsewhere");
+}
+
+void RequireUtf8(std::string_view text, const std::string& path, uint64_t line) {
+  const size_t valid = ValidPrefix(text);
+  if (valid == text.size()) return;
+  const auto lines = std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(valid), '\n');
+  throw Error(ErrorKind::kData, fmt::format("there is {}", NameCharacter(text, valid)),
+              fmt::format("{}:{}", path, line + static_cast<uint64_t>(lines)),
+              "the text must be UTF-8: convert it with iconv");
+}
+
+void WarnOfUnknown(const std::string& what, uint64_t unknown, uint64_t count) {
+  constexpr uint64_t kOften = 20;
+  if (unknown * kOften <= count) return;
+  LogWarning(
+      "{}: {} of {} tokens stand for what the vocabulary lacks (is it a vocabulary for this language and script? "
+      "lockstep tokenizer train makes one)",
+      what, unknown, count);
+}
+
+uint64_t CountUnknown(std::span<const int32_t> ids, const Tokenizer& tokenizer) {
+  if (tokenizer.unknown() < 0) return 0;
+  return static_cast<uint64_t>(std::count(ids.begin(), ids.end(), tokenizer.unknown()));
 }
 
 std::string LoadTextFile(const std::string& path) {

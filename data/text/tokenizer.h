@@ -28,6 +28,10 @@ class Tokenizer {
   virtual int32_t end() const { return -1; }
   virtual int32_t begin() const { return -1; }
   virtual int32_t padding() const { return -1; }
+  /// The token that stands for what the vocabulary lacks; -1 where all text has tokens, or Encode throws.
+  virtual int32_t unknown() const { return -1; }
+  /// Whether text may be any bytes, UTF-8 or not.
+  virtual bool takes_bytes() const { return false; }
 };
 
 /// The alphabet is the code points of `corpus`, sorted; a character's id is its rank. Throws Error(kData) where the

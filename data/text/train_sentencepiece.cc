@@ -17,7 +17,6 @@
 #include "base/file.h"
 #include "data/text/token_errors.h"
 #include "data/text/tokenizer.h"
-#include "data/text/utf8.h"
 
 namespace lockstep::data {
 namespace {
@@ -53,11 +52,7 @@ size_t JoinTexts(const std::vector<std::string>& paths, const std::string& joine
   size_t longest = 0;
   for (const std::string& path : paths) {
     std::string text = LoadTextFile(path);
-    const size_t valid = ValidPrefix(text);
-    if (valid < text.size()) {
-      const auto line = std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(valid), '\n') + 1;
-      throw DamagedFile(path, NameCharacter(text, valid), std::to_string(line));
-    }
+    RequireUtf8(text, path);
     if (!text.empty() && !text.ends_with('\n')) text.push_back('\n');
     for (size_t begin = 0; begin < text.size();) {
       const size_t end = text.find('\n', begin);
@@ -148,6 +143,10 @@ void TrainSentencePiece(const SentencePieceTraining& training, const std::string
   if (training.texts.empty()) throw Refused("there is no text to train SentencePiece on");
   const WorkFolder folder;
   const size_t longest_line = JoinTexts(training.texts, folder.path() + "/text");
+  if (longest_line == 0) {
+    throw Error(ErrorKind::kData, "there is no text to train SentencePiece on, only empty lines",
+                training.texts.front(), "name files that have text");
+  }
   const int status = RunIn(folder.path(), Arguments(training, longest_line));
   const std::string model = folder.path() + "/pieces.model";
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || !FileSystem::Real().Exists(model)) {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "data/text/token_errors.h"
 
 namespace lockstep::data {
 namespace {
@@ -99,11 +100,17 @@ WrittenTokens WriteTokenFile(const std::vector<std::string>& texts, const Tokeni
         encoded.push_back(std::async(std::launch::async, [&] { return Encode(tokenizer, one); }));
       for (size_t i = 0; i < round.size(); ++i) {
         written.bytes += round[i].size();
-        draft.Append(encoded[i].get());
+        const std::vector<int32_t> ids = encoded[i].get();
+        written.unknown += CountUnknown(ids, tokenizer);
+        draft.Append(ids);
       }
       if (options.on_progress) options.on_progress(bytes_before + parts.position(), draft.count());
     }
     bytes_before += parts.position();
+  }
+  if (draft.count() == 0) {
+    throw Error(ErrorKind::kData, "the text has no tokens: there are blanks alone", texts.front(),
+                "name a file that has text");
   }
   draft.Finish();
   written.tokens = draft.count();

@@ -20,14 +20,15 @@ struct WriteTokenOptions {
 
 struct WrittenTokens {
   uint64_t tokens = 0;
-  uint64_t bytes = 0;  ///< of text
-  int width = 2;       ///< bytes of an id
+  uint64_t unknown = 0;  ///< of these, that stand for what the vocabulary lacks
+  uint64_t bytes = 0;    ///< of text
+  int width = 2;         ///< bytes of an id
 };
 
 /// Writes the tokens of all `texts` (files, each maybe gzipped), one after the other, to `path`: 16-bit ids and nothing
 /// else (nanoGPT's .bin), or where the vocabulary has more than 65,536, 32-bit ids behind llm.c's header. Texts and
 /// tokens may be larger than memory. The file is whole or not there at all. Throws Error(kData) for what is wrong with
-/// a text, and where 32-bit ids are more than the header can say.
+/// a text, where there are no tokens, and where 32-bit ids are more than the header can say.
 WrittenTokens WriteTokenFile(const std::vector<std::string>& texts, const Tokenizer& tokenizer, const std::string& path,
                              const WriteTokenOptions& options = {});
 

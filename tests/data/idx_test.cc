@@ -1,6 +1,7 @@
 #include "data/formats/idx.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "data/open_dataset.h"
 #include "tests/data/test_files.h"
@@ -82,6 +83,13 @@ TEST_F(IdxTest, NamesTheFieldOfAMissingFile) {
 TEST_F(IdxTest, RefusesAFolder) {
   const std::string labels = folder_.Write("l", labels_);
   ExpectError(ErrorKind::kData, {folder_.Path("")}, [&] { Open(folder_.Path(""), labels); });
+}
+
+TEST_F(IdxTest, RefusesAPipeWhoseSizeSaysNothing) {
+  const std::string labels = folder_.Write("l", labels_), pipe = folder_.Path("pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  ExpectError(ErrorKind::kData, {pipe + ": is a pipe or a device", "write it to a file first"},
+              [&] { Open(pipe, labels); });
 }
 
 TEST_F(IdxTest, NamesTruncatedAndDamagedGzip) {

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "data/memory_dataset.h"
+#include "data/text/tokenizer.h"
 #include "tests/data/test_files.h"
 
 namespace lockstep::data {
@@ -139,6 +140,29 @@ TEST(CheckCompatible, NamesVocabulariesThatDiffer) {
     ExpectError(ErrorKind::kData, {"data.test: its vocabulary has", "use the same vocabulary"},
                 [&] { CheckCompatible(*tokens(9), *tokens(other), "data.test"); });
   }
+}
+
+TEST(OpenText, WhatIsNoUtf8IsForBytesAlone) {
+  const TempFolder folder;
+  const Source source =
+      ParseSource(fmt::format("text {{ file: '{}' }}", folder.Write("latin1", "one two\ncaf\xE9 au lait\n")));
+  const auto open = [&](std::shared_ptr<const Tokenizer> tokenizer) {
+    return OpenDataset(source, "data.train", 1, Verify::AUTO, {.tokenizer = std::move(tokenizer), .block = 4});
+  };
+  EXPECT_EQ(open(MakeByteTokenizer())->size(), 5u);
+  ExpectError(ErrorKind::kData, {"latin1:2: there is byte 0xE9, which is no UTF-8", "iconv"},
+              [&] { open(MakeCharacterTokenizer("a")); });
+  DataConfig config;
+  *config.mutable_train() = source;
+  ExpectError(ErrorKind::kData, {"latin1:2: there is byte 0xE9"}, [&] { OpenTokenizer(config); });
+}
+
+TEST(OpenText, AnEmptyFileIsNamed) {
+  const TempFolder folder;
+  const Source source = ParseSource(fmt::format("text {{ file: '{}' }}", folder.Write("empty", "")));
+  ExpectError(ErrorKind::kData, {"/empty: the file is empty", "name a file that has text"}, [&] {
+    OpenDataset(source, "data.train", 1, Verify::AUTO, {.tokenizer = MakeByteTokenizer(), .block = 4});
+  });
 }
 
 TEST(OpenText, BesideSamplesThatAreNoTextIsRefused) {

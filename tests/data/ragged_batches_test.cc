@@ -1,4 +1,5 @@
 // Batches of samples that differ in length: every sample once an epoch, in lanes that pad little, whoever asks.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -213,6 +214,29 @@ TEST(RaggedBatches, PadLittle) {
     for (const Sampler::Pick& pick : samples.picks) real += PlacesOf(pooled, pick);
   }
   EXPECT_LT(static_cast<double>(padded), 1.35 * static_cast<double>(real));
+}
+
+/// No sample has a label.
+class Silence final : public Lines {
+ public:
+  using Lines::Lines;
+  uint64_t labels(uint64_t, uint64_t) const override { return 0; }
+  std::string PlaceOf(uint64_t, uint64_t id) const override { return fmt::format("lines:{}", id + 1); }
+};
+
+TEST(RaggedBatches, OfNoLabelsDivideByOne) {
+  const auto transform = std::make_shared<Growing>(false);
+  const auto silence = std::make_shared<Silence>(SomeLengths(kSamples));
+  for (const BatchOptions& options : {BatchOptions{.seed = 1, .lanes = 2, .global_batch = 4},
+                                      BatchOptions{.seed = 1, .lanes = 2, .batch_tokens = 200}})
+    EXPECT_EQ(MakeBatches(silence, transform, options)->Denominator(3), 1u);
+}
+
+TEST(RaggedBatches, NameTheLineOfASampleThatDoesNotFit) {
+  ExpectError(ErrorKind::kData, {"sample 1 (from 0), lines:2, may take 42 places"}, [] {
+    MakeBatches(std::make_shared<Silence>(std::vector<int64_t>{3, 42, 5}), std::make_shared<Growing>(false),
+                {.seed = 1, .lanes = 1, .batch_tokens = 40});
+  });
 }
 
 TEST(RaggedBatches, RefuseWhatDoesNotFit) {

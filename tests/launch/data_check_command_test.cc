@@ -78,6 +78,22 @@ TEST(DataCheck, NamesEverythingThatIsBrokenOnce) {
   EXPECT_THAT(printed, Not(HasSubstr("train.tsv:1:")));
 }
 
+TEST(DataCheck, NamesTranscriptsThatNothingAligns) {
+  const TempFolder folder;
+  // 30 inputs of 10 ms after the first; "see" needs four: a blank parts its two e.
+  folder.Write("short.wav", Wav(Noise(8 * 25)));
+  folder.Write("long.wav", Wav(Noise(8 * 300)));
+  folder.Write("all.tsv", "long.wav\tsee the sea\nshort.wav\tsee\nshort.wav\ta\n");
+  const std::string recipe = folder.Write(
+      "recipe.textproto", "data { train { speech { manifest: 'all.tsv' } } speech_features { sample_rate: 8000 } }");
+  std::string printed;
+  EXPECT_EQ(Check(recipe, printed), 0) << "training goes on without their gradient";
+  EXPECT_THAT(printed, HasSubstr("all.tsv:2: the transcript needs 4 places, its recording has "));
+  EXPECT_THAT(printed, HasSubstr("1 of 3 transcripts are longer than their recordings"));
+  EXPECT_THAT(printed, Not(HasSubstr("all.tsv:1:")));
+  EXPECT_THAT(printed, Not(HasSubstr("all.tsv:3:")));
+}
+
 TEST(DataCheck, ReadsOtherDataToo) {
   const TempFolder folder;
   folder.Write("x.csv", "1,2,0\n3,4,1\n");

@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "base/file.h"
@@ -54,6 +56,15 @@ TEST_F(TokenizeCommandTest, ReplacesAFileOnlyWhenTold) {
   const Error same = ErrorOf([&] { Call((folder_ / "text") + " -o " + (folder_ / "text") + " --bytes --force"); });
   EXPECT_THAT(same.what(), HasSubstr("is an input and the output"));
   EXPECT_EQ(Bytes("text"), "a\xC3\xA9\n");
+}
+
+TEST_F(TokenizeCommandTest, ReplacesNothingButFiles) {
+  const std::string pipe = folder_ / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const Error error = ErrorOf([&] { Call((folder_ / "text") + " -o " + pipe + " --bytes --force"); });
+  EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  EXPECT_THAT(error.what(), HasSubstr("pipe: is a folder or a device, no file"));
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
 }
 
 TEST_F(TokenizeCommandTest, NeedsOneTokenizer) {

@@ -2,11 +2,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <sstream>
 
+#include "data/audio/recordings.h"
 #include "data/open_dataset.h"
+#include "tests/base/error_of.h"
 #include "tests/data/audio/audio_test_files.h"
 
 namespace lockstep::data {
@@ -222,6 +225,35 @@ TEST_F(Speech, LettersOutsideTheAlphabetAreNamed) {
               [&] { Open(Config("join { max: 2 }", "alphabet: 'zeron\xC3\xA9'")); });
 }
 
+TEST_F(Speech, WithoutALetterIsRefused) {
+  folder_.Write("all.tsv", "0.wav\t\n1.wav\t\n2.wav\tone\n");
+  EXPECT_EQ(Open(Config(""))->size(), 3u);
+  ExpectError(ErrorKind::kData, {"data.train: all of its transcripts are empty"}, [&] {
+    Open(fmt::format("train {{ speech {{ manifest: '{}' }} limit: 2 }} alphabet: 'one'", folder_.Path("all.tsv")));
+  });
+}
+
+TEST_F(Speech, SamplesKnowTheirLines) { EXPECT_EQ(Open(Config(""))->PlaceOf(0, 6), folder_.Path("all.tsv:7")); }
+
+TEST_F(Speech, RecordingsNeedNoManifest) {
+  ArchiveCache archives;
+  const auto open = [&](const std::string& path) {
+    return OpenRecording({.path = path, .transcript = "", .speaker = "", .line = 0},
+                         {.manifest = {"", ""}, .sample_rate = 8000}, archives);
+  };
+  EXPECT_EQ(open(std::filesystem::relative(folder_.Path("3.wav")))->length, 103);
+  const auto expect = [&](const std::string& path, const std::string& message) {
+    const Error error = ErrorOf([&] { open(path); });
+    EXPECT_EQ(error.kind(), ErrorKind::kData);
+    EXPECT_TRUE(std::string(error.what()).starts_with(message)) << error.what();
+    EXPECT_EQ(std::string(error.what()).find("manifest"), std::string::npos) << error.what();
+  };
+  const std::string text = folder_.Write("text.wav", "this is no audio, however long it may be");
+  expect(text, text + ": the audio can't be read");
+  expect(folder_.Path("none.wav"), "there is no file " + folder_.Path("none.wav"));
+  expect(folder_.Path("none.tar:a.wav"), "INPUT: there is no file " + folder_.Path("none.tar"));
+}
+
 TEST_F(Speech, BrokenFilesAreNamedAtOpening) {
   const auto expect = [&](const std::string& name, const std::vector<std::string>& parts) {
     folder_.Write("all.tsv", "0.wav\tone\n" + name + "\ttwo\n");
@@ -239,7 +271,7 @@ TEST_F(Speech, BrokenFilesAreNamedAtOpening) {
   folder_.Write("x.tar", TarMember("a.wav", Wav(Noise(100))) + TarEnd());
   expect("x.tar:b.wav",
          {"all.tsv:2: ", "x.tar:b.wav: there is no such member among the archive's 1", "the first is a.wav"});
-  expect("y.tar:b.wav", {"y.tar"});
+  expect("y.tar:b.wav", {"all.tsv:2: there is no file", "y.tar", "get the file, or name another)"});
   folder_.Write("z.tar.gz", Gzip(TarMember("a.wav", Wav(Noise(100))).substr(0, 600)));
   expect("z.tar.gz:a.wav", {"z.tar.gz: the archive is cut off"});
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "data/formats/lines.h"
 #include "data/open_dataset.h"
@@ -192,6 +193,34 @@ TEST_F(ParallelTextTest, LongPairsAreLeftOutOfTraining) {
   const DataConfig shorter = Config("abc\n", "d\n", "longest: 3");
   ExpectError(ErrorKind::kData, {"all 1 pairs of sentences have more than 3 tokens", "data.longest"},
               [&] { Open(shorter); });
+}
+
+TEST_F(ParallelTextTest, PairsKnowTheirLines) {
+  const auto dataset = Open(Config("abc\na\nab\n\n", "d\nefg\nhi\njk\n", "longest: 3"));
+  EXPECT_EQ(dataset->PlaceOf(0, 0), folder_.Path("s:3")) << "lines that are left out count";
+  EXPECT_EQ(TakeSlice(Open(Config("a\nb\nc\n", "a\nb\nc\n")), 1, 2)->PlaceOf(0, 1), folder_.Path("s:3"));
+}
+
+/// Digits are unknown: 0.
+class NoDigits final : public Letters {
+ public:
+  int32_t unknown() const override { return 0; }
+  void Encode(std::string_view text, std::vector<int32_t>& ids) const override {
+    for (const char letter : text) ids.push_back(std::isdigit(letter) != 0 ? 0 : letter - 'a' + 3);
+  }
+};
+
+TEST_F(ParallelTextTest, WarnsOfASideThatTheVocabularyIsNotFor) {
+  const auto warnings = [&](const std::string& source, const std::string& target) {
+    const DataConfig config = Config(source, target);
+    testing::internal::CaptureStderr();
+    OpenDataset(config.train(), "data.train", 1, Verify::AUTO, {.tokenizer = std::make_shared<NoDigits>()});
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(warnings("abcdefghijklmnopqr1\n", "abc\n"), "") << "one of twenty tokens, the end among them";
+  const std::string warned = warnings("abc1234\n", "abc\n");
+  EXPECT_THAT(warned, testing::HasSubstr(folder_.Path("s") + ": 4 of 8 tokens stand for what the vocabulary lacks"));
+  EXPECT_EQ(std::count(warned.begin(), warned.end(), '\n'), 1);
 }
 
 TEST_F(ParallelTextTest, OnlyPairsAreLeftOutForTheirLength) {

@@ -239,7 +239,7 @@ TEST_F(TrainSentencePieceTest, SaysWhatIsWrong) {
               [&] { Train("m.model"); });
   training_.size = 100;
   training_.texts.push_back(folder_.Write("latin1", "gut\nsch\xF6n\n"));
-  ExpectError(ErrorKind::kData, {"latin1:2: byte 0xF6, which is no UTF-8"}, [&] { Train("m.model"); });
+  ExpectError(ErrorKind::kData, {"latin1:2: there is byte 0xF6, which is no UTF-8"}, [&] { Train("m.model"); });
   training_.texts = {"/nowhere"};
   ExpectError(ErrorKind::kData, {"/nowhere: there is no such file"}, [&] { Train("m.model"); });
   training_.texts.clear();

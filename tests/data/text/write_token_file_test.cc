@@ -197,6 +197,25 @@ TEST(WriteTokenFile, LargeVocabulariesTakeFourBytes) {
   EXPECT_THAT(TokensIn(path, 65537), ElementsAre(65536 - 'a', 65536 - 'b'));
 }
 
+/// Of blanks alone it makes no tokens, as SentencePiece does; digits are unknown to it.
+class Words final : public ManyTokens {
+ public:
+  Words() : ManyTokens(1000) {}
+  int32_t unknown() const override { return 3; }
+  void Encode(std::string_view text, std::vector<int32_t>& ids) const override {
+    for (const char c : text)
+      if (c > ' ') ids.push_back(c >= '0' && c <= '9' ? 3 : c);
+  }
+};
+
+TEST(WriteTokenFile, RefusesTextsWithoutTokensAndCountsUnknownOnes) {
+  const TempFolder folder;
+  const std::string blank = folder.Write("blank", " \n\n"), path = folder.Path("ids.bin");
+  ExpectError(ErrorKind::kData, {"/blank: the text has no tokens"}, [&] { WriteTokenFile({blank}, Words(), path); });
+  EXPECT_FALSE(FileSystem::Real().Exists(path));
+  EXPECT_EQ(WriteTokenFile({blank, folder.Write("text", "ab 12 c 3")}, Words(), path).unknown, 3u);
+}
+
 TEST(WriteTokenFile, AFileIsWholeOrAsItWas) {
   const TempFolder folder;
   const std::string good = folder.Write("good", "text\n"), bad = folder.Write("bad", "\xFF"),

@@ -129,6 +129,9 @@ size_t StatisticBytes(const AttentionSpec& spec, int64_t rows) {
   return static_cast<size_t>(rows * spec.heads * spec.places) * sizeof(float);
 }
 
+/// Of all rows at once: what the second and third dimension of a grid hold.
+constexpr int64_t kMostHeads = 65535;
+
 /// The other direction.
 AttentionSpec Other(AttentionSpec spec) {
   spec.direction = spec.direction == Direction::kForward ? Direction::kGradient : Direction::kForward;
@@ -145,12 +148,15 @@ const CudnnAttention::Planned& CudnnAttention::PlannedFor(const AttentionSpec& s
   planned->numbers = {.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(spec.head_size))),
                       .lowest = std::numeric_limits<float>::lowest()};
   const bool gradient = spec.direction == Direction::kGradient;
-  planned->rows = gradient ? GradientRows(spec) : spec.rows;
+  planned->rows = gradient || spec.rows * spec.heads > kMostHeads ? GradientRows(spec) : spec.rows;
   planned->statistic_bytes = AlignUp(StatisticBytes(spec, spec.rows), kBufferAlignment);
   // Engines want vectors of 16 bytes. Others have no plan, and some of them are refused with words of bugs.
   if (spec.type == DType::kBF16 && spec.head_size % 8 == 0 && planned->rows > 0) {
     const CudnnGraph graph = gradient ? GradientGraph(spec, planned->rows) : ForwardGraph(spec, planned->rows);
     planned->plan = graph.Plan(device_, {.tensor_cores = true, .workspace_limit = kAttentionWorkspaceLimit});
+    // No engine says that its sums have no order: one that doesn't keep every score is not trusted with them.
+    const auto scores = static_cast<size_t>(planned->rows * spec.heads * spec.places * spec.places);
+    if (gradient && planned->plan != nullptr && planned->plan->workspace_bytes() < 2 * scores) planned->plan.reset();
   }
   return *planned_.emplace_back(std::move(planned));
 }

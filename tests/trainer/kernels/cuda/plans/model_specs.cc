@@ -16,6 +16,8 @@
 namespace lockstep::cuda {
 namespace {
 
+constexpr int kGpt2Vocabulary = 50257;
+
 /// Remembers what it is asked for, and has nothing.
 class Recorder final : public DenseLibrary {
  public:
@@ -67,8 +69,10 @@ models::DataShape Images(int64_t height, int64_t width, int64_t channels, int cl
   return {"image", Shape{height, width, channels}, classes, 0};
 }
 
-/// What a recipe's training data are, without looking at them; none where they are no images. All have ten classes.
-std::optional<models::DataShape> ImagesOf(const data::Source& source) {
+/// What a recipe's training data are, without looking at them; none where they are neither images, which all have ten
+/// classes, nor tokens of GPT-2's vocabulary.
+std::optional<models::DataShape> DataOf(const data::DataConfig& data) {
+  const data::Source& source = data.train();
   const auto images = [](const data::ImageShape& shape) {
     return Images(shape.height(), shape.width(), std::max(shape.channels(), 1u), 10);
   };
@@ -76,20 +80,30 @@ std::optional<models::DataShape> ImagesOf(const data::Source& source) {
   if (source.has_cifar()) return Images(32, 32, 3, 10);
   if (source.has_csv() && source.csv().has_image()) return images(source.csv().image());
   if (source.has_synthetic() && source.synthetic().has_image()) return images(source.synthetic().image());
+  if (source.has_synthetic() && source.synthetic().tokens() > 0)
+    return models::DataShape{"tokens", Shape{source.synthetic().tokens()},
+                             static_cast<int>(source.synthetic().classes()), 0};
+  if (source.has_tokens() && data.tokenizer().has_byte_level_bpe())
+    return models::DataShape{"tokens", Shape{data.block()}, kGpt2Vocabulary, 0};
   return {};
 }
 
-void AddRecipe(const std::filesystem::path& path, Recorder& recorder) {
+Recipe ReadRecipe(const std::filesystem::path& path) {
   Recipe recipe;
   const std::string text = ReadWholeFile(FileSystem::Real(), path.string());
   CHECK(google::protobuf::TextFormat::ParseFromString(text, &recipe), "{}", path.string());
-  const auto images = ImagesOf(recipe.data().train());
-  const int64_t lanes = recipe.train().lanes();
-  CHECK(lanes > 0, "{}", path.string());
-  if (images) {
-    const auto global_batch = static_cast<int64_t>(recipe.train().global_batch());
-    AddModel(path.stem().string(), recipe.model(), *images, global_batch / lanes, recorder);
-  }
+  CHECK(recipe.train().lanes() > 0, "{}", path.string());
+  return recipe;
+}
+
+int64_t RowsOfLane(const Recipe& recipe) {
+  return static_cast<int64_t>(recipe.train().global_batch()) / recipe.train().lanes();
+}
+
+void AddRecipe(const std::filesystem::path& path, Recorder& recorder) {
+  const Recipe recipe = ReadRecipe(path);
+  if (const auto data = DataOf(recipe.data()))
+    AddModel(path.stem().string(), recipe.model(), *data, RowsOfLane(recipe), recorder);
 }
 
 models::ModelConfig ResNet(uint32_t depth) {
@@ -111,6 +125,13 @@ ModelSpecs CollectModelSpecs(const std::string& examples) {
   std::ranges::sort(recipes);
   for (const auto& recipe : recipes) AddRecipe(recipe, recorder);
   return recorder.Take();
+}
+
+LaneModel ReadLaneModel(const std::string& path) {
+  const Recipe recipe = ReadRecipe(path);
+  const auto data = DataOf(recipe.data());
+  CHECK(data, "{}", path);
+  return {recipe.model(), *data, RowsOfLane(recipe)};
 }
 
 }  // namespace lockstep::cuda

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "trainer/kernels/cuda/dense_library.h"
+#include "trainer/models/models.h"
 
 namespace lockstep::cuda {
 
@@ -21,7 +22,16 @@ struct ModelSpecs {
 
 /// What the GPU backend asks its library for in a training step and an evaluation of ResNet-50 on images of 224x224 (32
 /// per lane), ResNet-18 on images of 32x32 (16 per lane), and every recipe in the folder `examples` that learns from
-/// images. No spec twice.
+/// images, or from tokens of GPT-2's vocabulary. No spec twice.
 ModelSpecs CollectModelSpecs(const std::string& examples);
+
+/// A recipe's model, what its data look like, and how many samples a lane has.
+struct LaneModel {
+  models::ModelConfig config;
+  models::DataShape data;
+  int64_t rows;
+};
+/// REQUIRES: a recipe of those that CollectModelSpecs reads.
+LaneModel ReadLaneModel(const std::string& path);
 
 }  // namespace lockstep::cuda

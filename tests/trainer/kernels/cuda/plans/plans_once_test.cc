@@ -1,27 +1,13 @@
-// That cuDNN builds a plan once for each convolution, however often its workspace and its kernels are asked for. Here
-// descriptors are counted as they are made: this function takes the place of cuDNN's, and calls it.
-#include <cudnn.h>
-#include <dlfcn.h>
+// That cuDNN builds a plan once for each convolution and attention, however often its workspace and its kernels are
+// asked for.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "tests/trainer/kernels/cuda/plans/cudnn_recording.h"
+#include "trainer/kernels/cuda/cudnn_attention.h"
 #include "trainer/kernels/cuda/cudnn_convolution.h"
-
-namespace {
-
-int plans_made = 0;
-
-}  // namespace
-
-extern "C" cudnnStatus_t cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type,
-                                                      cudnnBackendDescriptor_t* descriptor) {
-  static const auto next =
-      reinterpret_cast<decltype(&cudnnBackendCreateDescriptor)>(dlsym(RTLD_NEXT, "cudnnBackendCreateDescriptor"));
-  if (type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) ++plans_made;
-  return next(type, descriptor);
-}
 
 namespace lockstep::cuda {
 namespace {
@@ -35,17 +21,35 @@ TEST(ConvolutionPlans, AreBuiltOnceForEachSpec) {
   ConvolutionSpec other = spec;
   other.n = 8;
 
-  int before = plans_made;
+  int before = PlansMade();
   library.WorkspaceBytes(spec);
-  EXPECT_GT(plans_made, before);
+  EXPECT_GT(PlansMade(), before);
   library.WorkspaceBytes(other);
 
   // Describe finds its plans as Prepare does, which needs a device.
-  before = plans_made;
+  before = PlansMade();
   library.Describe(spec);
   library.WorkspaceBytes(spec);
   library.Describe(other);
-  EXPECT_EQ(plans_made, before);
+  EXPECT_EQ(PlansMade(), before);
+}
+
+TEST(AttentionPlans, AreBuiltOnceForEachSpec) {
+  const std::string path = fmt::format("{}/h100.json", LOCKSTEP_DEVICES);
+  CudnnAttention library(CudnnDevice(ReadWholeFile(FileSystem::Real(), path)));
+  AttentionSpec spec{.rows = 2, .places = 16, .heads = 2, .head_size = 8};
+  int before = PlansMade();
+  EXPECT_TRUE(library.Supports(spec));
+  EXPECT_GE(PlansMade(), before + 2);
+
+  before = PlansMade();
+  for (const auto direction : {AttentionSpec::Direction::kForward, AttentionSpec::Direction::kGradient}) {
+    spec.direction = direction;
+    library.Supports(spec);
+    library.WorkspaceBytes(spec);
+    library.Describe(spec);
+  }
+  EXPECT_EQ(PlansMade(), before);
 }
 
 }  // namespace

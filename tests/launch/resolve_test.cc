@@ -56,7 +56,7 @@ TEST(ResolveRecipe, NamesTheFieldOfWhatItRejects) {
   const Rejection rejections[] = {
       {{"name=a/b"}, "name: ", "slash"},
       {{"train.epochs=0"}, "train: ", "either epochs or steps"},
-      {{"train.steps=10"}, "train: ", "either epochs or steps"},
+      {{"train.steps=10"}, "train.steps: ", "beside train.epochs"},
       {{"train.steps=10", "train.epochs=-1"}, "train.epochs: ", "-1"},
       {{"train.epochs=-1"}, "train", "epochs"},
       {{"train.epochs=nan"}, "train", "epochs"},
@@ -90,6 +90,11 @@ TEST(ResolveRecipe, NamesWhatIsMissing) {
   EXPECT_THAT(error_without([](Recipe& recipe) { recipe.clear_data(); }), StartsWith("data.train: is missing"));
   EXPECT_THAT(error_without([](Recipe& recipe) { recipe.clear_train(); }),
               StartsWith("train: needs either epochs or steps"));
+  EXPECT_THAT(error_without([](Recipe& recipe) {
+                recipe.mutable_train()->set_epochs(2);
+                recipe.mutable_train()->set_steps(3);
+              }),
+              StartsWith("train.steps: is given beside train.epochs"));
   EXPECT_THAT(error_without([](Recipe& recipe) { recipe.clear_optimizer(); }), StartsWith("optimizer"));
 }
 

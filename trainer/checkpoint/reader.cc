@@ -18,10 +18,11 @@ constexpr uint64_t kMaxManifestBytes = uint64_t{1} << 30;
 
 std::string ReadManifest(FileSystem& files, const std::string& folder, const std::string& path) {
   if (!files.Exists(path)) {
-    throw Error(
-        ErrorKind::kCheckpoint,
-        files.Exists(folder) ? "no manifest.pb: not a checkpoint, or one that was never finished" : "no such folder",
-        folder);
+    if (!files.Exists(folder))
+      throw Error(ErrorKind::kCheckpoint, "no such folder", folder,
+                  "name a run's folder or a checkpoint's: RUN, or RUN/checkpoints/step-...");
+    throw Error(ErrorKind::kCheckpoint, "no manifest.pb: not a checkpoint, or one that was never finished", folder,
+                "name another: `lockstep inspect RUN` lists those of a run");
   }
   const std::unique_ptr<ReadableFile> file = files.Open(path);
   if (file->size() > kMaxManifestBytes)

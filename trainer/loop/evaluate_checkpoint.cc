@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/lane_tree.h"
-#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/checkpoint/same_tensors.h"
 #include "trainer/loop/job_plans.h"
 #include "trainer/loop/reporter.h"
 #include "trainer/loop/session.h"
@@ -25,8 +25,7 @@ std::string EvaluateCheckpoint(const Job& job, const std::string& folder) {
   Session session(job, CompileJob(job), executors);
   const auto reader = checkpoint::OpenPath(files, folder);
   const std::span<float> weights = session.compute().weights();
-  if (reader->manifest().arena_elements() != session.layout().elements())
-    throw Error(ErrorKind::kCheckpoint, "it holds another model than the recipe's", reader->folder());
+  checkpoint::RequireSameTensors(*reader, session.layout());
   reader->Read(reader->EvaluatedArray(), 0, weights);
   session.compute().Store();
 

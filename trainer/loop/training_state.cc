@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "trainer/checkpoint/same_tensors.h"
 #include "trainer/loop/agreement.h"
 
 namespace lockstep::loop {
@@ -47,8 +48,7 @@ void TrainingState::Initialize() {
 void TrainingState::Load(const std::function<std::unique_ptr<checkpoint::Reader>()>& open) {
   Together(session_.comm(), "the loading of the checkpoint", [&] {
     const std::unique_ptr<checkpoint::Reader> reader = open();
-    if (reader->manifest().arena_elements() != session_.layout().elements())
-      throw Error(ErrorKind::kCheckpoint, "it holds another model than the recipe's", reader->folder());
+    checkpoint::RequireSameTensors(*reader, session_.layout());
     owned_.Load(*reader, session_.compute().weights());
     loop_ = reader->manifest().loop();
     ledger_.Restore(loop_.ledger());

@@ -130,7 +130,8 @@ uint64_t ReadOomKills(const std::string& root) {
       const bool unified = controllers.empty() && mount.controllers.empty();
       if (!unified && !(Has(controllers, "memory") && Has(mount.controllers, "memory"))) continue;
       const std::string own = GroupFolders({root + mount.folder, mount.root, {}}, line.substr(second + 1)).front();
-      if (const auto count = ReadCounter(own + (unified ? "/memory.events" : "/memory.oom_control"), "oom_kill")) return *count;
+      if (const auto count = ReadCounter(own + (unified ? "/memory.events" : "/memory.oom_control"), "oom_kill"))
+        return *count;
     }
   }
   return ReadCounter(root + "/proc/vmstat", "oom_kill").value_or(0);

@@ -1,6 +1,6 @@
-// A device that computes beside the host: a GPU (base/cuda), or threads that play one (base/emulated_device.h), with which
-// everything that orders work on a GPU is tested where there is none. Memory, streams, events and captured work; what
-// runs on a stream comes from a backend.
+// A device that computes beside the host: a GPU (base/cuda), or threads that play one (base/emulated_device.h), with
+// which everything that orders work on a GPU is tested where there is none. Memory, streams, events and captured work;
+// what runs on a stream comes from a backend.
 //
 // Work on a stream runs in the order in which it was enqueued, beside the host and other streams. Every address that
 // Copy and kernels get stays valid until the work is done. Errors of the device (work that failed, a card that fell off
@@ -18,9 +18,9 @@
 namespace lockstep {
 
 struct DeviceInfo {
-  std::string name;  ///< "NVIDIA H100 80GB HBM3"
-  std::string uuid;  ///< "GPU-...", or "MIG-..." of a part of one
-  int ordinal = 0;   ///< among the devices that this process sees
+  std::string name;          ///< "NVIDIA H100 80GB HBM3"
+  std::string uuid;          ///< "GPU-...", or "MIG-..." of a part of one
+  int ordinal = 0;           ///< among the devices that this process sees
   int major = 0, minor = 0;  ///< compute capability
   int processors = 0;        ///< streaming multiprocessors: cuBLAS promises equal bits for equal numbers of them
   size_t memory = 0;         ///< bytes, all of it

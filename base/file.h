@@ -20,8 +20,8 @@ namespace lockstep {
 /// folder, a missing file); who knows better rethrows it as another kind.
 Error FileError(int error_number, const std::string& what, const std::string& path);
 
-/// A file open for writing. Not thread-safe. What was appended is in the file after Sync or Close. The destructor closes
-/// without a word; call Close to learn of errors.
+/// A file open for writing. Not thread-safe. What was appended is in the file after Sync or Close. The destructor
+/// closes without a word; call Close to learn of errors.
 class WritableFile {
  public:
   virtual ~WritableFile() = default;

@@ -27,7 +27,8 @@ std::vector<InfinibandPort> InfinibandPorts(const std::string& folder) {
       port.port = std::atoi(entry.path().filename().c_str());
       // "4: ACTIVE"
       const std::string state = ReadLine(entry.path() / "state");
-      port.state = state.substr(std::min(state.size(), state.find(": ") == std::string::npos ? 0 : state.find(": ") + 2));
+      port.state =
+          state.substr(std::min(state.size(), state.find(": ") == std::string::npos ? 0 : state.find(": ") + 2));
       port.rate = ReadLine(entry.path() / "rate");
       ports.push_back(std::move(port));
     }

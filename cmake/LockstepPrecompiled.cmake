@@ -6,13 +6,14 @@ if(NOT LOCKSTEP_PRECOMPILED_HEADERS)
 endif()
 
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/precompiled.cc CONTENT "int main() {}\n")
-set(headers <algorithm> <chrono> <filesystem> <functional> <map> <memory> <string> <vector> <fmt/format.h> <google/protobuf/message.h>)
+set(headers <algorithm> <chrono> <filesystem> <functional> <map> <memory> <string> <vector> <fmt/format.h>
+    <google/protobuf/message.h>)
 add_library(lockstep_precompiled STATIC ${PROJECT_BINARY_DIR}/precompiled.cc)
 target_link_libraries(lockstep_precompiled PRIVATE lockstep_flags fmt::fmt protobuf::libprotobuf)
 target_precompile_headers(lockstep_precompiled PRIVATE ${headers})
 if(LOCKSTEP_TESTS)  # a program: it is compiled as one
   add_executable(lockstep_precompiled_tests ${PROJECT_BINARY_DIR}/precompiled.cc)
-  target_compile_options(lockstep_precompiled_tests PRIVATE -O1)
+  target_compile_options(lockstep_precompiled_tests PRIVATE -O0)
   target_link_libraries(lockstep_precompiled_tests PRIVATE lockstep_flags fmt::fmt protobuf::libprotobuf GTest::gmock)
   target_precompile_headers(lockstep_precompiled_tests PRIVATE ${headers} <gmock/gmock.h> <gtest/gtest.h>)
 endif()

@@ -1,5 +1,5 @@
-// Device memory between ranks by way of the host: down to pinned memory, over the communicator, up again. For ranks that
-// share a GPU (NCCL refuses those) and for machines without NCCL. Blocks until everything has arrived.
+// Device memory between ranks by way of the host: down to pinned memory, over the communicator, up again. For ranks
+// that share a GPU (NCCL refuses those) and for machines without NCCL. Blocks until everything has arrived.
 #pragma once
 
 #include <memory>

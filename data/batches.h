@@ -4,10 +4,9 @@
 // Samples of one shape: step s takes positions [s B, (s + 1) B) of the endless stream (sampler.h), cut into equal
 // lanes. Ragged samples: so too, but within pools of eight steps (which end with their epoch) positions go to samples
 // by length, so that a lane pads little; which of the pool's batches comes when is drawn. Or, where batches hold a
-// number of tokens: all samples of an epoch sorted by length, ties at random, are cut into rows of a table, longest *
-// samples
-// <= batch_tokens; a step is a row, in an order drawn anew for each epoch, cut into lanes that may be unequal or empty.
-// Either way positions count samples through all epochs without a gap.
+// number of tokens: all samples of an epoch sorted by length, ties at random, are cut into rows of a table, each of at
+// most batch_tokens places when all are padded to the longest; a step is a row, in an order drawn anew for each epoch,
+// cut into lanes that may be unequal or empty. Either way positions count samples through all epochs without a gap.
 #pragma once
 
 #include <cstdint>

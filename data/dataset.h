@@ -35,6 +35,13 @@ struct Sample {
     std::span<const T> As() const {
       return {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)};
     }
+    /// Makes it a row of these.
+    template <typename T>
+    void Assign(std::span<const T> values) {
+      const auto all = std::as_bytes(values);
+      shape = Shape{static_cast<int64_t>(values.size())};
+      bytes.assign(all.begin(), all.end());
+    }
   };
   std::vector<Tensor> tensors;
 };

@@ -6,6 +6,7 @@
 #include "base/error.h"
 
 namespace lockstep::data {
+
 LaneBuffers::LaneBuffers(const Transform& transform, std::span<const BatchShape> shapes, LaneBatch& batch)
     : shapes_(shapes.begin(), shapes.end()), fields_(transform.fields().begin(), transform.fields().end()) {
   fields_.push_back({"mask", DType::kF32, Shape{}});

@@ -82,7 +82,7 @@ Records LoadCsv(const Csv& config, const std::string& field) {
 }
 
 std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path, uint64_t seed, Verify::Value verify,
-                                   const TextOptions& text) {
+                                   const SequenceOptions& text) {
   const FingerprintOptions options{.seed = seed, .verify = verify};
   if (text.training && text.longest > 0 && !source.has_parallel()) {
     throw Error(ErrorKind::kUsage, "only pairs of sentences are left out for their length", "data.longest",
@@ -144,7 +144,7 @@ std::unique_ptr<Dataset> TakeSlice(std::unique_ptr<Dataset> whole, uint64_t firs
 }
 
 std::unique_ptr<Dataset> OpenDataset(const Source& source, const std::string& field_path, uint64_t seed,
-                                     Verify::Value verify, const TextOptions& text) {
+                                     Verify::Value verify, const SequenceOptions& text) {
   std::unique_ptr<Dataset> whole = OpenWhole(source, field_path, seed, verify, text);
   const uint64_t size = whole->size();
   if (source.skip() >= size) {

@@ -14,7 +14,7 @@ namespace lockstep::data {
 class Tokenizer;
 
 /// How sources of text and speech become samples.
-struct TextOptions {
+struct SequenceOptions {
   std::shared_ptr<const Tokenizer> tokenizer = nullptr;
   int64_t block = 0;      ///< tokens of a sample
   bool training = false;  ///< epochs cut the text anew
@@ -30,7 +30,7 @@ std::shared_ptr<const Tokenizer> OpenTokenizer(const DataConfig& config);
 /// 1 GiB, the blocks that the fingerprint hashes. Throws Error(kData) for what is wrong with files, Error(kUsage) for
 /// what is wrong with the message.
 std::unique_ptr<Dataset> OpenDataset(const Source& source, const std::string& field_path, uint64_t seed,
-                                     Verify::Value verify = Verify::AUTO, const TextOptions& text = {});
+                                     Verify::Value verify = Verify::AUTO, const SequenceOptions& text = {});
 
 /// Throws Error(kData) where what trains on `train` can't be evaluated on `other`: fields of other names, types or
 /// shapes, or a label that `train` has no class for. `other_path` is as for OpenDataset ("data.test").

@@ -26,8 +26,6 @@ class Transform {
                          bool /*augment*/) const {
     return 0;
   }
-  /// Of audio, what one place stands for.
-  virtual int frames_per_place() const { return 1; }
   /// The most places that augmentation makes of `lengths`.
   virtual int64_t MostPlaces(std::span<const int64_t> /*lengths*/) const { return 0; }
   /// Writes the transformed fields to `rows`, one pointer per field. Dimensions of -1 are `places` long there, at least

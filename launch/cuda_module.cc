@@ -24,9 +24,9 @@ std::unique_ptr<loop::DeviceKit> Open(int ordinal, bool tf32) {
 }  // namespace
 
 extern "C" const CudaModule& LockstepCudaModule() {
-  static const CudaModule module = {std::string(BuildHash()),
-                                    fmt::format("{}, {}, {}", CudaVersion(), cuda::VendorVersions(), comm::NcclVersion()),
-                                    ListCudaDevices, Open, PlanningKit};
+  static const CudaModule module = {
+      std::string(BuildHash()), fmt::format("{}, {}, {}", CudaVersion(), cuda::VendorVersions(), comm::NcclVersion()),
+      ListCudaDevices, Open, PlanningKit};
   return module;
 }
 

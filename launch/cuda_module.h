@@ -1,5 +1,5 @@
-// What the library with the GPU backend offers the program that loads it (gpu.h). Both are of one build, which is checked,
-// so plain C++ passes between them.
+// What the library with the GPU backend offers the program that loads it (gpu.h). Both are of one build, which is
+// checked, so plain C++ passes between them.
 #pragma once
 
 #include <memory>
@@ -16,8 +16,8 @@ struct CudaModule {
   std::string build_hash;
   /// "CUDA 13.0, cuBLASLt 13.1.0, cuDNN 9.19.0, NCCL 2.28.9".
   std::string versions;
-  /// The devices that this process sees, none of them taken into use. Throws Error(kUsage) where the driver is missing or
-  /// too old.
+  /// The devices that this process sees, none of them taken into use. Throws Error(kUsage) where the driver is missing
+  /// or too old.
   std::vector<DeviceInfo> (*list)() = nullptr;
   /// Takes a device into use. `tf32`: float matrices may be multiplied as TF32.
   std::unique_ptr<loop::DeviceKit> (*open)(int ordinal, bool tf32) = nullptr;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -122,7 +123,7 @@ void CheckSplit(const data::Dataset& dataset, const std::string& path, const dat
 int CheckData(const data::DataConfig& config, uint64_t seed) {
   constexpr int64_t kDefaultBlock = 256;
   Complaints complaints;
-  data::TextOptions options;
+  data::SequenceOptions options;
   options.tokenizer = data::OpenTokenizer(config);
   options.block = config.block() == 0 ? kDefaultBlock : config.block();
   options.speech = data::MakeSpeechOptions(config);

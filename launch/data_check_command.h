@@ -2,12 +2,15 @@
 // broken.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "data/data.pb.h"
+
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

@@ -2,8 +2,11 @@
 // or whether two certificates agree on the steps that both have.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
+
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

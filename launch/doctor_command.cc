@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -28,10 +29,12 @@ void Row(const std::string& name, const std::string& value, const std::string& a
 void Cores() {
   const CoreBudget cores = QueryCores();
   std::string text = fmt::format("{} usable of {} online", cores.usable, cores.machine);
-  if (static_cast<int>(cores.allowed.size()) < cores.machine) text += fmt::format("; the affinity mask allows {}", cores.allowed.size());
+  if (static_cast<int>(cores.allowed.size()) < cores.machine)
+    text += fmt::format("; the affinity mask allows {}", cores.allowed.size());
   if (cores.quota > 0) text += fmt::format("; the cgroup's quota allows {}", cores.quota);
   if (cores.slurm > 0) text += fmt::format("; SLURM_CPUS_PER_TASK allows {}", cores.slurm);
-  Row("cores", text, cores.usable < cores.machine ? "start with all cores: mpirun --bind-to none, or sbatch --cpus-per-task" : "");
+  Row("cores", text,
+      cores.usable < cores.machine ? "start with all cores: mpirun --bind-to none, or sbatch --cpus-per-task" : "");
 }
 
 void SharedMemory() {
@@ -42,13 +45,16 @@ void SharedMemory() {
   }
   const double free_mib = static_cast<double>(info.f_bavail) * static_cast<double>(info.f_frsize) / (1 << 20);
   Row("/dev/shm", fmt::format("{:.0f} MiB free", free_mib),
-      free_mib < 1024 ? "small: ranks of one host keep weights and gradients there; in a container start with --shm-size=4g" : "");
+      free_mib < 1024
+          ? "small: ranks of one host keep weights and gradients there; in a container start with --shm-size=4g"
+          : "");
 }
 
 void OpenFiles() {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
-  Row("open files", fmt::format("{}", limit.rlim_cur), limit.rlim_cur < 1024 ? "low: raise it with ulimit -n 4096" : "");
+  Row("open files", fmt::format("{}", limit.rlim_cur),
+      limit.rlim_cur < 1024 ? "low: raise it with ulimit -n 4096" : "");
 }
 
 void Gpus() {
@@ -58,7 +64,8 @@ void Gpus() {
   for (const DeviceInfo& device : view.devices)
     Row(fmt::format("GPU {}", device.ordinal),
         fmt::format("{}, {:.1f} GiB, compute capability {}.{}, {} processors, {}", device.name,
-                    static_cast<double>(device.memory) / (1 << 30), device.major, device.minor, device.processors, device.uuid));
+                    static_cast<double>(device.memory) / (1 << 30), device.major, device.minor, device.processors,
+                    device.uuid));
   for (const char* name : {"CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"})
     if (const char* value = std::getenv(name)) Row("", fmt::format("{}={}", name, value));
   for (const InfinibandPort& port : InfinibandPorts())
@@ -79,7 +86,8 @@ int Doctor() {
           ? "as root, Open MPI wants OMPI_ALLOW_RUN_AS_ROOT=1 and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"
           : "");
   Gpus();
-  Row("energy", MakeRaplMeter() ? "of the processors, by RAPL" : "the processors' counters (RAPL) can't be read: no watts in metrics on CPUs");
+  Row("energy", MakeRaplMeter() ? "of the processors, by RAPL"
+                                : "the processors' counters (RAPL) can't be read: no watts in metrics on CPUs");
   SharedMemory();
   OpenFiles();
   const char* data = std::getenv("LOCKSTEP_DATA");

@@ -1,7 +1,9 @@
 // lockstep doctor: what this machine has, and what to do about it. Runs without MPI.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

@@ -28,8 +28,8 @@ void DrainStandardError() {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
-/// The exit code of what is being thrown; prints it unless another rank does. That one ends the job, when it has said why:
-/// a rank that ended at once could take the message with it.
+/// The exit code of what is being thrown; prints it unless another rank does. That one ends the job, when it has said
+/// why: a rank that ended at once could take the message with it.
 int Report() {
   try {
     throw;
@@ -63,7 +63,8 @@ int RunRanks(const std::function<int(comm::Communicator&)>& body) {
     StartLog("", comm->rank() == 0, comm->rank());  // what opening the data has to say, all ranks would say
     code = body(*comm);
     if (code == 0) return 0;
-    // Where no rank has failed, and all are done, but the launcher is to return something else: as below, without waiting.
+    // Where no rank has failed, and all are done, but the launcher is to return something else: as below, without
+    // waiting.
     FlushLog();
     DrainStandardError();
     comm->Exit(code);

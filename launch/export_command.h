@@ -1,8 +1,11 @@
 // `lockstep export PATH TARGET`: the parameters and running statistics of a checkpoint, for other programs.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
+
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

@@ -1,7 +1,9 @@
 // `lockstep generate RUN --prompt TEXT`: what a language model writes on, token by token as it comes.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

@@ -50,7 +50,8 @@ GpuView Look() {
   if (view.module == nullptr) return view;
   try {
     view.devices = view.module->list();
-    if (view.devices.empty()) view.why_none = "the driver shows no GPU: is CUDA_VISIBLE_DEVICES empty, or the job without one?";
+    if (view.devices.empty())
+      view.why_none = "the driver shows no GPU: is CUDA_VISIBLE_DEVICES empty, or the job without one?";
   } catch (const Error& error) {
     view.why_none = error.message();
   }
@@ -94,7 +95,8 @@ std::unique_ptr<loop::DeviceKit> OpenGpu(const comm::Topology& topology, bool tf
 std::unique_ptr<loop::DeviceKit> PlanGpu(size_t memory) {
   const GpuView& view = ViewGpus();
   if (view.module == nullptr)
-    throw Error(ErrorKind::kUsage, fmt::format("nothing can be planned for GPUs here: {}", view.why_none), "--gpu-memory");
+    throw Error(ErrorKind::kUsage, fmt::format("nothing can be planned for GPUs here: {}", view.why_none),
+                "--gpu-memory");
   return view.module->plan(memory);
 }
 

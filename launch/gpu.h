@@ -10,6 +10,7 @@
 #include "comm/communicator.h"
 #include "launch/cuda_module.h"
 #include "launch/recipe.h"
+#include "launch/resolve_recipe.h"
 #include "trainer/loop/device_kit.h"
 
 namespace lockstep::launch {
@@ -21,20 +22,21 @@ struct GpuView {
   std::string why_none;  ///< where there is no device: what is missing, and what to do
 };
 
-/// Looks once per process; the first call loads the library ($LOCKSTEP_CUDA_LIBRARY, or the one beside the program or in
+/// Looks once per process; the first call loads the library ($LOCKSTEP_CUDA_LIBRARY, or the one beside the program or
+/// in
 /// ../lib/lockstep). Never throws.
 const GpuView& ViewGpus();
 
-/// What resolving `recipe` needs to know. The library, which takes a fifth of a second and 200 MiB, is loaded only where the
-/// recipe may get a GPU: it doesn't say CPU, and there is a driver (or $LOCKSTEP_CUDA_LIBRARY).
+/// What resolving `recipe` needs to know. The library, which takes a fifth of a second and 200 MiB, is loaded only
+/// where the recipe may get a GPU: it doesn't say CPU, and there is a driver (or $LOCKSTEP_CUDA_LIBRARY).
 GpuFacts FactsOfGpus(const Recipe& recipe);
 
 /// The device of this rank: its number among the ranks of its host, modulo the devices that it sees. Throws
 /// Error(kUsage) where there is none.
 std::unique_ptr<loop::DeviceKit> OpenGpu(const comm::Topology& topology, bool tf32);
 
-/// A GPU of `memory` bytes that is not here: programs are compiled for it, none can run. Throws Error(kUsage) where the library
-/// is missing.
+/// A GPU of `memory` bytes that is not here: programs are compiled for it, none can run. Throws Error(kUsage) where the
+/// library is missing.
 std::unique_ptr<loop::DeviceKit> PlanGpu(size_t memory);
 
 }  // namespace lockstep::launch

@@ -4,6 +4,7 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 #include <set>
@@ -48,7 +49,8 @@ std::string TypeName(const pb::FieldDescriptor& field) {
       return "number";
     case pb::FieldDescriptor::CPPTYPE_ENUM: {
       std::string names;
-      for (int i = 0; i < field.enum_type()->value_count(); ++i) names += (i > 0 ? " | " : "") + field.enum_type()->value(i)->name();
+      for (int i = 0; i < field.enum_type()->value_count(); ++i)
+        names += (i > 0 ? " | " : "") + field.enum_type()->value(i)->name();
       return names;
     }
     default:
@@ -67,7 +69,8 @@ void Print(const pb::Descriptor& message, const std::string& indent, std::set<st
       if (field.cpp_type() == pb::FieldDescriptor::CPPTYPE_ENUM)
         for (int v = 0; v < field.enum_type()->value_count(); ++v) {
           const std::string comment = Comment(*field.enum_type()->value(v), indent + "    ");
-          if (!comment.empty()) std::printf("%s  %s:\n%s", indent.c_str(), field.enum_type()->value(v)->name().c_str(), comment.c_str());
+          if (!comment.empty())
+            std::printf("%s  %s:\n%s", indent.c_str(), field.enum_type()->value(v)->name().c_str(), comment.c_str());
         }
       continue;
     }
@@ -94,7 +97,8 @@ int HelpSchema(std::string_view bytes, const char* root, const char* what, const
   for (std::string name; std::getline(path, name, '.');) {
     const pb::FieldDescriptor* field = message->FindFieldByName(name);
     if (field == nullptr || field->message_type() == nullptr)
-      throw Error(ErrorKind::kUsage, fmt::format("there is no part \"{}\" of a {}", name, what), fmt::format("lockstep help {} {}", what, field_path),
+      throw Error(ErrorKind::kUsage, fmt::format("there is no part \"{}\" of a {}", name, what),
+                  fmt::format("lockstep help {} {}", what, field_path),
                   "for example lockstep help recipe train, or data.train");
     message = field->message_type();
   }
@@ -110,7 +114,10 @@ int HelpCommand(const CLI::App& app, const std::string& topic) {
   if (command == nullptr)
     throw Error(ErrorKind::kUsage, fmt::format("there is no command \"{}\"", topic), "", "lockstep help lists them");
   // App::help would answer for the subcommand that is running: this one.
-  std::printf("%s", app.get_formatter()->make_help(command, "lockstep" + (topic.empty() ? "" : " " + topic), CLI::AppFormatMode::Normal).c_str());
+  std::printf("%s",
+              app.get_formatter()
+                  ->make_help(command, "lockstep" + (topic.empty() ? "" : " " + topic), CLI::AppFormatMode::Normal)
+                  .c_str());
   return 0;
 }
 
@@ -126,9 +133,12 @@ void AddHelpCommand(CLI::App& app, int* exit_code) {
   help->add_option("PART", options->field, "A part of the recipe, e.g. train or data.train.csv");
   help->footer("Examples:\n  lockstep help recipe\n  lockstep help recipe optimizer\n  lockstep help train");
   help->callback([&app, options, exit_code] {
-    if (options->topic == "recipe") *exit_code = HelpSchema(kRecipeSchema, "lockstep.Recipe", "recipe", options->field);
-    else if (options->topic == "site") *exit_code = HelpSchema(kSiteSchema, "lockstep.launch.Site", "site", options->field);
-    else *exit_code = HelpCommand(app, options->topic);
+    if (options->topic == "recipe")
+      *exit_code = HelpSchema(kRecipeSchema, "lockstep.Recipe", "recipe", options->field);
+    else if (options->topic == "site")
+      *exit_code = HelpSchema(kSiteSchema, "lockstep.launch.Site", "site", options->field);
+    else
+      *exit_code = HelpCommand(app, options->topic);
   });
 }
 

@@ -1,7 +1,9 @@
 // lockstep help [recipe [MESSAGE]]: the recipe's fields with their comments, from the schema that is compiled in.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

@@ -1,8 +1,12 @@
-// `lockstep inspect PATH`: what a run folder, checkpoint or flight record holds, for a person or (--json) for a program.
+// `lockstep inspect PATH`: what a run folder, checkpoint or flight record holds, for a person or (--json) for a
+// program.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
+
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

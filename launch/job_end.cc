@@ -20,7 +20,8 @@ std::optional<std::chrono::system_clock::time_point> EndOfSlurmJob() {
   const char* job = std::getenv("SLURM_JOB_ID");
   if (job == nullptr || !IsFirstProcess()) return std::nullopt;
   if (const char* end = std::getenv("SLURM_JOB_END_TIME"))
-    if (const long long seconds = std::atoll(end); seconds > 0) return system_clock::from_time_t(static_cast<time_t>(seconds));
+    if (const long long seconds = std::atoll(end); seconds > 0)
+      return system_clock::from_time_t(static_cast<time_t>(seconds));
   const auto asked = system_clock::now();
   const Captured said = RunForOutput({"squeue", "-h", "-o", "%L", "-j", job}, kSqueueLimit);
   if (said.code != 0) return std::nullopt;

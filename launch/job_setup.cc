@@ -6,8 +6,10 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "data/open_dataset.h"
+#include "data/resolve_alphabets.h"
 #include "data/transform.h"
 #include "launch/gpu.h"
+#include "launch/recipe_identity.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/safetensors.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
@@ -47,7 +49,9 @@ void SetBackend(const Recipe& recipe, std::shared_ptr<loop::DeviceKit> device, l
 /// What answers are worth beside the loss.
 void SetScorer(const Recipe& recipe, const models::DataShape& shape, loop::Job& job) {
   if (job.task == metrics::Task::kSpeech)
-    job.make_scorer = [](std::shared_ptr<const data::Dataset> split, loop::Session&) { return loop::MakeSpeechScorer(std::move(split)); };
+    job.make_scorer = [](std::shared_ptr<const data::Dataset> split, loop::Session&) {
+      return loop::MakeSpeechScorer(std::move(split));
+    };
   if (job.task != metrics::Task::kTranslation) return;
   loop::TranslationOptions options;
   options.model = DecoderModelOf(recipe.model(), shape);
@@ -91,14 +95,18 @@ models::DataShape DataShapeOf(const loop::Splits& splits) {
 }
 
 data::BatchOptions BatchOptionsOf(const loop::TrainConfig& train) {
-  return {.seed = train.seed(), .lanes = static_cast<int>(train.lanes()), .global_batch = train.global_batch(), .batch_tokens = train.batch_tokens()};
+  return {.seed = train.seed(),
+          .lanes = static_cast<int>(train.lanes()),
+          .global_batch = train.global_batch(),
+          .batch_tokens = train.batch_tokens()};
 }
 
 loop::Splits OpenSplits(const Recipe& recipe) {
   const data::DataConfig& config = recipe.data();
   const uint64_t seed = recipe.train().seed();
   loop::Splits splits;
-  data::TextOptions text{data::OpenTokenizer(config), config.block(), /*training=*/true, data::MakeSpeechOptions(config), config.longest()};
+  data::SequenceOptions text{data::OpenTokenizer(config), config.block(), /*training=*/true,
+                             data::MakeSpeechOptions(config), config.longest()};
   splits.train = data::OpenDataset(config.train(), "data.train", seed, config.verify(), text);
   text.training = false;
   const auto open_other = [&](const data::Source& source, const std::string& path) {
@@ -111,13 +119,16 @@ loop::Splits OpenSplits(const Recipe& recipe) {
   splits.transform = data::MakeTransform(splits.train->fields(), config, seed);
   splits.batches = data::MakeBatches(splits.train, splits.transform, BatchOptionsOf(recipe.train()));
   if (recipe.train().global_batch() > splits.train->size())
-    throw Error(ErrorKind::kUsage,
-                fmt::format("{} is more than the {} training samples", recipe.train().global_batch(), splits.train->size()),
-                "train.global_batch", "lower it, or give more data");
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("{} is more than the {} training samples", recipe.train().global_batch(), splits.train->size()),
+        "train.global_batch", "lower it, or give more data");
   return splits;
 }
 
-loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm, std::shared_ptr<loop::DeviceKit> device) {
+loop::Job MakeJob(const Recipe& given, comm::Communicator& comm, std::shared_ptr<loop::DeviceKit> device) {
+  Recipe recipe = given;
+  data::ResolveAlphabets(*recipe.mutable_data());
   loop::Job job;
   job.name = recipe.name();
   job.train = recipe.train();
@@ -140,7 +151,8 @@ loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm, std::shared_pt
   job.recipe.resolved = ToText(recipe);
   job.recipe.identity = ToText(IdentityOf(recipe));
   job.recipe.describe_difference = [](const std::string& a, const std::string& b) {
-    return fmt::format("{}", fmt::join(DifferingFields(ParseRecipe(a, "recipe", ".", {}), ParseRecipe(b, "recipe", ".", {})), ", "));
+    return fmt::format(
+        "{}", fmt::join(DifferingFields(ParseRecipe(a, "recipe", ".", {}), ParseRecipe(b, "recipe", ".", {})), ", "));
   };
   job.recipe.check_continues = [recipe](const std::string& before, bool change_numerics) {
     CheckContinues(ParseRecipe(before, "recipe.textproto", ".", {}), recipe, change_numerics);

@@ -1,9 +1,12 @@
 // lockstep: one binary, one subcommand per file.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 
 #include "base/build_info.h"
+#include "base/error.h"
 #include "launch/data_check_command.h"
 #include "launch/diff_command.h"
 #include "launch/doctor_command.h"
@@ -25,8 +28,11 @@
 
 int main(int argc, char** argv) {
   using namespace lockstep;
-  CLI::App app("Lockstep trains neural networks on MPI clusters. The trained weights are a function of the recipe alone, bit for bit,\n"
-               "whatever the number of ranks, however often the job was killed and resumed.", "lockstep");
+  CLI::App app(
+      "Lockstep trains neural networks on MPI clusters. The trained weights are a function of the recipe alone, bit "
+      "for bit,\n"
+      "whatever the number of ranks, however often the job was killed and resumed.",
+      "lockstep");
   app.require_subcommand(0, 1);  // checked below: CLI11 would not say which word is no command
   app.set_help_all_flag("--help-all", "Help for all commands");
   int exit_code = 0;
@@ -57,8 +63,13 @@ int main(int argc, char** argv) {
   const int failed = launch::RunAlone([&] {
     try {
       app.parse(argc, argv);
+    } catch (const CLI::Success& help) {
+      return app.exit(help);
     } catch (const CLI::ParseError& error) {
-      return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::kUsage);
+      std::string command = app.get_name();
+      for (const CLI::App* part = &app; !part->get_subcommands().empty(); command += " " + part->get_name())
+        part = part->get_subcommands().front();
+      throw Error(ErrorKind::kUsage, error.what(), "", fmt::format("see {} --help", command));
     }
     if (!app.get_subcommands().empty()) return 0;
     std::fputs(app.help().c_str(), stderr);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include "launch/gpu.h"
 #include "launch/job_setup.h"
 #include "launch/recipe.h"
+#include "launch/resolve_recipe.h"
 #include "trainer/loop/device_memory.h"
 #include "trainer/loop/job_plans.h"
 #include "trainer/loop/lane_plan.h"
@@ -41,8 +43,8 @@ void PrintParameters(const loop::JobPlans& plans, const loop::Job& job) {
   std::printf("parameters\n");
   for (auto entry = plans.layout.entries().rbegin(); entry != plans.layout.entries().rend(); ++entry)
     if (!entry->statistic)
-      std::printf("  %-36s %-20s %lld%s\n", entry->name.c_str(), entry->shape.ToString().c_str(), static_cast<long long>(entry->size()),
-                  frozen.count(entry->name) ? "  frozen" : "");
+      std::printf("  %-36s %-20s %lld%s\n", entry->name.c_str(), entry->shape.ToString().c_str(),
+                  static_cast<long long>(entry->size()), frozen.count(entry->name) ? "  frozen" : "");
   std::printf("  %-36s %-20s %lld\n", "all", "", static_cast<long long>(plans.layout.parameter_count()));
 }
 
@@ -50,7 +52,8 @@ void PrintActivations(const graph::Graph& graph) {
   std::printf("layers (one lane)\n");
   for (const graph::Op& op : graph.ops)
     if (op.outputs.front() != graph::kNoValue)
-      std::printf("  %-36s %-20s %s\n", op.name.c_str(), graph.value(op.outputs.front()).shape.ToString().c_str(), graph::Name(op.kind));
+      std::printf("  %-36s %-20s %s\n", op.name.c_str(), graph.value(op.outputs.front()).shape.ToString().c_str(),
+                  graph::Name(op.kind));
 }
 
 /// Of samples that differ in length: the shapes that programs are made for.
@@ -58,7 +61,8 @@ void PrintShapes(const loop::Job& job) {
   const std::span<const data::BatchShape> shapes = job.splits.batches->shapes();
   if (shapes.size() == 1) return;
   std::printf("shapes of a lane (samples x places)\n ");
-  for (const data::BatchShape& shape : shapes) std::printf(" %lldx%lld", static_cast<long long>(shape.rows), static_cast<long long>(shape.places));
+  for (const data::BatchShape& shape : shapes)
+    std::printf(" %lldx%lld", static_cast<long long>(shape.rows), static_cast<long long>(shape.places));
   std::printf("\n");
 }
 
@@ -69,24 +73,29 @@ void PrintRanks(const loop::Job& job, const comm::LanePlan& plan) {
   for (size_t rank = 0; rank < plan.size(); ++rank) {
     std::string text;
     for (const LaneRange& run : plan[rank]) text += fmt::format(" {}-{}", run.begin, run.end - 1);
-    std::printf("  rank %zu: %d lanes; by executor:%s\n", rank, plan[rank].back().end - plan[rank].front().begin, text.c_str());
+    std::printf("  rank %zu: %d lanes; by executor:%s\n", rank, plan[rank].back().end - plan[rank].front().begin,
+                text.c_str());
   }
 }
 
 void PrintMemory(const loop::Job& job, const loop::JobPlans& plans, const comm::LanePlan& plan) {
   const optim::Optimizer optimizer(job.optimizer, loop::MakeSegments(plans, job.optimizer), loop::LengthOf(job),
                                    static_cast<int>(job.train.lanes()));
-  const int arrays = static_cast<int>(loop::StateArrays(optimizer, job.train).size()) + (loop::KeepsSums(optimizer, job.train) ? 1 : 0);
+  const int arrays = static_cast<int>(loop::StateArrays(optimizer, job.train).size()) +
+                     (loop::KeepsSums(optimizer, job.train) ? 1 : 0);
   loop::MemoryEstimate rank = loop::EstimateMemory(plans, static_cast<int>(job.train.lanes()), plan, 0, arrays,
                                                    loop::SavesMeanwhile(job.checkpoint));
   for (const auto& split : {job.splits.train, job.splits.validation, job.splits.test})
     if (split) rank.data += loop::BytesOf(*split);
   std::printf("memory of rank 0\n");
-  std::printf("  gradients       %s\n  optimizer       %s\n  activations     %s\n  packed weights  %s\n  checkpoint copy %s\n  data            %s\n",
-              Bytes(rank.gradients).c_str(), Bytes(rank.optimizer).c_str(), Bytes(rank.activations).c_str(), Bytes(rank.packed).c_str(),
-              Bytes(rank.checkpoint).c_str(), Bytes(rank.data).c_str());
+  std::printf(
+      "  gradients       %s\n  optimizer       %s\n  activations     %s\n  packed weights  %s\n  checkpoint copy %s\n  "
+      "data            %s\n",
+      Bytes(rank.gradients).c_str(), Bytes(rank.optimizer).c_str(), Bytes(rank.activations).c_str(),
+      Bytes(rank.packed).c_str(), Bytes(rank.checkpoint).c_str(), Bytes(rank.data).c_str());
   std::printf("  weights         %s, shared by the ranks of a host\n", Bytes(rank.weights).c_str());
-  std::printf("  all             %s of %s\n", Bytes(rank.rank() + rank.weights).c_str(), Bytes(static_cast<int64_t>(MemoryLimit())).c_str());
+  std::printf("  all             %s of %s\n", Bytes(rank.rank() + rank.weights).c_str(),
+              Bytes(static_cast<int64_t>(MemoryLimit())).c_str());
 }
 
 void PrintDeviceMemory(const loop::Job& job, const loop::JobPlans& plans, const comm::LanePlan& plan) {
@@ -94,10 +103,13 @@ void PrintDeviceMemory(const loop::Job& job, const loop::JobPlans& plans, const 
       loop::PlanDeviceMemory(job, plans, plan.front().front(), 0, static_cast<int>(plan.size()));
   const auto free = static_cast<int64_t>(job.device->device->free_memory());
   std::printf("GPU memory of rank 0 (%s)\n", loop::Precision::Value_Name(job.train.precision()).c_str());
-  std::printf("  parameters      %s\n  gradients       %s\n  optimizer       %s\n  activations     %s\n  workspace       %s at most\n"
-              "  packed weights  %s\n  inputs          %s\n  tables          %s\n",
-              Bytes(rank.parameters).c_str(), Bytes(rank.gradients).c_str(), Bytes(rank.optimizer).c_str(), Bytes(rank.activations).c_str(),
-              Bytes(rank.workspace).c_str(), Bytes(rank.packed).c_str(), Bytes(rank.inputs).c_str(), Bytes(rank.tables).c_str());
+  std::printf(
+      "  parameters      %s\n  gradients       %s\n  optimizer       %s\n  activations     %s\n  workspace       %s at "
+      "most\n"
+      "  packed weights  %s\n  inputs          %s\n  tables          %s\n",
+      Bytes(rank.parameters).c_str(), Bytes(rank.gradients).c_str(), Bytes(rank.optimizer).c_str(),
+      Bytes(rank.activations).c_str(), Bytes(rank.workspace).c_str(), Bytes(rank.packed).c_str(),
+      Bytes(rank.inputs).c_str(), Bytes(rank.tables).c_str());
   std::printf("  all             %s of %s: %s\n", Bytes(rank.all()).c_str(), Bytes(free).c_str(),
               rank.all() <= free ? "it fits" : "it does not fit");
 }
@@ -108,7 +120,8 @@ int Plan(const PlanOptions& options) {
   if (elsewhere) recipe.mutable_train()->set_device(loop::Device::GPU);
   ResolveRecipe(recipe, elsewhere ? GpuFacts{.any = true, .bf16 = true} : FactsOfGpus(recipe));
   if (options.ranks > static_cast<int>(recipe.train().lanes()))
-    throw Error(ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", options.ranks, recipe.train().lanes()), "-n",
+    throw Error(ErrorKind::kUsage,
+                fmt::format("{} ranks are more than the {} lanes", options.ranks, recipe.train().lanes()), "-n",
                 fmt::format("plan at most {} ranks, or raise train.lanes", recipe.train().lanes()));
   const auto world = comm::MakeLocalWorld({});
   std::shared_ptr<loop::DeviceKit> device;
@@ -127,14 +140,17 @@ int Plan(const PlanOptions& options) {
   PrintShapes(job);
   const auto rows = static_cast<double>(job.splits.batches->shapes().back().rows);
   std::printf("work\n  %.3g FLOP a sample (forward and backward)\n", plans.train.back()->flops / rows);
-  const std::string step = recipe.train().batch_tokens() > 0 ? fmt::format("at most {} tokens", recipe.train().batch_tokens())
-                                                             : fmt::format("{} samples", recipe.train().global_batch());
-  std::printf("  %llu steps of %s; %.2f steps an epoch of %llu samples, %.2f epochs\n", static_cast<unsigned long long>(length.total_steps),
-              step.c_str(), length.steps_per_epoch,
-              static_cast<unsigned long long>(job.splits.train->size()), static_cast<double>(length.total_steps) / length.steps_per_epoch);
+  const std::string step = recipe.train().batch_tokens() > 0
+                               ? fmt::format("at most {} tokens", recipe.train().batch_tokens())
+                               : fmt::format("{} samples", recipe.train().global_batch());
+  std::printf("  %llu steps of %s; %.2f steps an epoch of %llu samples, %.2f epochs\n",
+              static_cast<unsigned long long>(length.total_steps), step.c_str(), length.steps_per_epoch,
+              static_cast<unsigned long long>(job.splits.train->size()),
+              static_cast<double>(length.total_steps) / length.steps_per_epoch);
   for (const auto& [name, split] : {std::pair{"validation", job.splits.validation}, {"test", job.splits.test}})
     if (split)
-      std::printf("  %s: %llu samples in blocks of %lld\n", name, static_cast<unsigned long long>(split->size()), static_cast<long long>(plans.evaluation_shapes.front().rows));
+      std::printf("  %s: %llu samples in blocks of %lld\n", name, static_cast<unsigned long long>(split->size()),
+                  static_cast<long long>(plans.evaluation_shapes.front().rows));
   PrintRanks(job, plan);
   if (job.device) {
     PrintDeviceMemory(job, plans, plan);
@@ -148,13 +164,18 @@ int Plan(const PlanOptions& options) {
 
 void AddPlanCommand(CLI::App& app, int* exit_code) {
   auto options = std::make_shared<PlanOptions>();
-  CLI::App* command = app.add_subcommand("plan", "Check a recipe and print shapes, parameters, work, lanes and memory; without MPI");
+  CLI::App* command =
+      app.add_subcommand("plan", "Check a recipe and print shapes, parameters, work, lanes and memory; without MPI");
   command->add_option("RECIPE", options->recipe, "The recipe")->required();
   command->add_option("-n", options->ranks, "Ranks (default: 1)")->check(CLI::PositiveNumber);
-  command->add_option("--executors", options->executors, "Executors on each rank (default: 1)")->check(CLI::PositiveNumber);
-  command->add_option("--gpu-memory", options->gpu_memory, "Plan for GPUs of so many GiB, which need not be here")->check(CLI::PositiveNumber);
+  command->add_option("--executors", options->executors, "Executors on each rank (default: 1)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--gpu-memory", options->gpu_memory, "Plan for GPUs of so many GiB, which need not be here")
+      ->check(CLI::PositiveNumber);
   command->add_option("--set", options->settings, "PATH=VALUE: sets a field of the recipe")->allow_extra_args(false);
-  command->footer("Example:\n  lockstep plan examples/mnist.textproto -n 4\n  lockstep plan examples/bench/resnet50.textproto -n 8 --gpu-memory 80");
+  command->footer(
+      "Example:\n  lockstep plan examples/mnist.textproto -n 4\n  lockstep plan examples/bench/resnet50.textproto -n 8 "
+      "--gpu-memory 80");
   command->callback([options, exit_code] { *exit_code = Plan(*options); });
 }
 

@@ -1,7 +1,9 @@
 // lockstep plan: checks a recipe without MPI and prints what it will do.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

@@ -1,7 +1,9 @@
 // `lockstep predict RUN INPUT...`: transcripts of audio files, translations of texts.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

@@ -26,7 +26,8 @@ struct Launcher {
 
 Launcher DetectLauncher() {
   if (std::getenv("OMPI_COMM_WORLD_SIZE")) return {"mpirun", EnvironmentInteger("OMPI_COMM_WORLD_SIZE")};
-  if (std::getenv("SLURM_STEP_ID") && std::getenv("SLURM_PROCID")) return {"srun", EnvironmentInteger("SLURM_STEP_NUM_TASKS")};
+  if (std::getenv("SLURM_STEP_ID") && std::getenv("SLURM_PROCID"))
+    return {"srun", EnvironmentInteger("SLURM_STEP_NUM_TASKS")};
   if (std::getenv("PMI_SIZE")) return {"mpiexec", EnvironmentInteger("PMI_SIZE")};
   if (std::getenv("PMIX_RANK")) return {"a PMIx launcher", 1};
   return {};
@@ -52,14 +53,16 @@ std::unique_ptr<comm::Communicator> JoinRanks() {
   const bool srun = std::string(launcher.name) == "srun";
   const std::string srun_command = fmt::format("start with srun --mpi=pmix -n {} lockstep train ...", launcher.tasks);
   // Open MPI ends the process in MPI_Init with words of its own where srun offers no PMIx.
-  if (srun && launcher.tasks > 1 && std::getenv("PMIX_RANK") == nullptr && comm::MpiDescription().starts_with("Open MPI"))
-    Refuse(Error(ErrorKind::kUsage, fmt::format("srun started {} tasks without PMIx: they can't find each other", launcher.tasks), "",
+  if (srun && launcher.tasks > 1 && std::getenv("PMIX_RANK") == nullptr &&
+      comm::MpiDescription().starts_with("Open MPI"))
+    Refuse(Error(ErrorKind::kUsage,
+                 fmt::format("srun started {} tasks without PMIx: they can't find each other", launcher.tasks), "",
                  srun_command));
   std::unique_ptr<comm::Communicator> comm = comm::StartMpi();
   if (comm->world_size() == 1 && launcher.tasks > 1)
     Refuse(Error(ErrorKind::kUsage,
-                 fmt::format("{} started {} tasks, but {} sees one: each would train a run of its own", launcher.name, launcher.tasks,
-                             comm::MpiDescription()),
+                 fmt::format("{} started {} tasks, but {} sees one: each would train a run of its own", launcher.name,
+                             launcher.tasks, comm::MpiDescription()),
                  "", srun ? srun_command : fmt::format("use the mpirun of {}", comm::MpiDescription())));
   return comm;
 }

@@ -14,11 +14,12 @@ inline constexpr char kTerminalVariable[] = "LOCKSTEP_TERMINAL";
 /// Throws Error(kUsage) where the launcher's environment says several tasks and MPI says one: they would all be rank 0.
 std::unique_ptr<comm::Communicator> JoinRanks();
 
-/// Whether the launcher's environment calls this process the first rank. MPI need not be there yet, and may number ranks otherwise.
+/// Whether the launcher's environment calls this process the first rank. MPI need not be there yet, and may number
+/// ranks otherwise.
 bool IsFirstProcess();
 
-/// Whether progress can be redrawn: what a supervisor says, or standard error is a terminal, and so is mpirun's own where mpirun
-/// started this rank (a rank's own always looks like one).
+/// Whether progress can be redrawn: what a supervisor says, or standard error is a terminal, and so is mpirun's own
+/// where mpirun started this rank (a rank's own always looks like one).
 bool OnTerminal();
 
 }  // namespace lockstep::launch

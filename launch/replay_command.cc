@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
@@ -16,6 +17,8 @@
 #include "launch/gpu.h"
 #include "launch/job_setup.h"
 #include "launch/recipe.h"
+#include "launch/recipe_identity.h"
+#include "launch/resolve_recipe.h"
 #include "launch/run_files.h"
 #include "trainer/loop/agreement.h"
 #include "trainer/loop/certificate.h"

@@ -1,7 +1,9 @@
 // `lockstep replay`: reruns steps of a run and compares them with its certificate (trainer/loop/replay.h). Runs ranks.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

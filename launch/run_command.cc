@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
@@ -11,6 +12,7 @@
 #include "base/error.h"
 #include "launch/duration.h"
 #include "launch/recipe.h"
+#include "launch/resolve_recipe.h"
 #include "launch/supervised_job.h"
 #include "launch/train_arguments.h"
 

@@ -1,7 +1,9 @@
 // lockstep run: ranks under a supervisor.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

@@ -1,9 +1,12 @@
 // lockstep status: what a run is doing, from its files alone.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <string>
+
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

@@ -1,7 +1,9 @@
 // lockstep submit: a Slurm job that saves and requeues itself.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

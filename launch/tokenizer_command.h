@@ -1,10 +1,13 @@
 // `lockstep tokenizer train INPUT... --pieces N -o FILE`: a SentencePiece model from texts.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "data/text/tokenizer.h"
+
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

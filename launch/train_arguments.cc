@@ -1,5 +1,6 @@
 #include "launch/train_arguments.h"
 
+#include <CLI/CLI.hpp>
 #include <filesystem>
 
 namespace lockstep::launch {

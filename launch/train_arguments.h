@@ -1,9 +1,12 @@
 // The options of `lockstep train` as `run` and `submit` take and pass them on.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
+
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -21,6 +22,7 @@
 #include "launch/job_setup.h"
 #include "launch/ranks.h"
 #include "launch/recipe.h"
+#include "launch/resolve_recipe.h"
 #include "launch/run_files.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/loop/agreement.h"
@@ -50,7 +52,8 @@ std::string FolderOf(const TrainOptions& options, const std::string& name) {
   return std::filesystem::absolute(options.out.empty() ? "runs/" + name : options.out).lexically_normal().string();
 }
 
-loop::Outcome RunTrain(const TrainOptions& options, std::optional<loop::StopClock::Clock::time_point> end, comm::Communicator& comm) {
+loop::Outcome RunTrain(const TrainOptions& options, std::optional<loop::StopClock::Clock::time_point> end,
+                       comm::Communicator& comm) {
   loop::Job job;
   // Every rank reads the recipe and the data by itself: where one of them can't, all end.
   loop::Together(comm, "the set-up", [&] {
@@ -115,30 +118,44 @@ int Eval(const EvalOptions& options) {
 
 void AddTrainCommand(CLI::App& app, int* exit_code) {
   auto options = std::make_shared<TrainOptions>();
-  CLI::App* command = app.add_subcommand("train", "Train a recipe: alone as one rank, under mpirun or srun as one of many");
-  command->add_option("RECIPE", options->recipe, "The recipe, a protobuf text file (see lockstep help recipe)")->required();
+  CLI::App* command =
+      app.add_subcommand("train", "Train a recipe: alone as one rank, under mpirun or srun as one of many");
+  command->add_option("RECIPE", options->recipe, "The recipe, a protobuf text file (see lockstep help recipe)")
+      ->required();
   command->add_option("--out", options->out, "Folder of the run (default: runs/NAME)");
-  command->add_option("--set", options->settings, "PATH=VALUE: sets a field of the recipe, e.g. train.seed=2; may be given again")
+  command
+      ->add_option("--set", options->settings,
+                   "PATH=VALUE: sets a field of the recipe, e.g. train.seed=2; may be given again")
       ->allow_extra_args(false);
   command->add_flag("--fresh", options->fresh, "Move an old run in the folder aside and start anew");
-  command->add_option("--executors", options->executors, "Threads that run lanes, on each rank (default: its share of the cores)")
+  command
+      ->add_option("--executors", options->executors,
+                   "Threads that run lanes, on each rank (default: its share of the cores)")
       ->check(CLI::PositiveNumber);
-  command->add_option("--progress", options->progress, "on or off (default: a bar on a terminal, else a line every few seconds)")
+  command
+      ->add_option("--progress", options->progress,
+                   "on or off (default: a bar on a terminal, else a line every few seconds)")
       ->check(CLI::IsMember({"on", "off", "auto"}));
-  command->add_flag("--accept-build", options->accept_build, "Continue a run that another build of lockstep began (recorded)");
+  command->add_flag("--accept-build", options->accept_build,
+                    "Continue a run that another build of lockstep began (recorded)");
   command->add_flag("--change-numerics", options->change_numerics,
                     "Let --set of train.device, precision, isa or lanes change a run that goes on (recorded)");
-  command->add_option("--stop-after", options->stop_after,
-                      "Save and end with exit code 75 before this time is over: 90m, 12h, 1-00:00:00 (default: the Slurm job's end)");
-  command->add_option("--grace", options->grace, "What lies between a signal to stop and the end, to warn where a checkpoint takes longer: 30s, 2m")
+  command->add_option(
+      "--stop-after", options->stop_after,
+      "Save and end with exit code 75 before this time is over: 90m, 12h, 1-00:00:00 (default: the Slurm job's end)");
+  command
+      ->add_option("--grace", options->grace,
+                   "What lies between a signal to stop and the end, to warn where a checkpoint takes longer: 30s, 2m")
       ->envname("LOCKSTEP_GRACE");
   command->footer(
       "Examples:\n"
       "  lockstep train examples/digits.textproto\n"
       "  mpirun -n 4 lockstep train examples/mnist.textproto --out runs/mnist-4\n"
       "  lockstep train examples/mnist.textproto --set train.seed=2 --set optimizer.learning_rate=1e-3 --fresh\n"
-      "  lockstep train examples/mnist.textproto --set train.device=GPU --change-numerics   (a run that began on CPUs)\n"
-      "SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 make it save and end with exit code 75. A run that was stopped or killed goes on from its\n"
+      "  lockstep train examples/mnist.textproto --set train.device=GPU --change-numerics   (a run that began on "
+      "CPUs)\n"
+      "SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 make it save and end with exit code 75. A run that was stopped or killed "
+      "goes on from its\n"
       "newest checkpoint when it is started again, on any number of ranks.");
   command->callback([options, exit_code] { *exit_code = Train(*options); });
 }
@@ -147,9 +164,11 @@ void AddEvalCommand(CLI::App& app, int* exit_code) {
   auto options = std::make_shared<EvalOptions>();
   CLI::App* command = app.add_subcommand("eval", "Evaluate a run's newest checkpoint, or a given one");
   command->add_option("PATH", options->path, "A run's folder, or a checkpoint inside one")->required();
-  command->add_option("--set", options->settings, "PATH=VALUE: sets a field of the recipe, e.g. data.test.idx.images=FILE")
+  command
+      ->add_option("--set", options->settings, "PATH=VALUE: sets a field of the recipe, e.g. data.test.idx.images=FILE")
       ->allow_extra_args(false);
-  command->add_option("--executors", options->executors, "Threads that evaluate, on each rank (default: 1)")->check(CLI::PositiveNumber);
+  command->add_option("--executors", options->executors, "Threads that evaluate, on each rank (default: 1)")
+      ->check(CLI::PositiveNumber);
   command->footer("Example:\n  lockstep eval runs/digits");
   command->callback([options, exit_code] { *exit_code = Eval(*options); });
 }

@@ -1,7 +1,9 @@
 // lockstep train and lockstep eval: the commands that run ranks.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

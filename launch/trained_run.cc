@@ -11,6 +11,7 @@
 #include "trainer/kernels/onednn/onednn_backend.h"
 
 namespace lockstep::launch {
+
 TrainedRun::TrainedRun(const std::string& path) {
   const std::unique_ptr<checkpoint::Reader> reader = checkpoint::OpenPath(FileSystem::Real(), path);
   recipe_ = ReadRecipe(RunFolderOf(reader->folder()) + "/recipe.textproto", {});

@@ -1,8 +1,11 @@
 // `lockstep verify PATH`: reads every byte of a checkpoint, or of each of a run's checkpoints.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
+
+namespace CLI {
+class App;
+}
 
 namespace lockstep::launch {
 

@@ -4,7 +4,6 @@
 
 #include <cuda_runtime_api.h>
 
-
 namespace lockstep {
 
 /// Throws Error(kUsage) where memory ran out, Error(kPeer) for what a device or driver did wrong, Error(kInternal) for
@@ -13,8 +12,8 @@ namespace lockstep {
 
 }  // namespace lockstep
 
-#define CUDA_CHECK(expression)                                                                 \
-  do {                                                                                         \
-    if (const cudaError_t cuda_check_error = (expression); cuda_check_error != cudaSuccess)    \
-      ::lockstep::CudaFailed(cuda_check_error, #expression, __FILE__, __LINE__);               \
+#define CUDA_CHECK(expression)                                                              \
+  do {                                                                                      \
+    if (const cudaError_t cuda_check_error = (expression); cuda_check_error != cudaSuccess) \
+      ::lockstep::CudaFailed(cuda_check_error, #expression, __FILE__, __LINE__);            \
   } while (false)

@@ -100,7 +100,8 @@ class CudaStream final : public DeviceStream {
   }
   void Record(DeviceEvent& event) override {
     // An event of captured work is a node of the graph, which streams outside of it may wait for.
-    CUDA_CHECK(cudaEventRecordWithFlags(Native(event), stream_, capturing_ ? cudaEventRecordExternal : cudaEventRecordDefault));
+    CUDA_CHECK(cudaEventRecordWithFlags(Native(event), stream_,
+                                        capturing_ ? cudaEventRecordExternal : cudaEventRecordDefault));
   }
   void Wait(DeviceEvent& event) override { CUDA_CHECK(cudaStreamWaitEvent(stream_, Native(event), 0)); }
 
@@ -149,7 +150,8 @@ class CudaDevice final : public Device {
       throw Error(ErrorKind::kUsage,
                   fmt::format("{}: {:.1f} MiB of device memory are needed and {:.1f} of {:.1f} MiB are free", what,
                               Mebibytes(bytes), Mebibytes(free_memory()), Mebibytes(info_.memory)),
-                  info_.name, "use more GPUs, a smaller train.global_batch or more train.lanes; lockstep plan shows the needs");
+                  info_.name,
+                  "use more GPUs, a smaller train.global_batch or more train.lanes; lockstep plan shows the needs");
     }
     CUDA_CHECK(error);
     auto memory = std::make_unique<CudaMemory>(data, bytes);
@@ -179,7 +181,8 @@ class CudaDevice final : public Device {
 }  // namespace
 
 void CudaFailed(cudaError_t error, const char* expression, const char* file, int line) {
-  const std::string text = fmt::format("{} failed: {} ({})", expression, cudaGetErrorString(error), cudaGetErrorName(error));
+  const std::string text =
+      fmt::format("{} failed: {} ({})", expression, cudaGetErrorString(error), cudaGetErrorName(error));
   const std::string where = fmt::format("{}:{}", file, line);
   switch (error) {
     case cudaErrorMemoryAllocation:
@@ -197,7 +200,8 @@ void CudaFailed(cudaError_t error, const char* expression, const char* file, int
     case cudaErrorStreamCaptureInvalidated:
       throw Error(ErrorKind::kInternal, text, where);
     default:
-      throw Error(ErrorKind::kPeer, text, where, "the device or its driver failed: start again, elsewhere if it happens again");
+      throw Error(ErrorKind::kPeer, text, where,
+                  "the device or its driver failed: start again, elsewhere if it happens again");
   }
 }
 
@@ -212,8 +216,9 @@ void CheckDriver() {
   if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0)
     throw Error(ErrorKind::kUsage, "this machine has no NVIDIA driver (libcuda.so.1)");
   if (driver / 1000 >= runtime / 1000) return;  // one major version is compatible in itself
-  throw Error(ErrorKind::kUsage, fmt::format("the NVIDIA driver is for CUDA {} and this build needs {}: a newer driver is needed",
-                                             VersionText(driver), VersionText(runtime)));
+  throw Error(ErrorKind::kUsage,
+              fmt::format("the NVIDIA driver is for CUDA {} and this build needs {}: a newer driver is needed",
+                          VersionText(driver), VersionText(runtime)));
 }
 
 }  // namespace

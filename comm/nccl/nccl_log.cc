@@ -17,8 +17,8 @@ std::optional<std::string> WordAfter(const std::string& line, std::string_view b
   return line.substr(begin, line.find_first_of(" \t", begin) - begin);
 }
 
-/// "NET/IB : Using [0]mlx5_0:1/IB [1]mlx5_1:1/RoCE [RO]; OOB eth0:10.0.0.1<0>", "NET/Socket : Using [0]eth0:10.0.0.1<0>": the
-/// names behind numbers in brackets ([RO] is no number: relaxed ordering).
+/// "NET/IB : Using [0]mlx5_0:1/IB [1]mlx5_1:1/RoCE [RO]; OOB eth0:10.0.0.1<0>", "NET/Socket : Using
+/// [0]eth0:10.0.0.1<0>": the names behind numbers in brackets ([RO] is no number: relaxed ordering).
 void AddCards(const std::string& line, std::set<std::string>& cards) {
   for (size_t at = line.find("Using ["); at != std::string::npos; at = line.find('[', at + 1)) {
     const size_t open = line.find('[', at), close = line.find(']', at);
@@ -37,7 +37,8 @@ NcclWays ReadNcclLog(std::string_view text) {
   std::istringstream lines{std::string(text)};
   for (std::string line; std::getline(lines, line);) {
     if (const auto network = WordAfter(line, "Using network ")) found.network = *network;
-    if (line.find("NET/") != std::string::npos && line.find(": Using [") != std::string::npos) AddCards(line, found.cards);
+    if (line.find("NET/") != std::string::npos && line.find(": Using [") != std::string::npos)
+      AddCards(line, found.cards);
     // "Channel 00/0 : 0[0] -> 1[1] via P2P/CUMEM"
     if (line.find("Channel") == std::string::npos) continue;
     if (const auto way = WordAfter(line, " via ")) found.ways.insert(*way);

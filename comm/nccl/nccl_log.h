@@ -1,5 +1,5 @@
-// What NCCL's log (NCCL_DEBUG=INFO) says of the ways that it has found: which network, and how ranks reach each other. The only
-// place where it says so.
+// What NCCL's log (NCCL_DEBUG=INFO) says of the ways that it has found: which network, and how ranks reach each other.
+// The only place where it says so.
 #pragma once
 
 #include <set>
@@ -9,9 +9,9 @@
 namespace lockstep::comm {
 
 struct NcclWays {
-  std::string network;         ///< "IB", "Socket", or a plugin's name; "" where none was used
+  std::string network;          ///< "IB", "Socket", or a plugin's name; "" where none was used
   std::set<std::string> cards;  ///< of the network: "mlx5_0", "eth0"
-  std::set<std::string> ways;  ///< "P2P/CUMEM", "SHM/direct", "NET/IB/0"
+  std::set<std::string> ways;   ///< "P2P/CUMEM", "SHM/direct", "NET/IB/0"
 
   /// "P2P/CUMEM; network IB (mlx5_0)".
   std::string ToString() const;

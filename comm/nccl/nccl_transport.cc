@@ -20,8 +20,8 @@ namespace {
 [[noreturn]] void Fail(ncclResult_t result, const std::string& what, ncclComm_t comm) {
   const char* last = ncclGetLastError(comm);
   throw Error(ErrorKind::kPeer,
-              fmt::format("NCCL failed in {}: {}{}{}", what, ncclGetErrorString(result), last != nullptr && *last ? ": " : "",
-                          last != nullptr ? last : ""),
+              fmt::format("NCCL failed in {}: {}{}{}", what, ncclGetErrorString(result),
+                          last != nullptr && *last ? ": " : "", last != nullptr ? last : ""),
               "", "start again; NCCL_DEBUG=WARN says more");
 }
 
@@ -64,7 +64,8 @@ class NcclTransport final : public DeviceTransport {
     cudaStream_t native = NativeStream(stream);
     Started(ncclGroupStart(), what);
     for (const Part& part : sends) Started(ncclSend(part.data, part.bytes, ncclInt8, part.rank, nccl_, native), what);
-    for (const Part& part : receives) Started(ncclRecv(part.data, part.bytes, ncclInt8, part.rank, nccl_, native), what);
+    for (const Part& part : receives)
+      Started(ncclRecv(part.data, part.bytes, ncclInt8, part.rank, nccl_, native), what);
     Started(ncclGroupEnd(), what);
     // Enqueued at once, save where a connection is made first.
     if (State(what) == ncclInProgress) comm_.WaitUntil([&] { return State(what) != ncclInProgress; }, what);

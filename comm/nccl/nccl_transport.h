@@ -1,5 +1,5 @@
-// Device memory between ranks by NCCL: grouped sends and receives, in stream order, without the host. NCCL only carries bytes:
-// it never adds, since the order of its sums depends on the number of ranks.
+// Device memory between ranks by NCCL: grouped sends and receives, in stream order, without the host. NCCL only carries
+// bytes: it never adds, since the order of its sums depends on the number of ranks.
 #pragma once
 
 #include <memory>

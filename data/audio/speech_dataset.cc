@@ -34,11 +34,6 @@ std::vector<int64_t> LongestOf(const std::vector<uint32_t>& recordings, const st
   return lengths;
 }
 
-void Put(std::span<const std::byte> bytes, int64_t count, Sample::Tensor& tensor) {
-  tensor.shape = Shape{count};
-  tensor.bytes.assign(bytes.begin(), bytes.end());
-}
-
 class SpeechDataset final : public Dataset {
  public:
   SpeechDataset(std::vector<Utterance> utterances, const SpeechDatasetOptions& options)
@@ -119,9 +114,9 @@ class SpeechDataset final : public Dataset {
       labels.insert(labels.end(), letters.begin(), letters.end());
     });
     sample.tensors.resize(fields_.size());
-    Put(std::as_bytes(std::span(audio)), static_cast<int64_t>(audio.size()), sample.tensors[0]);
-    Put(std::as_bytes(std::span(parts)), static_cast<int64_t>(parts.size()), sample.tensors[1]);
-    Put(std::as_bytes(std::span(labels)), static_cast<int64_t>(labels.size()), sample.tensors[2]);
+    sample.tensors[0].Assign(std::span<const float>(audio));
+    sample.tensors[1].Assign(std::span<const int32_t>(parts));
+    sample.tensors[2].Assign(std::span<const int32_t>(labels));
   }
 
   /// Whether a sample has several words with a space between them, which is no letter.

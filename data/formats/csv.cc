@@ -6,6 +6,8 @@
 #include <optional>
 #include <string_view>
 
+#include "data/text/utf8.h"
+
 namespace lockstep::data {
 namespace {
 
@@ -186,9 +188,7 @@ Records ReadCsv(std::span<const std::byte> text, const Csv& config, const Origin
     throw Misconfigured(origin, "label_column", "there are target_columns as well",
                         "samples have a label or targets: remove one");
   }
-  std::string_view rest(reinterpret_cast<const char*>(text.data()), text.size());
-  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-  if (rest.starts_with(kByteOrderMark)) rest.remove_prefix(kByteOrderMark.size());
+  std::string_view rest = WithoutByteOrderMark(text);
 
   RowReader reader(config, origin);
   for (uint64_t line = 1; !rest.empty(); ++line) {

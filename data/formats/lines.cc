@@ -20,9 +20,7 @@ std::string_view StripBlanks(std::string_view text) {
 }
 
 std::vector<std::string> ReadLines(std::span<const std::byte> bytes, const Origin& origin) {
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (rest.starts_with(kByteOrderMark)) rest.remove_prefix(kByteOrderMark.size());
+  std::string_view rest = WithoutByteOrderMark(bytes);
   if (rest.empty()) throw origin.Bad("the file is empty", "name a file of one sentence a line");
   std::vector<std::string> lines;
   while (!rest.empty()) {

@@ -86,8 +86,7 @@ void RequireText(const std::string& text, const char* what, const Line& line) {
 }  // namespace
 
 std::vector<ManifestEntry> ReadManifest(std::span<const std::byte> bytes, const Origin& origin) {
-  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  std::string_view text = WithoutByteOrderMark(bytes);
   const size_t first = text.find_first_not_of(" \t\r\n");
   const bool json = first != std::string_view::npos && text[first] == '{';
   std::vector<ManifestEntry> entries;

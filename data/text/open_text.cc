@@ -42,7 +42,7 @@ void RequirePart(double begin, double end, const std::string& field) {
 }
 
 /// Other splits are cut as the training text is.
-void RequireTrainingText(const TextOptions& options, const std::string& field) {
+void RequireTrainingText(const SequenceOptions& options, const std::string& field) {
   if (options.block >= 1) return;
   throw Error(ErrorKind::kUsage, "the samples of data.train are no text", field, "all splits must look alike");
 }
@@ -84,6 +84,8 @@ std::shared_ptr<const Tokenizer> OpenTokenizer(const DataConfig& config) {
     case TokenizerConfig::KIND_NOT_SET:
       break;
   }
+  if (const std::string& letters = tokenizer.characters().letters(); !letters.empty())
+    return MakeCharacterTokenizer(letters);
   if (config.train().has_text()) {
     const std::string& file = config.train().text().file();
     const std::string text = LoadText(file, "data.train.text.file", /*any_bytes=*/false);
@@ -101,7 +103,7 @@ std::shared_ptr<const Tokenizer> OpenTokenizer(const DataConfig& config) {
 }
 
 std::unique_ptr<Dataset> OpenText(const Text& config, const std::string& field, uint64_t seed,
-                                  const TextOptions& options) {
+                                  const SequenceOptions& options) {
   const double end = config.has_end() ? config.end() : 1;
   RequirePart(config.begin(), end, field);
   RequireTrainingText(options, field);
@@ -111,7 +113,8 @@ std::unique_ptr<Dataset> OpenText(const Text& config, const std::string& field, 
   }
   const std::string text = LoadText(config.file(), field + ".file", options.tokenizer->takes_bytes());
   std::vector<int32_t> tokens;
-  NamingFile(config.file(), [&] { options.tokenizer->Encode(PartOf(text, config.begin(), end), tokens); });
+  NamingFile(config.begin() > 0 ? fmt::format("{} from {} on", config.file(), config.begin()) : config.file(),
+             [&] { options.tokenizer->Encode(PartOf(text, config.begin(), end), tokens); });
   WarnOfUnknown(config.file(), CountUnknown(tokens, *options.tokenizer), tokens.size());
   const TokenBlocksOptions blocks{.block = options.block,
                                   .vocabulary = options.tokenizer->size(),
@@ -122,7 +125,7 @@ std::unique_ptr<Dataset> OpenText(const Text& config, const std::string& field, 
 }
 
 std::unique_ptr<Dataset> OpenTokens(const Tokens& config, const std::string& field, uint64_t seed, Verify::Value verify,
-                                    const TextOptions& options) {
+                                    const SequenceOptions& options) {
   constexpr uint32_t kMostTokens = 1u << 30;
   const double end = config.has_end() ? config.end() : 1;
   RequirePart(config.begin(), end, field);

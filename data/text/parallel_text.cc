@@ -46,12 +46,6 @@ void Encode(const SentenceVocabulary& vocabulary, const std::string& sentence, c
   }
 }
 
-void Put(std::span<const int32_t> ids, Sample::Tensor& tensor) {
-  const auto bytes = std::as_bytes(ids);
-  tensor.shape = Shape{static_cast<int64_t>(ids.size())};
-  tensor.bytes.assign(bytes.begin(), bytes.end());
-}
-
 class ParallelText final : public Dataset {
  public:
   ParallelText(SentenceVocabulary vocabulary, std::string source_file)
@@ -113,8 +107,8 @@ class ParallelText final : public Dataset {
   void Read(uint64_t /*epoch*/, uint64_t id, Sample& sample) const override {
     CHECK(id < size(), "sample {} of {}", id, size());
     sample.tensors.resize(fields_.size());
-    Put(source_[id], sample.tensors[0]);
-    Put(target_[id], sample.tensors[1]);
+    sample.tensors[0].Assign(source_[id]);
+    sample.tensors[1].Assign(target_[id]);
   }
 
  private:
@@ -170,7 +164,8 @@ std::unique_ptr<Dataset> MakeParallelText(const ParallelLines& lines, SentenceVo
   return dataset;
 }
 
-std::unique_ptr<Dataset> OpenParallel(const Parallel& config, const std::string& field, const TextOptions& options) {
+std::unique_ptr<Dataset> OpenParallel(const Parallel& config, const std::string& field,
+                                      const SequenceOptions& options) {
   SentenceVocabulary vocabulary = RequireSentenceVocabulary(options.tokenizer);
   return MakeParallelText(LoadParallelLines(config, field), std::move(vocabulary), config,
                           options.training ? options.longest : 0);

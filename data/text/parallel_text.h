@@ -32,6 +32,6 @@ std::unique_ptr<Dataset> MakeParallelText(const ParallelLines& lines, SentenceVo
                                           const Parallel& config, uint32_t longest = 0);
 
 /// As OpenDataset, which calls it.
-std::unique_ptr<Dataset> OpenParallel(const Parallel& config, const std::string& field, const TextOptions& options);
+std::unique_ptr<Dataset> OpenParallel(const Parallel& config, const std::string& field, const SequenceOptions& options);
 
 }  // namespace lockstep::data

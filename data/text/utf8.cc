@@ -25,6 +25,13 @@ Character CharacterAt(std::string_view text, size_t at) {
   return {};
 }
 
+std::string_view WithoutByteOrderMark(std::span<const std::byte> bytes) {
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.starts_with(kMark)) text.remove_prefix(kMark.size());
+  return text;
+}
+
 size_t ValidPrefix(std::string_view text) {
   size_t at = 0;
   while (at < text.size()) {

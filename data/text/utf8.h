@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,9 @@ void AppendCharacter(char32_t code_point, std::string& text);
 
 /// Unicode's property White_Space.
 bool IsWhiteSpace(char32_t code_point);
+
+/// A file's bytes as text; a byte order mark in front is left out.
+std::string_view WithoutByteOrderMark(std::span<const std::byte> bytes);
 
 /// For messages: "U+00E9 'é'", or "byte 0xFF, which is no UTF-8"; characters that don't print stand for themselves only
 /// as a number.

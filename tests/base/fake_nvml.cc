@@ -1,4 +1,5 @@
-// The part of NVML that energy is read with: knows one GPU, "GPU-1", which has used 1,234,500 millijoules more at each question.
+// The part of NVML that energy is read with: knows one GPU, "GPU-1", which has used 1,234,500 millijoules more at each
+// question.
 #include <cstring>
 
 extern "C" {

@@ -5,7 +5,8 @@
 # metrics and all of the last checkpoint's state with those of the first pair. --steps 0 is the whole run; without --steps, digits
 # is whole and the others are cut to 300 steps. With --kill, a rank of three is killed behind STEP, and two go on.
 #
-# Examples: digits, mnist, cifar10, shakespeare; speech and translate, whose samples differ in length, with six lanes.
+# Examples: digits, mnist, cifar10, shakespeare, shakespeare-better, gpt2 (two of its layers, a sixth as wide, in short blocks of
+# tinyshakespeare); speech, speech-strings, translate and translate-lstm, whose samples differ in length, with six lanes.
 set -uo pipefail
 source "$(dirname "$0")/common.sh"
 
@@ -24,12 +25,27 @@ done
 case $example in
 digits) steps=${steps:-0} ;;
 mnist | cifar10) folder=$example steps=${steps:-300} ;;
-shakespeare) folder=tinyshakespeare tests=64 steps=${steps:-300} ;;
+shakespeare | shakespeare-better) folder=tinyshakespeare tests=64 steps=${steps:-300} ;;
+gpt2)
+  folder=gpt2-bpe tests=12 steps=${steps:-12}
+  [ -d "$LOCKSTEP_DATA/$folder" ] || skip "$folder is not in $LOCKSTEP_DATA (set LOCKSTEP_DATA)"
+  tokens=$work/tokens.bin bpe=$LOCKSTEP_DATA/gpt2-bpe
+  "$lockstep" tokenize "$LOCKSTEP_DATA/tinyshakespeare/input.txt" --vocab "$bpe/encoder.json" --merges "$bpe/vocab.bpe" \
+    -o "$tokens" >/dev/null || fail "tinyshakespeare is not tokenized"
+  settings+=(--set data.train.tokens.files="$tokens" --set data.test.tokens.files="$tokens" --set data.block=16
+    --set model.gpt.layers=2 --set model.gpt.heads=2 --set model.gpt.width=128 --set train.lanes=8 --set train.global_batch=8)
+  ;;
 # The first evaluations are the ones that tell something: then it learns to write nothing, for a while.
-speech) folder=fsdd tests=30 evaluations=6 steps=${steps:-300} settings+=(--set train.lanes=6 --set train.global_batch=36) ;;
+speech | speech-strings)
+  folder=fsdd tests=30 evaluations=6 steps=${steps:-300}
+  settings+=(--set train.lanes=6 --set train.global_batch=36)
+  ;;
 # So small a batch has fewer long sentences than lanes: some are empty.
-translate) folder=multi30k tests=20 steps=${steps:-300} settings+=(--set train.lanes=6 --set train.batch_tokens=300 --set data.train.limit=2000) ;;
-*) echo "which example? digits, mnist, cifar10, shakespeare, speech or translate" && exit 2 ;;
+translate | translate-lstm)
+  folder=multi30k tests=8 evaluations=1 steps=${steps:-300}
+  settings+=(--set train.lanes=6 --set train.batch_tokens=300 --set data.train.limit=2000)
+  ;;
+*) echo "which example? see the head of $0" && exit 2 ;;
 esac
 [ -d "$LOCKSTEP_DATA/$folder" ] || skip "$folder is not in $LOCKSTEP_DATA (set LOCKSTEP_DATA)"
 [ -z "$kill" ] || settings+=(--set train.log_every_steps=1)  # the moment is seen in the metrics
@@ -63,6 +79,8 @@ for pair in $pairs; do
 done
 [ -n "$kill" ] || exit 0
 
+# Something is there to go on from.
+good_to_kill() { compgen -G "$out/checkpoints/step-*/manifest.pb" >/dev/null; }
 out=$work/$example-killed what="$example after a kill"
 kill_at "$kill" 3 "$root/examples/$example.textproto" --out "$out" --executors 1 ${settings[@]+"${settings[@]}"}
 must_train 2 "$root/examples/$example.textproto" --out "$out" --executors 1 ${settings[@]+"${settings[@]}"}

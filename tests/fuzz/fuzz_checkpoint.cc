@@ -1,8 +1,8 @@
 // Any bytes as a checkpoint of one shard: its state, or Error(kCheckpoint), and nothing else.
 //
-// The input is the length of the manifest (two bytes, little-endian), the manifest without its hash, and the file of the
-// shard, which is there under the name of a shared file too. The hash is put behind the manifest here, else no changed
-// manifest would get further than it.
+// The input is the length of the manifest (two bytes, little-endian), the manifest without its hash, and the file of
+// the shard, which is there under the name of a shared file too. The hash is put behind the manifest here, else no
+// changed manifest would get further than it.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

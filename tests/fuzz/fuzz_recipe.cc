@@ -11,6 +11,8 @@
 
 #include "base/error.h"
 #include "launch/recipe.h"
+#include "launch/recipe_identity.h"
+#include "launch/resolve_recipe.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace lockstep;

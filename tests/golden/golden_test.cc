@@ -84,6 +84,9 @@ std::vector<GoldenCase> Cases() {
       {"seq2seq_lstm", Pairs(19),
        "seq2seq { kind: LSTM layers: 2 width: 8 } loss { softmax_cross_entropy { label_smoothing: 0.1 } }",
        "sgd {} learning_rate: 0.1", /*rows=*/5, /*places=*/9},
+      {"seq2seq_gru", Pairs(19),
+       "seq2seq { kind: GRU layers: 2 width: 8 } loss { softmax_cross_entropy { label_smoothing: 0.1 } }",
+       "sgd {} learning_rate: 0.1", /*rows=*/5, /*places=*/9},
   };
 }
 

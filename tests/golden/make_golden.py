@@ -254,8 +254,12 @@ CASES = {
         loss=sequences.translation_loss, optimizer=dict(lr=0.1),
     ),
     "seq2seq_lstm": dict(
-        model=sequences.LstmTranslator, make_batch=sequences.make_pairs, further=["source_length", "tokens"],
-        loss=sequences.translation_loss, optimizer=dict(lr=0.1),
+        model=lambda: sequences.RecurrentTranslator("lstm"), make_batch=sequences.make_pairs,
+        further=["source_length", "tokens"], loss=sequences.translation_loss, optimizer=dict(lr=0.1),
+    ),
+    "seq2seq_gru": dict(
+        model=lambda: sequences.RecurrentTranslator("gru"), make_batch=sequences.make_pairs,
+        further=["source_length", "tokens"], loss=sequences.translation_loss, optimizer=dict(lr=0.1),
     ),
 }  # fmt: skip
 

@@ -15,12 +15,14 @@ def run_packed(layers, x, length):
     return pad_packed_sequence(layers(packed)[0], batch_first=True, total_length=x.shape[1])[0]
 
 
+KINDS = dict(lstm=nn.LSTM, gru=nn.GRU)
+
+
 class Recurrent(nn.Module):
     def __init__(self, cell, channels=5, hidden=9, layers=2, classes=7):
         super().__init__()
         self.cell = cell
-        kind = dict(lstm=nn.LSTM, gru=nn.GRU)[cell]
-        setattr(self, cell, kind(channels, hidden, layers, batch_first=True, bidirectional=True))
+        setattr(self, cell, KINDS[cell](channels, hidden, layers, batch_first=True, bidirectional=True))
         self.out = nn.Linear(2 * hidden, classes)
 
     def forward(self, x, length):
@@ -131,14 +133,15 @@ class TransformerTranslator(nn.Module):
         return self.decoder(self.embed(tokens), memory, mask) @ self.embedding.weight.T
 
 
-class LstmDecoderLayers(nn.Module):
-    """The first layer's attention, one head, feeds the further ones; the parameters' names are those of one nn.LSTM."""
+class RecurrentDecoderLayers(nn.Module):
+    """The first layer's attention, one head, feeds the further ones; the parameters' names are those of one nn.LSTM or nn.GRU."""
 
-    def __init__(self, width, layers):
+    def __init__(self, cell, width, layers):
         super().__init__()
+        self.cell = cell
         self.number = layers
         for layer in range(layers):
-            of_layer = nn.LSTM(width if layer == 0 else 2 * width, width)
+            of_layer = KINDS[cell](width if layer == 0 else 2 * width, width)
             for name, parameter in of_layer.named_parameters():
                 self.register_parameter(name.replace("_l0", f"_l{layer}"), parameter)
         self.layers = nn.ModuleList([nn.ModuleDict(dict(cross_attn=CrossAttention(width, output=False)))])
@@ -148,7 +151,8 @@ class LstmDecoderLayers(nn.Module):
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         weights = [getattr(self, f"{name}_l{layer}") for name in names]
         start = x.new_zeros(1, x.shape[0], weights[1].shape[1])
-        return torch.lstm(x, (start, start), weights, True, 1, 0.0, self.training, False, True)[0]
+        how = (weights, True, 1, 0.0, self.training, False, True)
+        return (torch.lstm(x, (start, start), *how) if self.cell == "lstm" else torch.gru(x, start, *how))[0]
 
     def forward(self, x, memory, mask):
         x = self.run(0, x)
@@ -158,12 +162,12 @@ class LstmDecoderLayers(nn.Module):
         return torch.tanh(self.out(torch.cat([x, context], -1)))
 
 
-class LstmTranslator(nn.Module):
-    def __init__(self, vocabulary=19, width=8, layers=2):
+class RecurrentTranslator(nn.Module):
+    def __init__(self, cell, vocabulary=19, width=8, layers=2):
         super().__init__()
         self.embedding = make_embedding(vocabulary, width)
-        self.encoder = nn.LSTM(width, width // 2, layers, batch_first=True, bidirectional=True)
-        self.decoder = LstmDecoderLayers(width, layers)
+        self.encoder = KINDS[cell](width, width // 2, layers, batch_first=True, bidirectional=True)
+        self.decoder = RecurrentDecoderLayers(cell, width, layers)
 
     def embed(self, tokens):
         return self.embedding(tokens.long()) * self.embedding.embedding_dim**0.5

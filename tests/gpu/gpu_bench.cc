@@ -27,6 +27,7 @@
 #include "launch/gpu.h"
 #include "launch/job_setup.h"
 #include "launch/recipe.h"
+#include "launch/resolve_recipe.h"
 #include "tests/gpu/kits.h"
 #include "trainer/engine/program.h"
 #include "trainer/graph/builder.h"

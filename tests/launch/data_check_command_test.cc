@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <CLI/CLI.hpp>
+
 #include "tests/base/error_of.h"
 #include "tests/data/audio/audio_test_files.h"
 

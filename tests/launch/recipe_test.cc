@@ -32,7 +32,7 @@ TEST(ParseRecipe, OtherMistakesHaveTheirPlaceToo) {
   EXPECT_THAT(ParseError("train {\n  epochs: many\n}\n"), StartsWith("my.textproto:2:"));
   EXPECT_THAT(ParseError("train {\n  precision: F33 }\n"), AllOf(StartsWith("my.textproto:2:"), HasSubstr("F33")));
   EXPECT_THAT(ParseError("name: \"x\"\ntrain {\n"), StartsWith("my.textproto:3:"));
-EXPECT_THAT(ParseError("train { seed: -1 }"), StartsWith("my.textproto:1:"));
+  EXPECT_THAT(ParseError("train { seed: -1 }"), StartsWith("my.textproto:1:"));
 }
 
 TEST(ParseRecipe, IsNamedAfterItsFileUnlessItSaysOtherwise) {

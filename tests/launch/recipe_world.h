@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "launch/recipe.h"
+#include "launch/resolve_recipe.h"
 
 namespace lockstep::launch {
 

@@ -5,6 +5,8 @@
 #include <fstream>
 
 #include "launch/recipe.h"
+#include "launch/recipe_identity.h"
+#include "launch/resolve_recipe.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/launch/recipe_world.h"
 

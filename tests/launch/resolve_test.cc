@@ -4,6 +4,8 @@
 
 #include "base/threads.h"
 #include "launch/recipe.h"
+#include "launch/recipe_identity.h"
+#include "launch/resolve_recipe.h"
 #include "tests/launch/recipe_world.h"
 
 namespace lockstep::launch {

@@ -30,11 +30,12 @@ submitted() {
   job=$(sed -n 's/^submitted job \([0-9]*\) .*/\1/p' "$work/stdout" | head -n 1)
 }
 newest_step() { ls -d "$1"/checkpoints/step-*/manifest.pb 2>/dev/null | sed 's|.*/step-0*\([0-9]*\)/.*|\1|' | sort -n | tail -n 1; }
-# until_checkpoint OUT STEP: waits until $job has come so far.
+# until_checkpoint OUT STEP: waits until $job has come so far. What Slurm has stopped before, and requeued, goes on at once.
 until_checkpoint() {
   local limit=$((SECONDS + 120)) step
   while step=$(newest_step "$1"); [ "${step:-0}" -lt "$2" ]; do
     [ "$SECONDS" -lt "$limit" ] || { logs "$1"; squeue -t all -j "$job" >"$work/stderr"; fail "$name: no checkpoint of step $2 after so long"; }
+    if [ "$(job_state "$job")" = PENDING ] && logs "$1" && grep -q "lockstep: requeued" "$work/stdout"; then start_now "$job"; fi
     sleep 0.05
   done
 }
@@ -134,7 +135,7 @@ stop_often() {
     until_job 60 "$job" PENDING
     logs "$out"
     saved=$(sed -n 's/.*stopped at step \([0-9]*\) of .*its checkpoint is durable.*/\1/p' "$work/stdout")
-    [ "$(wc -w <<<"$saved")" -eq "$round" ] || fail "$name: stop $round was not saved"
+    [ "$(wc -w <<<"$saved")" -ge "$round" ] || fail "$name: stop $round was not saved"
     from=$(tail -n 1 <<<"$saved")
     start_now "$job"
     until_job 60 "$job" RUNNING
@@ -152,12 +153,14 @@ stop_often() {
 name="preemption"
 echo "launcher: SRUN" >"$work/config/lockstep/site.textproto"
 stop_often "$work/preempted" preempt --nodes 2 --ranks-per-node 1 --time 60m
+# Evaluations between steps make its minute one of few steps, for the quiet run without them.
 launchers=(SRUN)
 [ "$rounds" -eq 1 ] || launchers+=(MPIRUN) # half a minute each
 for launcher in "${launchers[@]}"; do
   name="time limits with $launcher"
   echo "launcher: $launcher" >"$work/config/lockstep/site.textproto"
-  stop_often "$work/limited-$launcher" run_out_of_time --nodes 1 --ranks-per-node 2 --time 1m -- --signal=B:USR1@45
+  stop_often "$work/limited-$launcher" run_out_of_time --nodes 1 --ranks-per-node 2 --time 1m \
+    --set train.evaluate_every_steps=4 -- --signal=B:USR1@45
 done
 
 name="equal weights"

@@ -39,7 +39,8 @@ class Backend {
   /// Bytes of scratch that the op's kernel needs.
   virtual size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) = 0;
   /// Bytes of the packed copy that the kernel of `op` reads instead of parameter input `input`; 0: it reads the arena.
-  /// Decided by the op's kind, attributes and inputs' shapes, never by timing: ops that are alike in these share a copy.
+  /// Decided by the op's kind, attributes and inputs' shapes, never by timing: ops that are alike in these share a
+  /// copy.
   virtual size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input) = 0;
   /// Packed copies of one parameter that have the same layout are one copy. Negative: this one is not shared.
   virtual int PackedLayout(const graph::Graph&, const graph::Op&, int) { return -1; }

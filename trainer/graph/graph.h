@@ -44,68 +44,75 @@ struct Value {
 /// n: rows of the batch, t: places of a sequence; losses and counters are scalars.
 enum class OpKind : uint8_t {
   // Forward.
-  kLinear,             ///< x [.., in], weight [out, in], bias? [out] -> y [.., out] = act(x weight^T + bias)
-  kConv2d,             ///< x [n, h, w, c], weight [o, c / groups, kh, kw], bias? [o] -> y [n, h', w', o]
-                       ///< = act(conv + bias)
-  kMaxPool2d,          ///< x [n, h, w, c] -> y [n, h', w', c], index? u8: y's place in its window, row-major, the first
-                       ///< of equals
+  kLinear,  ///< x [.., in], weight [out, in], bias? [out] -> y [.., out] = act(x weight^T + bias)
+  /// x [n, h, w, c], weight [o, c / groups, kh, kw], bias? [o] -> y [n, h', w', o] = act(conv + bias)
+  kConv2d,
+  /// x [n, h, w, c] -> y [n, h', w', c], index? u8: y's place in its window, row-major, the first of equals
+  kMaxPool2d,
   kAveragePool2d,      ///< x [n, h, w, c] -> y [n, h', w', c]: the mean over the window's cells that lie in the image
   kGlobalAveragePool,  ///< x [n, h, w, c] -> y [n, c]
-  kBatchNormTrain,     ///< x [.., c], weight [c], bias [c] -> y, mean [c], variance [c] (unbiased), inv_std [c] (of the
-                       ///< biased one)
-  kBatchNormInfer,     ///< x [.., c], weight [c], bias [c], running_mean [c], running_var [c] -> y
-  kLayerNorm,          ///< x [.., c], weight [c], bias? [c] -> y, mean? [..], inv_std? [..]
-  kRmsNorm,            ///< x [.., c], weight [c] -> y = x inv_rms weight, inv_rms? [..] = 1 / sqrt(mean(x^2) + epsilon)
-                       ///< (Zhang and Sennrich 2019)
-  kActivation,         ///< x -> y
-  kDropout,            ///< x [n, ..], step_block -> y: row r keeps element e where RandomStream{seed, step, layer key,
-                       ///< first_sample + r}.Uniform(e) >= probability, and divides it by 1 - probability
-  kAdd,                ///< a, b -> y = act(a + b), same shapes
-  kReshape,            ///< x -> y, the same bytes
-  kFlatten,            ///< x [n, h, w, c] -> y [n, c * h * w], channels first
-  kPadChannels,        ///< x [n, h, w, c] -> y [n, ceil(h / stride), ceil(w / stride), channels]: every stride-th cell,
-                       ///< new channels 0
-  kConcat,             ///< a [.., p], b [.., q] -> y [.., p + q]: along the last dimension, a first
-  kEmbedding,          ///< id i32 [.., t], table [v, c], position? [p >= t, c], first? i32 [n] -> y [.., t, c] = scale
-                       ///< table[id]
-  ///< (zeros for id -1) + position[place], or + sinusoids of the place where the attributes say so. Row n's
-  ///< places count from first[n], 0 where that is absent; a place past the last is the last
-  kRotary,  ///< x [.., t, c], first? i32 [n] -> y: the first `heads` heads of c are turned by their place (Su et al.
-            ///< 2021), dimension i with i + head_size / 2 by place base^(-2 i / head_size); what is behind them stays.
-            ///< Places as kEmbedding's
-  kCacheAppend,  ///< cache [n, s, c], x [n, t, p], first i32 [n] -> y, which is the cache, in its place: channels
-                 ///< [begin,
-                 ///< end) of x (c of them) are written to places first[n].. of it, those past its end left out
-  kAttention,    ///< query, memory?, length? i32 [n] -> y [n, t, heads d], lse? [n, heads, t] (log of the sum of
-                 ///< exponentials
-  ///< of the scores): softmax(q k^T / sqrt(d)) v by head. Without memory, query [n, t, (heads + 2 kv_heads) d]
-  ///< holds q, k and v side by side; with it query is q [n, t, heads d], and memory [n, s, 2 kv_heads d] k and v.
-  ///< Head h reads k and v of head h kv_heads / heads. Keys from length[n] on are left out, and with `causal`
-  ///< those behind the query's place (with memory, whose last t keys of length[n] are the queries' own: inference
-  ///< alone); what attends to no key is 0, and its lse too
-  kSwiGlu,   ///< x [.., 2 k] -> y [.., k] = silu(first half) * second half (Shazeer 2020)
-  kWindows,  ///< x [n, t, c] -> y [n, t', c kernel], t' = (t + 2 padding - kernel) / stride + 1:
-             ///< y[.., p, ch kernel + j] = x[.., p stride + j - padding, ch], 0 outside, so that a kLinear of weight
-             ///< [o, c kernel] is PyTorch's conv1d of weight [o, c, kernel]
-  kLstm,     ///< gates [n, t, 4 h] (x W_ih^T + b_ih in PyTorch's order i, f, g, o), weight [4 h, h], bias? [4 h],
-  ///< length? i32 [n], hidden? [n, h], cell? [n, h] -> y [n, t, h], saved? f32 [n, t, 5 h] (i, f, g, o behind
-  ///< their activations, and the cell), last_hidden? f32 [n, h], last_cell? f32 [n, h]. Place by place, with
-  ///< z = gates + weight h + bias: cell = sigmoid(f) cell + sigmoid(i) tanh(g), y = h = sigmoid(o) tanh(cell)
-  ///< (Gers et al. 2000). Places from length[n] on touch nothing, and y and saved are 0 there; `reverse` starts
-  ///< at place length[n] - 1. States are zeros at first where absent; last_*: behind the last place gone through
-  kGru,  ///< gates [n, t, 3 h] (x W_ih^T + b_ih in PyTorch's order r, z, n), weight [3 h, h], bias? [3 h], length? i32
-         ///< [n], hidden? [n, h] -> y [n, t, h], saved? f32 [n, t, 4 h] (r, z, n behind their activations, and q),
-         ///< last_hidden? f32 [n, h], all as kLstm; q = (weight h + bias)_n, n = tanh(gates_n + r q),
-         ///< h = (1 - z) n + z h (Cho et al. 2014, with the reset behind the product)
-  kSoftmaxCrossEntropy,  ///< logits [.., c], label i32 [..] -> sum f64 [], lse [..] (log of the sum of exponentials);
-                         ///< rows
-                         ///< of label -1 add nothing. The target is 1 - s on the label plus s / c everywhere.
-  kMeanSquaredError,     ///< prediction [n, k], target [n, k], mask [n] -> sum f64 [] of mask * mean over k of squares
-  kCtc,  ///< logits [n, t, c], label i32 [n, u], length i32 [n], label_length i32 [n] -> sum f64 [] of -log p, dlogits?
-  ///< f32 [n, t, c] (softmax - posterior: unscaled; 0 from length[n] on), impossible? i64 []: connectionist temporal
-  ///< classification (Graves et al. 2006), class 0 the blank. label_length -1 is padding, 0 the empty transcript. A
-  ///< sample whose label, a place more for each repetition, is longer than length[n], or is longer than u, has no
-  ///< alignment: it counts as impossible, adds nothing and has no gradient
+  /// x [.., c], weight [c], bias [c] -> y, mean [c], variance [c] (unbiased), inv_std [c] (of the biased one)
+  kBatchNormTrain,
+  kBatchNormInfer,  ///< x [.., c], weight [c], bias [c], running_mean [c], running_var [c] -> y
+  kLayerNorm,       ///< x [.., c], weight [c], bias? [c] -> y, mean? [..], inv_std? [..]
+  /// x [.., c], weight [c] -> y = x inv_rms weight, inv_rms? [..] = 1 / sqrt(mean(x^2) + epsilon) (Zhang and Sennrich
+  /// 2019)
+  kRmsNorm,
+  kActivation,  ///< x -> y
+  /// x [n, ..], step_block -> y: row r keeps element e where RandomStream{seed, step, layer key, first_sample +
+  /// r}.Uniform(e) >= probability, and divides it by 1 - probability
+  kDropout,
+  kAdd,      ///< a, b -> y = act(a + b), same shapes
+  kReshape,  ///< x -> y, the same bytes
+  kFlatten,  ///< x [n, h, w, c] -> y [n, c * h * w], channels first
+  /// x [n, h, w, c] -> y [n, ceil(h / stride), ceil(w / stride), channels]: every stride-th cell, new channels 0
+  kPadChannels,
+  kConcat,  ///< a [.., p], b [.., q] -> y [.., p + q]: along the last dimension, a first
+  /// id i32 [.., t], table [v, c], position? [p >= t, c], first? i32 [n] -> y [.., t, c] = scale table[id] (zeros for
+  /// id -1) + position[place], or + sinusoids of the place where the attributes say so. Row n's places count from
+  /// first[n], 0 where that is absent; a place past the last is the last
+  kEmbedding,
+  /// x [.., t, c], first? i32 [n] -> y: the first `heads` heads of c are turned by their place (Su et al. 2021),
+  /// dimension i with i + head_size / 2 by place base^(-2 i / head_size); what is behind them stays. Places as
+  /// kEmbedding's
+  kRotary,
+  /// cache [n, s, c], x [n, t, p], first i32 [n] -> y, which is the cache, in its place: channels [begin, end) of x (c
+  /// of them) are written to places first[n].. of it, those past its end left out
+  kCacheAppend,
+  /// query, memory?, length? i32 [n] -> y [n, t, heads d], lse? [n, heads, t] (log of the sum of exponentials of the
+  /// scores): softmax(q k^T / sqrt(d)) v by head. Without memory, query [n, t, (heads + 2 kv_heads) d] holds q, k and v
+  /// side by side; with it query is q [n, t, heads d], and memory [n, s, 2 kv_heads d] k and v. Head h reads k and v of
+  /// head h kv_heads / heads. Keys from length[n] on are left out, and with `causal` those behind the query's place
+  /// (with memory, whose last t keys of length[n] are the queries' own: inference alone); what attends to no key is 0,
+  /// and its lse too
+  kAttention,
+  kSwiGlu,  ///< x [.., 2 k] -> y [.., k] = silu(first half) * second half (Shazeer 2020)
+  /// x [n, t, c] -> y [n, t', c kernel], t' = (t + 2 padding - kernel) / stride + 1: y[.., p, ch kernel + j] = x[.., p
+  /// stride + j - padding, ch], 0 outside, so that a kLinear of weight [o, c kernel] is PyTorch's conv1d of weight [o,
+  /// c, kernel]
+  kWindows,
+  /// gates [n, t, 4 h] (x W_ih^T + b_ih in PyTorch's order i, f, g, o), weight [4 h, h], bias? [4 h], length? i32 [n],
+  /// hidden? [n, h], cell? [n, h] -> y [n, t, h], saved? f32 [n, t, 5 h] (i, f, g, o behind their activations, and the
+  /// cell), last_hidden? f32 [n, h], last_cell? f32 [n, h]. Place by place, with z = gates + weight h + bias: cell =
+  /// sigmoid(f) cell + sigmoid(i) tanh(g), y = h = sigmoid(o) tanh(cell) (Gers et al. 2000). Places from length[n] on
+  /// touch nothing, and y and saved are 0 there; `reverse` starts at place length[n] - 1. States are zeros at first
+  /// where absent; last_*: behind the last place gone through
+  kLstm,
+  /// gates [n, t, 3 h] (x W_ih^T + b_ih in PyTorch's order r, z, n), weight [3 h, h], bias? [3 h], length? i32 [n],
+  /// hidden? [n, h] -> y [n, t, h], saved? f32 [n, t, 4 h] (r, z, n behind their activations, and q), last_hidden? f32
+  /// [n, h], all as kLstm; q = (weight h + bias)_n, n = tanh(gates_n + r q), h = (1 - z) n + z h (Cho et al. 2014, with
+  /// the reset behind the product)
+  kGru,
+  /// logits [.., c], label i32 [..] -> sum f64 [], lse [..] (log of the sum of exponentials); rows of label -1 add
+  /// nothing. The target is 1 - s on the label plus s / c everywhere
+  kSoftmaxCrossEntropy,
+  kMeanSquaredError,  ///< prediction [n, k], target [n, k], mask [n] -> sum f64 [] of mask * mean over k of squares
+  /// logits [n, t, c], label i32 [n, u], length i32 [n], label_length i32 [n] -> sum f64 [] of -log p, dlogits? f32 [n,
+  /// t, c] (softmax - posterior: unscaled; 0 from length[n] on), impossible? i64 []: connectionist temporal
+  /// classification (Graves et al. 2006), class 0 the blank. label_length -1 is padding, 0 the empty transcript. A
+  /// sample whose label, a place more for each repetition, is longer than length[n], or is longer than u, has no
+  /// alignment: it counts as impossible, adds nothing and has no gradient
+  kCtc,
   kCountCorrect,  ///< logits [.., c], label i32 [..] -> count i64 []: rows whose first largest logit is the label's
   kArgMax,        ///< x [.., c] -> y i32 [..]: the place of the first largest
   // Gradients. dy has y's shape; results have the shape of what they are the gradient of.

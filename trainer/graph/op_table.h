@@ -66,8 +66,9 @@ struct Operand {
 };
 std::vector<Operand> ParseOperands(std::string_view text);
 
-/// Appends an op (operands at the end that may be absent may be left out) and a value for each of its outputs ("NAME" for the first, "NAME/mean" for others), with the shapes
-/// that its row infers. Throws Error(kUsage) where operands don't fit, and then leaves the graph as it was.
+/// Appends an op (operands at the end that may be absent may be left out) and a value for each of its outputs ("NAME"
+/// for the first, "NAME/mean" for others), with the shapes that its row infers. Throws Error(kUsage) where operands
+/// don't fit, and then leaves the graph as it was.
 std::vector<ValueId> AppendOp(Graph& graph, OpKind kind, std::vector<ValueId> inputs, Attributes attributes,
                               const std::string& name);
 

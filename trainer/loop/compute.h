@@ -56,7 +56,7 @@ class Compute {
   /// To be called before the first Step; `state`'s arrays begin with the optimizer's. All three outlive the steps.
   virtual void PrepareTraining(const optim::Optimizer& optimizer, OwnedState& state, WeightCheck& check) = 0;
   /// Lanes, exchange and update of one step. Collective. Where a gradient is not finite and such steps are skipped,
-  /// nothing is updated.
+  /// nothing is updated. However it ends, no executor works any more.
   virtual StepSums Step(const StepWork& work) = 0;
   /// After a step: remembers what the owned slices hold; the next Step throws (WeightCheck) where they have changed.
   virtual void NoteWeights() = 0;

@@ -1,4 +1,5 @@
-// The control record: what every rank tells every other once per step. All agreement travels in it, so that ranks decide alike.
+// The control record: what every rank tells every other once per step. All agreement travels in it, so that ranks
+// decide alike.
 #pragma once
 
 #include <cstdint>
@@ -21,14 +22,14 @@ struct LaneRecord {
 
 /// What one rank says. Plain data.
 struct RankRecord {
-  int32_t stop = 0;               ///< a stop was requested of this rank
-  int32_t checkpoint_due = 0;     ///< rank 0: by time
-  int32_t checkpoint_written = 0; ///< this rank's part of the one in flight
-  int32_t checkpoint_settled = 0; ///< rank 0: committed, or failed to
-  int64_t nonfinite = -1;         ///< the first element of the gradient's sum, of those it owns, that is not finite
-  double lanes_seconds = 0;       ///< that its executors took for their lanes, the longest
-  double load_seconds = 0;        ///< that they have waited for samples in it, the longest
-  double joules = -1;             ///< what its meter shows, 0 where another rank's shows the same hardware; < 0: there is no meter
+  int32_t stop = 0;                ///< a stop was requested of this rank
+  int32_t checkpoint_due = 0;      ///< rank 0: by time
+  int32_t checkpoint_written = 0;  ///< this rank's part of the one in flight
+  int32_t checkpoint_settled = 0;  ///< rank 0: committed, or failed to
+  int64_t nonfinite = -1;          ///< the first element of the gradient's sum, of those it owns, that is not finite
+  double lanes_seconds = 0;        ///< that its executors took for their lanes, the longest
+  double load_seconds = 0;         ///< that they have waited for samples in it, the longest
+  double joules = -1;  ///< what its meter shows, 0 where another rank's shows the same hardware; < 0: there is no meter
 };
 
 struct ControlRecord {

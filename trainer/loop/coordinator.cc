@@ -22,7 +22,8 @@ std::string RankName(const std::vector<Hello>& hellos, size_t rank) {
 /// Whether the checkpoint was written after the evaluation of its step.
 bool IsEvaluated(const checkpoint::Manifest& manifest) {
   const auto& evaluations = manifest.loop().evaluations();
-  return std::any_of(evaluations.begin(), evaluations.end(), [&](const auto& evaluation) { return evaluation.step() == manifest.step(); });
+  return std::any_of(evaluations.begin(), evaluations.end(),
+                     [&](const auto& evaluation) { return evaluation.step() == manifest.step(); });
 }
 
 using Numerics = std::map<std::string, std::string>;
@@ -30,7 +31,8 @@ using Numerics = std::map<std::string, std::string>;
 Numerics NumericsOf(const Hello& hello) { return {hello.numerics().begin(), hello.numerics().end()}; }
 
 /// "cpu (AMD EPYC on h1, Intel Xeon on h2)"; empty where the two agree.
-std::string DescribeNumerics(const Numerics& a, const std::string& where_a, const Numerics& b, const std::string& where_b) {
+std::string DescribeNumerics(const Numerics& a, const std::string& where_a, const Numerics& b,
+                             const std::string& where_b) {
   std::string text;
   Numerics both = a;
   both.insert(b.begin(), b.end());
@@ -58,7 +60,8 @@ Verdict Coordinator::Decide(const std::vector<Hello>& hellos) {
                        {hellos[r].cores().begin(), hellos[r].cores().end()},
                        hellos[r].usable_cores(),
                        hellos[r].executors()});
-    for (int executors : PlanExecutors(cores, static_cast<int>(job_.train.lanes()), static_cast<int>(job_.train.lane_threads())))
+    for (int executors :
+         PlanExecutors(cores, static_cast<int>(job_.train.lanes()), static_cast<int>(job_.train.lane_threads())))
       verdict.add_executors(executors);
     OpenFolder(verdict, hellos);
     Report(hellos, verdict);
@@ -75,8 +78,8 @@ void Coordinator::CompareRanks(const std::vector<Hello>& hellos) const {
     const Hello& other = hellos[r];
     if (other.build_hash() != first.build_hash())
       throw Error(ErrorKind::kUsage,
-                  fmt::format("it runs another build of lockstep ({}) than rank 0 on {} ({})", other.build_hash(), first.host(),
-                              first.build_hash()),
+                  fmt::format("it runs another build of lockstep ({}) than rank 0 on {} ({})", other.build_hash(),
+                              first.host(), first.build_hash()),
                   RankName(hellos, r), "install the same build on every host");
     if (other.recipe() != first.recipe())
       throw Error(ErrorKind::kUsage,
@@ -92,7 +95,8 @@ void Coordinator::CompareRanks(const std::vector<Hello>& hellos) const {
                                 HashText(fingerprint)),
                     RankName(hellos, r), "copy the same data files to every host");
     }
-    const std::string numerics = DescribeNumerics(NumericsOf(first), "on " + first.host(), NumericsOf(other), "on " + other.host());
+    const std::string numerics =
+        DescribeNumerics(NumericsOf(first), "on " + first.host(), NumericsOf(other), "on " + other.host());
     if (numerics.empty()) continue;
     const std::string text = fmt::format("its numerics differ from rank 0's in {}", numerics);
     if (job_.train.on_other_hardware() == OnOtherHardware::WARN)
@@ -102,9 +106,11 @@ void Coordinator::CompareRanks(const std::vector<Hello>& hellos) const {
                   "use hosts of one kind, or set train.on_other_hardware: WARN and give up equal bits");
   }
   if (hellos.size() > job_.train.lanes())
-    throw Error(ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", hellos.size(), job_.train.lanes()), "train.lanes",
-                fmt::format("start at most {} ranks, or raise train.lanes (a divisor of global_batch; it changes the bits)",
-                            job_.train.lanes()));
+    throw Error(
+        ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", hellos.size(), job_.train.lanes()),
+        "train.lanes",
+        fmt::format("start at most {} ranks, or raise train.lanes (a divisor of global_batch; it changes the bits)",
+                    job_.train.lanes()));
 }
 
 void Coordinator::TakeFolder() {
@@ -134,7 +140,8 @@ void Coordinator::OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos)
       throw Error(ErrorKind::kCheckpoint, "none of the checkpoints of this run is whole", folder_.checkpoints(),
                   "bring back a good copy of one, or begin again with --fresh, which moves the run aside");
     // Damaged ones must not count among those that are kept.
-    if (newest && !passed_over.empty()) checkpoint::SetAsideNewer(files_, folder_.checkpoints(), newest->manifest().step());
+    if (newest && !passed_over.empty())
+      checkpoint::SetAsideNewer(files_, folder_.checkpoints(), newest->manifest().step());
   }
   if (newest) {
     verdict.set_has_checkpoint(true);
@@ -150,13 +157,14 @@ void Coordinator::OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos)
   files_.RemoveAll(folder_.heartbeats());
   WriteFileAtomically(files_, folder_.recipe(), job_.recipe.resolved);
   folder_.DiscardMetricsAfter(verdict.resume_step(), newest && IsEvaluated(newest->manifest()));
-  verdict.set_attempt(folder_.BeginAttempt({0, hellos.front().host(), static_cast<int>(hellos.size()), verdict.resume_step(),
-                                            hellos.front().build_hash(), NumericsOf(hellos.front())}));
+  verdict.set_attempt(
+      folder_.BeginAttempt({0, hellos.front().host(), static_cast<int>(hellos.size()), verdict.resume_step(),
+                            hellos.front().build_hash(), NumericsOf(hellos.front())}));
   lease_->SetAttempt(verdict.attempt());
   begun_.recipe = identity_hash;
   for (const auto& [split, fingerprint] : hellos.front().data()) begun_.data[split] = HashText(fingerprint);
-  begun_.attempts = {{verdict.attempt(), static_cast<int>(hellos.size()), verdict.resume_step(), hellos.front().build_hash(),
-                      NumericsOf(hellos.front())}};
+  begun_.attempts = {{verdict.attempt(), static_cast<int>(hellos.size()), verdict.resume_step(),
+                      hellos.front().build_hash(), NumericsOf(hellos.front())}};
   begun_.every = job_.train.certificate_every_steps();
   // A start that was killed right here has left its own.
   for (const std::string& name : files_.List(job_.folder))
@@ -168,25 +176,30 @@ void Coordinator::OpenFolder(Verdict& verdict, const std::vector<Hello>& hellos)
 void Coordinator::CompareWithLastAttempt(const Hello& now, const std::string& build_hash) {
   if (build_hash != now.build_hash()) {
     if (!job_.accept_build)
-      throw Error(ErrorKind::kUsage, fmt::format("this run was trained by another build of lockstep ({}; this one is {})", build_hash, now.build_hash()),
-                  job_.folder, "continue with --accept-build (recorded; the bits may differ from here on), or start anew with --fresh");
-    LogWarning("continuing with another build of lockstep ({} instead of {}); the bits may differ from here on", now.build_hash(), build_hash);
+      throw Error(
+          ErrorKind::kUsage,
+          fmt::format("this run was trained by another build of lockstep ({}; this one is {})", build_hash,
+                      now.build_hash()),
+          job_.folder,
+          "continue with --accept-build (recorded; the bits may differ from here on), or start anew with --fresh");
+    LogWarning("continuing with another build of lockstep ({} instead of {}); the bits may differ from here on",
+               now.build_hash(), build_hash);
   }
   const std::optional<RunFolder::Attempt> last = folder_.LastAttempt();
   if (!last) return;
   const std::string numerics = DescribeNumerics(last->numerics, "before", NumericsOf(now), "on " + now.host());
   if (numerics.empty()) return;
   if (job_.train.on_other_hardware() == OnOtherHardware::STOP && !job_.change_numerics)
-    throw Error(ErrorKind::kUsage, fmt::format("the run began on other hardware: it differs in {}", numerics), job_.folder,
-                "go on where it began, or set train.on_other_hardware: WARN and give up equal bits");
+    throw Error(ErrorKind::kUsage, fmt::format("the run began on other hardware: it differs in {}", numerics),
+                job_.folder, "go on where it began, or set train.on_other_hardware: WARN and give up equal bits");
   LogWarning("the run began on other hardware: it differs in {}; the bits may differ from here on", numerics);
 }
 
 void Coordinator::ReportDevices(const std::vector<Hello>& hellos) const {
   std::vector<RankDevice> devices;
   for (const Hello& hello : hellos)
-    devices.push_back({static_cast<int>(devices.size()), hello.host(), hello.gpu().name(), hello.gpu().uuid(), hello.gpu().ordinal(),
-                       hello.gpu().visible()});
+    devices.push_back({static_cast<int>(devices.size()), hello.host(), hello.gpu().name(), hello.gpu().uuid(),
+                       hello.gpu().ordinal(), hello.gpu().visible()});
   for (const std::string& line : DescribeDevices(devices)) LogNote("{}", line);
   for (const std::string& line : WarningsOfDevices(devices)) LogWarning("{}", line);
 }
@@ -214,12 +227,13 @@ void Coordinator::Report(const std::vector<Hello>& hellos, const Verdict& verdic
     shared |= executors * static_cast<int>(job_.train.lane_threads()) > static_cast<int>(cores.size());
     const Hello& hello = hellos[static_cast<size_t>(ranks.front())];
     idle += std::max(0, allowed - executors * static_cast<int>(job_.train.lane_threads()));
-    LogNote("{}: {} rank{}, {} of {} cores allowed, {} executor{} a rank", hello.host(), ranks.size(), ranks.size() == 1 ? "" : "s",
-            allowed, hello.machine_cores(), least == most ? std::to_string(least) : fmt::format("{}-{}", least, most),
-            most == 1 ? "" : "s");
-    if (ranks.size() == 1 && cores.size() == 1 && hello.machine_cores() > 1 && topology.world_size == 1 && std::getenv("OMPI_COMM_WORLD_SIZE"))
-      LogWarning("mpirun binds a single rank to one core; add --bind-to none to use all {} cores of {}", hello.machine_cores(),
-                 hello.host());
+    LogNote("{}: {} rank{}, {} of {} cores allowed, {} executor{} a rank", hello.host(), ranks.size(),
+            ranks.size() == 1 ? "" : "s", allowed, hello.machine_cores(),
+            least == most ? std::to_string(least) : fmt::format("{}-{}", least, most), most == 1 ? "" : "s");
+    if (ranks.size() == 1 && cores.size() == 1 && hello.machine_cores() > 1 && topology.world_size == 1 &&
+        std::getenv("OMPI_COMM_WORLD_SIZE"))
+      LogWarning("mpirun binds a single rank to one core; add --bind-to none to use all {} cores of {}",
+                 hello.machine_cores(), hello.host());
   }
   if (shared) LogWarning("ranks share cores: start at most one rank (or executor) a core, or lower --executors");
   const int lanes = static_cast<int>(job_.train.lanes());
@@ -227,19 +241,24 @@ void Coordinator::Report(const std::vector<Hello>& hellos, const Verdict& verdic
     const int batch = static_cast<int>(job_.train.global_batch());
     int better = all_executors + idle;
     while (better > lanes && batch % better != 0) --better;
-    LogWarning("{} lane{} leave{} {} core{} idle{}", lanes, lanes == 1 ? "" : "s", lanes == 1 ? "s" : "", idle, idle == 1 ? "" : "s",
+    LogWarning("{} lane{} leave{} {} core{} idle{}", lanes, lanes == 1 ? "" : "s", lanes == 1 ? "s" : "", idle,
+               idle == 1 ? "" : "s",
                better > lanes ? fmt::format("; train.lanes: {} would use more (it changes the bits)", better) : "");
   }
 }
 
 void Coordinator::WarnOfRecipe() const {
   if (job_.train.has_early_stopping() && !job_.splits.validation)
-    LogWarning("early stopping is steered by the {} split, so its result flatters; give data.validation", job_.splits.reported_name());
+    LogWarning("early stopping is steered by the {} split, so its result flatters; give data.validation",
+               job_.splits.reported_name());
   const data::BatchShape shape = job_.splits.batches->shapes().back();
   const int64_t rows = shape.rows;
   const graph::Model model = job_.build_model(graph::Mode::kTrain, shape);
   if (rows < 8 && !model.graph.statistics.empty())
-    LogWarning("batch norm sees {} samples a lane, which is few; lower train.lanes or raise train.global_batch (either changes the bits)", rows);
+    LogWarning(
+        "batch norm sees {} samples a lane, which is few; lower train.lanes or raise train.global_batch (either "
+        "changes the bits)",
+        rows);
 }
 
 void Coordinator::BeginCertificate(const engine::ParameterLayout& layout, uint64_t step) {
@@ -262,7 +281,8 @@ void Coordinator::Commit(checkpoint::Manifest manifest, const std::vector<checkp
     if (receipt.file().chunks_size() > 0) *manifest.add_files() = receipt.file();
   }
   if (Superseded())
-    throw Error(ErrorKind::kUsage, fmt::format("attempt {} was superseded: another job has gone on with this run", manifest.attempt()),
+    throw Error(ErrorKind::kUsage,
+                fmt::format("attempt {} was superseded: another job has gone on with this run", manifest.attempt()),
                 job_.folder, "nothing is lost; see attempts.jsonl");
   certificate_->Write();
   lease_->NoteStep(manifest.step());

@@ -1,6 +1,6 @@
-// The coordinator: a role of rank 0. Before step one it hears what every rank has (Hello), makes sure that they are about to
-// do the same thing, finds out where the run stands, and answers with one Verdict. During the run it turns receipts into a
-// committed checkpoint.
+// The coordinator: a role of rank 0. Before step one it hears what every rank has (Hello), makes sure that they are
+// about to do the same thing, finds out where the run stands, and answers with one Verdict. During the run it turns
+// receipts into a committed checkpoint.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ class Coordinator {
  public:
   Coordinator(const Job& job, FileSystem& files, uint64_t total_steps);
 
-  /// Compares the ranks, opens the run folder, finds the checkpoint to resume from, deals executors. Errors are part of the
-  /// verdict: all ranks learn of them.
+  /// Compares the ranks, opens the run folder, finds the checkpoint to resume from, deals executors. Errors are part of
+  /// the verdict: all ranks learn of them.
   Verdict Decide(const std::vector<Hello>& hellos);
 
   /// Of the run folder, from Decide on.
@@ -35,9 +35,10 @@ class Coordinator {
   void BeginCertificate(const engine::ParameterLayout& layout, uint64_t step);
   CertificateWriter& certificate() { return *certificate_; }
 
-  /// Commits a checkpoint from the ranks' receipts, and the certificate before it. Throws where a rank could not write, and
-  /// where another job has taken the run over (then Superseded()). May run on a thread of its own.
-  void Commit(checkpoint::Manifest manifest, const std::vector<checkpoint::Receipt>& receipts, const std::string& folder);
+  /// Commits a checkpoint from the ranks' receipts, and the certificate before it. Throws where a rank could not write,
+  /// and where another job has taken the run over (then Superseded()). May run on a thread of its own.
+  void Commit(checkpoint::Manifest manifest, const std::vector<checkpoint::Receipt>& receipts,
+              const std::string& folder);
 
  private:
   void CompareRanks(const std::vector<Hello>& hellos) const;

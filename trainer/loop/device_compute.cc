@@ -228,8 +228,8 @@ StepSums DeviceCompute::Step(const StepWork& work) {
     collective =
         recorder->BeginCollective(comm::CollectiveKind::EXCHANGE, view_->size(), {}, static_cast<int64_t>(work.step));
   UploadRules(work);
-  pool_.Start([this, work](int) { lanes_->RunStep(work); });
-  comm_.WaitUntil([&] { return pool_.Finished(); }, fmt::format("the lanes of step {}", work.step));
+  const IdleBehind idle(pool_);
+  RunOnExecutors(comm_, pool_, fmt::format("the lanes of step {}", work.step), [&](int) { lanes_->RunStep(work); });
   // Who waits for others must not look like one whose lanes hang.
   if (transport_->waits()) AwaitLanes(work.step, collective);
   EnqueueUpdates(work);
@@ -260,21 +260,7 @@ void DeviceCompute::AwaitExchange(const StepWork& work) {
     }
     return false;
   };
-  try {
-    comm_.WaitUntil(over, fmt::format("the exchange of step {}", work.step));
-  } catch (...) {
-    // Whoever catches this ends the loader, which the executor reads; that takes as long as a batch does.
-    if (fills) AwaitExecutor();
-    throw;
-  }
-}
-
-void DeviceCompute::AwaitExecutor() {
-  try {
-    pool_.Wait();
-  } catch (const std::exception&) {
-    // Another error is on its way.
-  }
+  comm_.WaitUntil(over, fmt::format("the exchange of step {}", work.step));
 }
 
 std::vector<char> DeviceCompute::NonfiniteLanes(int64_t element) {

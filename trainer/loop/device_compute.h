@@ -59,7 +59,6 @@ class DeviceCompute final : public Compute {
   void ShareChunks();
   void AwaitReaders() const;
   void AwaitExchange(const StepWork& work);
-  void AwaitExecutor();
   void AwaitStream(const std::string& what);
 
   const Job& job_;

@@ -22,7 +22,8 @@ struct DeviceKit {
   std::unique_ptr<optim::GradientKernels> kernels;
   int visible = 1;      ///< devices that this process sees
   std::string version;  ///< of the libraries: part of the numerics fingerprint
-  /// Collective: connects this rank's device with the others', each of which is its rank's alone. Null: only the host can.
+  /// Collective: connects this rank's device with the others', each of which is its rank's alone. Null: only the host
+  /// can.
   std::function<std::unique_ptr<comm::DeviceTransport>(comm::Communicator& comm, lockstep::Device& device)> connect;
 };
 

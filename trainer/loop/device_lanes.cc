@@ -192,13 +192,12 @@ void DeviceLanes::SendUp(Slot& slot) {
   copies_->Record(*slot.uploaded);
 }
 
-/// The slot's content to the program's inputs, in the lanes' stream.
-void DeviceLanes::TakeInputs(Slot& slot, Captured& captured) {
+/// The slot's content to the program's inputs, in the lanes' stream. In training a fold step stands behind them.
+void DeviceLanes::TakeInputs(Slot& slot, Captured& captured, bool training) {
   DeviceStream& stream = *kit_.stream;
   stream.Wait(*slot.uploaded);
   stream.Copy(captured.inputs->data(), slot.staging->data(), captured.inputs->size());
-  if (&slot == &train_.slots.front() || &slot == &train_.slots.back())
-    stream.Copy(fold_step_->data(), slot.staging->data() + fold_offset_, sizeof(optim::FoldStep));
+  if (training) stream.Copy(fold_step_->data(), slot.staging->data() + fold_offset_, sizeof(optim::FoldStep));
   stream.Record(*slot.taken);
 }
 
@@ -244,7 +243,7 @@ void DeviceLanes::RunStep(const StepWork& work) {
     work.records[index].delivery = staged.delivery;
     Captured& captured = train_.shapes[static_cast<size_t>(staged.shape)];
     PackIfDue(captured);
-    TakeInputs(*staged.slot, captured);
+    TakeInputs(*staged.slot, captured, /*training=*/true);
     kit_.stream->Run(*captured.run);
     CopyResults(captured, results_->As<int64_t>() + index * ResultsOf(captured.program->plan().graph));
   }
@@ -265,7 +264,7 @@ LaneRecord DeviceLanes::Evaluate(const data::LaneBatch& block) {
   PackIfDue(captured);
   Slot& slot = FillSlot(evaluate_, block);
   SendUp(slot);
-  TakeInputs(slot, captured);
+  TakeInputs(slot, captured, /*training=*/false);
   kit_.stream->Run(*captured.run);
   CopyResults(captured, results_->As<int64_t>());
   kit_.stream->Record(*finished_);

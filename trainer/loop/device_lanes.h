@@ -92,7 +92,7 @@ class DeviceLanes {
   Slot& FillSlot(ProgramSet& set, const data::LaneBatch& batch);
   Staged Stage(uint64_t step, int lane, data::Loader& loader);
   void SendUp(Slot& slot);
-  void TakeInputs(Slot& slot, Captured& captured);
+  void TakeInputs(Slot& slot, Captured& captured, bool training);
   void CopyResults(const Captured& captured, int64_t* to);
 
   DeviceKit& kit_;

@@ -49,21 +49,22 @@ std::vector<std::string> WarningsOfDevices(const std::vector<RankDevice>& ranks)
   for (const std::vector<RankDevice>& host : ByHost(ranks)) {
     const std::string& name = host.front().host;
     const size_t used = UuidsOf(host).size();
-    const int visible =
-        std::max_element(host.begin(), host.end(), [](const auto& a, const auto& b) { return a.visible < b.visible; })->visible;
+    const int visible = std::max_element(host.begin(), host.end(), [](const auto& a, const auto& b) {
+                          return a.visible < b.visible;
+                        })->visible;
     const bool alone = std::all_of(host.begin(), host.end(), [](const RankDevice& rank) { return rank.visible == 1; });
     if (used < host.size()) {
       warnings.push_back(fmt::format(
-          "{} ranks on {} share {} GPU{}: gradients go through the host; start one rank a GPU{}", host.size(), name, used,
-          used == 1 ? "" : "s", alone && visible == 1 ? ", and let each see one of its own or all of them" : ""));
+          "{} ranks on {} share {} GPU{}: gradients go through the host; start one rank a GPU{}", host.size(), name,
+          used, used == 1 ? "" : "s", alone && visible == 1 ? ", and let each see one of its own or all of them" : ""));
     } else if (used > 1 && alone) {
-      warnings.push_back(
-          fmt::format("each rank on {} sees its own GPU alone, so GPUs can't copy to each other directly; in Slurm, ask with "
-                      "--gpus-per-node (and without --gpus-per-task) or add --gpu-bind=none",
-                      name));
+      warnings.push_back(fmt::format(
+          "each rank on {} sees its own GPU alone, so GPUs can't copy to each other directly; in Slurm, ask with "
+          "--gpus-per-node (and without --gpus-per-task) or add --gpu-bind=none",
+          name));
     } else if (static_cast<size_t>(visible) > host.size()) {
-      warnings.push_back(fmt::format("{} of {} GPUs of {} are idle: start {} ranks there", static_cast<size_t>(visible) - host.size(),
-                                     visible, name, visible));
+      warnings.push_back(fmt::format("{} of {} GPUs of {} are idle: start {} ranks there",
+                                     static_cast<size_t>(visible) - host.size(), visible, name, visible));
     }
   }
   return warnings;

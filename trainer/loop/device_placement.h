@@ -21,7 +21,8 @@ bool SharesDevices(const std::vector<RankDevice>& ranks);
 /// "h1: 4 ranks on NVIDIA H100 80GB HBM3 x 4": a line per host, in rank order.
 std::vector<std::string> DescribeDevices(const std::vector<RankDevice>& ranks);
 
-/// What people should know and change: ranks that share a device, devices that no rank uses, peers that a job's cgroup hides.
+/// What people should know and change: ranks that share a device, devices that no rank uses, peers that a job's cgroup
+/// hides.
 std::vector<std::string> WarningsOfDevices(const std::vector<RankDevice>& ranks);
 
 }  // namespace lockstep::loop

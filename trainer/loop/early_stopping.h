@@ -13,7 +13,8 @@ class EarlyStoppingRule {
   EarlyStoppingRule(const EarlyStopping& config, checkpoint::LoopState& state) : config_(config), state_(state) {}
 
   /// Scores ascend: the accuracy, or the loss turned around where there is no accuracy.
-  /// Notes the evaluation after `step` finished steps. Returns whether it is the best so far: its weights are to be kept.
+  /// Notes the evaluation after `step` finished steps. Returns whether it is the best so far: its weights are to be
+  /// kept.
   bool Observe(const checkpoint::Evaluation& evaluation);
   bool ShouldStop() const { return state_.evaluations_without_gain() >= config_.patience(); }
 

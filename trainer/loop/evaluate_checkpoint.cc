@@ -18,10 +18,11 @@ std::string EvaluateCheckpoint(const Job& job, const std::string& folder) {
   FileSystem& files = FileSystem::Real();
   const auto lanes = static_cast<int>(job.train.lanes());
   if (job.comm->world_size() > lanes)
-    throw Error(ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", job.comm->world_size(), lanes), "train.lanes",
-                "evaluate on fewer ranks");
+    throw Error(ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", job.comm->world_size(), lanes),
+                "train.lanes", "evaluate on fewer ranks");
   std::vector<int> executors;
-  for (const LaneRange& run : DealLanes(lanes, job.comm->world_size())) executors.push_back(std::clamp(job.executors, 1, run.size()));
+  for (const LaneRange& run : DealLanes(lanes, job.comm->world_size()))
+    executors.push_back(std::clamp(job.executors, 1, run.size()));
   Session session(job, CompileJob(job), executors);
   const auto reader = checkpoint::OpenPath(files, folder);
   const std::span<float> weights = session.compute().weights();

@@ -7,8 +7,8 @@
 
 namespace lockstep::loop {
 
-/// Evaluates the weights of the checkpoint at `path` (or of a run's newest) on the reported split of the job. Collective.
-/// Returns the "eval ..." line. Throws Error(kCheckpoint).
+/// Evaluates the weights of the checkpoint at `path` (or of a run's newest) on the reported split of the job.
+/// Collective. Returns the "eval ..." line. Throws Error(kCheckpoint).
 std::string EvaluateCheckpoint(const Job& job, const std::string& path);
 
 }  // namespace lockstep::loop

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <numbers>
+#include <atomic>
 #include <cstring>
+#include <numbers>
 
 #include "base/error.h"
 #include "trainer/loop/agreement.h"
@@ -49,19 +50,27 @@ std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::C
   const int most = *std::max_element(options_.executors.begin(), options_.executors.end());
   std::vector<BlockRecord> mine(static_cast<size_t>(rounds * most));
   if (options_.scorer) options_.scorer->Begin();
+  std::atomic<bool> abandoned = false;
+  const IdleBehind idle(pool);
   pool.Start([&](int e) {
     for (int64_t round = 0; round < rounds; ++round) {
       const int64_t block = round * all + first + e;
-      if (block >= blocks_->count() || StopSignal() != 0) break;
+      if (block >= blocks_->count() || StopSignal() != 0 || abandoned) break;
       BlockRecord& record = mine[static_cast<size_t>(round * most + e)];
       const data::LaneBatch& batch = readers_[static_cast<size_t>(e)]->Read(block);
       record.lane = compute.Evaluate(e, batch);
       if (options_.scorer)
-        options_.scorer->Score(e, batch, [&](const std::string& name) { return compute.Output(e, name); }, record.scores);
+        options_.scorer->Score(
+            e, batch, [&](const std::string& name) { return compute.Output(e, name); }, record.scores);
     }
   });
   const std::string what = fmt::format("the evaluation at step {}", step);
-  comm.WaitUntil([&] { return pool.Finished(); }, what);
+  try {
+    comm.WaitUntil([&] { return pool.Finished(); }, what);
+  } catch (...) {
+    abandoned = true;
+    throw;
+  }
   if (AnyRank(comm, StopSignal() != 0, what)) return std::nullopt;
   std::vector<BlockRecord> gathered(mine.size() * static_cast<size_t>(comm.world_size()));
   comm.Wait(*comm.AllGather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(gathered))), what);

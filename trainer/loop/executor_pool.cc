@@ -17,7 +17,7 @@ struct ExecutorPool::State {
   std::function<void(bool)> on_computing;
   std::mutex mutex;
   std::condition_variable work_ready, all_done;
-  std::function<void(int)> work;         // guarded by mutex, as are the next four
+  std::function<void(int)> work;  // guarded by mutex, as are the next four
   uint64_t round = 0;
   int running = 0;
   bool stop = false;
@@ -42,7 +42,8 @@ struct ExecutorPool::State {
         error = std::current_exception();
       }
       std::lock_guard lock(mutex);
-      errors[static_cast<size_t>(executor)] = std::move(error);  // who waits owns it alone: no thread frees it while it is read
+      errors[static_cast<size_t>(executor)] =
+          std::move(error);  // who waits owns it alone: no thread frees it while it is read
       if (--running > 0) continue;
       if (on_computing) on_computing(false);
       all_done.notify_all();
@@ -105,6 +106,11 @@ void ExecutorPool::Wait() {
   std::unique_lock lock(state_->mutex);
   state_->all_done.wait(lock, [&] { return state_->running == 0; });
   if (std::exception_ptr error = state_->FirstError()) std::rethrow_exception(error);
+}
+
+void ExecutorPool::AwaitIdle() noexcept {
+  std::unique_lock lock(state_->mutex);
+  state_->all_done.wait(lock, [&] { return state_->running == 0; });
 }
 
 void ExecutorPool::Run(std::function<void(int)> work) {

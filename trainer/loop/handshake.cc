@@ -18,7 +18,8 @@ Hello SayHello(const Job& job) {
   hello.set_recipe(job.recipe.identity);
   hello.set_build_hash(std::string(BuildHash()));
   hello.set_build(std::string(BuildDescription()));
-  for (const auto& [name, split] : {std::pair{"train", job.splits.train}, {"validation", job.splits.validation}, {"test", job.splits.test}})
+  for (const auto& [name, split] :
+       {std::pair{"train", job.splits.train}, {"validation", job.splits.validation}, {"test", job.splits.test}})
     if (split) (*hello.mutable_data())[name] = split->fingerprint();
   for (const auto& [name, value] : NumericsFingerprint(job)) (*hello.mutable_numerics())[name] = value;
   const CoreBudget cores = QueryCores();
@@ -57,8 +58,8 @@ Verdict Handshake(const Job& job, FileSystem& files, Coordinator* coordinator) {
     // A network file system may take a moment to show what another host wrote.
     for (int tries = 0; !files.Exists(witness); ++tries) {
       if (tries == 20)
-        throw Error(ErrorKind::kUsage, "this host does not see the file that rank 0 wrote into the run folder", job.folder,
-                    "--out must be on a file system that all hosts share");
+        throw Error(ErrorKind::kUsage, "this host does not see the file that rank 0 wrote into the run folder",
+                    job.folder, "--out must be on a file system that all hosts share");
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
   });

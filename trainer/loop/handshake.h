@@ -13,9 +13,8 @@ namespace lockstep::loop {
 /// What this rank has.
 Hello SayHello(const Job& job);
 
-/// Collective. Returns the coordinator's verdict, or throws its error (printed by rank 0). Also makes sure that every rank sees
-/// the run folder that rank 0 writes to.
-/// `coordinator` on rank 0, else null.
+/// Collective. Returns the coordinator's verdict, or throws its error (printed by rank 0). Also makes sure that every
+/// rank sees the run folder that rank 0 writes to. `coordinator` on rank 0, else null.
 Verdict Handshake(const Job& job, FileSystem& files, Coordinator* coordinator);
 
 }  // namespace lockstep::loop

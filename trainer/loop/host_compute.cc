@@ -90,6 +90,7 @@ void HostCompute::PrepareEvaluation() {
 
 StepSums HostCompute::Step(const StepWork& work) {
   nonfinite_ = -1;
+  const IdleBehind idle(pool_);
   PackForStep(work.step);
   exchange_.Begin(static_cast<int64_t>(work.step));
   RunLanes(work);

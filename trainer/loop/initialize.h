@@ -9,8 +9,9 @@
 
 namespace lockstep::loop {
 
-/// Fills `weights`, the whole parameter arena: each parameter from its initializer with numbers of its own random stream, keyed
-/// by its number in creation order; statistics with their start; padding with 0.
-void InitializeWeights(const graph::Model& model, const engine::ParameterLayout& layout, uint64_t seed, std::span<float> weights);
+/// Fills `weights`, the whole parameter arena: each parameter from its initializer with numbers of its own random
+/// stream, keyed by its number in creation order; statistics with their start; padding with 0.
+void InitializeWeights(const graph::Model& model, const engine::ParameterLayout& layout, uint64_t seed,
+                       std::span<float> weights);
 
 }  // namespace lockstep::loop

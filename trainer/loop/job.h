@@ -1,4 +1,5 @@
-// A Job: everything that a rank needs to train, put together by launch: configurations, data, model, backend, communicator.
+// A Job: everything that a rank needs to train, put together by launch: configurations, data, model, backend,
+// communicator.
 #pragma once
 
 #include <cstdint>
@@ -71,21 +72,21 @@ struct Job {
   std::shared_ptr<engine::Backend> backend;  ///< the device's, where there is one
   std::shared_ptr<DeviceKit> device;         ///< what this rank computes on; null: the host's cores
   comm::Communicator* comm = nullptr;
-  std::string backend_version;  ///< of the library behind it: part of the numerics fingerprint
+  std::string backend_version;     ///< of the library behind it: part of the numerics fingerprint
   InitialWeights initial_weights;  ///< null: random
 
-  int executors = 0;   ///< as given on the command line; 0: by cores
-  bool fresh = false;         ///< move an old run aside
-  bool accept_build = false;  ///< continue a run that another build of lockstep began
+  int executors = 0;             ///< as given on the command line; 0: by cores
+  bool fresh = false;            ///< move an old run aside
+  bool accept_build = false;     ///< continue a run that another build of lockstep began
   bool change_numerics = false;  ///< device, precision, instruction set or lanes may change where a run goes on
-  bool quiet = false;         ///< no progress
-  bool terminal = false;  ///< draw a progress bar
+  bool quiet = false;            ///< no progress
+  bool terminal = false;         ///< draw a progress bar
   std::optional<StopClock::Clock::time_point> stop_before;  ///< the end of the job's time
   comm::WatchdogConfig watchdog;
   /// Says the error and ends the process, from any thread: for a rank whose main thread is stuck.
   std::function<void(const Error&)> end_stuck;
   FileSystem* files = &FileSystem::Real();  ///< of the run folder
-  double grace_seconds = 0;  ///< between a signal to stop and the end, where known; 0: unknown
+  double grace_seconds = 0;                 ///< between a signal to stop and the end, where known; 0: unknown
 };
 
 /// Tokens (of speech: frames) that step `step` trains on, without padding; 0 where samples are none.

@@ -26,6 +26,14 @@ std::vector<data::BatchShape> EvaluationShapes(const Job& job) {
   return data::EvaluationShapes(splits, *job.splits.transform, job.train.evaluation_block());
 }
 
+/// Places of `step`'s recordings, whether they differ in length or not.
+uint64_t PlacesOf(const Job& job, uint64_t step) {
+  const data::Batches& batches = *job.splits.batches;
+  if (job.splits.train->ragged()) return batches.Places(step);
+  const auto places = static_cast<uint64_t>(job.splits.transform->fields().front().shape[0]);
+  return (batches.FirstPosition(step + 1) - batches.FirstPosition(step)) * places;
+}
+
 std::string Mebibytes(int64_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
 
 }  // namespace
@@ -72,21 +80,13 @@ bool KeepsSums(const optim::Optimizer& optimizer, const TrainConfig& config) {
   return optimizer.clips() || config.on_nonfinite() == OnNonfinite::SKIP_STEP;
 }
 
-/// Places of `step`'s recordings, whether they differ in length or not.
-uint64_t PlacesOf(const Job& job, uint64_t step) {
-  const data::Batches& batches = *job.splits.batches;
-  if (job.splits.train->ragged()) return batches.Places(step);
-  const auto places = static_cast<uint64_t>(job.splits.transform->fields().front().shape[0]);
-  return (batches.FirstPosition(step + 1) - batches.FirstPosition(step)) * places;
-}
-
 uint64_t TokensOf(const Job& job, uint64_t step) {
   switch (job.task) {
     case metrics::Task::kLanguageModel:
     case metrics::Task::kTranslation:
       return job.splits.batches->Denominator(step);
     case metrics::Task::kSpeech:
-      return PlacesOf(job, step) * static_cast<uint64_t>(job.splits.transform->frames_per_place());
+      return PlacesOf(job, step);
     default:
       return 0;
   }
@@ -95,8 +95,10 @@ uint64_t TokensOf(const Job& job, uint64_t step) {
 uint64_t TotalSteps(const TrainConfig& config, const data::Batches& batches) {
   const uint64_t steps = config.steps() > 0 ? config.steps() : batches.Steps(config.epochs());
   if (steps == 0)
-    throw Error(ErrorKind::kUsage, fmt::format("the run has no steps: {} epochs of {:.3g} steps", config.epochs(), batches.steps_per_epoch()), "train",
-                "set train.epochs or train.steps");
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("the run has no steps: {} epochs of {:.3g} steps", config.epochs(), batches.steps_per_epoch()),
+        "train", "set train.epochs or train.steps");
   return steps;
 }
 
@@ -130,12 +132,16 @@ bool SavesMeanwhile(const checkpoint::CheckpointConfig& config) {
   return config.every_steps() > 0 || config.every_minutes() > 0 || config.when() == checkpoint::BEST;
 }
 
-void CheckMemory(const Job& job, const JobPlans& plans, const comm::LanePlan& plan, const std::vector<int>& local_ranks, size_t limit) {
-  const optim::Optimizer optimizer(job.optimizer, MakeSegments(plans, job.optimizer), LengthOf(job), static_cast<int>(job.train.lanes()));
-  const int arrays = static_cast<int>(StateArrays(optimizer, job.train).size()) + (KeepsSums(optimizer, job.train) ? 1 : 0);
+void CheckMemory(const Job& job, const JobPlans& plans, const comm::LanePlan& plan, const std::vector<int>& local_ranks,
+                 size_t limit) {
+  const optim::Optimizer optimizer(job.optimizer, MakeSegments(plans, job.optimizer), LengthOf(job),
+                                   static_cast<int>(job.train.lanes()));
+  const int arrays =
+      static_cast<int>(StateArrays(optimizer, job.train).size()) + (KeepsSums(optimizer, job.train) ? 1 : 0);
   MemoryEstimate host;
   for (int rank : local_ranks) {
-    const MemoryEstimate mine = EstimateMemory(plans, static_cast<int>(job.train.lanes()), plan, rank, arrays, SavesMeanwhile(job.checkpoint));
+    const MemoryEstimate mine =
+        EstimateMemory(plans, static_cast<int>(job.train.lanes()), plan, rank, arrays, SavesMeanwhile(job.checkpoint));
     host.weights = mine.weights;
     host.gradients += mine.gradients;
     host.optimizer += mine.optimizer;
@@ -148,10 +154,13 @@ void CheckMemory(const Job& job, const JobPlans& plans, const comm::LanePlan& pl
   const int64_t need = host.weights + host.rank();
   if (need <= static_cast<int64_t>(limit)) return;
   throw Error(ErrorKind::kUsage,
-              fmt::format("{} rank{} on this host need {}: weights {}, gradients {}, optimizer {}, activations {}, packed weights {}, copy for checkpoints {}, data {}; "
+              fmt::format("{} rank{} on this host need {}: weights {}, gradients {}, optimizer {}, activations {}, "
+                          "packed weights {}, copy for checkpoints {}, data {}; "
                           "the limit is {}",
-                          local_ranks.size(), local_ranks.size() == 1 ? "" : "s", Mebibytes(need), Mebibytes(host.weights), Mebibytes(host.gradients),
-                          Mebibytes(host.optimizer), Mebibytes(host.activations), Mebibytes(host.packed), Mebibytes(host.checkpoint), Mebibytes(host.data), Mebibytes(static_cast<int64_t>(limit))),
+                          local_ranks.size(), local_ranks.size() == 1 ? "" : "s", Mebibytes(need),
+                          Mebibytes(host.weights), Mebibytes(host.gradients), Mebibytes(host.optimizer),
+                          Mebibytes(host.activations), Mebibytes(host.packed), Mebibytes(host.checkpoint),
+                          Mebibytes(host.data), Mebibytes(static_cast<int64_t>(limit))),
               "", "use fewer executors (--executors), more hosts, a smaller train.global_batch or more train.lanes");
 }
 

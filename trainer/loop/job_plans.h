@@ -1,4 +1,5 @@
-// A job compiled: what follows from recipe and data alone, before ranks and memory come in. `plan` prints it, Session runs it.
+// A job compiled: what follows from recipe and data alone, before ranks and memory come in. `plan` prints it, Session
+// runs it.
 #pragma once
 
 #include <memory>
@@ -44,8 +45,9 @@ optim::RunLength LengthOf(const Job& job);
 /// Whether checkpoints are written before the end: then a copy of the state is kept.
 bool SavesMeanwhile(const checkpoint::CheckpointConfig& config);
 
-/// Throws Error(kUsage), with the plan by kind, where the ranks of a host (`plan` and `local_ranks` of it) need more memory than
-/// `limit` bytes.
-void CheckMemory(const Job& job, const JobPlans& plans, const comm::LanePlan& plan, const std::vector<int>& local_ranks, size_t limit);
+/// Throws Error(kUsage), with the plan by kind, where the ranks of a host (`plan` and `local_ranks` of it) need more
+/// memory than `limit` bytes.
+void CheckMemory(const Job& job, const JobPlans& plans, const comm::LanePlan& plan, const std::vector<int>& local_ranks,
+                 size_t limit);
 
 }  // namespace lockstep::loop

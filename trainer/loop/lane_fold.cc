@@ -28,7 +28,8 @@ std::vector<FoldLeaf> FoldLeaves(int lanes, std::span<const LaneRange> nodes) {
         ++leaves.back().additions;
         --depth;
       } else {
-        CHECK(nodes.front().begin + static_cast<int>(leaves.size()) == lanes_of_node[static_cast<size_t>(step.piece)].begin);
+        CHECK(nodes.front().begin + static_cast<int>(leaves.size()) ==
+              lanes_of_node[static_cast<size_t>(step.piece)].begin);
         leaves.push_back({depth++, 0, n});
       }
     }
@@ -57,8 +58,7 @@ float* LaneFold::Entry(const FoldLeaf& leaf, int depth) const {
 
 bool IsPieceByItself(std::span<const FoldLeaf> leaves, size_t index) {
   const FoldLeaf& leaf = leaves[index];
-  return leaf.depth == 0 && leaf.additions == 0 &&
-         (index + 1 == leaves.size() || leaves[index + 1].node != leaf.node);
+  return leaf.depth == 0 && leaf.additions == 0 && (index + 1 == leaves.size() || leaves[index + 1].node != leaf.node);
 }
 
 float* LaneFold::DirectTarget(int lane) const {

@@ -15,8 +15,8 @@ struct RankCores {
   int requested = 0;       ///< executors asked for on the command line; 0: none
 };
 
-/// Executors of each rank: as requested, else its fair share of the cores that its node's ranks may use, at least 1; at most
-/// its lanes either way. `lane_threads` cores make one executor.
+/// Executors of each rank: as requested, else its fair share of the cores that its node's ranks may use, at least 1; at
+/// most its lanes either way. `lane_threads` cores make one executor.
 std::vector<int> PlanExecutors(const std::vector<RankCores>& ranks, int lanes, int lane_threads);
 
 /// Deals lanes to ranks, and each rank's lanes to its executors, in order. REQUIRES: 1 <= ranks <= lanes.

@@ -77,8 +77,8 @@ std::string DescribeNonfinite(const Job& job, Session& session, uint64_t step, c
     first = std::min(first, lane);
   }
   if (first < lanes.size())
-    text += fmt::format(", from lane{} {} (samples of lane {}: {})", from.find(',') == std::string::npos ? "" : "s", from, first,
-                        SamplesOf(job, step, first));
+    text += fmt::format(", from lane{} {} (samples of lane {}: {})", from.find(',') == std::string::npos ? "" : "s",
+                        from, first, SamplesOf(job, step, first));
   return text;
 }
 

@@ -14,9 +14,9 @@ namespace lockstep::loop {
 /// Index of the first element that is NaN or infinite; -1: there is none. Cheap where `values` are in cache.
 int64_t FirstNonfinite(std::span<const float> values);
 
-/// Collective, after step `step` and before the next begins (the lanes' gradients are still there): "the gradient of step 310 is
-/// not finite: first in conv1.weight, from lane 3 (samples 17, 230, 5, ...)". Lanes that one executor has summed before anybody
-/// could look are named together, those with a loss that is not finite alone.
+/// Collective, after step `step` and before the next begins (the lanes' gradients are still there): "the gradient of
+/// step 310 is not finite: first in conv1.weight, from lane 3 (samples 17, 230, 5, ...)". Lanes that one executor has
+/// summed before anybody could look are named together, those with a loss that is not finite alone.
 std::string DescribeNonfinite(const Job& job, Session& session, uint64_t step, const ControlRecord& record);
 
 }  // namespace lockstep::loop

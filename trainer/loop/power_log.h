@@ -12,10 +12,12 @@
 
 namespace lockstep::loop {
 
-/// The meter of what this rank computes on: its GPU's, or, on the first rank of a host, the processors'. Null where there is none.
+/// The meter of what this rank computes on: its GPU's, or, on the first rank of a host, the processors'. Null where
+/// there is none.
 std::unique_ptr<EnergyMeter> MakeMeter(const Job& job);
 
-/// What a rank's record says of its meter: 0 where another rank's meter shows the same hardware, < 0 where there is none.
+/// What a rank's record says of its meter: 0 where another rank's meter shows the same hardware, < 0 where there is
+/// none.
 double ReadMeter(const Job& job, EnergyMeter* meter);
 
 /// Differences between rows.
@@ -23,8 +25,8 @@ class PowerLog {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// At a logged step, `samples` of the whole run so far: what was used since the last one; nothing at the first, or where
-  /// a counter was missing or went back.
+  /// At a logged step, `samples` of the whole run so far: what was used since the last one; nothing at the first, or
+  /// where a counter was missing or went back.
   std::optional<PowerUse> Take(std::optional<double> joules, uint64_t samples, Clock::time_point now);
 
  private:

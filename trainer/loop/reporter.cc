@@ -17,9 +17,7 @@ using nlohmann::json;
 using std::chrono::steady_clock;
 
 /// The number with as many digits as a metric needs: rows stay readable, and equal at every number of ranks.
-double Rounded(double value) {
-  return std::isfinite(value) ? std::stod(fmt::format("{:.9g}", value)) : value;
-}
+double Rounded(double value) { return std::isfinite(value) ? std::stod(fmt::format("{:.9g}", value)) : value; }
 
 /// A protobuf map has no order of its own.
 std::map<std::string, double> ByName(const checkpoint::Evaluation& evaluation) {
@@ -65,14 +63,15 @@ void Reporter::Log(const StepRow& row) {
 }
 
 void Reporter::Log(const checkpoint::Evaluation& evaluation, double epoch) {
-  json object = {{"step", evaluation.step()},       {"epoch", Rounded(epoch)},       {"split", evaluation.split()},
+  json object = {{"step", evaluation.step()},          {"epoch", Rounded(epoch)},     {"split", evaluation.split()},
                  {"loss", Rounded(evaluation.loss())}, {"attempt", options_.attempt}, {"time", std::time(nullptr)}};
   for (const auto& [name, value] : evaluation.metrics()) object[name] = Rounded(value);
   std::fprintf(metrics_, "%s\n", object.dump().c_str());
   std::fflush(metrics_);
   if (options_.quiet) return;
   Clear();
-  std::string text = fmt::format("step {}  epoch {:.2f}  {}: loss {:.4f}", evaluation.step(), epoch, evaluation.split(), evaluation.loss());
+  std::string text = fmt::format("step {}  epoch {:.2f}  {}: loss {:.4f}", evaluation.step(), epoch, evaluation.split(),
+                                 evaluation.loss());
   for (const auto& [name, value] : ByName(evaluation)) text += fmt::format("  {} {:.4f}", name, value);
   std::fprintf(stderr, "%s\n", text.c_str());
 }
@@ -88,12 +87,14 @@ void Reporter::Progress(const StepRow& row) {
   const double pace = row.step > first_step_ ? elapsed / static_cast<double>(row.step - first_step_) : 0;
   const double left = pace * static_cast<double>(options_.total_steps - row.step);
   const std::string accuracy = row.accuracy >= 0 ? fmt::format("  accuracy {:.4f}", row.accuracy) : "";
-  std::string text = fmt::format("epoch {:.2f}/{:.3g}  step {}/{}  loss {:.4f}{}  {:.0f} samples/s  {} left", row.epoch, options_.total_epochs, row.step,
-                                 options_.total_steps, row.loss, accuracy, row.samples_per_s, Clock(left));
+  std::string text = fmt::format("epoch {:.2f}/{:.3g}  step {}/{}  loss {:.4f}{}  {:.0f} samples/s  {} left", row.epoch,
+                                 options_.total_epochs, row.step, options_.total_steps, row.loss, accuracy,
+                                 row.samples_per_s, Clock(left));
   if (options_.terminal) {
     constexpr int kWidth = 24;
     const int full = static_cast<int>(kWidth * row.step / std::max<uint64_t>(1, options_.total_steps));
-    std::fprintf(stderr, "\r[%.*s%.*s] %s\033[K", full, "########################", kWidth - full, "........................", text.c_str());
+    std::fprintf(stderr, "\r[%.*s%.*s] %s\033[K", full, "########################", kWidth - full,
+                 "........................", text.c_str());
     drawn_ = true;
   } else {
     std::fprintf(stderr, "%s\n", text.c_str());
@@ -107,7 +108,8 @@ void Reporter::Clear() {
 }
 
 std::string Format(const ResultLine& line) {
-  std::string text = fmt::format("{} name={} step={} epoch={} loss={:.4f}", line.verb, line.name, line.step, line.epoch, line.evaluation.loss());
+  std::string text = fmt::format("{} name={} step={} epoch={} loss={:.4f}", line.verb, line.name, line.step, line.epoch,
+                                 line.evaluation.loss());
   for (const auto& [name, value] : ByName(line.evaluation)) text += fmt::format(" {}={:.4f}", name, value);
   text += fmt::format(" weights={} samples_per_s={:.0f}", HashText(line.weights), line.samples_per_s);
   if (line.tokens_per_s > 0) text += fmt::format(" tokens_per_s={:.0f}", line.tokens_per_s);

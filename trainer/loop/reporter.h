@@ -27,7 +27,8 @@ struct StepRow {
   double learning_rate = 0;
   double samples_per_s = 0;
   double grad_norm = 0;
-  double checkpoint_seconds = 0;  ///< that training has waited for a checkpoint since the last row: its copy, and the one before it
+  double checkpoint_seconds =
+      0;  ///< that training has waited for a checkpoint since the last row: its copy, and the one before it
   std::optional<PowerUse> power;  ///< since the last row; nothing where hardware does not say
 };
 
@@ -60,7 +61,8 @@ class Reporter {
   bool drawn_ = false;
 };
 
-/// "done name=mnist step=2343 epoch=5 loss=0.0123 accuracy=0.9941 weights=0123456789abcdef samples_per_s=8123 seconds=38.1"
+/// "done name=mnist step=2343 epoch=5 loss=0.0123 accuracy=0.9941 weights=0123456789abcdef samples_per_s=8123
+/// seconds=38.1"
 struct ResultLine {
   std::string verb = "done";
   std::string name;

@@ -22,8 +22,8 @@ void RunFolder::Create() {
     WriteFileAtomically(files_, probe, "lockstep\n");
     files_.RemoveAll(probe);
   } catch (const Error& error) {
-    throw Error(ErrorKind::kUsage, fmt::format("this run's folder can't be written: {}", error.what()), "--out " + path_,
-                "give another folder with --out");
+    throw Error(ErrorKind::kUsage, fmt::format("this run's folder can't be written: {}", error.what()),
+                "--out " + path_, "give another folder with --out");
   }
 }
 
@@ -43,8 +43,9 @@ std::optional<RunFolder::Attempt> RunFolder::LastAttempt() {
   for (std::string line; std::getline(lines, line);) {
     const json row = json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!row.is_object()) continue;
-    last = Attempt{row.value("attempt", 0u),      row.value("host", ""),       row.value("ranks", 0),
-                   row.value("from_step", uint64_t{0}), row.value("build_hash", ""), row.value("numerics", std::map<std::string, std::string>())};
+    last = Attempt{row.value("attempt", 0u),    row.value("host", ""),
+                   row.value("ranks", 0),       row.value("from_step", uint64_t{0}),
+                   row.value("build_hash", ""), row.value("numerics", std::map<std::string, std::string>())};
   }
   return last;
 }
@@ -53,8 +54,9 @@ uint32_t RunFolder::BeginAttempt(Attempt attempt) {
   const std::string path = path_ + "/attempts.jsonl";
   const std::optional<Attempt> last = LastAttempt();
   attempt.number = last ? last->number + 1 : 1;
-  const json row = {{"attempt", attempt.number},       {"host", attempt.host},             {"ranks", attempt.ranks},
-                    {"from_step", attempt.from_step}, {"build_hash", attempt.build_hash}, {"numerics", attempt.numerics},
+  const json row = {{"attempt", attempt.number},        {"host", attempt.host},
+                    {"ranks", attempt.ranks},           {"from_step", attempt.from_step},
+                    {"build_hash", attempt.build_hash}, {"numerics", attempt.numerics},
                     {"time", std::time(nullptr)}};
   const std::string before = files_.Exists(path) ? ReadWholeFile(files_, path) : "";
   WriteFileAtomically(files_, path, before + row.dump() + "\n");

@@ -28,7 +28,8 @@ std::vector<int> PinnedCores(const comm::Topology& topology, const std::vector<i
   return static_cast<int>(cores.allowed.size()) >= mine ? cores.allowed : std::vector<int>{};
 }
 
-/// Whether this node's executors are more than its cores. Where ranks are bound to cores of their own, each looks at its own.
+/// Whether this node's executors are more than its cores. Where ranks are bound to cores of their own, each looks at
+/// its own.
 bool Crowded(const comm::Topology& topology, const std::vector<int>& executors, int lane_threads) {
   const CoreBudget cores = QueryCores();
   const bool bound = static_cast<int>(cores.allowed.size()) < cores.machine;
@@ -82,7 +83,8 @@ const std::shared_ptr<const data::Dataset>& Session::Split(const std::string& sp
 }
 
 std::optional<checkpoint::Evaluation> Session::Evaluate(const std::string& split, uint64_t step) {
-  auto found = std::find_if(evaluators_.begin(), evaluators_.end(), [&](const auto& entry) { return entry.first == split; });
+  auto found =
+      std::find_if(evaluators_.begin(), evaluators_.end(), [&](const auto& entry) { return entry.first == split; });
   if (found == evaluators_.end()) {
     Evaluator::Options options;
     options.split = split;

@@ -1,5 +1,5 @@
-// A session: the model of a job compiled for what this rank computes on. What training steps, evaluations and checkpoints
-// work on.
+// A session: the model of a job compiled for what this rank computes on. What training steps, evaluations and
+// checkpoints work on.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,8 @@ class Session {
   /// Random initial weights, or what job.initial_weights says, in the host's view; collective.
   void Initialize();
 
-  /// Evaluates `split` ("test", "validation", "train") with the current weights. Collective. Nothing where a rank was asked to
-  /// stop meanwhile.
+  /// Evaluates `split` ("test", "validation", "train") with the current weights. Collective. Nothing where a rank was
+  /// asked to stop meanwhile.
   std::optional<checkpoint::Evaluation> Evaluate(const std::string& split, uint64_t step);
 
  private:

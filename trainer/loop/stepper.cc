@@ -9,9 +9,7 @@
 namespace lockstep::loop {
 
 Stepper::Stepper(const Job& job, Session& session)
-    : job_(job),
-      session_(session),
-      records_(static_cast<size_t>(session.lanes().size())) {}
+    : job_(job), session_(session), records_(static_cast<size_t>(session.lanes().size())) {}
 
 StepResult Stepper::Run(uint64_t step, uint64_t updates, bool want_norm, const FillRecord& fill, data::Loader& loader) {
   StepResult result;
@@ -51,8 +49,10 @@ StepResult Stepper::Run(uint64_t step, uint64_t updates, bool want_norm, const F
 void Stepper::WarnOfImpossible(uint64_t step, int64_t count) {
   if (count == 0 || warned_ || session_.comm().rank() != 0) return;
   warned_ = true;
-  LogWarning("step {}: {} transcript{} longer than the recording's places: no alignment, so no gradient (data check finds those that always are)",
-             step, count, count == 1 ? " is" : "s are");
+  LogWarning(
+      "step {}: {} transcript{} longer than the recording's places: no alignment, so no gradient (data check finds "
+      "those that always are)",
+      step, count, count == 1 ? " is" : "s are");
 }
 
 }  // namespace lockstep::loop

@@ -31,10 +31,10 @@ class Stepper {
   StepResult Run(uint64_t step, uint64_t updates, bool want_norm, const FillRecord& fill, data::Loader& loader);
 
  private:
-  const Job& job_;
-  Session& session_;
   void WarnOfImpossible(uint64_t step, int64_t count);
 
+  const Job& job_;
+  Session& session_;
   bool warned_ = false;
   std::vector<LaneRecord> records_;  ///< of this rank's lanes
 };

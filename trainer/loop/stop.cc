@@ -39,7 +39,8 @@ void OnSignal(int signal) {
     // The same key press may arrive by way of the launcher and of the terminal.
     constexpr int64_t kSamePressMs = 1000;
     int64_t none = -1;
-    if (!first_interrupt_ms.compare_exchange_strong(none, NowMs()) && NowMs() - first_interrupt_ms.load() >= kSamePressMs)
+    if (!first_interrupt_ms.compare_exchange_strong(none, NowMs()) &&
+        NowMs() - first_interrupt_ms.load() >= kSamePressMs)
       _exit(128 + SIGINT);
   }
   int nothing = 0;

@@ -14,7 +14,8 @@ class StragglerWatch {
   /// `factor`: see comm::DescribeStraggler.
   StragglerWatch(const comm::Topology& topology, double factor) : topology_(topology), factor_(factor) {}
 
-  /// After each step: a line that names a slow rank and in which phase it is slow, once per kSteps steps at most; else nothing.
+  /// After each step: a line that names a slow rank and in which phase it is slow, once per kSteps steps at most; else
+  /// nothing.
   std::string Observe(const std::vector<RankRecord>& ranks);
 
   /// Steps over which times are averaged, and between two lines.

@@ -9,12 +9,15 @@
 namespace lockstep::loop {
 namespace {
 
-constexpr char kHint[] = "its memory is faulty, or something wrote into it: start again from the last checkpoint, elsewhere if it happens again";
+constexpr char kHint[] =
+    "its memory is faulty, or something wrote into it: start again from the last checkpoint, elsewhere if it happens "
+    "again";
 
 }  // namespace
 
 uint64_t WeightCheck::HashSlice(comm::ElementRange slice) const {
-  return Hash64(std::as_bytes(session_.compute().weights().subspan(static_cast<size_t>(slice.begin), static_cast<size_t>(slice.size()))));
+  return Hash64(std::as_bytes(
+      session_.compute().weights().subspan(static_cast<size_t>(slice.begin), static_cast<size_t>(slice.size()))));
 }
 
 std::string WeightCheck::TensorsIn(comm::ElementRange slice) const {
@@ -50,8 +53,10 @@ void WeightCheck::ThrowChanged(int64_t element, uint64_t step) const {
 
 void WeightCheck::ThrowChangedIn(comm::ElementRange slice, uint64_t step) const {
   const int rank = session_.comm().rank();
-  throw Error(ErrorKind::kPeer, fmt::format("the weights in memory changed between steps {} and {}, in {}", step, step + 1, TensorsIn(slice)),
-              fmt::format("rank {} on {}", rank, session_.comm().topology().host_of[static_cast<size_t>(rank)]), kHint);
+  throw Error(
+      ErrorKind::kPeer,
+      fmt::format("the weights in memory changed between steps {} and {}, in {}", step, step + 1, TensorsIn(slice)),
+      fmt::format("rank {} on {}", rank, session_.comm().topology().host_of[static_cast<size_t>(rank)]), kHint);
 }
 
 uint64_t WeightCheck::CompareNodes(uint64_t step) {
@@ -67,16 +72,19 @@ uint64_t WeightCheck::CompareNodes(uint64_t step) {
   comm.Wait(*comm.AllGather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all))),
             fmt::format("the comparison of weights at step {}", step));
   const uint64_t first = all.front().weights;
-  const bool same = std::all_of(all.begin(), all.end(),
-                                [&](const Holding& other) { return !other.holds || other.weights == first; });
+  const bool same =
+      std::all_of(all.begin(), all.end(), [&](const Holding& other) { return !other.holds || other.weights == first; });
   if (same) return first;
   Together(comm, "the comparison of weights", [&] {
     const std::string difference = FindDifference();
     if (!difference.empty())
-      throw Error(ErrorKind::kPeer, fmt::format("the weights in memory after step {} are not what their owners wrote, in {}", step, difference), "",
-                  kHint);
+      throw Error(
+          ErrorKind::kPeer,
+          fmt::format("the weights in memory after step {} are not what their owners wrote, in {}", step, difference),
+          "", kHint);
   });
-  throw Error(ErrorKind::kInternal, fmt::format("hosts disagree on the weights after step {}, but not on any slice", step));
+  throw Error(ErrorKind::kInternal,
+              fmt::format("hosts disagree on the weights after step {}, but not on any slice", step));
 }
 
 std::string WeightCheck::FindDifference() {
@@ -85,12 +93,14 @@ std::string WeightCheck::FindDifference() {
   NoteOwned();
   pending_.clear();
   std::vector<uint64_t> all(written_.size() * static_cast<size_t>(comm.world_size()));
-  comm.Wait(*comm.AllGather(std::as_bytes(std::span(written_)), std::as_writable_bytes(std::span(all))), "the owners' hashes");
+  comm.Wait(*comm.AllGather(std::as_bytes(std::span(written_)), std::as_writable_bytes(std::span(all))),
+            "the owners' hashes");
   if (!session_.compute().holds_weights()) return "";
   for (int owner = 0; owner < comm.world_size(); ++owner)
     for (int bucket = 0; bucket < slices.buckets(); ++bucket) {
       const comm::ElementRange slice = slices.slice(bucket, owner);
-      if (HashSlice(slice) != all[static_cast<size_t>(owner) * written_.size() + static_cast<size_t>(bucket)]) return TensorsIn(slice);
+      if (HashSlice(slice) != all[static_cast<size_t>(owner) * written_.size() + static_cast<size_t>(bucket)])
+        return TensorsIn(slice);
     }
   return "";
 }

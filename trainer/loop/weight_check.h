@@ -1,9 +1,11 @@
-// Weights in memory are compared with what their owners wrote, every so many steps (train.certificate_every_steps): a sample,
-// which finds a memory that fails again and again, and all of its flipped bits only where every step is looked at.
+// Weights in memory are compared with what their owners wrote, every so many steps (train.certificate_every_steps): a
+// sample, which finds a memory that fails again and again, and all of its flipped bits only where every step is looked
+// at.
 //
-// Two comparisons. Right before an update, an owner's slices still hold what it wrote a step ago (their copy is the master).
-// After the update, all nodes hold the same weights as the first; where one does not, its slices are compared with the owners'.
-// Either difference is Error(kPeer), naming rank, host and tensor: start again from the last checkpoint.
+// Two comparisons. Right before an update, an owner's slices still hold what it wrote a step ago (their copy is the
+// master). After the update, all nodes hold the same weights as the first; where one does not, its slices are compared
+// with the owners'. Either difference is Error(kPeer), naming rank, host and tensor: start again from the last
+// checkpoint.
 #pragma once
 
 #include <cstdint>
@@ -20,12 +22,13 @@ class WeightCheck {
 
   /// After a step: remembers what this rank's slices hold, for CheckOwned before the next update of theirs.
   void NoteOwned();
-  /// Throws where `bucket`'s owned slice is not what NoteOwned saw. The first call after it for each bucket compares, others
-  /// do nothing. The executors' update of other buckets may run meanwhile.
+  /// Throws where `bucket`'s owned slice is not what NoteOwned saw. The first call after it for each bucket compares,
+  /// others do nothing. The executors' update of other buckets may run meanwhile.
   void CheckOwned(int bucket, uint64_t step);
   /// Says that weights changed between steps `step` and the next, from element `element` on. Throws.
   [[noreturn]] void ThrowChanged(int64_t element, uint64_t step) const;
-  /// Collective, after `step` finished steps: throws where a node's weights differ. Returns their hash (engine::HashWeights).
+  /// Collective, after `step` finished steps: throws where a node's weights differ. Returns their hash
+  /// (engine::HashWeights).
   uint64_t CompareNodes(uint64_t step);
 
  private:

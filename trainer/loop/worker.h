@@ -86,7 +86,7 @@ class Worker {
   StopClock clock_;
   StragglerWatch stragglers_;
   std::unique_ptr<EnergyMeter> meter_;
-  PowerLog power_;  ///< rank 0's
+  PowerLog power_;                      ///< rank 0's
   Coordinator* coordinator_;            ///< rank 0
   std::unique_ptr<Reporter> reporter_;  ///< rank 0
   Checkpointer checkpointer_;

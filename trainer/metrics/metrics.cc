@@ -24,7 +24,8 @@ std::vector<Metric> EvaluationSum::Result(int64_t denominator) const {
     metrics.push_back(
         {counters_[i] == "correct" ? "accuracy" : counters_[i], static_cast<double>(counts_[i]) / divisor});
   }
-  if (task_ == Task::kLanguageModel || task_ == Task::kTranslation) metrics.push_back({"perplexity", std::exp(loss_ / divisor)});
+  if (task_ == Task::kLanguageModel || task_ == Task::kTranslation)
+    metrics.push_back({"perplexity", std::exp(loss_ / divisor)});
   return metrics;
 }
 

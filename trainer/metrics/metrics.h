@@ -31,7 +31,8 @@ class EvaluationSum {
   void Add(double loss, std::span<const int64_t> counts);
 
   /// "loss" first, then a rate for each counter: "accuracy" for "correct", else the counter's name; of a language model
-  /// "perplexity", exp(loss). `denominator`: what sums are divided by, the split's samples or labels; NaN where it is 0.
+  /// "perplexity", exp(loss). `denominator`: what sums are divided by, the split's samples or labels; NaN where it is
+  /// 0.
   std::vector<Metric> Result(int64_t denominator) const;
 
  private:

@@ -74,8 +74,10 @@ void RequireFamily(const ModelConfig& config, const DataShape& data) {
                       : "gpt needs text, recurrent speech, seq2seq parallel text");
 }
 
-float SmoothingOf(const ModelConfig& config) {
-  return static_cast<float>(config.loss().softmax_cross_entropy().label_smoothing());
+/// Labels are smoothed in training alone: elsewhere the loss tells perplexity.
+void AddCrossEntropy(Builder& builder, ValueId logits, const ModelConfig& config) {
+  const double smoothing = config.loss().softmax_cross_entropy().label_smoothing();
+  builder.SoftmaxCrossEntropy(logits, builder.mode() == graph::Mode::kTrain ? static_cast<float>(smoothing) : 0);
 }
 
 void BuildTranslation(Builder& builder, const ModelConfig& config, const DataShape& data) {
@@ -85,7 +87,7 @@ void BuildTranslation(Builder& builder, const ModelConfig& config, const DataSha
   const auto memory = BuildEncoder(builder, source, length, config.seq2seq(), data.classes);
   const ValueId tokens = builder.Input("tokens", places, DType::kI32);
   const ValueId logits = BuildDecoder(builder, tokens, memory, length, config.seq2seq(), data.classes);
-  builder.SoftmaxCrossEntropy(logits, builder.mode() == graph::Mode::kTrain ? SmoothingOf(config) : 0);
+  AddCrossEntropy(builder, logits, config);
   builder.Output("logits", logits);
 }
 
@@ -106,7 +108,7 @@ void BuildPrediction(Builder& builder, const ModelConfig& config, const DataShap
   const ValueId input = builder.Input(data.input, data.sample, data.input == "tokens" ? DType::kI32 : DType::kF32);
   const ValueId result = BuildFamily(builder, input, config, outputs);
   if (UsesCrossEntropy(config, data)) {
-    builder.SoftmaxCrossEntropy(result, SmoothingOf(config));
+    AddCrossEntropy(builder, result, config);
     builder.Output("logits", result);
   } else {
     builder.MeanSquaredError(result);

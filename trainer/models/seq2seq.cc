@@ -21,6 +21,11 @@ using Memory = std::map<std::string, ValueId>;
 
 constexpr float kEpsilon = 1e-5f;
 
+std::string MemoryName(uint32_t layer) { return fmt::format("decoder.layers.{}.memory", layer); }
+
+/// How many layers of the decoder attend to the encoder's memory: all of a Transformer's, the first of recurrent ones.
+uint32_t MemoryLayers(const Seq2Seq& config) { return config.kind() == Seq2SeqKind::TRANSFORMER ? config.layers() : 1; }
+
 /// What both halves are built of.
 class Blocks {
  public:
@@ -71,8 +76,6 @@ class Blocks {
                                               : b_.Lstm(x, name, hidden, length, reverse, layer, start, last);
   }
 
-  std::string MemoryName(uint32_t layer) const { return fmt::format("decoder.layers.{}.memory", layer); }
-
   Builder& b_;
   const Seq2Seq& config_;
   const int64_t width_;
@@ -89,9 +92,9 @@ class Encoder : Blocks {
     for (uint32_t layer = 0; layer < config_.layers(); ++layer)
       x = transformer() ? Layer(x, length, fmt::format("encoder.layers.{}", layer)) : BothWays(x, length, layer);
     if (transformer()) x = Normalise(x, "encoder.norm");
-    // Keys and values of what attends to it: each layer of a Transformer, the first of recurrent ones.
+    // Keys and values of what attends to it.
     Memory memory;
-    for (uint32_t layer = 0; layer < (transformer() ? config_.layers() : 1); ++layer)
+    for (uint32_t layer = 0; layer < MemoryLayers(config_); ++layer)
       memory[MemoryName(layer)] =
           Linear(x, fmt::format("decoder.layers.{}.cross_attn.kv_proj", layer), 2 * width_, /*parts=*/2);
     return memory;
@@ -205,9 +208,8 @@ ValueId BuildDecoder(Builder& builder, ValueId tokens, const Memory& memory, Val
 
 std::map<std::string, Shape> MemoryShapes(const Seq2Seq& config, int64_t places) {
   std::map<std::string, Shape> shapes;
-  const bool transformer = config.kind() == Seq2SeqKind::TRANSFORMER;
-  for (uint32_t layer = 0; layer < (transformer ? config.layers() : 1); ++layer)
-    shapes[fmt::format("decoder.layers.{}.memory", layer)] = {places, 2 * int64_t{config.width()}};
+  for (uint32_t layer = 0; layer < MemoryLayers(config); ++layer)
+    shapes[MemoryName(layer)] = {places, 2 * int64_t{config.width()}};
   return shapes;
 }
 

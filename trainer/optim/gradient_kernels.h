@@ -1,8 +1,8 @@
 // What a device does with gradients outside of programs: folds lanes, sums pieces in lane-tree order, updates weights.
 // The same arithmetic, element by element, as on the host (update_rules.h), so equal sums give equal weights.
 //
-// All addresses are device memory. What varies from step to step is read from there when the work runs, so that work can
-// be captured once.
+// All addresses are device memory. What varies from step to step is read from there when the work runs, so that work
+// can be captured once.
 #pragma once
 
 #include <cstdint>
@@ -78,9 +78,9 @@ class GradientKernels {
   virtual void CompareHashes(DeviceStream& stream, const DeviceSlice& slice, const uint64_t* hashes,
                              ChunkRecord* chunks) = 0;
 
-  /// Over all `count` chunks of the arena: the norm of the first `parameter_chunks`, chunk sums added in index order; the
-  /// first element that is not finite. `clip_norm` > 0 sets the scale; with `skip_nonfinite`, an outcome that is not
-  /// finite skips the update.
+  /// Over all `count` chunks of the arena: the norm of the first `parameter_chunks`, chunk sums added in index order;
+  /// the first element that is not finite. `clip_norm` > 0 sets the scale; with `skip_nonfinite`, an outcome that is
+  /// not finite skips the update.
   virtual void Conclude(DeviceStream& stream, const ChunkRecord* chunks, int64_t count, int64_t parameter_chunks,
                         double clip_norm, bool skip_nonfinite, StepOutcome* outcome) = 0;
 };

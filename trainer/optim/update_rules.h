@@ -99,8 +99,8 @@ struct SegmentRules {
   AverageRule average;
 };
 
-/// One element by the rules of its segment. `sum`: the lane-tree sum; `state`: three arrays, of which the rules use those
-/// that there are.
+/// One element by the rules of its segment. `sum`: the lane-tree sum; `state`: three arrays, of which the rules use
+/// those that there are.
 LOCKSTEP_HD void UpdateElement(const SegmentRules& rules, float gradient_scale, float sum, float& weight,
                                float* const* state, int64_t at) {
   using Kind = SegmentRules::Kind;

@@ -47,8 +47,8 @@ TEST(TokenBlocks, KnowsTheBytesOfItsLabels) {
   std::shared_ptr<const Tokenizer> tokenizer = MakeCharacterTokenizer(text);
   std::vector<int32_t> ids;
   tokenizer->Encode(text, ids);
-  const auto blocks = MakeTokenBlocks(MakeTokenSource(ids),
-                                      {.block = 3, .vocabulary = tokenizer->size(), .tokenizer = tokenizer}, "text.txt");
+  const auto blocks = MakeTokenBlocks(
+      MakeTokenSource(ids), {.block = 3, .vocabulary = tokenizer->size(), .tokenizer = tokenizer}, "text.txt");
   ASSERT_EQ(blocks->size(), 2u);
   EXPECT_EQ(blocks->TextBytes(0, 1), 2u + 3 + 1);
   EXPECT_EQ(blocks->TextBytes(0, 2), text.size() - 1) << "all but the first character";

@@ -47,6 +47,31 @@ TEST(ExecutorPool, IsFinishedWhenAllAre) {
   EXPECT_TRUE(pool.Finished());
 }
 
+TEST(ExecutorPool, IsIdleBehindAScopeThatAnErrorLeaves) {
+  ExecutorPool pool({2, 1, {}});
+  std::promise<void> gate;
+  std::shared_future<void> open = gate.get_future().share();
+  std::atomic<int> ended{0};
+  std::thread opener;
+  try {
+    const IdleBehind idle(pool);
+    pool.Start([&](int e) {
+      open.wait();
+      ++ended;
+      if (e == 0) throw Error(ErrorKind::kData, "another error");
+    });
+    opener = std::thread([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      gate.set_value();
+    });
+    throw Error(ErrorKind::kPeer, "a peer is dead");
+  } catch (const Error& error) {
+    EXPECT_EQ(error.message(), "a peer is dead");
+    EXPECT_EQ(ended, 2);
+  }
+  opener.join();
+}
+
 TEST(ExecutorPool, ThrowsTheErrorOfTheFirstExecutorThatFailed) {
   ExecutorPool pool({3, 1, {}});
   std::promise<void> gate;

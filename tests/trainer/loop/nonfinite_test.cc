@@ -23,7 +23,9 @@ TEST(FirstNonfinite, FindsTheFirstOfEveryKindAtEveryPlace) {
 
 TEST(FirstNonfinite, TakesTheLargestAndSmallestNumbersForFinite) {
   using Limits = std::numeric_limits<float>;
-  EXPECT_EQ(FirstNonfinite(std::vector<float>{0.0f, -0.0f, Limits::max(), Limits::lowest(), Limits::min(), Limits::denorm_min()}), -1);
+  EXPECT_EQ(FirstNonfinite(
+                std::vector<float>{0.0f, -0.0f, Limits::max(), Limits::lowest(), Limits::min(), Limits::denorm_min()}),
+            -1);
   EXPECT_EQ(FirstNonfinite({}), -1);
 }
 

@@ -94,7 +94,8 @@ TEST_F(RunFolderTest, MetricsPastTheStepAreSetAside) {
 
 TEST_F(RunFolderTest, AnEvaluationThatTheCheckpointDoesNotKnowIsSetAside) {
   folder_.Create();
-  Write("metrics.jsonl", "{\"step\":10,\"split\":\"test\"}\n{\"step\":20,\"loss\":2}\n{\"step\":20,\"split\":\"test\"}\n");
+  Write("metrics.jsonl",
+        "{\"step\":10,\"split\":\"test\"}\n{\"step\":20,\"loss\":2}\n{\"step\":20,\"split\":\"test\"}\n");
   folder_.DiscardMetricsAfter(20, false);
   EXPECT_EQ(Read("metrics.jsonl"), "{\"step\":10,\"split\":\"test\"}\n{\"step\":20,\"loss\":2}\n");
   EXPECT_EQ(Read("metrics.discarded.jsonl"), "{\"step\":20,\"split\":\"test\"}\n");

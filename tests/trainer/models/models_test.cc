@@ -238,15 +238,19 @@ TEST(Loss, FollowsTheDataUnlessGiven) {
   EXPECT_TRUE(regression.outputs.contains("prediction"));
   EXPECT_NE(regression.Find("target"), graph::kNoValue);
 
-  const graph::Graph smooth = Build(Parse("mlp { hidden: 5 } loss { softmax_cross_entropy { label_smoothing: 0.1 } }"),
-                                    Features(3, 2), Mode::kTrain, 4)
-                                  .graph;
-  for (const graph::Op& op : smooth.ops) {
-    if (op.kind == graph::OpKind::kSoftmaxCrossEntropy) {
-      EXPECT_EQ(op.as<graph::LossAttributes>().label_smoothing, 0.1f);
-    }
-  }
-  EXPECT_EQ(smooth.counters.at(0).name, "correct");
+  const graph::Graph classes = Build(Parse("mlp { hidden: 5 }"), Features(3, 2), Mode::kTrain, 4).graph;
+  EXPECT_EQ(classes.counters.at(0).name, "correct");
+}
+
+TEST(Loss, SmoothsLabelsInTrainingAlone) {
+  const auto smoothing = [](Mode mode) {
+    const ModelConfig config = Parse("mlp { hidden: 5 } loss { softmax_cross_entropy { label_smoothing: 0.1 } }");
+    const graph::Graph graph = Build(config, Features(3, 2), mode, 4).graph;
+    const auto loss = std::ranges::find(graph.ops, graph::OpKind::kSoftmaxCrossEntropy, &graph::Op::kind);
+    return loss == graph.ops.end() ? -1 : loss->as<graph::LossAttributes>().label_smoothing;
+  };
+  EXPECT_EQ(smoothing(Mode::kTrain), 0.1f);
+  EXPECT_EQ(smoothing(Mode::kEvaluate), 0.0f);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Connectionist temporal classification: a team of threads finds each place's lse, then a block aligns each sample
 // (ctc_alignment.h).
-#include "base/memory.h"
+#include "trainer/engine/workspace_parts.h"
 #include "trainer/graph/step_block.h"
 #include "trainer/kernels/cuda/ctc_alignment.h"
 #include "trainer/kernels/cuda/kernel_context.h"
@@ -51,21 +51,19 @@ struct Workspace {
   int64_t* impossible;
   float* rows;
   int32_t* chains;
-  size_t bytes = 0;
+  size_t bytes;
 
   Workspace(const OpContext& context, std::byte* workspace) {
     const Shape& logits = context.InputShape(0);
     const int64_t samples = logits.dim(0), places = logits.dim(1), states = 2 * context.InputShape(1).dim(1) + 1;
-    const auto take = [&]<typename T>(T*& part, int64_t count) {
-      part = reinterpret_cast<T*>(workspace + bytes);
-      bytes += AlignUp(static_cast<size_t>(count) * sizeof(T), kBufferAlignment);
-    };
-    take(lses, samples * places);
-    take(offsets, samples * places);
-    take(losses, samples);
-    take(impossible, samples);
-    take(rows, samples * (places + 4) * states);
-    take(chains, samples * 2 * states);
+    engine::WorkspaceParts parts(workspace);
+    lses = parts.Take<double>(samples * places);
+    offsets = parts.Take<double>(samples * places);
+    losses = parts.Take<double>(samples);
+    impossible = parts.Take<int64_t>(samples);
+    rows = parts.Take<float>(samples * (places + 4) * states);
+    chains = parts.Take<int32_t>(samples * 2 * states);
+    bytes = parts.bytes();
   }
 };
 

@@ -117,8 +117,8 @@ struct ChunkWork {
 
   PieceSum sum;
   DeviceSlice slice;
-  float* sums;               ///< kept: written where kSums without kUpdates, read where kUpdates without kSums
-  ChunkRecord* chunks;       ///< kSums
+  float* sums;                ///< kept: written where kSums without kUpdates, read where kUpdates without kSums
+  ChunkRecord* chunks;        ///< kSums
   const SegmentRules* rules;  ///< kUpdates, as are the next two
   int segments;
   const StepOutcome* outcome;  ///< null: nothing is scaled or skipped
@@ -253,7 +253,7 @@ struct HashChunks {
   };
 
   DeviceSlice slice;
-  uint64_t* hashes;           ///< written where `chunks` is null, else compared with
+  uint64_t* hashes;  ///< written where `chunks` is null, else compared with
   ChunkRecord* chunks;
 
   template <typename Block>

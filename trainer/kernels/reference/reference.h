@@ -12,8 +12,9 @@
 
 namespace lockstep::reference {
 
-/// A value in double precision. For outputs, `magnitude` is the sum of absolute values of the terms that were added up to
-/// each element, and `terms` how many they were (K): the error bound of a float kernel is a multiple of sqrt(K) 2^-24 magnitude.
+/// A value in double precision. For outputs, `magnitude` is the sum of absolute values of the terms that were added up
+/// to each element, and `terms` how many they were (K): the error bound of a float kernel is a multiple of sqrt(K)
+/// 2^-24 magnitude.
 struct Tensor {
   Shape shape;
   std::vector<double> data;
@@ -21,7 +22,8 @@ struct Tensor {
   int64_t terms = 1;
 };
 
-/// Runs one op. `inputs` in operand order, absent ones empty; integers are held as doubles; the step block is passed apart.
+/// Runs one op. `inputs` in operand order, absent ones empty; integers are held as doubles; the step block is passed
+/// apart.
 std::vector<Tensor> RunOp(const graph::Graph& graph, const graph::Op& op, const std::vector<const Tensor*>& inputs,
                           const graph::StepBlock& step_block);
 

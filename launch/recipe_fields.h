@@ -1,0 +1,34 @@
+// The fields of a recipe, whichever message they are in.
+#pragma once
+
+#include <fmt/format.h>
+#include <google/protobuf/message.h>
+
+#include <string>
+#include <vector>
+
+namespace lockstep::launch {
+
+/// Whether the field holds paths of files.
+bool IsPath(const google::protobuf::FieldDescriptor& field);
+
+/// Calls `visit(message, field, path)` for every field that is set, depth first.
+template <typename Visit>
+void VisitFields(google::protobuf::Message& message, const std::string& prefix, const Visit& visit) {
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  message.GetReflection()->ListFields(message, &fields);
+  for (const google::protobuf::FieldDescriptor* field : fields) {
+    const std::string path = prefix.empty() ? field->name() : prefix + "." + field->name();
+    visit(message, *field, path);
+    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (!field->is_repeated()) {
+      VisitFields(*message.GetReflection()->MutableMessage(&message, field), path, visit);
+      continue;
+    }
+    for (int i = 0; i < message.GetReflection()->FieldSize(message, field); ++i)
+      VisitFields(*message.GetReflection()->MutableRepeatedMessage(&message, field, i), fmt::format("{}[{}]", path, i),
+                  visit);
+  }
+}
+
+}  // namespace lockstep::launch

@@ -33,7 +33,14 @@ LeaseOptions Lively() {
   return options;
 }
 
-/// Lapses soon, and does not renew by itself.
+/// Neither renews by itself nor lapses within a test.
+LeaseOptions Resting() {
+  LeaseOptions options = Lively();
+  options.period = seconds(60);
+  return options;
+}
+
+/// Lapses soon, and does not renew by itself. On a busy machine its own lease may have lapsed before the next line.
 LeaseOptions Sleepy() {
   LeaseOptions options;
   options.period = seconds(60);
@@ -119,8 +126,7 @@ TEST_F(LeaseTest, ALeaseThatIsNotRenewedLapses) {
 
 TEST_F(LeaseTest, WaitingEndsWhenThePollThrows) {
   Leave(OfAnotherHost());
-  LeaseOptions options = Sleepy();
-  options.lapse = seconds(60);
+  const LeaseOptions options = Resting();
   int polls = 0;
   const auto poll = [&] {
     if (++polls == 3) throw Error(ErrorKind::kPreempted, "stop");
@@ -130,14 +136,12 @@ TEST_F(LeaseTest, WaitingEndsWhenThePollThrows) {
 }
 
 TEST_F(LeaseTest, AHolderThatReleasesIsFollowedAtOnce) {
-  LeaseOptions first = Lively();
-  first.period = seconds(60);
-  auto lease = Acquire(first);
+  const auto lease = Acquire(Resting());
   int polls = 0;
   const auto poll = [&] {
     if (++polls == 3) lease->Release();
   };
-  LeaseOptions second = Lively();
+  const LeaseOptions second = Lively();
   const auto next = Lease::Acquire(files_, folder_.path(), second, poll);
   EXPECT_EQ(Written().holder.id, second.self.id);
   EXPECT_GE(polls, 3);
@@ -181,7 +185,7 @@ TEST_F(LeaseTest, WhoWasSupersededMayNotCommit) {
   EXPECT_THROW(lease->CheckHeld(), Error) << "for good";
   lease->Release();
   EXPECT_EQ(Written().holder.id, second.self.id) << "it does not remove its successor's lease";
-  EXPECT_NO_THROW(next->CheckHeld());
+  EXPECT_FALSE(next->Superseded());
 }
 
 TEST_F(LeaseTest, TheRenewalSeesASuccessorByItself) {
@@ -208,8 +212,7 @@ TEST_F(LeaseTest, AFullDiskLosesTheLeaseUntilThereIsRoom) {
                                  .error_number = ENOSPC,
                                  .path_part = kLeaseName});
   const auto lease = Acquire(options, files);
-  WaitFor([&] { return !lease->Holds(); });
-  EXPECT_GT(lease->failed_renewals(), 0u);
+  WaitFor([&] { return !lease->Holds() && lease->failed_renewals() > 0; });
   EXPECT_FALSE(lease->Superseded());
   const Error error = ErrorOf([&] { lease->CheckHeld(); });
   EXPECT_EQ(error.kind(), ErrorKind::kCheckpoint) << "only this commit fails";
@@ -258,8 +261,9 @@ TEST_F(LeaseTest, AKillBetweenAnyTwoOperationsOfATakeoverLeavesATakableFolder) {
     ASSERT_EQ(waitpid(child, &status, 0), child);
     EXPECT_TRUE(WIFSIGNALED(status)) << "operation " << at;
     {
-      const auto lease = Acquire(Sleepy());
-      EXPECT_NO_THROW(lease->CheckHeld());
+      const LeaseOptions options = Sleepy();
+      const auto lease = Acquire(options);
+      EXPECT_EQ(Written().holder.id, options.self.id);
       EXPECT_THAT(Files(), ElementsAre(kLeaseName)) << "killed at operation " << at;
     }
     EXPECT_THAT(Files(), IsEmpty());
@@ -280,7 +284,7 @@ TEST_F(LeaseTest, ALeaseOfANewerVersionIsNotTaken) {
 }
 
 TEST_F(LeaseTest, ALeaseRemovedOrDamagedByHandIsWrittenAgain) {
-  const auto lease = Acquire(Sleepy());
+  const auto lease = Acquire(Resting());
   files_.RemoveAll(path_);
   EXPECT_NO_THROW(lease->CheckHeld());
   EXPECT_EQ(Written().holder.pid, getpid());
@@ -332,6 +336,18 @@ TEST_F(LeaseTest, WhoMovedAsideWhatItsHolderClearedUpLooksAgain) {
   EXPECT_EQ(Written().holder.id, options.self.id);
 }
 
+/// Whether a commit could follow, once the machine is fast enough for the lease not to lapse meanwhile.
+bool StillHeld(Lease& lease) {
+  for (;;) try {
+      lease.CheckHeld();
+      return true;
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kCheckpoint) continue;
+      EXPECT_THAT(error.message(), HasSubstr("superseded"));
+      return false;
+    }
+}
+
 TEST_F(LeaseTest, OfManyRacersOneHoldsTheFolder) {
   constexpr int kRacers = 4;
   for (int round = 0; round < 20; ++round) {
@@ -355,13 +371,7 @@ TEST_F(LeaseTest, OfManyRacersOneHoldsTheFolder) {
     for (std::thread& racer : racers) racer.join();
     int holders = 0;
     for (const auto& lease : leases) {
-      if (!lease) continue;
-      try {
-        lease->CheckHeld();
-        ++holders;
-      } catch (const Error& error) {
-        EXPECT_THAT(error.message(), HasSubstr("superseded"));
-      }
+      if (lease && StillHeld(*lease)) ++holders;
     }
     EXPECT_EQ(holders, 1);
     leases.clear();

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/checkpoint/damage.h"
 #include "trainer/checkpoint/weights_hash.h"
 
 namespace lockstep::launch {
@@ -37,7 +38,7 @@ std::string DamageOf(FileSystem& files, const std::string& folder, std::string* 
     return "";
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kCheckpoint) throw;
-    return error.what();
+    return checkpoint::DamageText(error);
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "trainer/checkpoint/damage.h"
 #include "trainer/checkpoint/durable_write.h"
 
 namespace lockstep::checkpoint {
@@ -101,7 +102,7 @@ std::unique_ptr<Reader> FindNewest(FileSystem& files, const std::string& checkpo
       return reader;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kCheckpoint) throw;
-      if (passed_over) passed_over->push_back(error.what());
+      if (passed_over) passed_over->push_back(DamageText(error));
     }
   }
   return nullptr;

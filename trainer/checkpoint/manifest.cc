@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/checkpoint/damage.h"
 #include "trainer/checkpoint/shard_format.h"
 
 namespace lockstep::checkpoint {
@@ -29,7 +30,7 @@ constexpr int kMaxArrays = 64;
 
 template <typename... Args>
 [[noreturn]] void Damaged(const std::string& where, fmt::format_string<Args...> format, Args&&... args) {
-  throw Error(ErrorKind::kCheckpoint, "damaged manifest: " + fmt::format(format, std::forward<Args>(args)...), where);
+  throw Damage("damaged manifest: " + fmt::format(format, std::forward<Args>(args)...), where);
 }
 
 std::string Serialize(const Manifest& manifest) {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/checkpoint/damage.h"
 #include "trainer/checkpoint/durable_write.h"
 #include "trainer/checkpoint/manifest.h"
 #include "trainer/checkpoint/shard_format.h"
@@ -26,7 +27,7 @@ std::string ReadManifest(FileSystem& files, const std::string& folder, const std
   }
   const std::unique_ptr<ReadableFile> file = files.Open(path);
   if (file->size() > kMaxManifestBytes)
-    throw Error(ErrorKind::kCheckpoint, fmt::format("damaged manifest: it has {} bytes", file->size()), path);
+    throw Damage(fmt::format("damaged manifest: it has {} bytes", file->size()), path);
   std::string bytes(static_cast<size_t>(file->size()), '\0');
   file->ReadAt(0, std::as_writable_bytes(std::span(bytes)));
   return bytes;
@@ -39,9 +40,8 @@ std::unique_ptr<Reader> Reader::Open(FileSystem& files, const std::string& folde
   Manifest manifest = DecodeManifest(AsCheckpointError([&] { return ReadManifest(files, folder, path); }), path);
   const std::optional<uint64_t> step = ParseFolderName(std::filesystem::path(folder).filename().string());
   if (step && *step != manifest.step()) {
-    throw Error(ErrorKind::kCheckpoint,
-                fmt::format("damaged: the manifest is of step {}, the folder of step {}", manifest.step(), *step),
-                path);
+    throw Damage(fmt::format("damaged: the manifest is of step {}, the folder of step {}", manifest.step(), *step),
+                 path);
   }
   return std::unique_ptr<Reader>(new Reader(files, folder, std::move(manifest)));
 }
@@ -79,10 +79,9 @@ std::shared_ptr<const ReadableFile> Reader::OpenShard(int file) const {
   if (last_file_ >= 0 && manifest_.files(last_file_).name() == manifest_.files(file).name()) return last_open_;
   std::shared_ptr<const ReadableFile> opened = files_.Open(PathOf(file));
   if (opened->size() != FileBytes(file)) {
-    throw Error(ErrorKind::kCheckpoint,
-                fmt::format("the file has {} bytes, not {} as the manifest says: it is damaged", opened->size(),
-                            FileBytes(file)),
-                PathOf(file));
+    throw Damage(fmt::format("the file has {} bytes, not {} as the manifest says: it is damaged", opened->size(),
+                             FileBytes(file)),
+                 PathOf(file));
   }
   last_file_ = file;
   last_open_ = opened;
@@ -94,12 +93,11 @@ void Reader::ReadChunk(int file, int chunk, std::span<float> data) const {
   OpenShard(file)->ReadAt(info.file_offset(), std::as_writable_bytes(data));
   const uint64_t hash = Hash64(std::as_bytes(data));
   if (hash == info.hash()) return;
-  throw Error(ErrorKind::kCheckpoint,
-              fmt::format("chunk {} at byte {} (elements [{}, {}) of {}) has hash {}, not {} as the manifest says: "
-                          "it is damaged",
-                          chunk, info.file_offset(), info.begin(), info.begin() + info.elements(),
-                          manifest_.arrays(static_cast<int>(info.array())), HashText(hash), HashText(info.hash())),
-              PathOf(file));
+  throw Damage(fmt::format("chunk {} at byte {} (elements [{}, {}) of {}) has hash {}, not {} as the manifest says: "
+                           "it is damaged",
+                           chunk, info.file_offset(), info.begin(), info.begin() + info.elements(),
+                           manifest_.arrays(static_cast<int>(info.array())), HashText(hash), HashText(info.hash())),
+               PathOf(file));
 }
 
 void Reader::Read(int array, int64_t begin, std::span<float> data) const {
@@ -135,8 +133,7 @@ void Reader::VerifyFrame(int file) const {
     shard->ReadAt(offset, std::as_writable_bytes(std::span(bytes)));
     const auto differs = std::mismatch(bytes.begin(), bytes.end(), expected.begin()).first;
     if (differs == bytes.end()) return;
-    throw Error(
-        ErrorKind::kCheckpoint,
+    throw Damage(
         fmt::format("the {} is damaged at byte {}", part, offset + static_cast<uint64_t>(differs - bytes.begin())),
         PathOf(file));
   };

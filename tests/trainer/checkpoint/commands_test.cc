@@ -108,6 +108,15 @@ TEST_F(Commands, VerifyReadsEveryCheckpointOfARun) {
   EXPECT_THAT(output_, HasSubstr("damaged  " + root_ +
                                  "/a/checkpoints/step-00000100/rank-00000.attempt-0001.shard: "
                                  "chunk 0 at byte 4096"));
+  EXPECT_THAT(output_, Not(HasSubstr("lockstep verify"))) << "what to do about damage is for others";
+}
+
+TEST_F(Commands, WhoNamesADamagedCheckpointIsToldWhatToDo) {
+  const std::string checkpoint = root_ + "/a/checkpoints/step-00000100";
+  FlipByte(checkpoint + "/" + ShardName(0, 1), 4096);
+  EXPECT_EQ(Run({"diff", checkpoint, newest_}), 4);
+  EXPECT_THAT(output_, HasSubstr(ShardName(0, 1) + ": chunk 0 at byte 4096"));
+  EXPECT_THAT(output_, HasSubstr("name another checkpoint"));
 }
 
 TEST_F(Commands, VerifyOfNothingEndsWithFour) {

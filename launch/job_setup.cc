@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "data/open_dataset.h"
-#include "data/resolve_alphabets.h"
+#include "data/resolve_vocabulary.h"
 #include "data/transform.h"
 #include "launch/gpu.h"
 #include "launch/recipe_identity.h"
@@ -128,7 +128,7 @@ loop::Splits OpenSplits(const Recipe& recipe) {
 
 loop::Job MakeJob(const Recipe& given, comm::Communicator& comm, std::shared_ptr<loop::DeviceKit> device) {
   Recipe recipe = given;
-  data::ResolveAlphabets(*recipe.mutable_data());
+  data::ResolveVocabulary(*recipe.mutable_data());
   loop::Job job;
   job.name = recipe.name();
   job.train = recipe.train();

@@ -21,8 +21,9 @@ Recipe IdentityOf(const Recipe& recipe) {
   identity.clear_watchdog();
   identity.mutable_data()->clear_threads();
   identity.mutable_data()->clear_verify();
-  // Letters are part of the data, and compared as these are.
+  // Letters and vocabularies are part of the data, and compared as these are.
   identity.mutable_data()->clear_alphabet();
+  if (identity.data().has_tokenizer()) identity.mutable_data()->mutable_tokenizer()->clear_fingerprint();
   if (identity.data().tokenizer().has_characters()) identity.mutable_data()->clear_tokenizer();
   loop::TrainConfig& train = *identity.mutable_train();
   train.clear_init_from();

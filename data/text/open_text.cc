@@ -67,9 +67,7 @@ auto NamingFile(const std::string& file, F&& read) {
   }
 }
 
-}  // namespace
-
-std::shared_ptr<const Tokenizer> OpenTokenizer(const DataConfig& config) {
+std::shared_ptr<const Tokenizer> OpenAnyTokenizer(const DataConfig& config) {
   const TokenizerConfig& tokenizer = config.tokenizer();
   switch (tokenizer.kind_case()) {
     case TokenizerConfig::kBytes:
@@ -100,6 +98,24 @@ std::shared_ptr<const Tokenizer> OpenTokenizer(const DataConfig& config) {
                 "data.tokenizer.characters", "set data.train.text or parallel, or another tokenizer");
   }
   return nullptr;
+}
+
+std::string FileOf(const TokenizerConfig& tokenizer) {
+  if (tokenizer.has_byte_level_bpe()) return tokenizer.byte_level_bpe().vocabulary();
+  return tokenizer.has_tokenizer_json() ? tokenizer.tokenizer_json() : tokenizer.sentencepiece();
+}
+
+}  // namespace
+
+std::shared_ptr<const Tokenizer> OpenTokenizer(const DataConfig& config) {
+  std::shared_ptr<const Tokenizer> tokenizer = OpenAnyTokenizer(config);
+  const std::string& expected = config.tokenizer().fingerprint();
+  if (tokenizer == nullptr || expected.empty()) return tokenizer;
+  if (const std::string found = HashText(tokenizer->fingerprint()); found != expected)
+    throw Error(ErrorKind::kData,
+                fmt::format("this is another vocabulary (fingerprint {}) than the run began with ({})", found, expected),
+                FileOf(config.tokenizer()), "put the old file back, or name it in the run's recipe.textproto");
+  return tokenizer;
 }
 
 std::unique_ptr<Dataset> OpenText(const Text& config, const std::string& field, uint64_t seed,

@@ -1,4 +1,4 @@
-#include "data/resolve_alphabets.h"
+#include "data/resolve_vocabulary.h"
 
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
@@ -15,11 +15,11 @@ namespace {
 DataConfig Resolved(const std::string& text) {
   DataConfig config;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  ResolveAlphabets(config);
+  ResolveVocabulary(config);
   return config;
 }
 
-TEST(ResolveAlphabets, KeepsTheLettersOfATextThatMayThenChange) {
+TEST(ResolveVocabulary, KeepsTheLettersOfATextThatMayThenChange) {
   const TempFolder folder;
   const std::string file = folder.Write("text", "ba\nαb");
   for (const char* tokenizer : {"", "tokenizer { characters {} }"}) {
@@ -33,7 +33,21 @@ TEST(ResolveAlphabets, KeepsTheLettersOfATextThatMayThenChange) {
   }
 }
 
-TEST(ResolveAlphabets, OfParallelTextAreBothSides) {
+TEST(ResolveVocabulary, NoticesAnotherVocabularyInTheFilesPlace) {
+  const TempFolder folder;
+  const std::string merges = folder.Write("merges", "#version: 0.2\na b\n");
+  const std::string vocabulary = folder.Write("vocabulary", R"({"a": 0, "b": 1, "ab": 2})");
+  const DataConfig config = Resolved(fmt::format(
+      "tokenizer {{ byte_level_bpe {{ vocabulary: '{}' merges: '{}' }} }}", vocabulary, merges));
+  EXPECT_NE(config.tokenizer().fingerprint(), "");
+  folder.Write("vocabulary", R"({ "b": 1, "a": 0, "ab": 2 })");
+  EXPECT_EQ(OpenTokenizer(config)->size(), 3) << "the same vocabulary, written in another way";
+  folder.Write("vocabulary", R"({"a": 1, "b": 0, "ab": 2})");
+  ExpectError(ErrorKind::kData, {vocabulary + ": this is another vocabulary", "put the old file back"},
+              [&] { OpenTokenizer(config); });
+}
+
+TEST(ResolveVocabulary, OfParallelTextAreBothSides) {
   const TempFolder folder;
   const DataConfig config =
       Resolved(fmt::format("train {{ parallel {{ source: '{}' target: '{}' }} }} tokenizer {{ characters {{}} }}",
@@ -41,7 +55,7 @@ TEST(ResolveAlphabets, OfParallelTextAreBothSides) {
   EXPECT_EQ(config.tokenizer().characters().letters(), "abc");
 }
 
-TEST(ResolveAlphabets, LeavesWhatIsSaidAndWhatHasNone) {
+TEST(ResolveVocabulary, LeavesWhatIsSaidAndWhatHasNone) {
   const TempFolder folder;
   const std::string train = fmt::format("train {{ text {{ file: '{}' }} }}", folder.Write("text", "ab"));
   EXPECT_EQ(Resolved(train + " tokenizer { characters { letters: 'xyz' } }").tokenizer().characters().letters(), "xyz");
@@ -49,7 +63,7 @@ TEST(ResolveAlphabets, LeavesWhatIsSaidAndWhatHasNone) {
   EXPECT_FALSE(Resolved("train { synthetic { features: 2 } }").has_tokenizer());
 }
 
-TEST(ResolveAlphabets, OfSpeechAreThoseOfTheTranscripts) {
+TEST(ResolveVocabulary, OfSpeechAreThoseOfTheTranscripts) {
   const TempFolder folder;
   const std::string speech =
       fmt::format("train {{ speech {{ manifest: '{}' }} }}", folder.Write("all.tsv", "a.wav\tno one\nb.wav\ttwo\n"));

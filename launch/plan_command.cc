@@ -127,7 +127,7 @@ int Plan(const PlanOptions& options) {
   std::shared_ptr<loop::DeviceKit> device;
   if (elsewhere) device = PlanGpu(static_cast<size_t>(options.gpu_memory * (1 << 30)));
   const loop::Job job = MakeJob(recipe, *world.front(), device);
-  const loop::JobPlans plans = loop::CompileJob(job);
+  const loop::JobPlans plans = loop::CompileJob(job, options.ranks);
   std::vector<int> executors;
   for (const LaneRange& run : DealLanes(static_cast<int>(recipe.train().lanes()), options.ranks))
     executors.push_back(job.device ? 1 : std::min(options.executors, run.size()));

@@ -167,7 +167,7 @@ class Training {
 
   /// The mean loss of the batch, or of its labels; gradients of it are there afterwards.
   double ForwardAndBackward() {
-    for (int i = 0; i < packed_->count(); ++i) packed_->Pack(i);
+    packed_->Pack();
     program_->step_block().loss_scale[0] = 1.0f / static_cast<float>(labels_);
     program_->Run(nullptr);
     return program_->loss(0) / static_cast<double>(labels_);

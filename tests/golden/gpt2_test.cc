@@ -55,7 +55,7 @@ std::vector<float> Infer(Recipe recipe, const std::vector<float>& tokens, engine
   const Buffer arena(static_cast<size_t>(plan->memory.bytes)), workspace(plan->workspace_bytes);
   launch::ResolveInitFrom(recipe)(layout, weights.As<float>().data());
   engine::PackedWeights packed(*plan, layout, backend, weights.As<float>().data());
-  for (int i = 0; i < packed.count(); ++i) packed.Pack(i);
+  packed.Pack();
   engine::Program program(
       plan, layout, backend,
       {weights.As<float>().data(), nullptr, &packed, arena.As<std::byte>(), workspace.As<std::byte>()});

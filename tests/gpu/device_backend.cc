@@ -102,8 +102,8 @@ class DeviceBackend final : public engine::Backend {
   std::string_view name() const override { return kit_.backend->name(); }
   bool Supports(graph::OpKind kind) const override { return kit_.backend->Supports(kind); }
   size_t WorkspaceBytes(const Graph& graph, const Op& op) override { return kit_.backend->WorkspaceBytes(graph, op); }
-  size_t PackedBytes(const Graph& graph, const Op& op, int input) override {
-    return kit_.backend->PackedBytes(graph, op, input);
+  size_t PackedBytes(const Graph& graph, const Op& op, int input, int runs) override {
+    return kit_.backend->PackedBytes(graph, op, input, runs);
   }
   int PackedLayout(const Graph& graph, const Op& op, int input) override {
     return kit_.backend->PackedLayout(graph, op, input);
@@ -113,7 +113,7 @@ class DeviceBackend final : public engine::Backend {
                                       void* packed) override {
     Mirrors mirrors(*kit_.device);
     const void* from = mirrors.Add(plain, BytesOf(graph, op.inputs[static_cast<size_t>(input)]));
-    void* to = mirrors.Add(packed, PackedBytes(graph, op, input));
+    void* to = mirrors.Add(packed, PackedBytes(graph, op, input, 1));
     return Mirrored(std::move(mirrors), kit_.backend->PreparePack(graph, op, input, from, to));
   }
 
@@ -124,7 +124,7 @@ class DeviceBackend final : public engine::Backend {
       if (op.inputs[i] == graph::kNoValue) continue;
       there.inputs[i] = mirrors.Add(operands.inputs[i], BytesOf(graph, op.inputs[i]));
       if (operands.packed[i] != nullptr)
-        there.packed[i] = mirrors.Add(operands.packed[i], PackedBytes(graph, op, static_cast<int>(i)));
+        there.packed[i] = mirrors.Add(operands.packed[i], PackedBytes(graph, op, static_cast<int>(i), 1));
     }
     for (size_t i = 0; i < op.outputs.size(); ++i)
       if (op.outputs[i] != graph::kNoValue)

@@ -93,7 +93,7 @@ double ProductRate(loop::DeviceKit& kit, int64_t n) {
   const auto size = static_cast<size_t>(n * n);
   const auto in = kit.device->Allocate(size * 2, "x"), weight = kit.device->Allocate(size * 4, "weight"),
              out = kit.device->Allocate(size * 2, "y"),
-             packed = kit.device->Allocate(kit.backend->PackedBytes(graph, *op, 1), "packed weight"),
+             packed = kit.device->Allocate(kit.backend->PackedBytes(graph, *op, 1, 1), "packed weight"),
              workspace = kit.device->Allocate(kit.backend->WorkspaceBytes(graph, *op), "workspace");
   Fill<BFloat16>(kit, in->bytes());
   Fill<float>(kit, weight->bytes());
@@ -149,8 +149,8 @@ class RememberingBackend final : public engine::Backend {
   size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) override {
     return backend_.WorkspaceBytes(graph, op);
   }
-  size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input) override {
-    return backend_.PackedBytes(graph, op, input);
+  size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input, int runs) override {
+    return backend_.PackedBytes(graph, op, input, runs);
   }
   int PackedLayout(const graph::Graph& graph, const graph::Op& op, int input) override {
     return backend_.PackedLayout(graph, op, input);
@@ -226,7 +226,7 @@ void PrintProfile(const std::string& path, const std::vector<std::string>& setti
   launch::ResolveRecipe(recipe, launch::FactsOfGpus(recipe));
   const auto world = comm::MakeLocalWorld({});
   const loop::Job job = launch::MakeJob(recipe, *world.front());
-  const loop::JobPlans plans = loop::CompileJob(job);
+  const loop::JobPlans plans = loop::CompileJob(job, job.comm->world_size());
   loop::DeviceKit& kit = *job.device;
   kit.device->UseOnThisThread();
   LaneProgram lane(kit, plans);

@@ -40,9 +40,10 @@ class Backend {
   virtual size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) = 0;
   /// Bytes of the packed copy that the kernel of `op` reads instead of parameter input `input`; 0: it reads the arena.
   /// Decided by the op's kind, attributes and inputs' shapes, never by timing: ops that are alike in these share a
-  /// copy.
-  virtual size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input) = 0;
-  /// Packed copies of one parameter that have the same layout are one copy. Negative: this one is not shared.
+  /// copy. Where the kernel can read either, with equal bits, `runs` decides too: how often it runs on one copy.
+  virtual size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input, int runs) = 0;
+  /// Packed copies of one parameter that have the same layout are one copy, in all programs over the same parameters.
+  /// Negative: this one is not shared.
   virtual int PackedLayout(const graph::Graph&, const graph::Op&, int) { return -1; }
   /// Copies the parameter at `plain` (arena layout) to `packed`; run once per step.
   virtual std::unique_ptr<Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input,

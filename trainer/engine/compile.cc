@@ -95,31 +95,34 @@ bool PacksAlike(const graph::Graph& graph, const graph::Op& a, const graph::Op& 
                     });
 }
 
-/// The entry of `plan` whose copy of a parameter serves `input` of op `index` too; nullptr: there is none.
-const ProgramPlan::PackedOperand* SharedCopy(const ProgramPlan& plan, Backend& backend, size_t index, int input) {
+/// The copy of `plan` that serves `input` of op `index` too; -1: there is none.
+int KnownCopy(const ProgramPlan& plan, Backend& backend, size_t index, int input) {
   const graph::Op& op = plan.graph.ops[index];
   const int layout = backend.PackedLayout(plan.graph, op, input);
-  for (const ProgramPlan::PackedOperand& known : plan.packed) {
+  for (size_t i = 0; i < plan.copies.size(); ++i) {
+    const ProgramPlan::PlannedCopy& known = plan.copies[i];
     const graph::Op& other = plan.graph.ops[static_cast<size_t>(known.op)];
     if (other.inputs[static_cast<size_t>(known.input)] != op.inputs[static_cast<size_t>(input)]) continue;
-    const bool same_layout = layout >= 0 && layout == backend.PackedLayout(plan.graph, other, known.input);
-    if (same_layout || (known.input == input && PacksAlike(plan.graph, op, other))) return &known;
+    const bool same_layout = layout >= 0 && layout == known.layout;
+    if (same_layout || (known.input == input && PacksAlike(plan.graph, op, other))) return static_cast<int>(i);
   }
-  return nullptr;
+  return -1;
 }
 
-void PlanPacking(ProgramPlan& plan, Backend& backend) {
+void PlanPacking(ProgramPlan& plan, Backend& backend, int runs) {
   for (size_t i = 0; i < plan.graph.ops.size(); ++i) {
     const graph::Op& op = plan.graph.ops[i];
     for (int input = 0; input < static_cast<int>(op.inputs.size()); ++input) {
       const graph::ValueId id = op.inputs[static_cast<size_t>(input)];
       if (id == graph::kNoValue || plan.graph.value(id).role != graph::Role::kParameter) continue;
-      const size_t bytes = backend.PackedBytes(plan.graph, op, input);
+      const size_t bytes = backend.PackedBytes(plan.graph, op, input, runs);
       if (bytes == 0) continue;
-      const ProgramPlan::PackedOperand* known = SharedCopy(plan, backend, i, input);
-      const size_t offset = known != nullptr ? known->offset : plan.packed_bytes;
-      if (known == nullptr) plan.packed_bytes += AlignUp(bytes, kValueAlignment);
-      plan.packed.push_back({static_cast<int>(i), input, offset, known != nullptr});
+      const int copy = KnownCopy(plan, backend, i, input);
+      plan.packed.push_back({static_cast<int>(i), input, copy < 0 ? static_cast<int>(plan.copies.size()) : copy});
+      if (copy >= 0) continue;
+      const size_t aligned = AlignUp(bytes, kValueAlignment);
+      plan.copies.push_back({static_cast<int>(i), input, backend.PackedLayout(plan.graph, op, input), aligned});
+      plan.packed_bytes += aligned;
     }
   }
 }
@@ -165,7 +168,7 @@ ProgramPlan Compile(const graph::Graph& model, const ParameterLayout& layout, Ba
         std::max(plan.workspace_bytes, AlignUp(backend.WorkspaceBytes(plan.graph, op), kValueAlignment));
     plan.flops += graph::Row(op.kind).flops(plan.graph, op);
   }
-  PlanPacking(plan, backend);
+  PlanPacking(plan, backend, options.runs_on_same_weights);
   PlanInputs(plan);
   PlanBuckets(plan, layout, options);
   return plan;

@@ -98,7 +98,7 @@ Program::Program(std::shared_ptr<const ProgramPlan> plan, const ParameterLayout&
   for (const graph::Op& op : graph.ops) operands.push_back(OperandsOf(op, addresses_, bindings.workspace.data()));
   for (const ProgramPlan::PackedOperand& packed : plan_->packed) {
     operands[static_cast<size_t>(packed.op)].packed[static_cast<size_t>(packed.input)] =
-        bindings.packed->data() + packed.offset;
+        bindings.packed->copies()[static_cast<size_t>(packed.copy)]->data();
   }
   for (size_t i = 0; i < graph.ops.size(); ++i) {
     const graph::Op& op = graph.ops[i];

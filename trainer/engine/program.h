@@ -35,6 +35,7 @@ struct CompileOptions {
   std::set<std::string> frozen = {};      ///< parameters without gradient
   std::vector<BucketRange> buckets = {};  ///< of the gradient arena (kTrain)
   bool recompute_activations = false;     ///< less memory, more work, same bits (kTrain)
+  int runs_on_same_weights = 1;           ///< between two packings of weights; decides no bits
   std::string dump_folder = {};           ///< where not empty: a .dot file after each pass
 };
 
@@ -44,13 +45,19 @@ class ProgramPlan {
   passes::MemoryPlan memory;
   size_t workspace_bytes = 0;
 
-  struct PackedOperand {
+  /// A packed copy of a parameter, as `input` of `op` wants it.
+  struct PlannedCopy {
     int op = 0, input = 0;
-    size_t offset = 0;    ///< in the packed arena
-    bool shared = false;  ///< an earlier entry makes the same copy
+    int layout = -1;  ///< as Backend::PackedLayout
+    size_t bytes = 0;
+  };
+  std::vector<PlannedCopy> copies;
+  size_t packed_bytes = 0;  ///< of all copies
+  /// Who reads which of them.
+  struct PackedOperand {
+    int op = 0, input = 0, copy = 0;
   };
   std::vector<PackedOperand> packed;
-  size_t packed_bytes = 0;
 
   /// Inputs and the step block lie in one block of memory, so that one copy takes them to a device: by ValueId, in
   /// bytes; -1 for all other values.
@@ -75,23 +82,44 @@ class ProgramPlan {
 ProgramPlan Compile(const graph::Graph& model, const ParameterLayout& layout, Backend& backend,
                     const CompileOptions& options);
 
-/// The packed copies of one rank, shared by its executors.
-class PackedWeights {
+/// A parameter in a layout that kernels like better. Any thread may pack it, before any program that reads it runs.
+class PackedCopy {
  public:
-  /// `memory`: at least plan.packed_bytes where the backend's kernels find it; empty: memory of its own.
-  PackedWeights(const ProgramPlan& plan, const ParameterLayout& layout, Backend& backend, const float* parameters,
-                std::span<std::byte> memory = {});
+  /// `memory`: copy.bytes where the backend's kernels find them; empty: memory of its own.
+  PackedCopy(const ProgramPlan& plan, const ProgramPlan::PlannedCopy& copy, const ParameterLayout& layout,
+             Backend& backend, const float* parameters, std::span<std::byte> memory);
 
-  /// Kernels that each make one copy; any thread may run any of them, once per step, before any program of the step.
-  int count() const { return static_cast<int>(kernels_.size()); }
-  void Pack(int index) { kernels_[static_cast<size_t>(index)]->Run(); }
+  void Pack() { kernel_->Run(); }
   const std::byte* data() const { return data_; }
+  /// Whether it serves as `copy` of `plan` too.
+  bool Is(const ProgramPlan& plan, const ProgramPlan::PlannedCopy& copy) const;
 
  private:
+  const std::string parameter_;
+  const int layout_;
   Buffer own_;
-  std::byte* data_ = nullptr;
-  std::vector<std::unique_ptr<Kernel>> kernels_;
+  std::byte* data_;
+  std::unique_ptr<Kernel> kernel_;
 };
+
+/// The packed copies that a program reads: shared by a rank's executors, and with programs of other shapes.
+class PackedWeights {
+ public:
+  /// `memory`: at least plan.packed_bytes where the backend's kernels find it; empty: memory of its own. What `others`,
+  /// of programs over the same parameters, have in the same layout is not copied again.
+  PackedWeights(const ProgramPlan& plan, const ParameterLayout& layout, Backend& backend, const float* parameters,
+                std::span<std::byte> memory = {}, std::span<const std::unique_ptr<PackedWeights>> others = {});
+
+  /// As ProgramPlan::copies.
+  std::span<const std::shared_ptr<PackedCopy>> copies() const { return copies_; }
+  void Pack();
+
+ private:
+  std::vector<std::shared_ptr<PackedCopy>> copies_;
+};
+
+/// Bytes of the packed copies of programs over the same parameters that share what they can.
+size_t PackedBytes(std::span<const std::shared_ptr<const ProgramPlan>> plans);
 
 class Program {
  public:

@@ -24,7 +24,7 @@ InferenceProgram::InferenceProgram(const graph::Graph& graph, const Weights& wei
 }
 
 void InferenceProgram::PackWeights() {
-  for (int index = 0; index < packed_->count(); ++index) packed_->Pack(index);
+  packed_->Pack();
 }
 
 void InferenceProgram::Run() {

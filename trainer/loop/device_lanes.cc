@@ -136,12 +136,9 @@ DeviceLanes::Captured DeviceLanes::Prepare(std::shared_ptr<const engine::Program
   bindings.workspace = workspace_->bytes();
   bindings.inputs = captured.inputs->bytes();
   captured.program = std::make_unique<engine::Program>(std::move(plan), plans_.layout, *kit_.backend, bindings);
-  const auto pack = [&] {
-    for (int index = 0; index < captured.packed->count(); ++index) captured.packed->Pack(index);
-  };
-  pack();
+  captured.packed->Pack();
   kit_.stream->BeginCapture();
-  pack();
+  captured.packed->Pack();
   captured.pack = kit_.stream->EndCapture();
   // Libraries load kernels when they first run, which captured work can't.
   captured.program->Run(nullptr);

@@ -23,7 +23,7 @@ std::string EvaluateCheckpoint(const Job& job, const std::string& folder) {
   std::vector<int> executors;
   for (const LaneRange& run : DealLanes(lanes, job.comm->world_size()))
     executors.push_back(std::clamp(job.executors, 1, run.size()));
-  Session session(job, CompileJob(job), executors);
+  Session session(job, CompileJob(job, job.comm->world_size()), executors);
   const auto reader = checkpoint::OpenPath(files, folder);
   const std::span<float> weights = session.compute().weights();
   checkpoint::RequireSameTensors(*reader, session.layout());

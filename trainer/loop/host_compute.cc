@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <set>
 
 #include "base/error.h"
 #include "trainer/loop/global_norm.h"
@@ -51,40 +50,37 @@ void HostCompute::PrepareTraining(const optim::Optimizer& optimizer, OwnedState&
 ProgramSet HostCompute::MakePrograms(const std::vector<std::shared_ptr<const engine::ProgramPlan>>& plans) {
   ProgramSet set{plans, {}};
   for (const auto& plan : plans)
-    set.packed.push_back(
-        std::make_unique<engine::PackedWeights>(*plan, plans_.layout, *job_.backend, exchange_.weights().data()));
+    set.packed.push_back(std::make_unique<engine::PackedWeights>(
+        *plan, plans_.layout, *job_.backend, exchange_.weights().data(), std::span<std::byte>(), set.packed));
   return set;
 }
 
-void HostCompute::Pack(std::span<engine::PackedWeights* const> packed) {
-  int count = 0;
-  for (const engine::PackedWeights* weights : packed) count += weights->count();
-  if (count == 0) return;
-  std::atomic<int> next{0};
+void HostCompute::Pack(const std::set<const engine::PackedWeights*>& wanted) {
+  std::set<engine::PackedCopy*> distinct;
+  for (const engine::PackedWeights* weights : wanted)
+    for (const auto& copy : weights->copies()) distinct.insert(copy.get());
+  if (distinct.empty()) return;
+  const std::vector<engine::PackedCopy*> copies(distinct.begin(), distinct.end());
+  std::atomic<size_t> next{0};
   RunOnExecutors(comm_, pool_, "the packing of weights", [&](int) {
-    for (int index = next++; index < count; index = next++) {
-      int at = index;
-      auto weights = packed.begin();
-      for (; at >= (*weights)->count(); ++weights) at -= (*weights)->count();
-      (*weights)->Pack(at);
-    }
+    for (size_t index = next++; index < copies.size(); index = next++) copies[index]->Pack();
   });
 }
 
 /// Those of the programs that this rank's lanes take.
 void HostCompute::PackForStep(uint64_t step) {
-  std::set<engine::PackedWeights*> wanted;
+  std::set<const engine::PackedWeights*> wanted;
   data::LaneSamples samples;
   for (int lane = lanes_.front().begin; lane < lanes_.back().end; ++lane) {
     if (programs_.train.plans.size() > 1) job_.splits.batches->Lane(step, lane, samples);
     wanted.insert(programs_.train.packed[static_cast<size_t>(samples.shape)].get());
   }
-  Pack(std::vector<engine::PackedWeights*>(wanted.begin(), wanted.end()));
+  Pack(wanted);
 }
 
 void HostCompute::PrepareEvaluation() {
-  std::vector<engine::PackedWeights*> all;
-  for (const auto& packed : programs_.evaluate.packed) all.push_back(packed.get());
+  std::set<const engine::PackedWeights*> all;
+  for (const auto& packed : programs_.evaluate.packed) all.insert(packed.get());
   Pack(all);
 }
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "base/memory.h"
@@ -47,7 +48,7 @@ class HostCompute final : public Compute {
 
  private:
   ProgramSet MakePrograms(const std::vector<std::shared_ptr<const engine::ProgramPlan>>& plans);
-  void Pack(std::span<engine::PackedWeights* const> packed);
+  void Pack(const std::set<const engine::PackedWeights*>& wanted);
   void PackForStep(uint64_t step);
   void RunLanes(const StepWork& work);
   double ReduceThenUpdate(const StepWork& work);

@@ -106,7 +106,7 @@ optim::RunLength LengthOf(const Job& job) {
   return {TotalSteps(job.train, *job.splits.batches), job.splits.batches->steps_per_epoch()};
 }
 
-JobPlans CompileJob(const Job& job) {
+JobPlans CompileJob(const Job& job, int ranks) {
   const std::span<const data::BatchShape> shapes = job.splits.batches->shapes();
   graph::Model model = job.build_model(graph::Mode::kTrain, shapes.back());
   engine::ParameterLayout layout(model.graph);
@@ -118,6 +118,7 @@ JobPlans CompileJob(const Job& job) {
   train.frozen = FrozenParameters(plans.model, job.optimizer);
   train.buckets = BucketRanges(plans.buckets);
   train.recompute_activations = job.train.recompute_activations();
+  train.runs_on_same_weights = std::max(1, static_cast<int>(job.train.lanes()) / ranks);
   evaluate.mode = graph::Mode::kEvaluate;
   const auto compile = [&](const data::BatchShape& shape, const engine::CompileOptions& options) {
     const graph::Model of = job.build_model(options.mode, shape);

@@ -25,7 +25,8 @@ struct JobPlans {
   std::vector<data::BatchShape> evaluation_shapes;  ///< of blocks
 };
 
-JobPlans CompileJob(const Job& job);
+/// For `ranks` ranks, which decide no bits: how often a rank uses weights that it packs.
+JobPlans CompileJob(const Job& job, int ranks);
 
 /// Names of the parameters that `config` freezes.
 std::set<std::string> FrozenParameters(const graph::Model& model, const optim::OptimizerConfig& config);

@@ -13,12 +13,13 @@ MemoryEstimate EstimateMemory(const JobPlans& plans, int lanes, const comm::Lane
   MemoryEstimate estimate;
   // An executor's programs share their memory, save the packed weights.
   int64_t activations = 0, workspace = 0;
-  for (const auto* programs : {&plans.train, &plans.evaluate})
+  for (const auto* programs : {&plans.train, &plans.evaluate}) {
     for (const auto& program : *programs) {
       activations = std::max(activations, program->memory.bytes);
       workspace = std::max(workspace, static_cast<int64_t>(program->workspace_bytes));
-      estimate.packed += static_cast<int64_t>(program->packed_bytes);
     }
+    estimate.packed += static_cast<int64_t>(engine::PackedBytes(*programs));
+  }
   estimate.weights = arena;
   for (const LaneRange& run : plan[static_cast<size_t>(rank)]) {
     const std::vector<LaneRange> nodes = MaximalNodes(lanes, run);

@@ -79,7 +79,11 @@ std::unique_ptr<checkpoint::Reader> OpenCheckpoint(const ReplayOptions& options)
 class Replayer {
  public:
   Replayer(const Job& job, const ReplayOptions& options, const std::function<void(const std::string&)>& say)
-      : job_(job), options_(options), say_(say), state_(job, CompileJob(job), ExecutorsOfRanks(job)), mine_(Head(job)) {
+      : job_(job),
+        options_(options),
+        say_(say),
+        state_(job, CompileJob(job, job.comm->world_size()), ExecutorsOfRanks(job)),
+        mine_(Head(job)) {
     mine_.tensors = TensorNames(layout());
     if (options.every > 0) mine_.every = options.every;
   }

@@ -86,7 +86,7 @@ class Attempt {
   JobPlans Compile() const {
     std::optional<JobPlans> plans;
     Together(*job_.comm, "the compilation of the model", [&] {
-      plans = CompileJob(job_);
+      plans = CompileJob(job_, job_.comm->world_size());
       const comm::Topology& topology = job_.comm->topology();
       const comm::LanePlan lanes =
           PlanLanes(static_cast<int>(job_.train.lanes()), {verdict_.executors().begin(), verdict_.executors().end()});

@@ -66,8 +66,10 @@ TEST(Compile, PlansOnePlaceForEachPackedOperand) {
   ASSERT_EQ(plan.packed.size(), 2u);
   EXPECT_EQ(plan.graph.ops[static_cast<size_t>(plan.packed[0].op)].name, "fc1");
   EXPECT_EQ(plan.packed[0].input, 1);
-  EXPECT_EQ(plan.packed[0].offset, 0u);
-  EXPECT_EQ(plan.packed[1].offset, 10000u * 4);
+  ASSERT_EQ(plan.copies.size(), 2u);
+  EXPECT_EQ(plan.packed[0].copy, 0);
+  EXPECT_EQ(plan.packed[1].copy, 1);
+  EXPECT_EQ(plan.copies[0].bytes, 10000u * 4);
   EXPECT_EQ(plan.packed_bytes, 30000u * 4);
 }
 

@@ -25,7 +25,7 @@ class FakeBackend final : public Backend {
   size_t WorkspaceBytes(const graph::Graph&, const graph::Op& op) override {
     return op.kind == graph::OpKind::kLinear ? 1000 : 10;
   }
-  size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input) override {
+  size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input, int /*runs*/) override {
     const bool reads_weight =
         op.kind == graph::OpKind::kLinear || (shares && op.kind == graph::OpKind::kLinearInputGrad);
     if (!packs || !reads_weight || input != 1) return 0;

@@ -28,7 +28,7 @@ class CountingBackend final : public Backend {
   std::string_view name() const override { return "counting"; }
   bool Supports(graph::OpKind) const override { return true; }
   size_t WorkspaceBytes(const graph::Graph&, const graph::Op&) override { return 64; }
-  size_t PackedBytes(const graph::Graph&, const graph::Op&, int) override { return 64; }
+  size_t PackedBytes(const graph::Graph&, const graph::Op&, int, int) override { return 64; }
   std::unique_ptr<Kernel> PreparePack(const graph::Graph&, const graph::Op&, int, const void*, void*) override {
     return std::make_unique<Counter>(&runs);
   }
@@ -65,14 +65,14 @@ TEST(Program, AllocatesNothingDuringAStep) {
   const int64_t before = allocations;
   for (int step = 0; step < 3; ++step) {
     program.step_block().step = static_cast<uint64_t>(step);
-    for (int i = 0; i < packed.count(); ++i) packed.Pack(i);
+    packed.Pack();
     program.Run(on_bucket);
     loss += program.loss(0) + static_cast<double>(program.counter(0));
   }
   EXPECT_EQ(allocations - before, 0);
   EXPECT_GT(before, 0) << "the counter counts";
   EXPECT_EQ(buckets, 6);
-  EXPECT_EQ(backend.runs, 3 * (packed.count() + static_cast<int>(plan->graph.ops.size())));
+  EXPECT_EQ(backend.runs, 3 * static_cast<int>(packed.copies().size() + plan->graph.ops.size()));
   EXPECT_EQ(loss, 0);
 }
 

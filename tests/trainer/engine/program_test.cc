@@ -123,7 +123,7 @@ TEST(Program, OpsThatReadAParameterInOneLayoutShareItsCopy) {
   FakeBackend backend;
   backend.packs = backend.shares = true;
   World world(graph::Mode::kTrain, &backend);
-  ASSERT_EQ(world.packed.count(), 2) << "one for each of fc1.weight and fc2.weight";
+  ASSERT_EQ(world.packed.copies().size(), 2u) << "one for each of fc1.weight and fc2.weight";
   EXPECT_EQ(world.plan->packed.size(), 4u);
   EXPECT_EQ(backend.packings[1].first, world.ParameterAt("fc2.weight"));
   EXPECT_EQ(backend.operands("fc2").packed[1], backend.packings[1].second);
@@ -131,11 +131,27 @@ TEST(Program, OpsThatReadAParameterInOneLayoutShareItsCopy) {
   EXPECT_EQ(backend.operands("fc1/input_grad").packed[1], backend.packings[0].second);
 }
 
+TEST(Program, ProgramsOverTheSameParametersShareCopiesOfOneLayout) {
+  for (const bool shares : {true, false}) {
+    FakeBackend backend;
+    backend.packs = true;
+    backend.shares = shares;
+    World world(graph::Mode::kTrain, &backend);
+    std::vector<std::unique_ptr<PackedWeights>> others;
+    const float* parameters = world.memory.parameters.As<float>().data();
+    others.push_back(std::make_unique<PackedWeights>(*world.plan, world.layout, backend, parameters));
+    const PackedWeights second(*world.plan, world.layout, backend, parameters, {}, others);
+    ASSERT_EQ(second.copies().size(), 2u);
+    for (size_t i = 0; i < 2; ++i) EXPECT_EQ(second.copies()[i] == others[0]->copies()[i], shares);
+    EXPECT_EQ(PackedBytes(std::vector{world.plan, world.plan}), (shares ? 1 : 2) * world.plan->packed_bytes);
+  }
+}
+
 TEST(Program, PackedCopiesArePackedOnceAndReadByTheirOps) {
   FakeBackend backend;
   backend.packs = true;
   World world(graph::Mode::kTrain, &backend);
-  ASSERT_EQ(world.packed.count(), 2);
+  ASSERT_EQ(world.packed.copies().size(), 2u);
   ASSERT_EQ(backend.packings.size(), 2u);
   EXPECT_EQ(backend.packings[0].first, world.ParameterAt("fc1.weight"));
   EXPECT_EQ(backend.packings[1].first, world.ParameterAt("fc2.weight"));
@@ -144,8 +160,8 @@ TEST(Program, PackedCopiesArePackedOnceAndReadByTheirOps) {
   EXPECT_EQ(backend.operands("fc1").packed[0], nullptr);
   EXPECT_EQ(backend.operands("fc2/input_grad").packed[1], nullptr);
   EXPECT_EQ(backend.operands("fc1").inputs[1], world.ParameterAt("fc1.weight")) << "the plain one is there as well";
-  world.packed.Pack(1);
-  world.packed.Pack(0);
+  world.packed.copies()[1]->Pack();
+  world.packed.copies()[0]->Pack();
   EXPECT_THAT(backend.order, ElementsAre("pack fc2", "pack fc1"));
 }
 

@@ -90,6 +90,12 @@ Lines CheckOp(engine::Backend& backend, graph::OpKind kind, const OpCase& op_cas
     if (in_place.Run() != results) lines.push_back("running in place gives other bits");
     add_problems(in_place);
   }
+
+  OpRunner again_and_again(backend, instance, {.runs = 1000});
+  if (again_and_again.packed() != first.packed()) {
+    if (again_and_again.Run() != results) lines.push_back("packed weights give other bits");
+    add_problems(again_and_again);
+  }
   return lines;
 }
 

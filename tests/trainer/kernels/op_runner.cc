@@ -126,7 +126,7 @@ void OpRunner::PackParameters() {
     const graph::ValueId id = op.inputs[i];
     if (id == graph::kNoValue || instance_.graph.value(id).role != graph::Role::kParameter) continue;
     const auto input = static_cast<int>(i);
-    const size_t bytes = backend_.PackedBytes(instance_.graph, op, input);
+    const size_t bytes = backend_.PackedBytes(instance_.graph, op, input, placement_.runs);
     if (bytes == 0) continue;
     packed_.emplace_back(bytes, 0);
     operands_.packed[i] = packed_.back().data();

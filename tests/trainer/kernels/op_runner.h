@@ -37,6 +37,7 @@ std::vector<double> Decode(DType dtype, std::span<const std::byte> bytes);
 struct Placement {
   size_t offset = 0;      ///< of each operand past a multiple of kBufferAlignment; a multiple of kValueAlignment
   bool in_place = false;  ///< output 0 takes over the memory of the input that the op table names
+  int runs = 1;           ///< that the backend is told to expect on the same weights
 };
 
 class OpRunner {
@@ -47,6 +48,8 @@ class OpRunner {
   std::vector<std::vector<std::byte>> Run();
   /// What went wrong so far besides the results: overruns, changed inputs.
   const std::vector<std::string>& problems() const { return problems_; }
+  /// Packed copies that the op reads.
+  size_t packed() const { return packed_.size(); }
 
  private:
   void PlaceInputs();

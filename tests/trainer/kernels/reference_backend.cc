@@ -88,7 +88,7 @@ class ReferenceBackend final : public engine::Backend {
   std::string_view name() const override { return "reference"; }
   bool Supports(graph::OpKind) const override { return true; }
   size_t WorkspaceBytes(const graph::Graph&, const graph::Op&) override { return sizeof(float); }
-  size_t PackedBytes(const graph::Graph&, const graph::Op&, int) override { return 0; }
+  size_t PackedBytes(const graph::Graph&, const graph::Op&, int, int) override { return 0; }
   std::unique_ptr<engine::Kernel> PreparePack(const graph::Graph&, const graph::Op&, int, const void*, void*) override {
     return nullptr;
   }

@@ -57,7 +57,7 @@ DeviceMemoryPlan PlanOf(TrainSetup setup, int rank, int ranks) {
   const auto world = comm::MakeLocalWorld({});
   Job job = MakeSmallJob(setup, *world.front(), "");
   UseKit(job, MakeEmulatedKit());
-  const JobPlans plans = CompileJob(job);
+  const JobPlans plans = CompileJob(job, job.comm->world_size());
   const int lanes = static_cast<int>(job.train.lanes());
   return PlanDeviceMemory(job, plans, DealLanes(lanes, ranks)[static_cast<size_t>(rank)], rank, ranks);
 }
@@ -139,7 +139,7 @@ class DeviceMemoryTest : public testing::TestWithParam<const char*> {
       const int rank = job.comm->rank(), ranks = job.comm->world_size();
       UseKit(job, MakeEmulatedKit());
       const LaneRange run = DealLanes(static_cast<int>(job.train.lanes()), ranks)[static_cast<size_t>(rank)];
-      const int64_t planned = PlanDeviceMemory(job, CompileJob(job), run, rank, ranks).all();
+      const int64_t planned = PlanDeviceMemory(job, CompileJob(job, job.comm->world_size()), run, rank, ranks).all();
       auto use = std::make_shared<Use>();
       const auto memory = static_cast<size_t>(factor * static_cast<double>(planned));
       UseKit(job, MakeEmulatedKit(std::make_unique<NotingDevice>(memory, use)));

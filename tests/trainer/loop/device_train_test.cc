@@ -126,8 +126,8 @@ class LateBackend final : public engine::Backend {
   size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) override {
     return inner_->WorkspaceBytes(graph, op);
   }
-  size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input) override {
-    return inner_->PackedBytes(graph, op, input);
+  size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input, int runs) override {
+    return inner_->PackedBytes(graph, op, input, runs);
   }
   int PackedLayout(const graph::Graph& graph, const graph::Op& op, int input) override {
     return inner_->PackedLayout(graph, op, input);

@@ -66,10 +66,10 @@ TEST(MemoryEstimate, CountsWhatRanksAndExecutorsEachHold) {
   engine::ProgramPlan train, evaluate;
   train.memory.bytes = 1000;
   train.workspace_bytes = 50;
-  train.packed_bytes = 7;
+  train.copies = {{.bytes = 7}};
   evaluate.memory.bytes = 3000;
   evaluate.workspace_bytes = 20;
-  evaluate.packed_bytes = 8;
+  evaluate.copies = {{.bytes = 8}};
   const comm::LanePlan plan = PlanLanes(8, {2, 4});
   const JobPlans plans = PlansOf(layout, train, evaluate);
   const MemoryEstimate two = EstimateMemory(plans, 8, plan, 0, 3, false);

@@ -45,7 +45,7 @@ class CudaBackend final : public engine::Backend {
     const KernelRow& row = RowOf(op.kind);
     return row.workspace_bytes == nullptr ? 0 : row.workspace_bytes({{graph, op}, library_});
   }
-  size_t PackedBytes(const Graph& graph, const Op& op, int input) override {
+  size_t PackedBytes(const Graph& graph, const Op& op, int input, int /*runs*/) override {
     const KernelRow& row = RowOf(op.kind);
     return row.packed_bytes == nullptr ? 0 : row.packed_bytes({{graph, op}, library_}, input);
   }

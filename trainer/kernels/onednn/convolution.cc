@@ -116,7 +116,9 @@ WeightLayouts ForwardLayouts(const OpContext& context) {
   return {ForwardConvolution(context).plain_weight, ForwardOf(context).weights_desc()};
 }
 
-size_t ForwardPackedBytes(const OpContext& context, int input) { return PackedBytesOf(ForwardLayouts(context), input); }
+size_t ForwardPackedBytes(const OpContext& context, int input, int /*runs*/) {
+  return PackedBytesOf(ForwardLayouts(context), input);
+}
 
 std::unique_ptr<Kernel> PrepareForwardPack(const OpContext& context, int /*input*/, const void* plain, void* packed) {
   return PreparePackOf(ForwardLayouts(context), plain, packed);
@@ -157,7 +159,7 @@ WeightLayouts InputGradLayouts(const OpContext& context) {
   return {convolution.plain_weight, convolution.InputGradDescription().weights_desc()};
 }
 
-size_t InputGradPackedBytes(const OpContext& context, int input) {
+size_t InputGradPackedBytes(const OpContext& context, int input, int /*runs*/) {
   return PackedBytesOf(InputGradLayouts(context), input);
 }
 

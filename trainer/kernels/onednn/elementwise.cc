@@ -1,14 +1,15 @@
 // Activations, sums and dropout: loops over the functors of trainer/kernels/elementwise.h.
 //
 // Results may take over the memory of an operand (the op table says where), element by element: hence `ivdep` instead
-// of
-// `__restrict`.
+// of `__restrict`.
 #include "trainer/kernels/elementwise.h"
 
 #include "base/isa_clones.h"
 #include "trainer/graph/step_block.h"
 #include "trainer/kernels/onednn/elementwise_loops.h"
 #include "trainer/kernels/onednn/kernel_context.h"
+#include "trainer/kernels/onednn/prefetch.h"
+#include "trainer/kernels/onednn/simd.h"
 
 namespace lockstep::onednn {
 namespace {
@@ -22,8 +23,13 @@ constexpr int64_t kLeastPiece = 16384;
 
 template <Activation kKind>
 LOCKSTEP_HD void ActivateLoop(const float* x, float* y, int64_t size) {
+  ForEachStretch(
+      size,
+      [=](int64_t begin, int64_t end) LOCKSTEP_INLINE {
 #pragma GCC ivdep
-  for (int64_t i = 0; i < size; ++i) y[i] = kernels::Activate<kKind>(x[i]);
+        for (int64_t i = begin; i < end; ++i) y[i] = kernels::Activate<kKind>(x[i]);
+      },
+      x, y);
 }
 
 LOCKSTEP_ISA_CLONES
@@ -48,8 +54,13 @@ void ActivatePiece(Activation kind, const float* x, float* y, int64_t size) {
 
 template <Activation kKind>
 LOCKSTEP_HD void GradientLoop(const float* dy, const float* v, float* dx, int64_t size) {
+  ForEachStretch(
+      size,
+      [=](int64_t begin, int64_t end) LOCKSTEP_INLINE {
 #pragma GCC ivdep
-  for (int64_t i = 0; i < size; ++i) dx[i] = kernels::ActivateGradient<kKind>(dy[i], v[i]);
+        for (int64_t i = begin; i < end; ++i) dx[i] = kernels::ActivateGradient<kKind>(dy[i], v[i]);
+      },
+      dy, v, dx);
 }
 
 LOCKSTEP_ISA_CLONES

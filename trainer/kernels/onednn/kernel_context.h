@@ -25,13 +25,17 @@ struct KernelContext : OpContext, engine::OperandView {};
 using engine::MakeKernel;
 using engine::Rows;
 
+/// Layouts of packed weights that don't depend on the shapes of other inputs; the others are their op's own.
+inline constexpr int kOwnLayout = -1, kForwardLayout = 0, kInputGradLayout = 1;
+
 /// One op kind's functions. Absent: no workspace, no packed copies.
 struct KernelRow {
   std::unique_ptr<engine::Kernel> (*prepare)(const KernelContext& context) = nullptr;
   size_t (*workspace_bytes)(const OpContext& context) = nullptr;
-  size_t (*packed_bytes)(const OpContext& context, int input) = nullptr;
+  size_t (*packed_bytes)(const OpContext& context, int input, int runs) = nullptr;
   std::unique_ptr<engine::Kernel> (*prepare_pack)(const OpContext& context, int input, const void* plain,
                                                   void* packed) = nullptr;
+  int packed_layout = kOwnLayout;
 };
 
 /// By kind; `prepare` is nullptr where the backend has no kernel. Each family has its rows beside its code.

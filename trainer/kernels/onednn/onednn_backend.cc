@@ -59,12 +59,14 @@ class OneDnnBackend final : public engine::Backend {
     return Translated(op, [&] { return row.workspace_bytes({{graph, op}, threads_}); });
   }
 
-  size_t PackedBytes(const Graph& graph, const Op& op, int input) override {
+  size_t PackedBytes(const Graph& graph, const Op& op, int input, int runs) override {
     const KernelRow& row = RowOf(op.kind);
     if (row.packed_bytes == nullptr) return 0;
     const onednn::ScopedTeam team(threads_);
-    return Translated(op, [&] { return row.packed_bytes({{graph, op}, threads_}, input); });
+    return Translated(op, [&] { return row.packed_bytes({{graph, op}, threads_}, input, runs); });
   }
+
+  int PackedLayout(const Graph&, const Op& op, int) override { return RowOf(op.kind).packed_layout; }
 
   std::unique_ptr<Kernel> PreparePack(const Graph& graph, const Op& op, int input, const void* plain,
                                       void* packed) override {

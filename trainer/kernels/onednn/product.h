@@ -15,6 +15,7 @@ struct ProductShape {
   bool bias = false;                                ///< + bias [n]
   bool relu = false;
   bool accumulate = false;  ///< c += instead of c =
+  bool b_packed = false;    ///< b comes in the layout that the library likes best, where this is another; equal bits
 };
 
 class Product {
@@ -22,12 +23,18 @@ class Product {
   explicit Product(const ProductShape& shape);
 
   size_t ScratchpadBytes() const;
+  /// Of a packed b; 0: b comes plain, as it was not asked to be packed, or the library likes the plain one best.
+  size_t PackedBytes() const;
+  /// From b as it lies plain to the packed copy. REQUIRES: PackedBytes() > 0.
+  PreparedPrimitive PreparePack(const void* plain, void* packed) const;
   /// `bias_data` is nullptr where there is none.
   PreparedPrimitive Prepare(const void* a_data, const void* b_data, const void* bias_data, void* c_data,
                             std::byte* scratchpad) const;
 
  private:
-  dnnl::memory::desc a_, b_, bias_, c_;
+  bool Describe(const ProductShape& shape);
+
+  dnnl::memory::desc a_, plain_b_, b_, bias_, c_;  ///< b_: as the product reads it
   dnnl::matmul::primitive_desc description_;
 };
 

@@ -46,7 +46,7 @@ RecurrentShape ShapeOf(const OpContext& context) {
 
 // Forward.
 
-size_t PackedBytes(const OpContext& context, int input) {
+size_t PackedBytes(const OpContext& context, int input, int /*runs*/) {
   const RecurrentShape s = ShapeOf(context);
   if (input != 1 || s.places < kLeastPackedPlaces) return 0;
   return static_cast<size_t>(s.panels() * s.hidden * s.gates * kPanel) * sizeof(float);
@@ -106,7 +106,7 @@ std::unique_ptr<Kernel> PrepareForward(const KernelContext& context) {
 
 // Gradients.
 
-size_t GradPackedBytes(const OpContext& context, int input) {
+size_t GradPackedBytes(const OpContext& context, int input, int /*runs*/) {
   const RecurrentShape s = ShapeOf(context);
   if (input != 3) return 0;
   return static_cast<size_t>(s.panels() * kPanel * s.gates * s.hidden) * sizeof(float);
@@ -218,10 +218,10 @@ KernelRow RecurrentRow(OpKind kind) {
   switch (kind) {
     case OpKind::kLstm:
     case OpKind::kGru:
-      return {PrepareForward, ForwardWorkspace, PackedBytes, PreparePack};
+      return {PrepareForward, ForwardWorkspace, PackedBytes, PreparePack, kForwardLayout};
     case OpKind::kLstmGrad:
     case OpKind::kGruGrad:
-      return {PrepareGrad, GradWorkspaceBytes, GradPackedBytes, PrepareGradPack};
+      return {PrepareGrad, GradWorkspaceBytes, GradPackedBytes, PrepareGradPack, kInputGradLayout};
     default:
       return {};
   }

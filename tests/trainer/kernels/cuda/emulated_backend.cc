@@ -21,8 +21,8 @@ class EmulatedBackend final : public engine::Backend {
   std::string_view name() const override { return "cuda_emulated"; }
   bool Supports(graph::OpKind kind) const override { return backend_->Supports(kind); }
   size_t WorkspaceBytes(const Graph& graph, const Op& op) override { return backend_->WorkspaceBytes(graph, op); }
-  size_t PackedBytes(const Graph& graph, const Op& op, int input) override {
-    return backend_->PackedBytes(graph, op, input);
+  size_t PackedBytes(const Graph& graph, const Op& op, int input, int runs) override {
+    return backend_->PackedBytes(graph, op, input, runs);
   }
   std::unique_ptr<Kernel> PreparePack(const Graph& graph, const Op& op, int input, const void* plain,
                                       void* packed) override {

@@ -59,6 +59,27 @@ TEST_P(ColumnWeightGradTest, AgreesWithReferenceAtAnyAddress) {
   }
 }
 
+class LargeLinearTest : public testing::TestWithParam<int> {};
+
+/// Of a size from which on the weight gradient packs x; and with packed weights the others have the bits of plain ones.
+TEST_P(LargeLinearTest, AgreesWithReferenceAtAnyAddress) {
+  const int threads = GetParam();
+  PrepareComputeThread(threads, "test");
+  const auto backend = MakeOneDnnBackend({.lane_threads = threads, .isa = TestedIsa()});
+  constexpr int64_t kRows = 257, kIn = 1152, kOut = 387;
+  const graph::LinearAttributes none{};
+  const std::pair<OpKind, OpCase> cases[] = {
+      {OpKind::kLinear, {"forward", {F({kRows, kOut}), Weight({kIn, kOut}), Weight({kIn})}, none}},
+      {OpKind::kLinearInputGrad, {"input gradient", {F({kRows, kOut}), Weight({kOut, kIn})}, none}},
+      {OpKind::kLinearWeightGrad, {"weight gradient", {F({kRows, kOut}), F({kRows, kIn})}, none}}};
+  for (const auto& [kind, op_case] : cases) {
+    std::string wrong;
+    for (const std::string& line : CheckOp(*backend, kind, op_case, 0x1p-24)) wrong += line + "\n";
+    EXPECT_EQ(wrong, "") << op_case.name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, LargeLinearTest, testing::Values(1, 2));
 INSTANTIATE_TEST_SUITE_P(Threads, ColumnWeightGradTest, testing::Values(1, 2));
 
 }  // namespace

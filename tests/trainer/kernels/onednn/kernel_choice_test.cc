@@ -1,17 +1,22 @@
 // Kernels that the CPU backend chooses by shape and instruction set, where the conformance table's small shapes don't
 // reach.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
+#include <random>
 #include <string>
 #include <vector>
 
+#include "base/memory.h"
 #include "base/threads.h"
 #include "tests/trainer/kernels/check_op.h"
 #include "tests/trainer/kernels/operands.h"
 #include "trainer/kernels/onednn/column_weight_grad.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
+#include "trainer/kernels/onednn/product.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -76,6 +81,41 @@ TEST_P(LargeLinearTest, AgreesWithReferenceAtAnyAddress) {
     std::string wrong;
     for (const std::string& line : CheckOp(*backend, kind, op_case, 0x1p-24)) wrong += line + "\n";
     EXPECT_EQ(wrong, "") << op_case.name;
+  }
+}
+
+/// How many lanes a rank has decides whether weights are packed, and must not decide bits.
+TEST_P(LargeLinearTest, PackedProductsHaveTheBitsOfPlainOnes) {
+  const int threads = GetParam();
+  PrepareComputeThread(threads, "test");
+  const auto backend = MakeOneDnnBackend({.lane_threads = threads, .isa = TestedIsa()});  // caps the instruction set
+  const onednn::ScopedTeam team(threads);
+  std::mt19937 random(1);
+  const auto drawn = [&](double most) {
+    return static_cast<int64_t>(std::exp(std::uniform_real_distribution(0.0, std::log(most))(random)));
+  };
+  for (int round = 0; round < 60; ++round) {
+    onednn::ProductShape shape{.m = drawn(600), .k = drawn(4000), .n = drawn(2000)};
+    if (round == 0) shape = {.m = 7, .k = 50257, .n = 96};
+    shape.b_transposed = round % 2 == 1, shape.bias = round % 3 == 0, shape.relu = round % 5 == 0;
+    SCOPED_TRACE(fmt::format("{} x {} x {}", shape.m, shape.k, shape.n));
+    onednn::ProductShape packed_shape = shape;
+    packed_shape.b_packed = true;
+    const onednn::Product plain(shape), packed(packed_shape);
+    if (packed.PackedBytes() == 0) continue;
+    const auto numbers = [&](int64_t count) {
+      std::vector<float> values(static_cast<size_t>(count));
+      for (float& value : values) value = static_cast<float>(static_cast<int32_t>(random())) * 0x1p-31f;
+      return values;
+    };
+    const std::vector<float> a = numbers(shape.m * shape.k), b = numbers(shape.k * shape.n), bias = numbers(shape.n);
+    const float* bias_data = shape.bias ? bias.data() : nullptr;
+    Buffer copy(packed.PackedBytes()), scratchpad(std::max(plain.ScratchpadBytes(), packed.ScratchpadBytes()) + 1);
+    std::vector<float> expected(static_cast<size_t>(shape.m * shape.n)), found(expected.size());
+    packed.PreparePack(b.data(), copy.data()).Run();
+    plain.Prepare(a.data(), b.data(), bias_data, expected.data(), scratchpad.data()).Run();
+    packed.Prepare(a.data(), copy.data(), bias_data, found.data(), scratchpad.data()).Run();
+    EXPECT_TRUE(expected == found);
   }
 }
 

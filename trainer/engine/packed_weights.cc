@@ -1,5 +1,5 @@
-#include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "trainer/engine/program.h"

@@ -1,21 +1,19 @@
 #include "data/resolve_vocabulary.h"
 
-#include <memory>
 #include <numeric>
 #include <vector>
 
 #include "base/hash.h"
 #include "data/open_dataset.h"
-#include "data/text/tokenizer.h"
 
 namespace lockstep::data {
 
-void ResolveVocabulary(DataConfig& config) {
+std::shared_ptr<const Tokenizer> ResolveVocabulary(DataConfig& config) {
   if (config.train().has_speech() && config.alphabet().empty())
     config.set_alphabet(MakeSpeechOptions(config).alphabet->letters());
 
   const std::shared_ptr<const Tokenizer> tokenizer = OpenTokenizer(config);
-  if (tokenizer == nullptr) return;
+  if (tokenizer == nullptr) return nullptr;
   TokenizerConfig& resolved = *config.mutable_tokenizer();
   switch (resolved.kind_case()) {
     case TokenizerConfig::kCharacters:
@@ -34,6 +32,7 @@ void ResolveVocabulary(DataConfig& config) {
     case TokenizerConfig::kBytes:
       break;
   }
+  return tokenizer;
 }
 
 }  // namespace lockstep::data

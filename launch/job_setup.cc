@@ -94,6 +94,8 @@ models::DataShape DataShapeOf(const loop::Splits& splits) {
   return shape;
 }
 
+namespace {
+
 data::BatchOptions BatchOptionsOf(const loop::TrainConfig& train) {
   return {.seed = train.seed(),
           .lanes = static_cast<int>(train.lanes()),
@@ -101,12 +103,13 @@ data::BatchOptions BatchOptionsOf(const loop::TrainConfig& train) {
           .batch_tokens = train.batch_tokens()};
 }
 
-loop::Splits OpenSplits(const Recipe& recipe) {
+/// The splits that the recipe names, checked to fit each other. Throws Error(kData).
+loop::Splits OpenSplits(const Recipe& recipe, std::shared_ptr<const data::Tokenizer> tokenizer) {
   const data::DataConfig& config = recipe.data();
   const uint64_t seed = recipe.train().seed();
   loop::Splits splits;
-  data::SequenceOptions text{data::OpenTokenizer(config), config.block(), /*training=*/true,
-                             data::MakeSpeechOptions(config), config.longest()};
+  data::SequenceOptions text{std::move(tokenizer), config.block(), /*training=*/true, data::MakeSpeechOptions(config),
+                             config.longest()};
   splits.train = data::OpenDataset(config.train(), "data.train", seed, config.verify(), text);
   text.training = false;
   const auto open_other = [&](const data::Source& source, const std::string& path) {
@@ -126,9 +129,11 @@ loop::Splits OpenSplits(const Recipe& recipe) {
   return splits;
 }
 
+}  // namespace
+
 loop::Job MakeJob(const Recipe& given, comm::Communicator& comm, std::shared_ptr<loop::DeviceKit> device) {
   Recipe recipe = given;
-  data::ResolveVocabulary(*recipe.mutable_data());
+  std::shared_ptr<const data::Tokenizer> tokenizer = data::ResolveVocabulary(*recipe.mutable_data());
   loop::Job job;
   job.name = recipe.name();
   job.train = recipe.train();
@@ -137,7 +142,7 @@ loop::Job MakeJob(const Recipe& given, comm::Communicator& comm, std::shared_ptr
   job.checkpoint = recipe.checkpoint();
   job.watchdog = recipe.watchdog();
   job.comm = &comm;
-  job.splits = OpenSplits(recipe);
+  job.splits = OpenSplits(recipe, std::move(tokenizer));
 
   const models::DataShape shape = DataShapeOf(job.splits);
   job.task = TaskOf(shape);

@@ -18,9 +18,6 @@ models::DataShape DataShapeOf(const loop::Splits& splits);
 /// How graphs of a model that writes (gpt, seq2seq) are built.
 infer::DecoderModel DecoderModelOf(const models::ModelConfig& model, const models::DataShape& shape);
 
-/// Opens the splits that the recipe names, and checks that they fit each other. Throws Error(kData).
-loop::Splits OpenSplits(const Recipe& recipe);
-
 /// The job of a resolved recipe. Throws Error for everything that can be wrong before ranks meet.
 loop::Job MakeJob(const Recipe& recipe, comm::Communicator& comm, std::shared_ptr<loop::DeviceKit> device = nullptr);
 

@@ -55,33 +55,34 @@ ProgramSet HostCompute::MakePrograms(const std::vector<std::shared_ptr<const eng
   return set;
 }
 
-void HostCompute::Pack(const std::set<const engine::PackedWeights*>& wanted) {
-  std::set<engine::PackedCopy*> distinct;
-  for (const engine::PackedWeights* weights : wanted)
-    for (const auto& copy : weights->copies()) distinct.insert(copy.get());
-  if (distinct.empty()) return;
-  const std::vector<engine::PackedCopy*> copies(distinct.begin(), distinct.end());
+void HostCompute::AddDue(const engine::PackedWeights& weights) {
+  for (const auto& copy : weights.copies()) due_.push_back(copy.get());
+}
+
+void HostCompute::PackDue() {
+  std::sort(due_.begin(), due_.end());
+  due_.erase(std::unique(due_.begin(), due_.end()), due_.end());
+  if (due_.empty()) return;
   std::atomic<size_t> next{0};
   RunOnExecutors(comm_, pool_, "the packing of weights", [&](int) {
-    for (size_t index = next++; index < copies.size(); index = next++) copies[index]->Pack();
+    for (size_t index = next++; index < due_.size(); index = next++) due_[index]->Pack();
   });
+  due_.clear();
 }
 
 /// Those of the programs that this rank's lanes take.
 void HostCompute::PackForStep(uint64_t step) {
-  std::set<const engine::PackedWeights*> wanted;
   data::LaneSamples samples;
   for (int lane = lanes_.front().begin; lane < lanes_.back().end; ++lane) {
     if (programs_.train.plans.size() > 1) job_.splits.batches->Lane(step, lane, samples);
-    wanted.insert(programs_.train.packed[static_cast<size_t>(samples.shape)].get());
+    AddDue(*programs_.train.packed[static_cast<size_t>(samples.shape)]);
   }
-  Pack(wanted);
+  PackDue();
 }
 
 void HostCompute::PrepareEvaluation() {
-  std::set<const engine::PackedWeights*> all;
-  for (const auto& packed : programs_.evaluate.packed) all.insert(packed.get());
-  Pack(all);
+  for (const auto& weights : programs_.evaluate.packed) AddDue(*weights);
+  PackDue();
 }
 
 StepSums HostCompute::Step(const StepWork& work) {

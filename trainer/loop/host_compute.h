@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <set>
 #include <vector>
 
 #include "base/memory.h"
@@ -48,7 +47,8 @@ class HostCompute final : public Compute {
 
  private:
   ProgramSet MakePrograms(const std::vector<std::shared_ptr<const engine::ProgramPlan>>& plans);
-  void Pack(const std::set<const engine::PackedWeights*>& wanted);
+  void AddDue(const engine::PackedWeights& weights);
+  void PackDue();
   void PackForStep(uint64_t step);
   void RunLanes(const StepWork& work);
   double ReduceThenUpdate(const StepWork& work);
@@ -71,8 +71,9 @@ class HostCompute final : public Compute {
   const optim::Optimizer* optimizer_ = nullptr;
   OwnedState* state_ = nullptr;
   WeightCheck* check_ = nullptr;
-  bool two_passes_ = false;           ///< the sums are kept until all are known to be good
-  std::vector<double> chunk_sums_;    ///< by chunk of the arena: sums of squares of owned chunks, then of all
+  bool two_passes_ = false;               ///< the sums are kept until all are known to be good
+  std::vector<double> chunk_sums_;        ///< by chunk of the arena: sums of squares of owned chunks, then of all
+  std::vector<engine::PackedCopy*> due_;  ///< to be packed
   Buffer sums_;                       ///< with two passes: the summed gradient of owned slices, packed as in OwnedState
   std::vector<int64_t> sums_offset_;  ///< by bucket
   std::atomic<int64_t> nonfinite_{-1};  ///< first element of the owned sums that is not finite

@@ -104,7 +104,7 @@ void Communicator::WaitUntil(const std::function<bool()>& done, const std::strin
         const Topology& where = topology();
         throw Error(ErrorKind::kPeer,
                     fmt::format("waited {:.3g} s for {}", std::chrono::duration<double>(now - start).count(), what),
-                    fmt::format("rank {} on {}", where.rank, where.host_of[static_cast<size_t>(where.rank)]),
+                    fmt::format("rank {} on {}", where.rank, where.host_name_of[static_cast<size_t>(where.rank)]),
                     "another rank is stuck or gone: see the logs of the others");
       }
     }
@@ -145,9 +145,9 @@ std::unique_ptr<Pending> Communicator::AllGather(std::span<const std::byte> mine
 }
 
 // How many bytes may differ between ranks: a 0 is recorded.
-std::vector<std::unique_ptr<SharedMemory>> Communicator::ShareWithinNode(size_t bytes) {
+std::vector<std::unique_ptr<SharedMemory>> Communicator::ShareWithinHost(size_t bytes) {
   const uint64_t number = recorder_ ? recorder_->EnterCollective(CollectiveKind::SHARED_MEMORY, 0, {}) : 0;
-  std::vector<std::unique_ptr<SharedMemory>> segments = DoShareWithinNode(bytes);
+  std::vector<std::unique_ptr<SharedMemory>> segments = DoShareWithinHost(bytes);
   if (recorder_) recorder_->LeaveCollective(number);
   return segments;
 }

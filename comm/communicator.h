@@ -59,13 +59,13 @@ class PeerAborted : public std::exception {
 struct Topology {
   int rank = 0;
   int world_size = 1;
-  std::vector<int> node_of;             ///< [world_size], nodes numbered in rank order
-  std::vector<std::vector<int>> nodes;  ///< ranks of each node, ascending
-  std::vector<std::string> host_of;     ///< [world_size], host names
+  std::vector<int> host_of;               ///< [world_size], hosts numbered in rank order
+  std::vector<std::vector<int>> hosts;    ///< ranks of each host, ascending
+  std::vector<std::string> host_name_of;  ///< [world_size], host names
 
-  int node() const { return node_of[static_cast<size_t>(rank)]; }
-  int local_rank() const { return rank - nodes[static_cast<size_t>(node())].front(); }
-  int local_size() const { return static_cast<int>(nodes[static_cast<size_t>(node())].size()); }
+  int host() const { return host_of[static_cast<size_t>(rank)]; }
+  int local_rank() const { return rank - hosts[static_cast<size_t>(host())].front(); }
+  int local_size() const { return static_cast<int>(hosts[static_cast<size_t>(host())].size()); }
 };
 
 /// Memory that all ranks of a node see: `data` is this rank's mapping of the segment that `owner` (a rank of this node)
@@ -99,7 +99,7 @@ class Communicator {
   /// Collective over the ranks of a node: each asks for `bytes` (may be 0, may differ), zeroed; returns the segments of
   /// all local ranks, by local rank, mapped at kBufferAlignment. Blocks (with deadline). Throws Error(kUsage) where
   /// /dev/shm is too small.
-  std::vector<std::unique_ptr<SharedMemory>> ShareWithinNode(size_t bytes);
+  std::vector<std::unique_ptr<SharedMemory>> ShareWithinHost(size_t bytes);
 
   /// Tells the others that this rank ends with `exit_code`. Best effort, does not block for longer than a moment, may
   /// be called from the communicating thread only, and must be followed by ending the process (Exit).
@@ -149,7 +149,7 @@ class Communicator {
   virtual std::unique_ptr<Pending> DoBarrier() = 0;
   virtual std::unique_ptr<Pending> DoBroadcast(std::span<std::byte> bytes, int root) = 0;
   virtual std::unique_ptr<Pending> DoAllGather(std::span<const std::byte> mine, std::span<std::byte> all) = 0;
-  virtual std::vector<std::unique_ptr<SharedMemory>> DoShareWithinNode(size_t bytes) = 0;
+  virtual std::vector<std::unique_ptr<SharedMemory>> DoShareWithinHost(size_t bytes) = 0;
   virtual void DoPoll() = 0;
 
  private:

@@ -203,7 +203,7 @@ class Scene {
 
   Diagnosis Network() const {
     std::vector<std::string> hosts;
-    for (const std::string& host : topology_.host_of)
+    for (const std::string& host : topology_.host_name_of)
       if (std::find(hosts.begin(), hosts.end(), host) == hosts.end()) hosts.push_back(host);
     constexpr size_t kNamed = 3;
     std::string blamed = "messages between ranks on " + hosts.front() + " no longer arrive";
@@ -236,7 +236,7 @@ double Sighting::stale_seconds() const {
 bool Sighting::warms_up() const { return heartbeat && heartbeat->status().warming_up() && !Waits(heartbeat->status()); }
 
 Diagnosis Diagnose(std::span<const Sighting> ranks, const Topology& topology, double silent_seconds) {
-  CHECK(!ranks.empty() && ranks.size() == topology.host_of.size(), "{} sightings", ranks.size());
+  CHECK(!ranks.empty() && ranks.size() == topology.host_name_of.size(), "{} sightings", ranks.size());
   return Scene(ranks, topology, silent_seconds).Explain();
 }
 
@@ -259,7 +259,7 @@ std::string RankRanges(std::span<const int> ranks) {
 std::string RanksOnHosts(std::span<const int> ranks, const Topology& topology) {
   std::vector<std::pair<std::string, std::vector<int>>> hosts;
   for (const int rank : ranks) {
-    const std::string& host = topology.host_of[static_cast<size_t>(rank)];
+    const std::string& host = topology.host_name_of[static_cast<size_t>(rank)];
     if (hosts.empty() || hosts.back().first != host) hosts.push_back({host, {}});
     hosts.back().second.push_back(rank);
   }
@@ -281,7 +281,7 @@ std::string DescribeStraggler(std::span<const OwnSeconds> per_step, const Topolo
   const bool loading = slowest->loading - median.loading > slowest->computing - median.computing;
   return fmt::format(
       "rank {} on {} is a straggler: {:.2g} s a step where the median rank takes {:.2g} s; it loses them {}", rank,
-      topology.host_of[static_cast<size_t>(rank)], slowest->total(), median.total(),
+      topology.host_name_of[static_cast<size_t>(rank)], slowest->total(), median.total(),
       loading ? "loading batches" : "computing");
 }
 

@@ -174,16 +174,16 @@ std::vector<size_t> Exchange::State::PiecesIn(LaneRange node) const {
 
 // Whether this rank handles `range`, the slice of an owner elsewhere, for this node.
 bool Exchange::State::Relays(int owner, ElementRange range) const {
-  return range.size() > 0 && topology_.node_of[static_cast<size_t>(owner)] != topology_.node() &&
-         layout_.Relay(topology_.node(), owner) == topology_.rank;
+  return range.size() > 0 && topology_.host_of[static_cast<size_t>(owner)] != topology_.host() &&
+         layout_.Relay(topology_.host(), owner) == topology_.rank;
 }
 
 void Exchange::State::AllocateSlots() {
   size_t incoming = 0, folds = 0, receive_bytes = 0, fold_bytes = 0;
-  for (int node = 0; node < static_cast<int>(topology_.nodes.size()); ++node) {
-    if (node != topology_.node()) incoming += layout_.node_pieces(node).size();
+  for (int node = 0; node < static_cast<int>(topology_.hosts.size()); ++node) {
+    if (node != topology_.host()) incoming += layout_.node_pieces(node).size();
   }
-  for (LaneRange node : layout_.node_pieces(topology_.node())) folds += PiecesIn(node).size() > 1;
+  for (LaneRange node : layout_.node_pieces(topology_.host())) folds += PiecesIn(node).size() > 1;
   for (int bucket = 0; bucket < slices_.buckets(); ++bucket) {
     receive_bytes = std::max(receive_bytes, incoming * Bytes(slices_.slice(bucket, topology_.rank)));
     size_t relayed = 0;
@@ -207,8 +207,8 @@ void Exchange::State::PlanOwned(int index) {
     addresses.push_back(memory_.piece(i) + bucket.slice.begin);
   }
   float* next = SlotOf(index).received.As<float>().data();
-  for (int node = 0; node < static_cast<int>(topology_.nodes.size()); ++node) {
-    if (node == topology_.node()) continue;
+  for (int node = 0; node < static_cast<int>(topology_.hosts.size()); ++node) {
+    if (node == topology_.host()) continue;
     const int relay = layout_.Relay(node, topology_.rank);
     bucket.relays.push_back(relay);
     for (size_t i = 0; i < layout_.node_pieces(node).size(); ++i) {
@@ -223,7 +223,7 @@ void Exchange::State::PlanOwned(int index) {
 
 void Exchange::State::PlanRelayed(int index) {
   Bucket& bucket = BucketAt(index);
-  const std::vector<LaneRange>& node_pieces = layout_.node_pieces(topology_.node());
+  const std::vector<LaneRange>& node_pieces = layout_.node_pieces(topology_.host());
   float* next = SlotOf(index).folded.As<float>().data();
   for (int owner = 0; owner < topology_.world_size; ++owner) {
     const ElementRange range = slices_.slice(index, owner);

@@ -38,7 +38,7 @@ LaneRange NodeLanes(const LanePlan& plan, const std::vector<int>& ranks) {
 ExchangeLayout::ExchangeLayout(const Exchange::Options& options, const Topology& topology) : topology_(topology) {
   CheckPlan(options.plan, options.lanes, topology.world_size);
   size_t most = 0;
-  for (const std::vector<int>& ranks : topology.nodes) {
+  for (const std::vector<int>& ranks : topology.hosts) {
     node_pieces_.push_back(MaximalNodes(options.lanes, NodeLanes(options.plan, ranks)));
     most = std::max(most, node_pieces_.back().size());
   }
@@ -48,7 +48,7 @@ ExchangeLayout::ExchangeLayout(const Exchange::Options& options, const Topology&
 
   first_executor_.push_back(0);
   for (int local_rank = 0; local_rank < topology.local_size(); ++local_rank) {
-    const int rank = topology.nodes[static_cast<size_t>(topology.node())][static_cast<size_t>(local_rank)];
+    const int rank = topology.hosts[static_cast<size_t>(topology.host())][static_cast<size_t>(local_rank)];
     const auto& runs = options.plan[static_cast<size_t>(rank)];
     first_executor_.push_back(first_executor_.back() + static_cast<int>(runs.size()));
     for (size_t executor = 0; executor < runs.size(); ++executor) {
@@ -60,7 +60,7 @@ ExchangeLayout::ExchangeLayout(const Exchange::Options& options, const Topology&
 }
 
 int ExchangeLayout::Relay(int node, int owner) const {
-  const std::vector<int>& ranks = topology_.nodes[static_cast<size_t>(node)];
+  const std::vector<int>& ranks = topology_.hosts[static_cast<size_t>(node)];
   return ranks[static_cast<size_t>(owner) % ranks.size()];
 }
 

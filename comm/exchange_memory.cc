@@ -21,7 +21,7 @@ ExchangeMemory::ExchangeMemory(Communicator& comm, const ExchangeLayout& layout,
   size_t mine = topology.local_rank() == 0 ? arena_bytes + flag_bytes : 0;
   for (const LocalPiece& piece : layout.local_pieces())
     mine += piece.local_rank == topology.local_rank() ? arena_bytes : 0;
-  segments_ = comm.ShareWithinNode(mine);
+  segments_ = comm.ShareWithinHost(mine);
 
   std::vector<std::byte*> next;  // by local rank: where its next arena lies
   for (const auto& segment : segments_) next.push_back(segment->data().data());

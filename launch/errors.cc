@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "base/log.h"
-#include "launch/ranks.h"
+#include "launch/job/ranks.h"
 
 namespace lockstep::launch {
 namespace {

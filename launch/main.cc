@@ -7,24 +7,8 @@
 
 #include "base/build_info.h"
 #include "base/error.h"
-#include "launch/data_check_command.h"
-#include "launch/diff_command.h"
-#include "launch/doctor_command.h"
+#include "launch/commands/commands.h"
 #include "launch/errors.h"
-#include "launch/export_command.h"
-#include "launch/generate_command.h"
-#include "launch/help_command.h"
-#include "launch/inspect_command.h"
-#include "launch/plan_command.h"
-#include "launch/predict_command.h"
-#include "launch/replay_command.h"
-#include "launch/run_command.h"
-#include "launch/status_command.h"
-#include "launch/submit_command.h"
-#include "launch/tokenize_command.h"
-#include "launch/tokenizer_command.h"
-#include "launch/train_command.h"
-#include "launch/verify_command.h"
 
 int main(int argc, char** argv) {
   using namespace lockstep;

@@ -21,7 +21,7 @@ run_threads() { run_preset tsan comm_communicator_test comm_exchange_test comm_f
 run_memory() {
   local more=()
   [ $full -eq 0 ] || more=(base_test base_log_test data_test loader_test tokenizer_test speech_test graph_test passes_test engine_test
-    checkpoint_test checkpoint_damage_test safetensors_test loop_test lease_test comm_diagnosis_test comm_flight_recorder_test
+    checkpoint_test checkpoint_damage_test safetensors_test plan_test step_test run_test records_test lease_test comm_diagnosis_test comm_flight_recorder_test
     comm_flight_alignment_test)
   run_preset fuzz "${more[@]}" \
     fuzz_csv fuzz_idx fuzz_token_files fuzz_tokenizer fuzz_encode fuzz_parallel fuzz_audio fuzz_recordings fuzz_checkpoint fuzz_safetensors fuzz_recipe fuzz_lease fuzz_certificate fuzz_flight_record fuzz_heartbeat

@@ -162,13 +162,13 @@ class LocalCommunicator : public Communicator {
     return Post(bytes, {from, rank(), tag}, &MailBox::awaited);
   }
 
-  std::vector<std::unique_ptr<SharedMemory>> DoShareWithinNode(size_t bytes) override {
+  std::vector<std::unique_ptr<SharedMemory>> DoShareWithinHost(size_t bytes) override {
     Enter();
     const size_t local_size = static_cast<size_t>(topology_.local_size());
     NodeShare* share;
     {
       std::lock_guard lock(world_->mutex);
-      share = &world_->shares[{topology_.node(), shares_++}];
+      share = &world_->shares[{topology_.host(), shares_++}];
       share->segments.resize(local_size);
       share->segments[static_cast<size_t>(topology_.local_rank())] = std::make_shared<Buffer>(bytes);
       ++share->arrivals;
@@ -262,15 +262,15 @@ Topology MakeTopology(const LocalWorldOptions& options) {
   std::vector<int> sizes = options.ranks_per_node;
   if (sizes.empty()) sizes = {options.world_size};
   for (size_t node = 0; node < sizes.size(); ++node) {
-    std::vector<int>& ranks = topology.nodes.emplace_back();
+    std::vector<int>& ranks = topology.hosts.emplace_back();
     for (int i = 0; i < sizes[node]; ++i) {
-      ranks.push_back(static_cast<int>(topology.node_of.size()));
-      topology.node_of.push_back(static_cast<int>(node));
-      topology.host_of.push_back(sizes.size() == 1 ? HostName() : fmt::format("node{}", node));
+      ranks.push_back(static_cast<int>(topology.host_of.size()));
+      topology.host_of.push_back(static_cast<int>(node));
+      topology.host_name_of.push_back(sizes.size() == 1 ? HostName() : fmt::format("node{}", node));
     }
   }
-  CHECK(options.world_size >= 1 && topology.node_of.size() == static_cast<size_t>(options.world_size),
-        "{} ranks, but nodes of {}", options.world_size, topology.node_of.size());
+  CHECK(options.world_size >= 1 && topology.host_of.size() == static_cast<size_t>(options.world_size),
+        "{} ranks, but nodes of {}", options.world_size, topology.host_of.size());
   return topology;
 }
 

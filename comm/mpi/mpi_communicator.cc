@@ -83,7 +83,7 @@ class MpiPending : public Pending {
     const std::string sent =
         longer ? fmt::format("more than {} bytes", expected.bytes) : fmt::format("{} bytes", count);
     const auto name = [&](int rank) {
-      return fmt::format("rank {} on {}", rank, topology_.host_of[static_cast<size_t>(rank)]);
+      return fmt::format("rank {} on {}", rank, topology_.host_name_of[static_cast<size_t>(rank)]);
     };
     throw Error(
         ErrorKind::kPeer,
@@ -174,7 +174,7 @@ class MpiCommunicator : public Communicator {
     });
   }
 
-  std::vector<std::unique_ptr<SharedMemory>> DoShareWithinNode(size_t bytes) override;
+  std::vector<std::unique_ptr<SharedMemory>> DoShareWithinHost(size_t bytes) override;
   void Abort(int exit_code) override;
 
   void Exit(int exit_code) override {
@@ -278,14 +278,14 @@ void MpiCommunicator::FindPlaces(const MpiOptions& options) {
 
 void MpiCommunicator::MakeTopology(const std::vector<Place>& places) {
   for (size_t rank = 0; rank < places.size(); ++rank) {
-    if (rank == 0 || places[rank].node != places[rank - 1].node) topology_.nodes.emplace_back();
-    topology_.nodes.back().push_back(static_cast<int>(rank));
-    topology_.node_of.push_back(static_cast<int>(topology_.nodes.size()) - 1);
-    topology_.host_of.push_back(places[rank].name);
+    if (rank == 0 || places[rank].node != places[rank - 1].node) topology_.hosts.emplace_back();
+    topology_.hosts.back().push_back(static_cast<int>(rank));
+    topology_.host_of.push_back(static_cast<int>(topology_.hosts.size()) - 1);
+    topology_.host_name_of.push_back(places[rank].name);
   }
 }
 
-std::vector<std::unique_ptr<SharedMemory>> MpiCommunicator::DoShareWithinNode(size_t bytes) {
+std::vector<std::unique_ptr<SharedMemory>> MpiCommunicator::DoShareWithinHost(size_t bytes) {
   // What the ranks of the node tell each other about their segments.
   struct Card {
     uint64_t bytes = 0;

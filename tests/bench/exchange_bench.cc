@@ -81,7 +81,7 @@ int main(int argc, char** argv) {
   const int64_t bucket_elements = (argc > 2 ? std::atoll(argv[2]) : 4096) * 1024 / static_cast<int64_t>(sizeof(float));
   PrepareComputeThread(1, "exchange_bench");
   if (comm->rank() == 0) {
-    std::printf("%d ranks on %zu nodes, %s, buckets of %lld KiB\n", comm->world_size(), comm->topology().nodes.size(),
+    std::printf("%d ranks on %zu nodes, %s, buckets of %lld KiB\n", comm->world_size(), comm->topology().hosts.size(),
                 MpiDescription().c_str(), static_cast<long long>(bucket_elements / 256));
     std::printf("%10s  %12s %8s  %12s %8s  %6s  %12s\n", "MiB", "exchange ms", "GB/s", "Allreduce ms", "GB/s", "faster",
                 "best by best");

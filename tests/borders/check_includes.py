@@ -17,9 +17,11 @@ ARROWS = """
     passes <- engine
     engine optim <- kernels
     engine optim metrics data comm <- checkpoint
-    checkpoint <- infer
-    infer <- loop
-    loop kernels models <- launch
+    checkpoint <- infer records plan
+    plan <- step
+    step infer <- evaluate
+    evaluate records <- run
+    run kernels models <- launch
 """
 
 # Backends lie behind an interface: besides themselves only launch, which chooses one by name, may know them.
@@ -132,12 +134,12 @@ class BordersTest(unittest.TestCase):
         self.assert_forbidden("base/hash.h", '#include "comm/communicator.h"')
         self.assert_forbidden("comm/exchange.cc", '#include "trainer/graph/graph.h"')
         self.assert_forbidden("trainer/engine/program.cc", '#include "trainer/optim/optimizer.h"')
-        self.assert_forbidden("trainer/loop/worker.cc", '#  include "trainer/models/models.h"')
+        self.assert_forbidden("trainer/run/worker.cc", '#  include "trainer/models/models.h"')
         self.assert_forbidden("trainer/metrics/metrics.cu", '#include "data/dataset.h"')
         self.assert_forbidden("data/loader.cc", "#include <trainer/engine/program.h>")
 
     def test_imports_against_the_arrows_are_reported(self):
-        self.assert_forbidden("data/data.proto", 'import "launch/recipe.proto";')
+        self.assert_forbidden("data/data.proto", 'import "launch/recipe/recipe.proto";')
         self.assert_forbidden("comm/messages.proto", 'import public "data/data.proto";')
 
     def test_libraries_outside_their_folder_are_reported(self):
@@ -160,7 +162,7 @@ class BordersTest(unittest.TestCase):
 
     def test_arrows_are_transitive(self):
         self.assert_allowed("launch/main.cc", '#include "base/error.h"')
-        self.assert_allowed("trainer/loop/worker.cc", '#include "trainer/graph/graph.h"')
+        self.assert_allowed("trainer/run/worker.cc", '#include "trainer/graph/graph.h"')
         self.assert_allowed("trainer/checkpoint/checkpoint.proto", 'import "data/data.proto";')
 
     def test_own_folder_system_and_own_library_are_allowed(self):
@@ -169,7 +171,7 @@ class BordersTest(unittest.TestCase):
         self.assert_allowed("trainer/kernels/onednn/conv.cc", "#include <oneapi/dnnl/dnnl.hpp>")
         self.assert_allowed("trainer/kernels/cuda/conv.cu", "#include <cudnn.h>\n#include <cublasLt.h>")
         self.assert_allowed("data/data.proto", 'import "google/protobuf/descriptor.proto";')
-        self.assert_allowed("base/hash.cc", '// #include "launch/recipe.h"')
+        self.assert_allowed("base/hash.cc", '// #include "launch/recipe/recipe.h"')
 
 
 def main(arguments):

@@ -57,7 +57,7 @@ TEST(LocalCommunicatorTest, KeepsTheOrderOfMessagesOfOneTagAndTellsTagsApart) {
 
 TEST(LocalCommunicatorTest, SharesZeroedMemoryOfDifferentSizesWithinANodeOnly) {
   RunLocalWorld({.world_size = 3, .ranks_per_node = {2, 1}}, [](Communicator& comm) {
-    const auto segments = comm.ShareWithinNode(static_cast<size_t>(comm.rank()) * 100);
+    const auto segments = comm.ShareWithinHost(static_cast<size_t>(comm.rank()) * 100);
     ASSERT_EQ(segments.size(), comm.rank() < 2 ? 2u : 1u);
     EXPECT_EQ(segments.back()->data().size(), comm.rank() < 2 ? 100u : 200u);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(segments.back()->data().data()) % kBufferAlignment, 0u);
@@ -73,7 +73,7 @@ TEST(LocalCommunicatorTest, SharesZeroedMemoryOfDifferentSizesWithinANodeOnly) {
 TEST(LocalCommunicatorTest, NumbersNodesInRankOrder) {
   RunLocalWorld({.world_size = 5, .ranks_per_node = {1, 3, 1}}, [](Communicator& comm) {
     const Topology& topology = comm.topology();
-    EXPECT_THAT(topology.node_of, ElementsAre(0, 1, 1, 1, 2));
+    EXPECT_THAT(topology.host_of, ElementsAre(0, 1, 1, 1, 2));
     EXPECT_EQ(topology.local_rank(), std::vector({0, 0, 1, 2, 0})[static_cast<size_t>(comm.rank())]);
     EXPECT_EQ(topology.local_size(), std::vector({1, 3, 3, 3, 1})[static_cast<size_t>(comm.rank())]);
   });

@@ -18,11 +18,11 @@ Topology HostsOf(std::vector<std::string> hosts) {
   Topology topology;
   topology.world_size = static_cast<int>(hosts.size());
   for (size_t i = 0; i < hosts.size(); ++i) {
-    if (i == 0 || hosts[i] != hosts[i - 1]) topology.nodes.emplace_back();
-    topology.nodes.back().push_back(static_cast<int>(i));
-    topology.node_of.push_back(static_cast<int>(topology.nodes.size()) - 1);
+    if (i == 0 || hosts[i] != hosts[i - 1]) topology.hosts.emplace_back();
+    topology.hosts.back().push_back(static_cast<int>(i));
+    topology.host_of.push_back(static_cast<int>(topology.hosts.size()) - 1);
   }
-  topology.host_of = std::move(hosts);
+  topology.host_name_of = std::move(hosts);
   return topology;
 }
 

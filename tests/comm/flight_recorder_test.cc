@@ -134,7 +134,7 @@ TEST(FlightRecorderTest, NumbersCollectivesAlikeOnAllRanks) {
     comm.Wait(*comm.Barrier(), "all");
     GatherStrings(comm, std::string(static_cast<size_t>(comm.rank() + 1), 'x'), "strings");
     BroadcastString(comm, "text", 1, "a string");
-    comm.ShareWithinNode(100);
+    comm.ShareWithinHost(100);
     EXPECT_THAT(Story(recorder.Record("")),
                 ElementsAre("enter barrier 1", "leave barrier 1", "enter all-gather 2", "leave all-gather 2",
                             "enter all-gather 3", "leave all-gather 3", "enter broadcast 4", "leave broadcast 4",

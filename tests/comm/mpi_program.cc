@@ -143,7 +143,7 @@ int RunToItsEnd(const std::function<void(Communicator&)>& body) {
 }
 
 int RunFull(size_t bytes) {
-  return RunToItsEnd([=](Communicator& comm) { comm.ShareWithinNode(bytes); });
+  return RunToItsEnd([=](Communicator& comm) { comm.ShareWithinHost(bytes); });
 }
 
 int RunLengths(size_t sent, size_t expected) {

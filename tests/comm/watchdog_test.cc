@@ -38,7 +38,7 @@ constexpr milliseconds kTimeout(600);
 /// One rank's recorder and watchdog, as the worker makes them.
 struct Watched {
   Watched(Communicator& comm, const TemporaryFolder& folder, FileSystem& files = FileSystem::Real())
-      : recorder(comm.rank(), comm.world_size(), comm.topology().host_of[static_cast<size_t>(comm.rank())]),
+      : recorder(comm.rank(), comm.world_size(), comm.topology().host_name_of[static_cast<size_t>(comm.rank())]),
         comm(comm) {
     recorder.SetAttempt(1);
     comm.SetRecorder(&recorder);

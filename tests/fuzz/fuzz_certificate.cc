@@ -6,15 +6,15 @@
 #include <string>
 
 #include "base/error.h"
-#include "trainer/loop/certificate.h"
+#include "trainer/records/certificate.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace lockstep;
   try {
-    const auto certificate = loop::ParseCertificate({reinterpret_cast<const char*>(data), size}, "certificate.json");
-    if (loop::ParseCertificate(loop::FormatCertificate(certificate), "") != certificate) std::abort();
-    if (!loop::FirstDifference(certificate, certificate).text.empty()) std::abort();
-    if (!loop::DifferentCircumstances(certificate, certificate).empty()) std::abort();
+    const auto certificate = records::ParseCertificate({reinterpret_cast<const char*>(data), size}, "certificate.json");
+    if (records::ParseCertificate(records::FormatCertificate(certificate), "") != certificate) std::abort();
+    if (!records::FirstDifference(certificate, certificate).text.empty()) std::abort();
+    if (!records::DifferentCircumstances(certificate, certificate).empty()) std::abort();
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kUsage) throw;
   }

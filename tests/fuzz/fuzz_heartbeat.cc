@@ -39,13 +39,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const size_t split = std::min<size_t>(data[0], bytes.size());
   comm::Topology topology;
   topology.world_size = 3;
-  topology.node_of = {0, 0, 1};
-  topology.nodes = {{0, 1}, {2}};
-  topology.host_of = {"h1", "h1", "h2"};
+  topology.host_of = {0, 0, 1};
+  topology.hosts = {{0, 1}, {2}};
+  topology.host_name_of = {"h1", "h1", "h2"};
   const std::vector<comm::Sighting> ranks = {Sight(bytes.substr(0, split)), Sight(bytes.substr(split)), {}};
   for (const size_t count : {2u, 3u}) {
     comm::Topology some = topology;
-    some.host_of.resize(count);
+    some.host_name_of.resize(count);
     const comm::Diagnosis diagnosis = comm::Diagnose(std::span(ranks).first(count), some, 30);
     CHECK(!diagnosis.message.empty() && std::is_sorted(diagnosis.culprits.begin(), diagnosis.culprits.end()));
   }

@@ -5,14 +5,14 @@
 #include <string>
 
 #include "base/error.h"
-#include "trainer/loop/lease_record.h"
+#include "trainer/records/lease_record.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace lockstep;
   try {
-    const loop::LeaseRecord record = loop::ParseLease({reinterpret_cast<const char*>(data), size}, "lease.json");
-    const std::string text = loop::FormatLease(record);
-    if (loop::FormatLease(loop::ParseLease(text, "lease.json")) != text) std::abort();
+    const records::LeaseRecord record = records::ParseLease({reinterpret_cast<const char*>(data), size}, "lease.json");
+    const std::string text = records::FormatLease(record);
+    if (records::FormatLease(records::ParseLease(text, "lease.json")) != text) std::abort();
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kUsage) throw;
   }

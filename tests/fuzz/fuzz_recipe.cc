@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "launch/recipe.h"
-#include "launch/recipe_identity.h"
-#include "launch/resolve_recipe.h"
+#include "launch/recipe/recipe.h"
+#include "launch/recipe/recipe_identity.h"
+#include "launch/recipe/resolve_recipe.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace lockstep;

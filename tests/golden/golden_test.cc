@@ -19,9 +19,9 @@
 #include "tests/trainer/models/model_world.h"
 #include "trainer/checkpoint/safetensors.h"
 #include "trainer/engine/program.h"
-#include "trainer/loop/job_plans.h"
 #include "trainer/models/models.h"
 #include "trainer/optim/optimizer.h"
+#include "trainer/plan/job_plans.h"
 
 namespace lockstep {
 namespace {
@@ -141,7 +141,7 @@ class Training {
         plans_.train.front(), layout(), backend,
         engine::Program::Bindings{weights_.As<float>().data(), gradients_.As<float>().data(), packed_.get(),
                                   arena_.As<std::byte>(), workspace_.As<std::byte>()});
-    optimizer_ = std::make_unique<optim::Optimizer>(config_, loop::MakeSegments(plans_, config_),
+    optimizer_ = std::make_unique<optim::Optimizer>(config_, plan::MakeSegments(plans_, config_),
                                                     optim::RunLength{kSteps, kSteps}, /*lanes=*/1);
     for (size_t i = 0; i < optimizer_->state_names().size(); ++i) state_.emplace_back(bytes);
   }
@@ -188,7 +188,7 @@ class Training {
     return config;
   }
 
-  static loop::JobPlans MakePlans(const GoldenCase& golden, engine::Backend& backend, bool recompute) {
+  static plan::JobPlans MakePlans(const GoldenCase& golden, engine::Backend& backend, bool recompute) {
     graph::Model model =
         models::Build(models::Parse(golden.model), golden.data, graph::Mode::kTrain, golden.rows, golden.places);
     const engine::ParameterLayout layout(model.graph);
@@ -211,7 +211,7 @@ class Training {
 
   const GoldenCase& golden_;
   optim::OptimizerConfig config_;
-  loop::JobPlans plans_;
+  plan::JobPlans plans_;
   Buffer weights_, gradients_, arena_, workspace_;
   std::vector<Buffer> state_;
   std::unique_ptr<engine::PackedWeights> packed_;

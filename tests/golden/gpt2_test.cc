@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/threads.h"
-#include "launch/init_from.h"
+#include "launch/job/init_from.h"
 #include "tests/trainer/kernels/backends.h"
 #include "trainer/checkpoint/safetensors.h"
 #include "trainer/engine/program.h"

@@ -95,7 +95,7 @@ class MirroredKernel final : public Kernel {
 
 class DeviceBackend final : public engine::Backend {
  public:
-  DeviceBackend(loop::DeviceKit& kit, Execution execution) : kit_(kit), execution_(execution) {
+  DeviceBackend(step::DeviceKit& kit, Execution execution) : kit_(kit), execution_(execution) {
     kit.device->UseOnThisThread();
   }
 
@@ -138,13 +138,13 @@ class DeviceBackend final : public engine::Backend {
     return std::make_unique<MirroredKernel>(*kit_.stream, execution_, std::move(mirrors), std::move(kernel));
   }
 
-  loop::DeviceKit& kit_;
+  step::DeviceKit& kit_;
   const Execution execution_;
 };
 
 }  // namespace
 
-std::unique_ptr<engine::Backend> MakeDeviceBackend(loop::DeviceKit& kit, Execution execution) {
+std::unique_ptr<engine::Backend> MakeDeviceBackend(step::DeviceKit& kit, Execution execution) {
   return std::make_unique<DeviceBackend>(kit, execution);
 }
 

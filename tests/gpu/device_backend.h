@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "trainer/engine/backend.h"
-#include "trainer/loop/device_kit.h"
+#include "trainer/step/device_kit.h"
 
 namespace lockstep::gpu {
 
@@ -16,6 +16,6 @@ enum class Execution {
 };
 
 /// `kit` outlives it. REQUIRES: every operand lies in a conformance::GuardedBuffer.
-std::unique_ptr<engine::Backend> MakeDeviceBackend(loop::DeviceKit& kit, Execution execution);
+std::unique_ptr<engine::Backend> MakeDeviceBackend(step::DeviceKit& kit, Execution execution);
 
 }  // namespace lockstep::gpu

@@ -24,15 +24,15 @@
 #include "base/memory.h"
 #include "base/threads.h"
 #include "comm/local/local_communicator.h"
-#include "launch/gpu.h"
-#include "launch/job_setup.h"
-#include "launch/recipe.h"
-#include "launch/resolve_recipe.h"
+#include "launch/job/gpu.h"
+#include "launch/job/job_setup.h"
+#include "launch/recipe/recipe.h"
+#include "launch/recipe/resolve_recipe.h"
 #include "tests/gpu/kits.h"
 #include "trainer/engine/program.h"
 #include "trainer/graph/builder.h"
 #include "trainer/graph/op_table.h"
-#include "trainer/loop/job_plans.h"
+#include "trainer/plan/job_plans.h"
 
 namespace lockstep::gpu {
 namespace {
@@ -41,7 +41,7 @@ using std::chrono::steady_clock;
 
 /// Seconds of one run of what `enqueue` puts on the stream: the median over `rounds`, each of which is one run of
 /// captured work that holds it `repeats` times, so that neither the host's part nor the gaps between launches count.
-double SecondsOf(loop::DeviceKit& kit, const std::function<void()>& enqueue, int repeats, int rounds) {
+double SecondsOf(step::DeviceKit& kit, const std::function<void()>& enqueue, int repeats, int rounds) {
   DeviceStream& stream = *kit.stream;
   enqueue();
   stream.Synchronize();
@@ -63,7 +63,7 @@ double SecondsOf(loop::DeviceKit& kit, const std::function<void()>& enqueue, int
 /// Random numbers, small enough that sums of thousands stay in range: products of zeros take less power, and are
 /// faster.
 template <typename T>
-void Fill(loop::DeviceKit& kit, std::span<std::byte> to) {
+void Fill(step::DeviceKit& kit, std::span<std::byte> to) {
   std::mt19937 random(1);
   std::normal_distribution<float> normal(0, 0.02f);
   std::vector<T> values(std::min<size_t>(to.size() / sizeof(T), 1 << 20));
@@ -81,7 +81,7 @@ void Fill(loop::DeviceKit& kit, std::span<std::byte> to) {
 }
 
 /// FLOP per second of x [n, n] times weight [n, n] in bf16, as the backend's linear layer does it.
-double ProductRate(loop::DeviceKit& kit, int64_t n) {
+double ProductRate(step::DeviceKit& kit, int64_t n) {
   graph::Builder builder(graph::Mode::kInfer, n);
   const graph::ValueId x = builder.Input("x", {n}, DType::kBF16);
   builder.Output("y", builder.Linear(x, "product", n, /*bias=*/false, {}));
@@ -115,7 +115,7 @@ double ProductRate(loop::DeviceKit& kit, int64_t n) {
   return 2.0 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n) / seconds;
 }
 
-void PrintRates(loop::DeviceKit& kit, bool small) {
+void PrintRates(step::DeviceKit& kit, bool small) {
   const int64_t n = small ? 128 : 8192;
   const size_t bytes = small ? 1 << 20 : size_t{1} << 30;
   std::printf("product %lldx%lldx%lld bf16: %.4g TFLOP/s\n", static_cast<long long>(n), static_cast<long long>(n),
@@ -184,7 +184,7 @@ struct LaneProgram {
   std::unique_ptr<engine::PackedWeights> packed;
   std::unique_ptr<engine::Program> program;
 
-  LaneProgram(loop::DeviceKit& kit, const loop::JobPlans& plans) : backend(*kit.backend) {
+  LaneProgram(step::DeviceKit& kit, const plan::JobPlans& plans) : backend(*kit.backend) {
     const engine::ProgramPlan& plan = *plans.train.front();
     const auto elements = static_cast<size_t>(plans.layout.elements()) * sizeof(float);
     weights = kit.device->Allocate(elements, "weights");
@@ -208,7 +208,7 @@ struct LaneProgram {
   }
 
   /// Random images and features; labels are class 0, the step block is that of step 0.
-  void FillInputs(loop::DeviceKit& kit, const engine::ProgramPlan& plan) const {
+  void FillInputs(step::DeviceKit& kit, const engine::ProgramPlan& plan) const {
     for (size_t id = 0; id < plan.graph.values.size(); ++id) {
       const graph::Value& value = plan.graph.values[id];
       if (value.role != graph::Role::kInput) continue;
@@ -222,12 +222,12 @@ struct LaneProgram {
 
 void PrintProfile(const std::string& path, const std::vector<std::string>& settings) {
   Recipe recipe = launch::ReadRecipe(path, settings);
-  recipe.mutable_train()->set_device(loop::Device::GPU);
+  recipe.mutable_train()->set_device(plan::Device::GPU);
   launch::ResolveRecipe(recipe, launch::FactsOfGpus(recipe));
   const auto world = comm::MakeLocalWorld({});
-  const loop::Job job = launch::MakeJob(recipe, *world.front());
-  const loop::JobPlans plans = loop::CompileJob(job, job.comm->world_size());
-  loop::DeviceKit& kit = *job.device;
+  const plan::Job job = launch::MakeJob(recipe, *world.front());
+  const plan::JobPlans plans = plan::CompileJob(job, job.comm->world_size());
+  step::DeviceKit& kit = *job.device;
   kit.device->UseOnThisThread();
   LaneProgram lane(kit, plans);
   lane.program->Run(nullptr);

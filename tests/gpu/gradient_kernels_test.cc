@@ -60,7 +60,7 @@ void MakeComparable(StepOutcome& outcome) {
 /// One device and what lies in its memory.
 class Side {
  public:
-  explicit Side(loop::DeviceKit& kit) : kit_(kit) {}
+  explicit Side(step::DeviceKit& kit) : kit_(kit) {}
 
   template <typename T>
   T* Put(const std::vector<T>& values) {
@@ -83,7 +83,7 @@ class Side {
   DeviceStream& stream() { return *kit_.stream; }
 
  private:
-  loop::DeviceKit& kit_;
+  step::DeviceKit& kit_;
   std::vector<std::unique_ptr<DeviceMemory>> memory_;
 };
 
@@ -116,7 +116,7 @@ std::vector<SegmentRules> RulesOf(const Case& tried) {
 }
 
 /// All that one step's kernels write.
-std::vector<std::byte> Outcome(const Case& tried, loop::DeviceKit& kit) {
+std::vector<std::byte> Outcome(const Case& tried, step::DeviceKit& kit) {
   Side side(kit);
   std::vector<const float*> pieces;
   for (int i = 0; i < tried.pieces; ++i) {

@@ -8,7 +8,7 @@
 #include <filesystem>
 
 #include "base/error.h"
-#include "launch/gpu.h"
+#include "launch/job/gpu.h"
 
 namespace lockstep::gpu {
 
@@ -27,15 +27,15 @@ std::string Describe() {
                      static_cast<double>(info.memory) / (1 << 30), view.module->versions);
 }
 
-loop::DeviceKit& Kit(bool tf32) {
+step::DeviceKit& Kit(bool tf32) {
   // Never freed: drivers may be gone when static objects are destroyed.
-  static std::array<loop::DeviceKit*, 2> kits = {};
-  loop::DeviceKit*& kit = kits[tf32 ? 1 : 0];
+  static std::array<step::DeviceKit*, 2> kits = {};
+  step::DeviceKit*& kit = kits[tf32 ? 1 : 0];
   if (kit == nullptr) kit = launch::ViewGpus().module->open(launch::ViewGpus().devices.front().ordinal, tf32).release();
   return *kit;
 }
 
-std::unique_ptr<loop::DeviceKit> OpenEmulatedKit() {
+std::unique_ptr<step::DeviceKit> OpenEmulatedKit() {
   const char* given = std::getenv("LOCKSTEP_EMULATED_LIBRARY");
   std::error_code ignored;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ignored);

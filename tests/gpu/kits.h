@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "trainer/loop/device_kit.h"
+#include "trainer/step/device_kit.h"
 
 namespace lockstep::gpu {
 
@@ -18,9 +18,9 @@ std::string WhyNoDevice();
 std::string Describe();
 
 /// The first device, opened at the first call and kept to the program's end. REQUIRES: WhyNoDevice() is empty.
-loop::DeviceKit& Kit(bool tf32 = false);
+step::DeviceKit& Kit(bool tf32 = false);
 /// A new emulated device, from the library beside the program or $LOCKSTEP_EMULATED_LIBRARY. Throws Error(kUsage) where
 /// it can't be loaded.
-std::unique_ptr<loop::DeviceKit> OpenEmulatedKit();
+std::unique_ptr<step::DeviceKit> OpenEmulatedKit();
 
 }  // namespace lockstep::gpu

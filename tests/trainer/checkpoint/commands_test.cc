@@ -10,15 +10,16 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "launch/diff_command.h"
-#include "launch/export_command.h"
-#include "launch/inspect_command.h"
-#include "launch/verify_command.h"
+#include "launch/commands/commands.h"
+#include "launch/commands/diff_command.h"
+#include "launch/commands/export_command.h"
+#include "launch/commands/inspect_command.h"
+#include "launch/commands/verify_command.h"
 #include "tests/trainer/checkpoint/small_run.h"
 #include "trainer/checkpoint/safetensors.h"
 #include "trainer/checkpoint/shard_format.h"
 #include "trainer/checkpoint/weights_hash.h"
-#include "trainer/loop/certificate.h"
+#include "trainer/records/certificate.h"
 
 namespace lockstep::checkpoint {
 namespace {
@@ -189,16 +190,16 @@ TEST_F(Commands, DiffOfOtherModelsNamesTheFirstTensor) {
 }
 
 TEST_F(Commands, DiffOfCertificatesNamesWhatDiffersFirst) {
-  loop::Certificate certificate;
+  records::Certificate certificate;
   certificate.recipe = HashText(1);
   certificate.attempts = {{1, 2, 0, "b0", {{"cpu", "X"}}}};
   certificate.every = 100;
   certificate.tensors = {"a.weight", "b.weight"};
   certificate.rows = {{100, 1, 2, {3, 4}}, {200, 5, 6, {7, 8}}};
   const std::string a = root_ + "/a/certificate.json", b = root_ + "/b/certificate.json";
-  const auto write = [](const std::string& path, const loop::Certificate& written) {
+  const auto write = [](const std::string& path, const records::Certificate& written) {
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-    std::ofstream(path) << loop::FormatCertificate(written);
+    std::ofstream(path) << records::FormatCertificate(written);
   };
   write(a, certificate);
   write(b, certificate);

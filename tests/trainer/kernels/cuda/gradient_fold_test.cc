@@ -1,7 +1,7 @@
 // Folding lanes on an emulated device, against the host's fold: the same bits.
 #include "comm/slice_map.h"
 #include "tests/trainer/kernels/cuda/gradient_kernels_world.h"
-#include "trainer/loop/lane_fold.h"
+#include "trainer/step/lane_fold.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -21,9 +21,9 @@ class FoldTest : public GradientKernelsTest, public testing::WithParamInterface<
   /// The steps of the fold over `nodes`, whose sums come to `pieces`.
   std::vector<FoldStep> PlanSteps(int lanes, const std::vector<LaneRange>& nodes, const std::vector<float*>& pieces) {
     std::vector<float*> stack;
-    for (int i = loop::LaneFold::StackEntries(lanes, nodes); i > 0; --i) stack.push_back(PutNothing(kElements));
+    for (int i = plan::FoldStackEntries(lanes, nodes); i > 0; --i) stack.push_back(PutNothing(kElements));
     std::vector<FoldStep> steps;
-    for (const loop::FoldLeaf& leaf : loop::FoldLeaves(lanes, nodes)) {
+    for (const plan::FoldLeaf& leaf : plan::FoldLeaves(lanes, nodes)) {
       const auto entry = [&](int depth) {
         return depth == 0 ? pieces[leaf.node] : stack.at(static_cast<size_t>(depth - 1));
       };
@@ -45,7 +45,7 @@ TEST_P(FoldTest, HasTheBitsOfTheHostsFold) {
     host_pieces.push_back(arena.data());
     pieces.push_back(PutNothing(kElements));
   }
-  loop::LaneFold fold(lanes, nodes, host_pieces, kElements);
+  step::LaneFold fold(lanes, nodes, host_pieces, kElements);
   const std::vector<FoldStep> steps = PlanSteps(lanes, nodes, pieces);
   FoldStep* const step = Put(std::vector<FoldStep>(1));
   float* const gradient = PutNothing(kElements);

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "launch/recipe.pb.h"
+#include "launch/recipe/recipe.pb.h"
 #include "trainer/kernels/cuda/kernel_context.h"
 #include "trainer/models/models.h"
 #include "trainer/passes/passes.h"

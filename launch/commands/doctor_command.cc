@@ -1,0 +1,108 @@
+// lockstep doctor: what this machine has, and what to do about it. Runs without MPI.
+#include "launch/commands/commands.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "base/build_info.h"
+#include "base/energy.h"
+#include "base/infiniband.h"
+#include "base/threads.h"
+#include "comm/mpi/mpi_communicator.h"
+#include "launch/job/gpu.h"
+#include "trainer/kernels/onednn/onednn_backend.h"
+
+namespace lockstep::launch {
+namespace {
+
+void Row(const std::string& name, const std::string& value, const std::string& advice = "") {
+  std::printf("%-12s %s\n", name.c_str(), value.c_str());
+  if (!advice.empty()) std::printf("%-12s -> %s\n", "", advice.c_str());
+}
+
+void Cores() {
+  const CoreBudget cores = QueryCores();
+  std::string text = fmt::format("{} usable of {} online", cores.usable, cores.machine);
+  if (static_cast<int>(cores.allowed.size()) < cores.machine)
+    text += fmt::format("; the affinity mask allows {}", cores.allowed.size());
+  if (cores.quota > 0) text += fmt::format("; the cgroup's quota allows {}", cores.quota);
+  if (cores.slurm > 0) text += fmt::format("; SLURM_CPUS_PER_TASK allows {}", cores.slurm);
+  Row("cores", text,
+      cores.usable < cores.machine ? "start with all cores: mpirun --bind-to none, or sbatch --cpus-per-task" : "");
+}
+
+void SharedMemory() {
+  struct statvfs info;
+  if (statvfs("/dev/shm", &info) != 0) {
+    Row("/dev/shm", "missing", "ranks of one host share gradients there; mount a tmpfs on /dev/shm");
+    return;
+  }
+  const double free_mib = static_cast<double>(info.f_bavail) * static_cast<double>(info.f_frsize) / (1 << 20);
+  Row("/dev/shm", fmt::format("{:.0f} MiB free", free_mib),
+      free_mib < 1024
+          ? "small: ranks of one host keep weights and gradients there; in a container start with --shm-size=4g"
+          : "");
+}
+
+void OpenFiles() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  Row("open files", fmt::format("{}", limit.rlim_cur),
+      limit.rlim_cur < 1024 ? "low: raise it with ulimit -n 4096" : "");
+}
+
+void Gpus() {
+  const GpuView& view = ViewGpus();
+  if (view.module != nullptr) Row("CUDA", view.module->versions);
+  if (view.devices.empty()) Row("GPU", "none: " + view.why_none);
+  for (const DeviceInfo& device : view.devices)
+    Row(fmt::format("GPU {}", device.ordinal),
+        fmt::format("{}, {:.1f} GiB, compute capability {}.{}, {} processors, {}", device.name,
+                    static_cast<double>(device.memory) / (1 << 30), device.major, device.minor, device.processors,
+                    device.uuid));
+  for (const char* name : {"CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"})
+    if (const char* value = std::getenv(name)) Row("", fmt::format("{}={}", name, value));
+  for (const InfinibandPort& port : InfinibandPorts())
+    Row("network", fmt::format("{} port {}: {}, {}", port.card, port.port, port.state, port.rate));
+}
+
+int Doctor() {
+  Row("lockstep", fmt::format("{}, build {}", Version(), BuildHash()));
+  Row("host", HostName());
+  Row("cpu", CpuModel());
+  Cores();
+  const Isa isa = DetectIsa();
+  Row("isa", Name(isa), isa == Isa::kGeneric ? "no AVX2: training will be slow" : "");
+  Row("memory", fmt::format("{:.1f} GiB (machine or cgroup limit)", static_cast<double>(MemoryLimit()) / (1 << 30)));
+  Row("oneDNN", OneDnnVersion());
+  Row("MPI", comm::MpiDescription(),
+      geteuid() == 0 && std::getenv("OMPI_ALLOW_RUN_AS_ROOT") == nullptr
+          ? "as root, Open MPI wants OMPI_ALLOW_RUN_AS_ROOT=1 and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"
+          : "");
+  Gpus();
+  Row("energy", MakeRaplMeter() ? "of the processors, by RAPL"
+                                : "the processors' counters (RAPL) can't be read: no watts in metrics on CPUs");
+  SharedMemory();
+  OpenFiles();
+  const char* data = std::getenv("LOCKSTEP_DATA");
+  Row("data", data == nullptr ? "LOCKSTEP_DATA is not set" : data,
+      data == nullptr ? "export LOCKSTEP_DATA=FOLDER for recipes that name $LOCKSTEP_DATA" : "");
+  return 0;
+}
+
+}  // namespace
+
+void AddDoctorCommand(CLI::App& app, int* exit_code) {
+  CLI::App* command = app.add_subcommand("doctor", "Say what this machine has, and what to do about it");
+  command->footer("Example:\n  lockstep doctor");
+  command->callback([exit_code] { *exit_code = Doctor(); });
+}
+
+}  // namespace lockstep::launch

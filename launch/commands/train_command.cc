@@ -1,0 +1,178 @@
+// lockstep train and lockstep eval: the commands that run ranks.
+#include "launch/commands/commands.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/duration.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/stop_signals.h"
+#include "comm/agreement.h"
+#include "launch/errors.h"
+#include "launch/job/gpu.h"
+#include "launch/job/init_from.h"
+#include "launch/job/job_setup.h"
+#include "launch/job/ranks.h"
+#include "launch/recipe/recipe.h"
+#include "launch/recipe/resolve_recipe.h"
+#include "launch/slurm/slurm_end_time.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/records/run_folder.h"
+#include "trainer/records/run_folder_reader.h"
+#include "trainer/run/evaluate_checkpoint.h"
+#include "trainer/run/train.h"
+
+namespace lockstep::launch {
+namespace {
+
+struct TrainOptions {
+  std::string recipe, out, progress = "auto";
+  std::vector<std::string> settings;
+  bool fresh = false, accept_build = false, change_numerics = false;
+  int executors = 0;
+  std::string stop_after, grace;  ///< durations
+};
+
+/// The end of this job's time, as the command line or Slurm says.
+std::optional<run::StopClock::Clock::time_point> EndOfTime(const TrainOptions& options) {
+  using run::StopClock;
+  if (options.stop_after.empty()) return EndOfSlurmJob();
+  return StopClock::Clock::now() + std::chrono::seconds(ParseDuration(options.stop_after, "--stop-after"));
+}
+
+std::string FolderOf(const TrainOptions& options, const std::string& name) {
+  return std::filesystem::absolute(options.out.empty() ? "runs/" + name : options.out).lexically_normal().string();
+}
+
+run::Outcome RunTrain(const TrainOptions& options, std::optional<run::StopClock::Clock::time_point> end,
+                      comm::Communicator& comm) {
+  plan::Job job;
+  // Every rank reads the recipe and the data by itself: where one of them can't, all end.
+  comm::Together(comm, "the set-up", [&] {
+    Recipe recipe = ReadRecipe(options.recipe, options.settings);
+    const std::string folder = FolderOf(options, recipe.name());
+    if (!options.fresh) KeepResolved(folder + "/recipe.textproto", recipe);
+    ResolveRecipe(recipe, FactsOfGpus(recipe));
+    const plan::InitialWeights initial = ResolveInitFrom(recipe);
+    job = MakeJob(recipe, comm);
+    job.initial_weights = initial;
+    job.folder = folder;
+  });
+  job.stop_before = end;
+  if (!options.grace.empty()) job.grace_seconds = static_cast<double>(ParseDuration(options.grace, "--grace"));
+  job.end_stuck = [](const Error& error) {
+    PrintError(error);
+    _exit(error.exit_code());
+  };
+  if (!job.device) job.executors = options.executors;
+  job.fresh = options.fresh;
+  job.accept_build = options.accept_build;
+  job.change_numerics = options.change_numerics;
+  job.terminal = options.progress != "off" && OnTerminal();
+  job.quiet = options.progress == "off";
+  return run::Train(job);
+}
+
+int Train(const TrainOptions& options) {
+  const auto end = EndOfTime(options);
+  InstallStopSignals(IsFirstProcess());
+  return RunRanks([&](comm::Communicator& comm) {
+    const run::Outcome outcome = RunTrain(options, end, comm);
+    if (!outcome.line.empty()) std::printf("%s\n", outcome.line.c_str());
+    std::fflush(stdout);
+    return outcome.exit_code;
+  });
+}
+
+struct EvalOptions {
+  std::string path;
+  std::vector<std::string> settings;
+  int executors = 0;
+};
+
+int Eval(const EvalOptions& options) {
+  return RunRanks([&](comm::Communicator& comm) {
+    plan::Job job;
+    comm::Together(comm, "the set-up", [&] {
+      Recipe recipe = ReadRecipe(records::RunFolderOf(options.path) + "/recipe.textproto", options.settings);
+      ResolveRecipe(recipe, FactsOfGpus(recipe));
+      job = MakeJob(recipe, comm);
+    });
+    if (!job.device) job.executors = options.executors;
+    const std::string line = run::EvaluateCheckpoint(job, options.path);
+    if (comm.rank() == 0) std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+    return 0;
+  });
+}
+
+}  // namespace
+
+void AddTrainCommand(CLI::App& app, int* exit_code) {
+  auto options = std::make_shared<TrainOptions>();
+  CLI::App* command =
+      app.add_subcommand("train", "Train a recipe: alone as one rank, under mpirun or srun as one of many");
+  command->add_option("RECIPE", options->recipe, "The recipe, a protobuf text file (see lockstep help recipe)")
+      ->required();
+  command->add_option("--out", options->out, "Folder of the run (default: runs/NAME)");
+  command
+      ->add_option("--set", options->settings,
+                   "PATH=VALUE: sets a field of the recipe, e.g. train.seed=2; may be given again")
+      ->allow_extra_args(false);
+  command->add_flag("--fresh", options->fresh, "Move an old run in the folder aside and start anew");
+  command
+      ->add_option("--executors", options->executors,
+                   "Threads that run lanes, on each rank (default: its share of the cores)")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--progress", options->progress,
+                   "on or off (default: a bar on a terminal, else a line every few seconds)")
+      ->check(CLI::IsMember({"on", "off", "auto"}));
+  command->add_flag("--accept-build", options->accept_build,
+                    "Continue a run that another build of lockstep began (recorded)");
+  command->add_flag("--change-numerics", options->change_numerics,
+                    "Let --set of train.device, precision, isa or lanes change a run that goes on (recorded)");
+  command->add_option(
+      "--stop-after", options->stop_after,
+      "Save and end with exit code 75 before this time is over: 90m, 12h, 1-00:00:00 (default: the Slurm job's end)");
+  command
+      ->add_option("--grace", options->grace,
+                   "What lies between a signal to stop and the end, to warn where a checkpoint takes longer: 30s, 2m")
+      ->envname("LOCKSTEP_GRACE");
+  command->footer(
+      "Examples:\n"
+      "  lockstep train examples/digits.textproto\n"
+      "  mpirun -n 4 lockstep train examples/mnist.textproto --out runs/mnist-4\n"
+      "  lockstep train examples/mnist.textproto --set train.seed=2 --set optimizer.learning_rate=1e-3 --fresh\n"
+      "  lockstep train examples/mnist.textproto --set train.device=GPU --change-numerics   (a run that began on "
+      "CPUs)\n"
+      "SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 make it save and end with exit code 75. A run that was stopped or killed "
+      "goes on from its\n"
+      "newest checkpoint when it is started again, on any number of ranks.");
+  command->callback([options, exit_code] { *exit_code = Train(*options); });
+}
+
+void AddEvalCommand(CLI::App& app, int* exit_code) {
+  auto options = std::make_shared<EvalOptions>();
+  CLI::App* command = app.add_subcommand("eval", "Evaluate a run's newest checkpoint, or a given one");
+  command->add_option("PATH", options->path, "A run's folder, or a checkpoint inside one")->required();
+  command
+      ->add_option("--set", options->settings, "PATH=VALUE: sets a field of the recipe, e.g. data.test.idx.images=FILE")
+      ->allow_extra_args(false);
+  command->add_option("--executors", options->executors, "Threads that evaluate, on each rank (default: 1)")
+      ->check(CLI::PositiveNumber);
+  command->footer("Example:\n  lockstep eval runs/digits");
+  command->callback([options, exit_code] { *exit_code = Eval(*options); });
+}
+
+}  // namespace lockstep::launch

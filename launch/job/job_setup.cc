@@ -1,0 +1,168 @@
+#include "launch/job/job_setup.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "data/open_dataset.h"
+#include "data/resolve_vocabulary.h"
+#include "data/transform.h"
+#include "launch/job/gpu.h"
+#include "launch/recipe/recipe_identity.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/checkpoint/safetensors.h"
+#include "trainer/evaluate/scorer.h"
+#include "trainer/kernels/onednn/onednn_backend.h"
+#include "trainer/step/compiled_model.h"
+
+namespace lockstep::launch {
+namespace {
+
+Isa IsaOf(plan::InstructionSet::Value isa) {
+  switch (isa) {
+    case plan::InstructionSet::AMX:
+      return Isa::kAmx;
+    case plan::InstructionSet::AVX512:
+      return Isa::kAvx512;
+    case plan::InstructionSet::AVX2:
+      return Isa::kAvx2;
+    default:
+      return Isa::kGeneric;
+  }
+}
+
+/// Backends are chosen here, and nowhere else.
+void SetBackend(const Recipe& recipe, std::shared_ptr<step::DeviceKit> device, plan::Job& job) {
+  const plan::TrainConfig& train = recipe.train();
+  if (train.device() == plan::Device::GPU) {
+    job.device = device ? device : OpenGpu(job.comm->topology(), train.precision() == plan::Precision::TF32);
+    job.backend = job.device->backend;
+    job.backend_version = job.device->version;
+    job.executors = 1;
+    return;
+  }
+  job.backend = MakeOneDnnBackend({static_cast<int>(train.lane_threads()), IsaOf(train.isa())});
+  job.backend_version = "oneDNN " + OneDnnVersion();
+}
+
+/// What answers are worth beside the loss.
+void SetScorer(const Recipe& recipe, const models::DataShape& shape, plan::Job& job) {
+  if (job.task == metrics::Task::kSpeech)
+    job.make_scorer = [](std::shared_ptr<const data::Dataset> split, step::CompiledModel&) {
+      return evaluate::MakeSpeechScorer(std::move(split));
+    };
+  if (job.task != metrics::Task::kTranslation) return;
+  evaluate::TranslationOptions options;
+  options.model = DecoderModelOf(recipe.model(), shape);
+  options.backend = MakeOneDnnBackend({1, IsaOf(recipe.train().isa())});
+  job.make_scorer = [options](std::shared_ptr<const data::Dataset> split, step::CompiledModel& session) mutable {
+    options.dataset = std::move(split);
+    options.executors = session.pool().size();
+    options.layout = &session.layout();
+    options.compute = &session.compute();
+    return evaluate::MakeTranslationScorer(options);
+  };
+}
+
+metrics::Task TaskOf(const models::DataShape& shape) {
+  if (shape.input == "tokens") return metrics::Task::kLanguageModel;
+  if (shape.speech()) return metrics::Task::kSpeech;
+  if (shape.pairs()) return metrics::Task::kTranslation;
+  return shape.classes > 0 ? metrics::Task::kClassification : metrics::Task::kRegression;
+}
+
+}  // namespace
+
+infer::DecoderModel DecoderModelOf(const models::ModelConfig& model, const models::DataShape& shape) {
+  infer::DecoderModel decoder;
+  decoder.build_step = [model, shape](const graph::StepShape& step) { return models::BuildStep(model, shape, step); };
+  if (model.has_seq2seq())
+    decoder.build_encoding = [model, shape](int64_t rows, int64_t places) {
+      return models::BuildEncoding(model, shape, rows, places);
+    };
+  return decoder;
+}
+
+models::DataShape DataShapeOf(const plan::Splits& splits) {
+  const std::span<const data::Field> fields = splits.transform->fields();
+  models::DataShape shape{.input = fields.front().name, .sample = fields.front().shape};
+  for (const data::Field& field : fields) {
+    if (field.name == "label") shape.classes = splits.train->classes();
+    if (field.name == "target") shape.targets = static_cast<int>(field.shape.dim(0));
+  }
+  return shape;
+}
+
+namespace {
+
+data::BatchOptions BatchOptionsOf(const plan::TrainConfig& train) {
+  return {.seed = train.seed(),
+          .lanes = static_cast<int>(train.lanes()),
+          .global_batch = train.global_batch(),
+          .batch_tokens = train.batch_tokens()};
+}
+
+/// The splits that the recipe names, checked to fit each other. Throws Error(kData).
+plan::Splits OpenSplits(const Recipe& recipe, std::shared_ptr<const data::Tokenizer> tokenizer) {
+  const data::DataConfig& config = recipe.data();
+  const uint64_t seed = recipe.train().seed();
+  plan::Splits splits;
+  data::SequenceOptions text{std::move(tokenizer), config.block(), /*training=*/true, data::MakeSpeechOptions(config),
+                             config.longest()};
+  splits.train = data::OpenDataset(config.train(), "data.train", seed, config.verify(), text);
+  text.training = false;
+  const auto open_other = [&](const data::Source& source, const std::string& path) {
+    std::shared_ptr<const data::Dataset> split = data::OpenDataset(source, path, seed, config.verify(), text);
+    data::CheckCompatible(*splits.train, *split, path);
+    return split;
+  };
+  if (config.has_validation()) splits.validation = open_other(config.validation(), "data.validation");
+  if (config.has_test()) splits.test = open_other(config.test(), "data.test");
+  splits.transform = data::MakeTransform(splits.train->fields(), config, seed);
+  splits.batches = data::MakeBatches(splits.train, splits.transform, BatchOptionsOf(recipe.train()));
+  if (recipe.train().global_batch() > splits.train->size())
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("{} is more than the {} training samples", recipe.train().global_batch(), splits.train->size()),
+        "train.global_batch", "lower it, or give more data");
+  return splits;
+}
+
+}  // namespace
+
+plan::Job MakeJob(const Recipe& given, comm::Communicator& comm, std::shared_ptr<step::DeviceKit> device) {
+  Recipe recipe = given;
+  std::shared_ptr<const data::Tokenizer> tokenizer = data::ResolveVocabulary(*recipe.mutable_data());
+  plan::Job job;
+  job.name = recipe.name();
+  job.train = recipe.train();
+  job.data = recipe.data();
+  job.optimizer = recipe.optimizer();
+  job.checkpoint = recipe.checkpoint();
+  job.watchdog = recipe.watchdog();
+  job.comm = &comm;
+  job.splits = OpenSplits(recipe, std::move(tokenizer));
+
+  const models::DataShape shape = DataShapeOf(job.splits);
+  job.task = TaskOf(shape);
+  models::Validate(recipe.model(), shape);
+  job.build_model = [model = recipe.model(), shape](graph::Mode mode, const data::BatchShape& batch) {
+    return models::Build(model, shape, mode, batch.rows, batch.places);
+  };
+  SetScorer(recipe, shape, job);
+  SetBackend(recipe, std::move(device), job);
+
+  job.recipe.resolved = ToText(recipe);
+  job.recipe.identity = ToText(IdentityOf(recipe));
+  job.recipe.describe_difference = [](const std::string& a, const std::string& b) {
+    return fmt::format(
+        "{}", fmt::join(DifferingFields(ParseRecipe(a, "recipe", ".", {}), ParseRecipe(b, "recipe", ".", {})), ", "));
+  };
+  job.recipe.check_continues = [recipe](const std::string& before, bool change_numerics) {
+    CheckContinues(ParseRecipe(before, "recipe.textproto", ".", {}), recipe, change_numerics);
+  };
+  return job;
+}
+
+}  // namespace lockstep::launch

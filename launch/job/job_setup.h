@@ -1,0 +1,24 @@
+// From a recipe to a Job: opens the data, fits the model to them, starts the backend.
+#pragma once
+
+#include <string>
+
+#include "comm/communicator.h"
+#include "launch/recipe/recipe.h"
+#include "trainer/infer/decoder.h"
+#include "trainer/models/models.h"
+#include "trainer/plan/job.h"
+#include "trainer/step/device_kit.h"
+
+namespace lockstep::launch {
+
+/// What the model's ends must look like, from the training data's transformed fields.
+models::DataShape DataShapeOf(const plan::Splits& splits);
+
+/// How graphs of a model that writes (gpt, seq2seq) are built.
+infer::DecoderModel DecoderModelOf(const models::ModelConfig& model, const models::DataShape& shape);
+
+/// The job of a resolved recipe. Throws Error for everything that can be wrong before ranks meet.
+plan::Job MakeJob(const Recipe& recipe, comm::Communicator& comm, std::shared_ptr<step::DeviceKit> device = nullptr);
+
+}  // namespace lockstep::launch

@@ -1,0 +1,41 @@
+// The script of a Slurm job that survives: pure text.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "launch/slurm/site.pb.h"
+
+namespace lockstep::launch {
+
+struct JobScript {
+  Site site;
+  std::string name;                ///< of the job
+  std::string program;             ///< lockstep, absolute
+  std::string folder;              ///< of the run, absolute; %a in it stands for the number in a job array
+  std::string directory;           ///< where it was submitted: relative paths start there
+  std::vector<std::string> train;  ///< words after "lockstep run ...": the recipe and options
+  int nodes = 1;
+  int ranks_per_node = 1;
+  int cpus_per_rank = 0;  ///< 0: Slurm's default
+  int gpus_per_node = 0;
+  int64_t seconds = 0;              ///< time limit
+  std::string partition;            ///< goes before the site's
+  bool chain = false;               ///< one of several jobs, each after the other, instead of requeueing
+  std::vector<std::string> sbatch;  ///< further options, after the site's
+};
+
+std::string FormatScript(const JobScript& job);
+
+/// The folder of the script and of what the job prints: the run's. A job array has several runs, and this folder beside
+/// theirs.
+std::string ScriptFolder(const JobScript& job);
+
+/// `text` with `number` in place of %a.
+std::string WithArrayNumber(std::string text, const std::string& number);
+
+/// `word` for the script: as a shell reads it back, but with %a replaced by the number in a job array.
+std::string ScriptWord(const std::string& word);
+
+}  // namespace lockstep::launch

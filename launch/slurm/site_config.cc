@@ -1,0 +1,60 @@
+#include "launch/slurm/site_config.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "base/error.h"
+
+namespace lockstep::launch {
+namespace {
+
+namespace pb = google::protobuf;
+
+/// Remembers the first thing that is wrong.
+class FirstError : public pb::io::ErrorCollector {
+ public:
+  void AddError(int line, int column, const std::string& message) override {
+    if (text.empty()) text = message, at_line = line + 1, at_column = column + 1;
+  }
+  void AddWarning(int, int, const std::string&) override {}
+
+  std::string text;
+  int at_line = 0, at_column = 0;
+};
+
+constexpr uint32_t kGraceSeconds = 120;
+
+}  // namespace
+
+std::string SitePath() {
+  const char* config = std::getenv("XDG_CONFIG_HOME");
+  if (config != nullptr && *config != '\0') return std::string(config) + "/lockstep/site.textproto";
+  const char* home = std::getenv("HOME");
+  return home == nullptr || *home == '\0' ? "" : std::string(home) + "/.config/lockstep/site.textproto";
+}
+
+Site ParseSite(const std::string& text, const std::string& name) {
+  Site site;
+  FirstError error;
+  pb::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  if (!parser.ParseFromString(text, &site))
+    throw Error(ErrorKind::kUsage, error.text, fmt::format("{}:{}:{}", name, error.at_line, error.at_column),
+                "see lockstep help site");
+  if (site.grace_seconds() == 0) site.set_grace_seconds(kGraceSeconds);
+  return site;
+}
+
+Site ReadSite() {
+  std::ifstream file(SitePath());
+  std::ostringstream text;
+  text << file.rdbuf();
+  return ParseSite(text.str(), SitePath());
+}
+
+}  // namespace lockstep::launch

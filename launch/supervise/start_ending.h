@@ -1,0 +1,53 @@
+// What is known when one start of a supervised job has ended: how, why, and what it has cost.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "launch/supervise/child_process.h"
+#include "launch/supervise/goodput.h"
+#include "launch/supervise/launcher_output.h"
+#include "launch/supervise/restart_policy.h"
+#include "launch/supervise/start_cause.h"
+#include "launch/supervise/stop_requests.h"
+#include "trainer/records/run_folder_reader.h"
+
+namespace lockstep::launch {
+
+/// How things were before a start, to tell afterwards what is its own doing.
+struct BeforeStart {
+  std::chrono::steady_clock::time_point begun;
+  double time = 0;  ///< the same in seconds since 1970, as files' times are
+  std::optional<records::AttemptEnding> ending;
+  uint64_t oom_kills = 0;
+};
+
+BeforeStart LookBefore(const records::RunFolderReader& files);
+
+/// Seconds since 1970.
+double SecondsNow();
+
+struct EndedStart {
+  StartEnd end;               ///< for the decision what comes next
+  StartFacts facts;           ///< for the words why it ended
+  double seconds = 0;         ///< from its start to its end
+  bool error_seen = false;    ///< a rank has said "lockstep: error:"
+  std::string launcher_text;  ///< what the launcher said of its own
+
+  /// Whether anybody has said why it ended; else the launcher's text is the only trace.
+  bool IsExplained() const;
+};
+
+/// `overdue`: the launcher was killed since it lived on when a rank had failed: then that is why. REQUIRES: `launcher`
+/// has ended.
+EndedStart Gather(const BeforeStart& before, const std::string& launcher_name, ChildProcess& launcher,
+                  const LauncherOutput& output, const StopRequests& requests, const records::RunFolderReader& files,
+                  bool overdue = false);
+
+/// A failure loses what was not durable when it came; an end that was wanted loses nothing.
+StartCost CostOf(const EndedStart& ended, const Cause& cause, int nodes, const BeforeStart& before,
+                 const records::RunFolderReader& files);
+
+}  // namespace lockstep::launch

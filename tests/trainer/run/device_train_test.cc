@@ -1,0 +1,194 @@
+// The whole trainer on emulated devices, with threads as ranks: the bits of a run don't depend on how many there are.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <thread>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "tests/trainer/run/device_setups.h"
+#include "tests/trainer/run/emulated_kit.h"
+#include "tests/trainer/run/train_world.h"
+#include "trainer/engine/op_view.h"
+
+namespace lockstep::run {
+namespace {
+
+struct Case {
+  const char* name;
+  TrainSetup setup;
+  std::vector<std::string> arrays;  ///< that its checkpoints hold
+};
+
+const Case kCases[] = {
+    // The update is fused with the sum.
+    {"Fused", {.model = kWide}, {"momentum", "weights"}},
+    // The update follows after the global norm; evaluations swap averaged weights in, and steer.
+    {"Clipped",
+     {.train = "epochs: 3 global_batch: 24 lanes: 8 seed: 3 log_every_steps: 5 evaluate_every_steps: 4 "
+               "early_stopping { patience: 2 }",
+      .optimizer = "adamw {} learning_rate: 0.01 weight_decay: 0.1 clip_norm: 0.5 ema_decay: 0.9",
+      .model = kWide,
+      .checkpoint = "every_steps: 5"},
+     {"adam.m", "adam.v", "best", "ema", "weights"}},
+    // Statistics and noise; a step of seven lanes, and an epoch that ends within a step.
+    {"Noisy",
+     {.train = "steps: 15 global_batch: 28 lanes: 7 seed: 5",
+      .model = "layers { layer { linear { features: 250 } } layer { batch_norm {} } layer { activation: GELU } "
+               "layer { dropout: 0.3 } layer { linear {} } }"},
+     {"momentum", "weights"}},
+    {"Rounded",
+     {.train = "steps: 8 global_batch: 24 lanes: 8 precision: BF16",
+      .optimizer = "sgd { momentum: 0.9 nesterov: true } learning_rate: 0.05",
+      .model = kWide},
+     {"momentum", "weights"}},
+};
+
+class DeviceTrainTest : public testing::TestWithParam<Case> {
+ protected:
+  // Ranks of one process share its log; later ones write to the files of the last.
+  ~DeviceTrainTest() override { StartLog("", true, 0); }
+  TemporaryFolder temporary_;
+};
+
+TEST_P(DeviceTrainTest, AnyNumberOfRanksGivesTheSameBits) {
+  const TrainSetup setup = OnDevices(GetParam().setup);
+  const TrainOutcome one = TrainOnThreads(setup, 1, temporary_ / "1");
+  EXPECT_NE(one.line.find("done name=small"), std::string::npos) << one.line;
+  std::vector<std::string> arrays;
+  for (const auto& [name, array] : one.arrays) arrays.push_back(name);
+  EXPECT_EQ(arrays, GetParam().arrays);
+  for (int ranks : {2, 3}) {
+    SCOPED_TRACE(testing::Message() << ranks << " ranks");
+    ExpectEqual(TrainOnThreads(setup, ranks, temporary_ / std::to_string(ranks)), one);
+  }
+}
+
+TEST_P(DeviceTrainTest, ExchangesThatTheHostDoesNotWaitForGiveTheSameBits) {
+  const TrainOutcome one = TrainOnThreads(OnDevices(GetParam().setup), 1, temporary_ / "1");
+  for (int ranks : {2, 3, 5}) {
+    SCOPED_TRACE(testing::Message() << ranks << " ranks");
+    ExpectEqual(TrainOnThreads(OnConnectedDevices(GetParam().setup), ranks, temporary_ / std::to_string(ranks)), one);
+  }
+}
+
+TEST_P(DeviceTrainTest, ARunGoesOnOnAnotherNumberOfRanks) {
+  TrainSetup setup = OnDevices(GetParam().setup);
+  if (setup.train.find("steps: ") != 0) GTEST_SKIP() << "its length is given in epochs";
+  const TrainOutcome whole = TrainOnThreads(setup, 2, temporary_ / "whole");
+  const std::string rest = setup.train.substr(setup.train.find(' ', 7));
+  TrainSetup part = setup;
+  part.train = "steps: 4" + rest;
+  TrainOnThreads(part, 3, temporary_ / "parts");
+  part.train = "steps: 6" + rest;
+  TrainOnThreads(part, 1, temporary_ / "parts");
+  const TrainOutcome last = TrainOnThreads(setup, 2, temporary_ / "parts");
+  EXPECT_EQ(last.weights, whole.weights);
+  EXPECT_EQ(last.arrays, whole.arrays);
+}
+
+TEST_P(DeviceTrainTest, TrainsToWhatTheHostTrainsTo) {
+  TrainSetup setup = GetParam().setup;
+  const bool rounded = setup.train.find("BF16") != std::string::npos;
+  const TrainOutcome device = TrainOnThreads(OnDevices(setup), 2, temporary_ / "device");
+  if (rounded) setup.train.replace(setup.train.find("BF16"), 4, "F32");
+  const TrainOutcome host = TrainOnThreads(setup, 2, temporary_ / "host");
+  EXPECT_NE(device.weights, host.weights) << "another order of sums";
+  for (const auto& [name, array] : host.arrays) {
+    const std::vector<float>& other = device.arrays.at(name);
+    ASSERT_EQ(array.size(), other.size());
+    double squares = 0, distance = 0;
+    for (size_t i = 0; i < array.size(); ++i) {
+      squares += double{array[i]} * array[i];
+      distance += (double{array[i]} - other[i]) * (double{array[i]} - other[i]);
+    }
+    EXPECT_LE(std::sqrt(distance), (rounded ? 0.1 : 1e-3) * std::sqrt(squares)) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Jobs, DeviceTrainTest, testing::ValuesIn(kCases),
+                         [](const auto& info) { return info.param.name; });
+
+// --- Slow devices.
+
+/// A backend whose kernels each begin late, on their stream: what does not wait for them goes ahead of them.
+class LateBackend final : public engine::Backend {
+ public:
+  LateBackend(std::shared_ptr<engine::Backend> inner, DeviceStream& stream)
+      : inner_(std::move(inner)), stream_(static_cast<EmulatedStream&>(stream)) {}
+
+  std::string_view name() const override { return inner_->name(); }
+  bool Supports(graph::OpKind kind) const override { return inner_->Supports(kind); }
+  size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) override {
+    return inner_->WorkspaceBytes(graph, op);
+  }
+  size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input, int runs) override {
+    return inner_->PackedBytes(graph, op, input, runs);
+  }
+  int PackedLayout(const graph::Graph& graph, const graph::Op& op, int input) override {
+    return inner_->PackedLayout(graph, op, input);
+  }
+  std::unique_ptr<engine::Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input,
+                                              const void* plain, void* packed) override {
+    return inner_->PreparePack(graph, op, input, plain, packed);
+  }
+  std::unique_ptr<engine::Kernel> Prepare(const graph::Graph& graph, const graph::Op& op,
+                                          const engine::Operands& operands) override {
+    return engine::MakeKernel([kernel = inner_->Prepare(graph, op, operands), this] {
+      stream_.Enqueue([] { std::this_thread::sleep_for(kDelay); });
+      kernel->Run();
+    });
+  }
+
+ private:
+  static constexpr auto kDelay = std::chrono::microseconds(100);
+
+  std::shared_ptr<engine::Backend> inner_;
+  EmulatedStream& stream_;
+};
+
+TEST_P(DeviceTrainTest, LateKernelsChangeNothing) {
+  TrainSetup setup = GetParam().setup;
+  const TrainOutcome one = TrainOnThreads(OnDevices(setup), 1, temporary_ / "1");
+  setup.change = [](plan::Job& job) {
+    step::DeviceKit& kit = *job.device;
+    job.backend = kit.backend = std::make_shared<LateBackend>(kit.backend, *kit.stream);
+  };
+  ExpectEqual(TrainOnThreads(OnDevices(setup), 1, temporary_ / "late"), one);
+  SCOPED_TRACE("3 ranks");
+  ExpectEqual(TrainOnThreads(OnConnectedDevices(setup), 3, temporary_ / "connected"), one);
+}
+
+/// Removes the run's checkpoints but that of `step`.
+void KeepOnly(const std::filesystem::path& run, uint64_t step) {
+  const std::string kept = fmt::format("step-{:08}", step);
+  for (const auto& entry : std::filesystem::directory_iterator(run / "checkpoints"))
+    if (entry.path().filename() != kept) std::filesystem::remove_all(entry.path());
+}
+
+TEST(SlowBus, ACheckpointHoldsItsStepThoughTheNextOneOvertakesItsCopy) {
+  // A copy of owned state takes ten steps' time.
+  TemporaryFolder temporary;
+  TrainSetup setup{.optimizer = "adamw {} learning_rate: 0.01", .model = kWide, .checkpoint = "every_steps: 3 keep: 9"};
+  const auto on_slow_bus = [](plan::Job& job) {
+    constexpr auto kCopyTime = std::chrono::microseconds(500);
+    const std::string uuid = "EMULATED-" + std::to_string(job.comm->rank());
+    UseKit(job, MakeEmulatedKit(MakeEmulatedDevice(size_t{1} << 40, uuid, kCopyTime)));
+  };
+  setup.change = on_slow_bus;
+  TrainOnThreads(setup, 1, temporary / "slow");
+  KeepOnly(temporary / "slow", 6);
+  const TrainOutcome middle = OutcomeOf(temporary / "slow", "");
+  setup.train = "steps: 6 global_batch: 24 lanes: 8";
+  setup.change = nullptr;
+  const TrainOutcome six = TrainOnThreads(OnDevices(setup), 1, temporary / "six");
+  EXPECT_EQ(middle.arrays, six.arrays);
+  StartLog("", true, 0);
+}
+
+}  // namespace
+}  // namespace lockstep::run

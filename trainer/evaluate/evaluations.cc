@@ -1,0 +1,46 @@
+#include "trainer/evaluate/evaluations.h"
+
+#include <algorithm>
+
+namespace lockstep::evaluate {
+namespace {
+
+std::vector<std::string> CounterNames(const graph::Graph& graph) {
+  std::vector<std::string> names;
+  for (const graph::Counter& counter : graph.counters) names.push_back(counter.name);
+  return names;
+}
+
+const std::shared_ptr<const data::Dataset>& DatasetOf(const plan::Splits& splits, const std::string& split) {
+  if (split == "test") return splits.test;
+  if (split == "validation") return splits.validation;
+  return splits.train;
+}
+
+}  // namespace
+
+std::unique_ptr<Evaluator> Evaluations::MakeEvaluator(const std::string& split) const {
+  Evaluator::Options options;
+  options.split = split;
+  options.dataset = DatasetOf(job_.splits, split);
+  options.transform = job_.splits.transform;
+  options.shapes = model_.plans().evaluation_shapes;
+  options.task = job_.task;
+  options.executors = model_.executors();
+  options.counters = CounterNames(model_.plans().evaluate.front()->graph);
+  if (job_.make_scorer) options.scorer = job_.make_scorer(options.dataset, model_);
+  return std::make_unique<Evaluator>(std::move(options));
+}
+
+std::optional<checkpoint::Evaluation> Evaluations::Evaluate(const std::string& split, uint64_t step) {
+  auto found =
+      std::find_if(evaluators_.begin(), evaluators_.end(), [&](const auto& entry) { return entry.first == split; });
+  if (found == evaluators_.end()) {
+    evaluators_.emplace_back(split, MakeEvaluator(split));
+    found = std::prev(evaluators_.end());
+  }
+  model_.compute().PrepareEvaluation();
+  return found->second->Evaluate(step, model_.comm(), model_.pool(), model_.compute());
+}
+
+}  // namespace lockstep::evaluate

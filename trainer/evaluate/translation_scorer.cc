@@ -1,0 +1,124 @@
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "base/error.h"
+#include "data/length_buckets.h"
+#include "trainer/evaluate/scorer.h"
+#include "trainer/infer/beam_search.h"
+#include "trainer/metrics/bleu.h"
+#include "trainer/metrics/chrf.h"
+#include "trainer/step/compute.h"
+
+namespace lockstep::evaluate {
+namespace {
+
+using metrics::BleuCounts;
+using metrics::ChrfCounts;
+
+// Sentences side by side: with their beams as many rows as a product takes well.
+constexpr int64_t kSentences = 16;
+
+/// A field of a block, row by row.
+struct Column {
+  const int32_t* data = nullptr;
+  int64_t places = 1;
+
+  Column(const data::LaneBatch& block, const std::string& name) {
+    for (size_t i = 0; i < block.fields.size(); ++i) {
+      if (block.fields[i].name != name) continue;
+      data = reinterpret_cast<const int32_t*>(block.data[i]);
+      places = block.fields[i].shape.size() / block.fields[i].shape[0];
+    }
+    CHECK(data != nullptr, "the samples have no {}", name);
+  }
+};
+
+class TranslationScorer final : public Scorer {
+ public:
+  explicit TranslationScorer(const TranslationOptions& options)
+      : options_(options), decoders_(static_cast<size_t>(options.executors)) {
+    const data::SentenceMarks marks = options.dataset->marks();
+    search_.beam = options.beam;
+    search_.begin = marks.begin;
+    search_.end = marks.end;
+    search_.never = {marks.begin};
+  }
+
+  void Begin() override {
+    ++evaluation_;
+    options_.compute->Fetch(step::Compute::Part::kWeights);
+  }
+
+  void Score(int executor, const data::LaneBatch& block, const Output&, Counts counts) override {
+    const Column source(block, "source"), length(block, "source_length");
+    const auto rows = static_cast<int64_t>(block.samples.picks.size());
+    infer::Decoder& decoder = DecoderFor(executor, source.places);
+    for (int64_t first = 0; first < rows; first += kSentences) {
+      const int64_t count = std::min(kSentences, rows - first);
+      // Rows that no sentence fills translate one of a single token, unread.
+      std::vector<int32_t> tokens(static_cast<size_t>(kSentences * source.places)), lengths(kSentences, 1);
+      std::copy_n(source.data + first * source.places, count * source.places, tokens.begin());
+      std::copy_n(length.data + first, count, lengths.begin());
+      const std::vector<infer::Hypothesis> best = SearchBeams(decoder, tokens, lengths, search_);
+      for (int64_t row = 0; row < count; ++row) {
+        const uint64_t id = block.samples.picks[static_cast<size_t>(first + row)].id;
+        Count(options_.dataset->TextOf(best[static_cast<size_t>(row)].tokens), options_.dataset->Reference(0, id),
+              counts);
+      }
+    }
+  }
+
+  std::vector<metrics::Metric> Result(std::span<const int64_t, kMostCounts> counts) const override {
+    BleuCounts bleu;
+    ChrfCounts chrf;
+    std::copy_n(counts.begin(), bleu.values.size(), bleu.values.begin());
+    std::copy_n(counts.begin() + BleuCounts::kSize, chrf.values.size(), chrf.values.begin());
+    return {{"bleu", metrics::Bleu(bleu)}, {"chrf", metrics::Chrf(chrf)}};
+  }
+
+ private:
+  static_assert(BleuCounts::kSize + ChrfCounts::kSize <= kMostCounts);
+
+  static void Count(const std::string& written, const std::string& reference, Counts counts) {
+    const BleuCounts bleu = metrics::CountBleu(written, reference);
+    const ChrfCounts chrf = metrics::CountChrf(written, reference);
+    for (size_t i = 0; i < bleu.values.size(); ++i) counts[i] += bleu.values[i];
+    for (size_t i = 0; i < chrf.values.size(); ++i) counts[BleuCounts::kSize + i] += chrf.values[i];
+  }
+
+  /// The executor's decoder of sources of `places`, ready for this evaluation's weights.
+  infer::Decoder& DecoderFor(int executor, int64_t places) {
+    Prepared& prepared = decoders_[static_cast<size_t>(executor)][places];
+    if (prepared.decoder == nullptr) {
+      const infer::Decoder::Options options{.rows = kSentences * search_.beam,
+                                            .capacity = places + search_.most_extra,
+                                            .source = places,
+                                            .sources = kSentences};
+      const infer::Weights weights{*options_.layout, *options_.backend, options_.compute->weights().data()};
+      prepared.decoder = std::make_unique<infer::Decoder>(options_.model, weights, options);
+    } else if (prepared.evaluation != evaluation_) {
+      prepared.decoder->PackWeights();
+    }
+    prepared.evaluation = evaluation_;
+    return *prepared.decoder;
+  }
+
+  struct Prepared {
+    std::unique_ptr<infer::Decoder> decoder;
+    int evaluation = 0;  ///< whose weights it has
+  };
+
+  const TranslationOptions options_;
+  infer::BeamOptions search_;
+  int evaluation_ = 0;
+  std::vector<std::map<int64_t, Prepared>> decoders_;  ///< by executor, then places of the source
+};
+
+}  // namespace
+
+std::unique_ptr<Scorer> MakeTranslationScorer(const TranslationOptions& options) {
+  return std::make_unique<TranslationScorer>(options);
+}
+
+}  // namespace lockstep::evaluate

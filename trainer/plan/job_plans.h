@@ -1,0 +1,54 @@
+// A job compiled: what follows from recipe and data alone, before ranks and memory come in. `plan` prints it, Session
+// runs it.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "comm/exchange.h"
+#include "comm/slice_map.h"
+#include "trainer/engine/parameter_layout.h"
+#include "trainer/engine/program.h"
+#include "trainer/optim/optimizer.h"
+#include "trainer/plan/job.h"
+
+namespace lockstep::plan {
+
+struct JobPlans {
+  graph::Model model;  ///< of one lane of training, in its largest shape
+  engine::ParameterLayout layout;
+  std::vector<comm::ElementRange> buckets;
+  /// By shape: of Batches::shapes(), and of evaluation_shapes.
+  std::vector<std::shared_ptr<const engine::ProgramPlan>> train, evaluate;
+  std::vector<data::BatchShape> evaluation_shapes;  ///< of blocks
+};
+
+/// For `ranks` ranks, which decide no bits: how often a rank uses weights that it packs.
+JobPlans CompileJob(const Job& job, int ranks);
+
+/// Names of the parameters that `config` freezes.
+std::set<std::string> FrozenParameters(const graph::Model& model, const optim::OptimizerConfig& config);
+
+/// Optimizer segments of the arena: decay, groups, frozen parameters, statistics.
+std::vector<optim::Segment> MakeSegments(const JobPlans& plans, const optim::OptimizerConfig& config);
+
+/// The arrays of owned state: the optimizer's, then "best" where early stopping keeps the best weights.
+std::vector<std::string> StateArrays(const optim::Optimizer& optimizer, const TrainConfig& config);
+
+/// Whether an update waits until all sums are known (clipping, steps that may be skipped), so that owners keep theirs.
+bool KeepsSums(const optim::Optimizer& optimizer, const TrainConfig& config);
+
+/// Steps and steps per epoch of the run.
+optim::RunLength LengthOf(const Job& job);
+
+/// Whether checkpoints are written before the end: then a copy of the state is kept.
+bool SavesMeanwhile(const checkpoint::CheckpointConfig& config);
+
+/// Throws Error(kUsage), with the plan by kind, where the ranks of a host (`plan` and `local_ranks` of it) need more
+/// memory than `limit` bytes.
+void CheckMemory(const Job& job, const JobPlans& plans, const comm::LanePlan& plan, const std::vector<int>& local_ranks,
+                 size_t limit);
+
+}  // namespace lockstep::plan

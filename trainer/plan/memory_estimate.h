@@ -1,0 +1,35 @@
+// What a rank will hold in memory, from plans alone: shown by `plan`, compared with the limit before anything is
+// allocated.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "comm/exchange.h"
+#include "data/dataset.h"
+#include "trainer/plan/job_plans.h"
+
+namespace lockstep::plan {
+
+/// Bytes of one rank, save `weights` and `data`.
+struct MemoryEstimate {
+  int64_t weights = 0;      ///< the parameter arena, one per node
+  int64_t gradients = 0;    ///< pieces and pending sums of lanes
+  int64_t optimizer = 0;    ///< owned slices of optimizer state, EMA, best weights
+  int64_t activations = 0;  ///< activation arenas and workspaces of executors
+  int64_t packed = 0;       ///< packed copies of weights
+  int64_t checkpoint = 0;   ///< the copy of owned state that is written while training goes on
+  int64_t data = 0;         ///< samples held by the rank
+
+  int64_t rank() const { return gradients + optimizer + activations + packed + checkpoint + data; }
+};
+
+/// `state_arrays`: arrays of owned state, the summed gradient of clipping included. `saves`: checkpoints are written
+/// before the end.
+MemoryEstimate EstimateMemory(const JobPlans& plans, int lanes, const comm::LanePlan& plan, int rank, int state_arrays,
+                              bool saves);
+
+/// Bytes of all samples, as the formats hold them.
+int64_t BytesOf(const data::Dataset& dataset);
+
+}  // namespace lockstep::plan

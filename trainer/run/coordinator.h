@@ -1,0 +1,61 @@
+// The coordinator: a role of rank 0. Before step one it hears what every rank has (Hello), makes sure that they are
+// about to do the same thing, finds out where the run stands, and answers with one StartPlan. During the run it turns
+// receipts into a committed checkpoint.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/engine/parameter_layout.h"
+#include "trainer/plan/job.h"
+#include "trainer/records/certificate.h"
+#include "trainer/records/lease.h"
+#include "trainer/records/run_folder.h"
+#include "trainer/run/messages.pb.h"
+
+namespace lockstep::run {
+
+class Coordinator {
+ public:
+  Coordinator(const plan::Job& job, FileSystem& files, uint64_t total_steps);
+
+  /// Compares the ranks, opens the run folder, finds the checkpoint to resume from, deals executors. Errors are part of
+  /// the verdict: all ranks learn of them.
+  StartPlan Decide(const std::vector<Hello>& hellos);
+
+  /// Of the run folder, from Decide on.
+  records::Lease& lease() { return *lease_; }
+  /// Whether a later attempt has begun: this one must not write into the folder any more.
+  bool Superseded();
+  /// Before the first step: the certificate goes on at `step`.
+  void BeginCertificate(const engine::ParameterLayout& layout, uint64_t step);
+  records::CertificateWriter& certificate() { return *certificate_; }
+
+  /// Commits a checkpoint from the ranks' receipts, and the certificate before it. Throws where a rank could not write,
+  /// and where another job has taken the run over (then Superseded()). May run on a thread of its own.
+  void Commit(checkpoint::Manifest manifest, const std::vector<checkpoint::Receipt>& receipts,
+              const std::string& folder);
+
+ private:
+  void CompareRanks(const std::vector<Hello>& hellos) const;
+  void TakeFolder();
+  void OpenFolder(StartPlan& verdict, const std::vector<Hello>& hellos);
+  void CompareWithLastAttempt(const Hello& now, const std::string& build_hash);
+  void WarnOfRecipe() const;
+  void Report(const std::vector<Hello>& hellos, const StartPlan& verdict) const;
+  void ReportDevices(const std::vector<Hello>& hellos) const;
+
+  const plan::Job& job_;
+  FileSystem& files_;
+  records::RunFolder folder_;
+  uint64_t total_steps_;
+  std::unique_ptr<records::Lease> lease_;
+  records::Certificate begun_;  ///< what the certificate says besides rows
+  std::unique_ptr<records::CertificateWriter> certificate_;
+};
+
+}  // namespace lockstep::run

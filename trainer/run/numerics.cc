@@ -1,0 +1,33 @@
+#include "trainer/run/numerics.h"
+
+#include <fmt/format.h>
+#include <gnu/libc-version.h>
+
+#include <cstdlib>
+
+#include "base/threads.h"
+#include "trainer/step/device_kit.h"
+
+namespace lockstep::run {
+
+std::map<std::string, std::string> NumericsFingerprint(const plan::Job& job) {
+  std::map<std::string, std::string> print = {{"libc", gnu_get_libc_version()},
+                                              {"backend", job.backend_version},
+                                              {"precision", plan::Precision::Value_Name(job.train.precision())}};
+  if (job.device) {
+    const DeviceInfo& info = job.device->device->info();
+    print["gpu"] = fmt::format("{}, {} processors", info.name, info.processors);
+  } else {
+    std::string& caches = print["caches"];
+    for (size_t bytes : CacheSizes()) caches.append(fmt::format("{},", bytes));
+    print["cpu"] = CpuModel();
+    print["isa"] = Name(DetectIsa());
+  }
+  for (const char* name :
+       {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "ONEDNN_PRIMITIVE_CACHE_CAPACITY",
+        "GLIBC_TUNABLES", "NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG", "CUBLASLT_WORKSPACE_SIZE"})
+    if (const char* value = std::getenv(name)) print[name] = value;
+  return print;
+}
+
+}  // namespace lockstep::run

@@ -1,0 +1,121 @@
+#include "trainer/run/reporter.h"
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <ctime>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace lockstep::run {
+namespace {
+
+using nlohmann::json;
+using std::chrono::steady_clock;
+
+/// The number with as many digits as a metric needs: rows stay readable, and equal at every number of ranks.
+double Rounded(double value) { return std::isfinite(value) ? std::stod(fmt::format("{:.9g}", value)) : value; }
+
+/// A protobuf map has no order of its own.
+std::map<std::string, double> ByName(const checkpoint::Evaluation& evaluation) {
+  return {evaluation.metrics().begin(), evaluation.metrics().end()};
+}
+
+std::string Clock(double seconds) {
+  const auto s = static_cast<int64_t>(seconds);
+  if (s >= 3600) return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+  return fmt::format("{}:{:02}", s / 60, s % 60);
+}
+
+}  // namespace
+
+Reporter::Reporter(Options options) : options_(std::move(options)), start_(steady_clock::now()), shown_(start_) {
+  metrics_ = std::fopen(options_.metrics_path.c_str(), "a");
+  if (metrics_ == nullptr)
+    throw Error(ErrorKind::kUsage, fmt::format("can't be written: {}", std::strerror(errno)), options_.metrics_path);
+}
+
+Reporter::~Reporter() {
+  Clear();
+  std::fclose(metrics_);
+}
+
+void Reporter::Log(const StepRow& row) {
+  json object = {{"step", row.step},
+                 {"epoch", Rounded(row.epoch)},
+                 {"loss", Rounded(row.loss)},
+                 {"learning_rate", Rounded(row.learning_rate)},
+                 {"samples_per_s", std::round(row.samples_per_s * 10) / 10},
+                 {"grad_norm", Rounded(row.grad_norm)},
+                 {"attempt", options_.attempt},
+                 {"time", std::time(nullptr)}};
+  if (row.accuracy >= 0) object["accuracy"] = Rounded(row.accuracy);
+  if (row.checkpoint_seconds > 0) object["checkpoint_seconds"] = std::round(row.checkpoint_seconds * 1e6) / 1e6;
+  if (row.power) {
+    object["watts"] = std::round(row.power->watts * 10) / 10;
+    object["joules_per_sample"] = Rounded(row.power->joules_per_sample);
+  }
+  std::fprintf(metrics_, "%s\n", object.dump().c_str());
+  std::fflush(metrics_);
+}
+
+void Reporter::Log(const checkpoint::Evaluation& evaluation, double epoch) {
+  json object = {{"step", evaluation.step()},          {"epoch", Rounded(epoch)},     {"split", evaluation.split()},
+                 {"loss", Rounded(evaluation.loss())}, {"attempt", options_.attempt}, {"time", std::time(nullptr)}};
+  for (const auto& [name, value] : evaluation.metrics()) object[name] = Rounded(value);
+  std::fprintf(metrics_, "%s\n", object.dump().c_str());
+  std::fflush(metrics_);
+  if (options_.quiet) return;
+  Clear();
+  std::string text = fmt::format("step {}  epoch {:.2f}  {}: loss {:.4f}", evaluation.step(), epoch, evaluation.split(),
+                                 evaluation.loss());
+  for (const auto& [name, value] : ByName(evaluation)) text += fmt::format("  {} {:.4f}", name, value);
+  std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+void Reporter::Progress(const StepRow& row) {
+  if (options_.quiet) return;
+  if (first_step_ == 0) first_step_ = row.step;
+  const auto now = steady_clock::now();
+  const double since = std::chrono::duration<double>(now - shown_).count();
+  if (since < (options_.terminal ? 0.2 : 5.0)) return;
+  shown_ = now;
+  const double elapsed = std::chrono::duration<double>(now - start_).count();
+  const double pace = row.step > first_step_ ? elapsed / static_cast<double>(row.step - first_step_) : 0;
+  const double left = pace * static_cast<double>(options_.total_steps - row.step);
+  const std::string accuracy = row.accuracy >= 0 ? fmt::format("  accuracy {:.4f}", row.accuracy) : "";
+  std::string text = fmt::format("epoch {:.2f}/{:.3g}  step {}/{}  loss {:.4f}{}  {:.0f} samples/s  {} left", row.epoch,
+                                 options_.total_epochs, row.step, options_.total_steps, row.loss, accuracy,
+                                 row.samples_per_s, Clock(left));
+  if (options_.terminal) {
+    constexpr int kWidth = 24;
+    const int full = static_cast<int>(kWidth * row.step / std::max<uint64_t>(1, options_.total_steps));
+    std::fprintf(stderr, "\r[%.*s%.*s] %s\033[K", full, "########################", kWidth - full,
+                 "........................", text.c_str());
+    drawn_ = true;
+  } else {
+    std::fprintf(stderr, "%s\n", text.c_str());
+  }
+  std::fflush(stderr);
+}
+
+void Reporter::Clear() {
+  if (drawn_) std::fprintf(stderr, "\r\033[K");
+  drawn_ = false;
+}
+
+std::string Format(const ResultLine& line) {
+  std::string text = fmt::format("{} name={} step={} epoch={} loss={:.4f}", line.verb, line.name, line.step, line.epoch,
+                                 line.evaluation.loss());
+  for (const auto& [name, value] : ByName(line.evaluation)) text += fmt::format(" {}={:.4f}", name, value);
+  text += fmt::format(" weights={} samples_per_s={:.0f}", HashText(line.weights), line.samples_per_s);
+  if (line.tokens_per_s > 0) text += fmt::format(" tokens_per_s={:.0f}", line.tokens_per_s);
+  text += fmt::format(" seconds={:.1f}", line.seconds);
+  if (line.best_step > 0) text += fmt::format(" best_step={}", line.best_step);
+  return text;
+}
+
+}  // namespace lockstep::run

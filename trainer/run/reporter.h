@@ -1,0 +1,80 @@
+// What a person and a program see of a run: metrics.jsonl, the progress bar or lines, and the last line. Rank 0 alone.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "trainer/checkpoint/checkpoint.pb.h"
+
+namespace lockstep::run {
+
+/// What training has used between two rows.
+struct PowerUse {
+  double watts = 0, joules_per_sample = 0;
+};
+
+/// One logged step. `step` counts finished steps.
+struct StepRow {
+  uint64_t step = 0;
+  double epoch = 0;
+  double loss = 0;
+  double accuracy = -1;  ///< < 0: the task has none
+  double learning_rate = 0;
+  double samples_per_s = 0;
+  double grad_norm = 0;
+  double checkpoint_seconds =
+      0;  ///< that training has waited for a checkpoint since the last row: its copy, and the one before it
+  std::optional<PowerUse> power;  ///< since the last row; nothing where hardware does not say
+};
+
+class Reporter {
+ public:
+  struct Options {
+    std::string metrics_path;
+    uint32_t attempt = 0;
+    uint64_t total_steps = 0;
+    double total_epochs = 0;
+    bool terminal = false;  ///< a bar that redraws itself, instead of a line every few seconds
+    bool quiet = false;     ///< no progress at all
+  };
+  explicit Reporter(Options options);
+  ~Reporter();
+
+  /// Appends a row to metrics.jsonl.
+  void Log(const StepRow& row);
+  void Log(const checkpoint::Evaluation& evaluation, double epoch);
+  /// Shows where the run stands, at most a few times a second on a terminal, else every few seconds.
+  void Progress(const StepRow& row);
+  /// Clears the bar: something else will be printed.
+  void Clear();
+
+ private:
+  Options options_;
+  std::FILE* metrics_ = nullptr;
+  std::chrono::steady_clock::time_point start_, shown_;
+  uint64_t first_step_ = 0;
+  bool drawn_ = false;
+};
+
+/// "done name=mnist step=2343 epoch=5 loss=0.0123 accuracy=0.9941 weights=0123456789abcdef samples_per_s=8123
+/// seconds=38.1"
+struct ResultLine {
+  std::string verb = "done";
+  std::string name;
+  uint64_t step = 0;
+  uint64_t epoch = 0;
+  checkpoint::Evaluation evaluation;
+  uint64_t weights = 0;
+  double samples_per_s = 0;
+  double tokens_per_s = 0;  ///< > 0: of a language model
+  double seconds = 0;
+  uint64_t best_step = 0;  ///< > 0: early stopping kept the weights of this step, and the line ends with best_step=
+};
+std::string Format(const ResultLine& line);
+
+}  // namespace lockstep::run

@@ -1,0 +1,353 @@
+#include "trainer/run/worker.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/build_info.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/stop_signals.h"
+#include "trainer/run/early_stopping.h"
+#include "trainer/run/handshake.h"
+
+namespace lockstep::run {
+namespace {
+
+using std::chrono::steady_clock;
+
+// What a rank's record says where its time is over, instead of a signal's number.
+constexpr int kStopTime = -1;
+
+double SecondsSince(steady_clock::time_point start) {
+  return std::chrono::duration<double>(steady_clock::now() - start).count();
+}
+
+double Median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<int64_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+}  // namespace
+
+Worker::Worker(const plan::Job& job, plan::JobPlans plans, const StartPlan& verdict, Coordinator* coordinator)
+    : job_(job),
+      files_(*job.files),
+      folder_(files_, job.folder),
+      verdict_(verdict),
+      length_(plan::LengthOf(job)),
+      state_(job, std::move(plans), {verdict.executors().begin(), verdict.executors().end()}),
+      evaluations_(job, state_.session()),
+      clock_(job.stop_before),
+      stragglers_(job.comm->topology(), job.watchdog.straggler_factor()),
+      meter_(MakeMeter(job)),
+      coordinator_(coordinator),
+      checkpointer_(job, files_, verdict.attempt(), state_.owned(), coordinator) {
+  // Until a save was measured: as on a slow disk.
+  const double bytes = static_cast<double>(state_.owned().owned()) *
+                       static_cast<double>(state_.owned().arrays().size() + 1) * sizeof(float);
+  clock_.NoteSave(0.5 + bytes / 50e6);
+  if (!leads()) return;
+  Reporter::Options options;
+  options.metrics_path = folder_.metrics();
+  options.attempt = verdict.attempt();
+  options.total_steps = length_.total_steps;
+  options.total_epochs = EpochAt(length_.total_steps);
+  options.terminal = job.terminal;
+  options.quiet = job.quiet;
+  reporter_ = std::make_unique<Reporter>(std::move(options));
+}
+
+void Worker::Enter(comm::Phase::Value phase) {
+  if (comm::FlightRecorder* recorder = comm().recorder()) recorder->EnterPhase(phase, static_cast<int64_t>(step()));
+}
+
+/// Takes up the checkpoint of the verdict, or begins at step 0.
+void Worker::Begin() {
+  const comm::Topology& topology = comm().topology();
+  LogInfo("attempt {}: rank {} of {} on {}, lanes {} to {}, {} executors, from step {} of {}", verdict_.attempt(),
+          topology.rank, topology.world_size, topology.host_name_of[static_cast<size_t>(topology.rank)],
+          state_.session().lanes().begin, state_.session().lanes().end - 1, state_.session().pool().size(),
+          verdict_.resume_step(), length_.total_steps);
+  Enter(comm::Phase::LOADING_CHECKPOINT);
+  if (verdict_.has_checkpoint()) {
+    state_.Load([&] { return checkpoint::Reader::Open(files_, folder_.checkpoint(verdict_.resume_step())); });
+    checkpointer_.set_saved_step(step());
+    if (leads()) LogNote("resuming from step {} of {}", step(), length_.total_steps);
+  } else {
+    state_.Initialize();
+  }
+  if (leads()) coordinator_->BeginCertificate(state_.session().layout(), step());
+  state_.StartLoader(length_.total_steps);
+  PollStopSignals();
+  start_ = last_save_ = steady_clock::now();
+}
+
+Outcome Worker::Run() {
+  Begin();
+  // A stop may have come between a step and its evaluation, which that step's checkpoint lacks then.
+  if (step() > 0 && EvaluationDue()) {
+    if (!EvaluateSplits()) return StopHere();
+    saved_is_old_ = true;
+  }
+  while (!Ended()) {
+    Enter(comm::Phase::COMPUTING);
+    Step();
+    if (comm::FlightRecorder* recorder = comm().recorder()) recorder->SetWarmingUp(false);
+    if (stopping_) return StopHere();
+    if (EvaluationDue() && !EvaluateSplits()) return StopHere();
+    if (CheckpointDue()) SaveInBackground();
+  }
+  return Finish();
+}
+
+bool Worker::Logged(uint64_t step) const {
+  return step % job_.train.log_every_steps() == 0 || step == length_.total_steps;
+}
+
+void Worker::Step() {
+  const auto begin = steady_clock::now();
+  const bool logged = Logged(step() + 1);
+  const step::StepResult result = state_.Step(logged, [this](step::RankRecord& record) { FillRecord(record); });
+  saved_is_old_ = false;
+  stopping_ = result.record.stop();
+  checkpoint_due_ = result.record.ranks.front().checkpoint_due != 0;
+  checkpointer_.Advance(result.record.checkpoint_written(), result.record.ranks.front().checkpoint_settled != 0);
+  if (const uint64_t k = job_.train.certificate_every_steps(); k > 0 && step() % k == 0) Certify();
+  Report(result, SecondsSince(begin), logged);
+}
+
+void Worker::FillRecord(step::RankRecord& record) {
+  record.checkpoint_written = checkpointer_.written();
+  if (Logged(step() + 1)) record.joules = ReadMeter(job_, meter_.get());
+  record.stop = StopSignal();
+  // Whichever rank was told when the job ends.
+  if (clock_.Due(StopClock::Clock::now())) record.stop = kStopTime;
+  if (!leads()) return;
+  record.checkpoint_settled = checkpointer_.settled();
+  const double every_minutes = job_.checkpoint.every_minutes();
+  record.checkpoint_due =
+      every_minutes > 0 && SecondsSince(last_save_) >= 60 * every_minutes && !checkpointer_.in_flight();
+}
+
+void Worker::Certify() {
+  const uint64_t weights = state_.check().CompareHosts(step());
+  weights_hash_ = HashText(weights);
+  hashed_step_ = step();
+  state_.session().compute().NoteWeights();
+  if (leads() && coordinator_->certificate().Due(step()))
+    coordinator_->certificate().Add({step(), weights, state_.ledger().chain(),
+                                     records::HashTensors(state_.session().layout(), state_.weights().data())});
+}
+
+void Worker::Report(const step::StepResult& result, double seconds, bool logged) {
+  samples_per_s_.push_back(static_cast<double>(LastSamples()) / seconds);
+  tokens_per_s_.push_back(static_cast<double>(plan::TokensOf(job_, step() - 1)) / seconds);
+  checkpoint_seconds_ += checkpointer_.TakeWaitedSeconds();
+  clock_.NoteStep(seconds);
+  if (leads()) coordinator_->lease().NoteStep(step());
+  if (checkpointer_.save_seconds() > 0) clock_.NoteSave(checkpointer_.save_seconds());
+  if (!leads()) return;
+  if (const std::string line = stragglers_.Observe(result.record.ranks); !line.empty()) LogWarning("{}", line);
+  StepRow row;
+  row.step = step();
+  row.epoch = EpochAt(step());
+  row.loss = result.loss;
+  row.accuracy = result.accuracy;
+  row.learning_rate = state_.optimizer().LearningRate(step() - 1);
+  row.samples_per_s = samples_per_s_.back();
+  row.grad_norm = result.grad_norm;
+  row.checkpoint_seconds = checkpoint_seconds_;
+  if (logged) {
+    row.power = power_.Take(result.record.joules(), Position(), steady_clock::now());
+    reporter_->Log(row);
+    checkpoint_seconds_ = 0;
+  }
+  reporter_->Progress(row);
+}
+
+bool Worker::EvaluationDue() const {
+  if (!job_.splits.test && !job_.splits.validation) return false;
+  for (const checkpoint::Evaluation& evaluation : state_.loop().evaluations())
+    if (evaluation.step() == step()) return false;
+  if (step() == length_.total_steps) return true;
+  if (const uint64_t every = job_.train.evaluate_every_steps(); every > 0) return step() % every == 0;
+  const uint64_t size = job_.splits.train->size();
+  return Position() / size > (Position() - LastSamples()) / size;
+}
+
+bool Worker::CheckpointDue() const {
+  const uint64_t every = job_.checkpoint.every_steps();
+  return !Ended() && (checkpoint_due_ || (every > 0 && step() % every == 0));
+}
+
+bool Worker::Evaluate(const std::string& split, checkpoint::Evaluation* evaluation) {
+  std::optional<checkpoint::Evaluation> result = evaluations_.Evaluate(split, step());
+  if (result) *evaluation = *result;
+  return result.has_value();
+}
+
+bool Worker::EvaluateSplits() {
+  Enter(comm::Phase::EVALUATING);
+  const int array = state_.EvaluatedArray();
+  std::vector<std::string> splits;  // the one that steers first
+  if (job_.splits.validation) splits.push_back("validation");
+  if (job_.splits.test) splits.push_back("test");
+  std::vector<checkpoint::Evaluation> evaluations;
+  if (array >= 0) state_.SwapWeights(array);
+  const bool complete = std::all_of(splits.begin(), splits.end(), [&](const std::string& split) {
+    return Evaluate(split, &evaluations.emplace_back());
+  });
+  if (array >= 0) state_.SwapWeights(array);
+  if (!complete) return false;
+  for (const checkpoint::Evaluation& evaluation : evaluations)
+    if (leads()) reporter_->Log(evaluation, EpochAt(step()));
+  Observe(evaluations.front());
+  state_.loop().clear_evaluations();
+  for (const checkpoint::Evaluation& evaluation : evaluations) *state_.loop().add_evaluations() = evaluation;
+  return true;
+}
+
+void Worker::Observe(const checkpoint::Evaluation& evaluation) {
+  const bool stops = job_.train.has_early_stopping(), saves = job_.checkpoint.when() == checkpoint::BEST;
+  if (!stops && !saves) return;
+  EarlyStoppingRule rule(job_.train.early_stopping(), state_.loop());
+  const bool best = rule.Observe(evaluation);
+  checkpoint_due_ |= best && saves;
+  if (!stops) return;
+  if (best) state_.KeepBest();
+  if (rule.ShouldStop() && step() < length_.total_steps) {
+    state_.loop().set_stopped_early(true);
+    if (leads())
+      LogNote("stopping early: no gain in {} evaluations; the best weights are those of step {}",
+              state_.loop().evaluations_without_gain(), state_.loop().best_step());
+  }
+}
+
+checkpoint::Manifest Worker::MakeManifest() const {
+  checkpoint::Manifest manifest;
+  if (!leads()) return manifest;
+  manifest.set_attempt(verdict_.attempt());
+  manifest.set_world_size(static_cast<uint32_t>(comm().world_size()));
+  manifest.set_lockstep_version(std::string(Version()));
+  manifest.set_build_hash(std::string(BuildHash()));
+  manifest.set_recipe_hash(HashText(Hash64(job_.recipe.identity)));
+  // Hashing all weights takes as long as copying them: only where it was done anyway.
+  if (hashed_step_ == step()) manifest.set_weights_hash(weights_hash_);
+  state_.Describe(manifest);
+  return manifest;
+}
+
+std::vector<uint64_t> Worker::PinnedSteps() const {
+  std::vector<uint64_t> pinned;
+  if (!leads()) return pinned;
+  if (job_.checkpoint.when() == checkpoint::BEST && state_.loop().has_best())
+    pinned.push_back(state_.loop().best_step());
+  if (const uint64_t every = job_.checkpoint.keep_every(); every > 0)
+    for (uint64_t step : checkpoint::ListSteps(files_, folder_.checkpoints()))
+      if (step % every == 0) pinned.push_back(step);
+  return pinned;
+}
+
+void Worker::SaveInBackground() {
+  Enter(comm::Phase::SAVING_CHECKPOINT);
+  const auto begin = steady_clock::now();
+  checkpointer_.Drain();
+  checkpointer_.Begin(step(), state_.weights(), state_.StartFetch(), MakeManifest(), PinnedSteps());
+  checkpoint_seconds_ += SecondsSince(begin);
+  last_save_ = begin;
+  if (leads() && job_.grace_seconds > 0 && checkpointer_.save_seconds() > job_.grace_seconds &&
+      !std::exchange(warned_of_grace_, true))
+    LogWarning(
+        "a checkpoint takes {:.1f} s, longer than the {:.0f} s between the signal to stop and the end: give more time",
+        checkpointer_.save_seconds(), job_.grace_seconds);
+}
+
+void Worker::SaveNow() {
+  Enter(comm::Phase::SAVING_CHECKPOINT);
+  checkpointer_.Drain();
+  if (checkpointer_.saved_step() == step() && step() > 0 && !saved_is_old_) return;
+  if (hashed_step_ != step() || step() == 0) Certify();
+  state_.Fetch(step::Compute::Part::kAll);
+  checkpointer_.Save(step(), state_.weights(), MakeManifest(), PinnedSteps());
+}
+
+Outcome Worker::StopHere() {
+  SaveNow();
+  if (!leads()) return {"", static_cast<int>(ErrorKind::kPreempted)};
+  const uint64_t saved = checkpointer_.saved_step();
+  LogNote(
+      "stopped at step {} of {}; {}; start again to go on", step(), length_.total_steps,
+      saved == step() ? "its checkpoint is durable" : fmt::format("the newest checkpoint is that of step {}", saved));
+  return {"", static_cast<int>(ErrorKind::kPreempted)};
+}
+
+Outcome Worker::Finish() {
+  Enter(comm::Phase::FINISHING);
+  const bool best = state_.BestArray() >= 0 && state_.loop().has_best();
+  const std::string split = job_.splits.reported_name();
+  checkpoint::Evaluation evaluation;
+  for (const checkpoint::Evaluation& candidate : state_.loop().evaluations())
+    if (!best && candidate.split() == split && candidate.step() == step()) evaluation = candidate;
+  // The last checkpoint holds the state from which training could go on; what is reported are the weights that
+  // evaluation means.
+  const int array = best ? state_.BestArray() : state_.EvaluatedArray();
+  if (array >= 0) state_.SwapWeights(array);
+  const bool evaluated = !evaluation.split().empty() || Evaluate(split, &evaluation);
+  const double seconds = SecondsSince(start_);
+  state_.Fetch(step::Compute::Part::kWeights);
+  const uint64_t weights = engine::HashWeights(state_.session().layout(), state_.weights().data());
+  if (array >= 0) state_.SwapWeights(array);
+  if (!evaluated) return StopHere();
+  SaveNow();
+  const ResultLine result = MakeResult(evaluation, weights, seconds);
+  if (checkpointer_.saved_step() != step()) EndUnsaved(result);
+  if (!leads()) return {};
+  WriteDown(result);
+  return {Format(result), 0};
+}
+
+ResultLine Worker::MakeResult(const checkpoint::Evaluation& evaluation, uint64_t weights, double seconds) const {
+  ResultLine result;
+  result.name = job_.name;
+  result.weights = weights;
+  result.step = step();
+  result.epoch = static_cast<uint64_t>(std::ceil(EpochAt(step()) - 1e-9));
+  result.evaluation = evaluation;
+  result.seconds = seconds;
+  if (!samples_per_s_.empty()) {
+    result.samples_per_s = Median(samples_per_s_);
+    result.tokens_per_s = Median(tokens_per_s_);
+  }
+  if (state_.BestArray() >= 0 && state_.loop().has_best()) result.best_step = state_.loop().best_step();
+  return result;
+}
+
+/// The weights at the end are what a run is for: where they could not be saved, it isn't done.
+void Worker::EndUnsaved(const ResultLine& result) const {
+  if (!leads()) throw comm::PeerAborted(0, static_cast<int>(ErrorKind::kCheckpoint));
+  throw Error(
+      ErrorKind::kCheckpoint,
+      fmt::format("the run has come to its end, but its last checkpoint could not be written ({})", Format(result)),
+      folder_.checkpoints(),
+      fmt::format("make room and start again: it trains on from step {}, to the same weights",
+                  checkpointer_.saved_step()));
+}
+
+/// That the run is done: from now on, starting it again only repeats its line.
+void Worker::WriteDown(const ResultLine& result) {
+  try {
+    coordinator_->certificate().SetFinal(step(), result.weights, state_.ledger().chain());
+    coordinator_->certificate().Write();
+    folder_.WriteDone({Format(result), HashText(Hash64(job_.recipe.identity)), step()});
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kCheckpoint,
+                fmt::format("the run is done, but this can't be written down: {}", error.message()), error.where(),
+                "make room and start again: it takes up where its last checkpoint is");
+  }
+}
+
+}  // namespace lockstep::run

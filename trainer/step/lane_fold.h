@@ -1,0 +1,39 @@
+// Folds the gradients of an executor's lanes, as they come, into its pieces: maximal lane-tree nodes.
+//
+// A node's lanes come in order, so its sum is a postfix program: push lane, then some additions. The bottom of the
+// stack is the piece itself, in the exchange's memory; the entries above it are arenas of this class. One pass per
+// bucket adds a lane's gradient to all the stack entries that it completes, while the bucket is still in cache.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/lane_tree.h"
+#include "base/memory.h"
+#include "trainer/plan/fold_plan.h"
+
+namespace lockstep::step {
+
+class LaneFold {
+ public:
+  /// `pieces[i]` is the arena (of `elements` floats) of node `nodes[i]`. The nodes tile the executor's lanes.
+  LaneFold(int lanes, std::span<const LaneRange> nodes, std::span<float* const> pieces, int64_t elements);
+
+  /// Where lane `lane`'s program may write its gradient straight into the piece: the piece's arena where the lane is a
+  /// node by itself, else nullptr.
+  float* DirectTarget(int lane) const;
+
+  /// Adds elements [begin, end) of `gradient`, the arena of lane `lane`. Lanes of a node come in ascending order.
+  void Add(int lane, int64_t begin, int64_t end, const float* gradient);
+
+ private:
+  float* Entry(const plan::FoldLeaf& leaf, int depth) const;
+
+  int first_lane_ = 0;
+  std::vector<plan::FoldLeaf> leaves_;  ///< by lane - first_lane_
+  std::vector<float*> pieces_;          ///< by node
+  std::vector<Buffer> stack_;           ///< entries 1, 2, ... above the piece
+};
+
+}  // namespace lockstep::step

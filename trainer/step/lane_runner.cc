@@ -1,0 +1,125 @@
+#include "trainer/step/lane_runner.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "base/error.h"
+#include "trainer/step/executor_phase.h"
+
+namespace lockstep::step {
+namespace {
+
+LaneRecord ResultsOf(const engine::Program& program) {
+  LaneRecord record;
+  const graph::Graph& graph = program.plan().graph;
+  CHECK(graph.losses.size() <= std::size(record.losses) && graph.counters.size() <= std::size(record.counters));
+  for (size_t i = 0; i < graph.losses.size(); ++i) record.losses[i] = program.loss(static_cast<int>(i));
+  for (size_t i = 0; i < graph.counters.size(); ++i) record.counters[i] = program.counter(static_cast<int>(i));
+  return record;
+}
+
+}  // namespace
+
+LaneRunner::LaneRunner(const LanePrograms& model, const engine::ParameterLayout& layout, engine::Backend& backend,
+                       comm::Exchange& exchange, comm::FlightRecorder* recorder, int executor, LaneRange lanes,
+                       int all_lanes)
+    : model_(model),
+      layout_(layout),
+      backend_(backend),
+      exchange_(exchange),
+      recorder_(recorder),
+      executor_(executor),
+      lanes_(lanes),
+      fold_(all_lanes, exchange.piece_nodes(executor), exchange.pieces(executor), layout.elements()) {
+  size_t arena = 0, workspace = 0;
+  for (const ProgramSet* set : {&model.train, &model.evaluate})
+    for (const auto& plan : set->plans) {
+      arena = std::max(arena, static_cast<size_t>(plan->memory.bytes));
+      workspace = std::max(workspace, plan->workspace_bytes);
+    }
+  arena_ = Buffer(arena);
+  workspace_ = Buffer(workspace);
+  for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket)
+    buckets_.push_back(exchange.slices().bucket(bucket));
+  // An executor with one lane needs no fold: its program writes into the piece.
+  target_ = lanes.size() == 1 ? fold_.DirectTarget(lanes.begin) : nullptr;
+  if (target_ == nullptr) {
+    gradients_ = Buffer(static_cast<size_t>(layout.elements()) * sizeof(float));
+    target_ = gradients_.As<float>().data();
+  }
+  train_.resize(model.train.plans.size());
+  evaluate_.resize(model.evaluate.plans.size());
+  if (train_.size() == 1) Prepared(train_, model.train, 0, target_);
+  if (evaluate_.size() == 1) Prepared(evaluate_, model.evaluate, 0, nullptr);
+}
+
+engine::Program& LaneRunner::Prepared(Programs& programs, const ProgramSet& set, int shape, float* gradients) {
+  const auto index = static_cast<size_t>(shape);
+  if (programs[index] == nullptr) {
+    engine::Program::Bindings bindings;
+    bindings.parameters = exchange_.weights().data();
+    bindings.gradients = gradients;
+    bindings.packed = set.packed[index].get();
+    bindings.arena = {arena_.data(), arena_.size()};
+    bindings.workspace = {workspace_.data(), workspace_.size()};
+    programs[index] = std::make_unique<engine::Program>(set.plans[index], layout_, backend_, bindings);
+  }
+  return *programs[index];
+}
+
+void LaneRunner::Fill(engine::Program& program, const data::LaneBatch& batch) {
+  for (size_t f = 0; f < batch.fields.size(); ++f) {
+    const std::span<std::byte> input = program.input(batch.fields[f].name);
+    if (input.empty()) continue;
+    std::memcpy(input.data(), batch.data[f],
+                static_cast<size_t>(batch.fields[f].shape.size() * SizeOf(batch.fields[f].dtype)));
+  }
+}
+
+void LaneRunner::RunStep(uint64_t seed, uint64_t step, data::Loader& loader, std::span<LaneRecord> records) {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto since = [](auto start) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  load_seconds_ = 0;
+  for (int lane = lanes_.begin; lane < lanes_.end; ++lane) {
+    ExecutorPhase phase(recorder_, executor_);
+    phase.Enter(comm::Phase::LOADING_BATCH);
+    const auto asked = std::chrono::steady_clock::now();
+    const data::LaneBatch* batch = loader.Acquire(step, lane);
+    load_seconds_ += since(asked);
+    phase.Enter(comm::Phase::COMPUTING);
+    engine::Program& program = Prepared(train_, model_.train, batch->samples.shape, target_);
+    Fill(program, *batch);
+    graph::StepBlock& block = program.step_block();
+    block.seed = seed;
+    block.step = step;
+    block.first_sample = batch->samples.first_position;
+    block.loss_scale[0] = 1.0f / static_cast<float>(batch->denominator);
+    const data::LaneDelivery delivery = batch->delivery;
+    loader.Release(batch);
+
+    const bool last = lane + 1 == lanes_.end;
+    program.Run([&](int bucket) {
+      const comm::ElementRange range = buckets_[static_cast<size_t>(bucket)];
+      fold_.Add(lane, range.begin, range.end, target_);
+      if (last) exchange_.PieceReady(executor_, bucket);
+    });
+    LaneRecord& record = records[static_cast<size_t>(lane - lanes_.begin)];
+    record = ResultsOf(program);
+    record.delivery = delivery;
+  }
+  seconds_ = since(begin);
+}
+
+LaneRecord LaneRunner::Evaluate(const data::LaneBatch& block) {
+  engine::Program& program = Prepared(evaluate_, model_.evaluate, block.samples.shape, nullptr);
+  Fill(program, block);
+  program.Run(nullptr);
+  evaluated_ = &program;
+  if (recorder_ != nullptr) recorder_->Progress();
+  return ResultsOf(program);
+}
+
+}  // namespace lockstep::step

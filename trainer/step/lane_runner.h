@@ -1,0 +1,65 @@
+// What one executor does: its programs, its arenas, its lanes one after the other, folded into its pieces as they come.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "comm/exchange.h"
+#include "data/loader.h"
+#include "trainer/engine/program.h"
+#include "trainer/step/control_record.h"
+#include "trainer/step/lane_fold.h"
+
+namespace lockstep::step {
+
+/// The programs of one mode by shape, and their packed weights: shared by the executors of a rank.
+struct ProgramSet {
+  std::vector<std::shared_ptr<const engine::ProgramPlan>> plans;
+  std::vector<std::unique_ptr<engine::PackedWeights>> packed;
+};
+struct LanePrograms {
+  ProgramSet train, evaluate;
+};
+
+class LaneRunner {
+ public:
+  /// `lanes`: those of this executor. Called on the executor's thread: kernels are prepared where they run. Where there
+  /// are several shapes, a program is prepared when its first batch comes. All outlive this.
+  LaneRunner(const LanePrograms& model, const engine::ParameterLayout& layout, engine::Backend& backend,
+             comm::Exchange& exchange, comm::FlightRecorder* recorder, int executor, LaneRange lanes, int all_lanes);
+
+  /// Forward and backward of all lanes of this executor. `records` has one entry per lane, filled in.
+  void RunStep(uint64_t seed, uint64_t step, data::Loader& loader, std::span<LaneRecord> records);
+  /// What the last RunStep took, and what it has waited for samples in it.
+  double seconds() const { return seconds_; }
+  double load_seconds() const { return load_seconds_; }
+
+  /// Forward of one block of an evaluation.
+  LaneRecord Evaluate(const data::LaneBatch& block);
+  /// Of the last Evaluate; valid until the next run.
+  std::span<const std::byte> Output(const std::string& name) const { return evaluated_->output(name); }
+
+ private:
+  using Programs = std::vector<std::unique_ptr<engine::Program>>;
+
+  engine::Program& Prepared(Programs& programs, const ProgramSet& set, int shape, float* gradients);
+  void Fill(engine::Program& program, const data::LaneBatch& batch);
+
+  const LanePrograms& model_;
+  const engine::ParameterLayout& layout_;
+  engine::Backend& backend_;
+  comm::Exchange& exchange_;
+  comm::FlightRecorder* recorder_;  ///< may be null
+  int executor_;
+  LaneRange lanes_;
+  std::vector<comm::ElementRange> buckets_;
+  Buffer arena_, workspace_, gradients_;
+  LaneFold fold_;
+  Programs train_, evaluate_;                   ///< by shape
+  float* target_ = nullptr;                     ///< where training programs write gradients
+  const engine::Program* evaluated_ = nullptr;  ///< the last of evaluate_ that has run
+  double seconds_ = 0, load_seconds_ = 0;
+};
+
+}  // namespace lockstep::step

@@ -1,5 +1,6 @@
-# Writes OUTPUT (build_info.cc) with a hash over the sources below SOURCE_DIR, COMPILER and FLAGS, and DEPFILE with what was
-# read. It runs when one of these changes; the output is rewritten only where its text differs, so nothing else is rebuilt.
+# Writes OUTPUT (build_info.cc) with a hash over the sources below SOURCE_DIR, COMPILER and FLAGS, and DEPFILE with what
+# was read. It runs when one of these changes; the output is rewritten only where its text differs, so nothing else is
+# rebuilt.
 #
 # Paths enter relative to SOURCE_DIR: two build directories, or two checkouts, give the same hash.
 

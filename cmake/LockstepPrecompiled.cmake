@@ -1,5 +1,5 @@
-# The large headers of others, parsed once: a third of a build's time. The presets turn this on; a build without it, the default,
-# shows that each file includes what it uses.
+# The large headers of others, parsed once: a third of a build's time. The presets turn this on; a build without it, the
+# default, shows that each file includes what it uses.
 option(LOCKSTEP_PRECOMPILED_HEADERS "Precompile the headers of libraries" OFF)
 if(NOT LOCKSTEP_PRECOMPILED_HEADERS)
   return()

@@ -2,11 +2,13 @@
 
 add_library(lockstep_flags INTERFACE)
 target_include_directories(lockstep_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/proto)
-# No contraction, no fast-math, no -march: arithmetic is pinned. errno and traps decide no bits, and vectorisation needs them off.
-target_compile_options(lockstep_flags INTERFACE -ffp-contract=off -fno-math-errno -fno-trapping-math -Wall -Wextra -Werror
-                                                # GCC 12 sees overflows in fmt and overlaps in std::string (its bug 105651) that are not there.
-                                                "$<$<CXX_COMPILER_ID:GNU>:-Wno-psabi;-Wno-stringop-overflow;-Wno-restrict>"
-                                                "$<$<CXX_COMPILER_ID:Clang>:-Wno-psabi;-Wno-unknown-pragmas>")
+# No contraction, no fast-math, no -march: arithmetic is pinned. errno and traps decide no bits, and vectorisation needs
+# them off.
+target_compile_options(lockstep_flags INTERFACE
+  -ffp-contract=off -fno-math-errno -fno-trapping-math -Wall -Wextra -Werror
+  # GCC 12 sees overflows in fmt and overlaps in std::string (its bug 105651) that are not there.
+  "$<$<CXX_COMPILER_ID:GNU>:-Wno-psabi;-Wno-stringop-overflow;-Wno-restrict>"
+  "$<$<CXX_COMPILER_ID:Clang>:-Wno-psabi;-Wno-unknown-pragmas>")
 if(LOCKSTEP_SANITIZE)
   target_compile_options(lockstep_flags INTERFACE -fsanitize=${LOCKSTEP_SANITIZE} -fno-omit-frame-pointer -g1)
   target_link_options(lockstep_flags INTERFACE -fsanitize=${LOCKSTEP_SANITIZE})
@@ -16,19 +18,21 @@ if(LOCKSTEP_FUZZERS)
   target_link_options(lockstep_flags INTERFACE -fsanitize=address,undefined)
 endif()
 
-# lockstep_headers(NAME FROM OPENMP): the target starts teams of threads; or it is compiled with the headers that FROM has
-# precompiled (LockstepPrecompiled.cmake), which only fit without OpenMP's flag.
+# lockstep_headers(NAME FROM OPENMP): the target starts teams of threads; or it is compiled with the headers that FROM
+# has precompiled (LockstepPrecompiled.cmake), which only fit without OpenMP's flag.
 function(lockstep_headers name from openmp)
   if(openmp)
     target_link_libraries(${name} PRIVATE OpenMP::OpenMP_CXX)
   elseif(LOCKSTEP_PRECOMPILED_HEADERS)
     target_precompile_headers(${name} REUSE_FROM ${from})
-    # Without the first ccache refuses; with precompiled headers GCC 12 sees overflows in std::string that are not there.
+    # Without the first ccache refuses; with precompiled headers GCC 12 sees overflows in std::string that are
+    # not there.
     target_compile_options(${name} PRIVATE "$<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess;-Wno-array-bounds>")
   endif()
 endfunction()
 
-# lockstep_library(NAME [OPENMP] SOURCES ... PROTOS ... DEPS ...): the library of one folder. PROTOS lie beside the code that reads them.
+# lockstep_library(NAME [OPENMP] SOURCES ... PROTOS ... DEPS ...): the library of one folder. PROTOS lie beside the code
+# that reads them.
 function(lockstep_library name)
   cmake_parse_arguments(ARG "OPENMP" "" "SOURCES;PROTOS;DEPS" ${ARGN})
   set(generated)
@@ -38,7 +42,8 @@ function(lockstep_library name)
     add_custom_command(
       OUTPUT ${stem}.h ${stem}.cc
       COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/proto
-      COMMAND protobuf::protoc -I ${PROJECT_SOURCE_DIR} --cpp_out=${PROJECT_BINARY_DIR}/proto ${PROJECT_SOURCE_DIR}/${path}
+      COMMAND protobuf::protoc -I ${PROJECT_SOURCE_DIR} --cpp_out=${PROJECT_BINARY_DIR}/proto
+              ${PROJECT_SOURCE_DIR}/${path}
       DEPENDS ${PROJECT_SOURCE_DIR}/${path}
       VERBATIM)
     list(APPEND generated ${stem}.h ${stem}.cc)
@@ -52,7 +57,8 @@ function(lockstep_library name)
   endif()
 endfunction()
 
-# lockstep_test(NAME [OPENMP] SOURCES ... DEPS ... [LABELS ...] [TIMEOUT s]): a GoogleTest program, and a test of its name.
+# lockstep_test(NAME [OPENMP] SOURCES ... DEPS ... [LABELS ...] [TIMEOUT s]): a GoogleTest program, and a test of its
+# name.
 function(lockstep_test name)
   cmake_parse_arguments(ARG "OPENMP" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)

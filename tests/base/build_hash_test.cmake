@@ -1,9 +1,10 @@
-# The build hash depends on sources, compiler and flags, and on nothing else; its file is rewritten only when it changes.
-# cmake -DSCRIPT=build_info.cmake -DWORK=FOLDER -P build_hash_test.cmake
+# The build hash depends on sources, compiler and flags, and on nothing else; its file is rewritten only when it
+# changes. cmake -DSCRIPT=build_info.cmake -DWORK=FOLDER -P build_hash_test.cmake
 
 function(hash_of tree build flags result)
   execute_process(
-    COMMAND ${CMAKE_COMMAND} -DSOURCE_DIR=${tree} -DOUTPUT=${build}/build_info.cc -DDEPFILE=${build}/build_info.d -DVERSION=1.2.3
+    COMMAND ${CMAKE_COMMAND} -DSOURCE_DIR=${tree} -DOUTPUT=${build}/build_info.cc -DDEPFILE=${build}/build_info.d
+    -DVERSION=1.2.3
             "-DCOMPILER=GNU 12" "-DFLAGS=${flags}" -P ${SCRIPT}
     COMMAND_ERROR_IS_FATAL ANY)
   file(READ ${build}/build_info.cc text)

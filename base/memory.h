@@ -6,14 +6,9 @@
 #include <memory>
 #include <span>
 
+#include "base/arena.h"
+
 namespace lockstep {
-
-/// Every buffer that kernels touch starts at a multiple of this: a page.
-inline constexpr size_t kBufferAlignment = 4096;
-/// Values inside an arena start at multiples of this: a cache line, and an AVX-512 register.
-inline constexpr size_t kValueAlignment = 64;
-
-constexpr size_t AlignUp(size_t value, size_t alignment) { return (value + alignment - 1) / alignment * alignment; }
 
 /// Zeroed memory aligned to kBufferAlignment, in huge pages where the system gives them (madvise). Movable, not
 /// copyable.

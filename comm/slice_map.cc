@@ -6,11 +6,6 @@
 #include "base/error.h"
 
 namespace lockstep::comm {
-namespace {
-
-int64_t Chunks(int64_t elements) { return (elements + kChunkElements - 1) / kChunkElements; }
-
-}  // namespace
 
 SliceMap::SliceMap(std::vector<ElementRange> buckets, int world_size)
     : buckets_(std::move(buckets)), world_size_(world_size) {
@@ -22,14 +17,14 @@ SliceMap::SliceMap(std::vector<ElementRange> buckets, int world_size)
           "bucket [{}, {}) after {}", bucket.begin, bucket.end, end);
     end = bucket.end;
     first_longer_.push_back(longer);
-    longer = static_cast<int>((longer + Chunks(bucket.size()) % world_size) % world_size);
+    longer = static_cast<int>((longer + ChunkCount(bucket.size()) % world_size) % world_size);
   }
 }
 
 ElementRange SliceMap::slice(int bucket, int rank) const {
   CHECK(0 <= bucket && bucket < buckets() && 0 <= rank && rank < world_size_, "bucket {}, rank {}", bucket, rank);
   const ElementRange& whole = buckets_[static_cast<size_t>(bucket)];
-  const int64_t chunks = Chunks(whole.size());
+  const int64_t chunks = ChunkCount(whole.size());
   const int64_t each = chunks / world_size_;
   const int64_t longer = chunks % world_size_;
   const int64_t first = first_longer_[static_cast<size_t>(bucket)];
@@ -53,7 +48,7 @@ std::vector<ElementRange> CutBuckets(int64_t elements, int64_t target) {
         target);
   std::vector<ElementRange> buckets;
   if (elements == 0) return buckets;
-  const int64_t chunks = Chunks(elements);
+  const int64_t chunks = ChunkCount(elements);
   const int64_t count = std::clamp<int64_t>((elements + target / 2) / target, 1, chunks);
   for (int64_t i = 0; i < count; ++i) {
     buckets.push_back(

@@ -2,24 +2,12 @@
 // functions, the same on every rank.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "base/arena.h"
+
 namespace lockstep::comm {
-
-/// Elements of an arena that are summed, hashed and owned together. Global norms add chunk sums in index order; slice
-/// and bucket edges are chunk edges (or the arena's end).
-inline constexpr int64_t kChunkElements = 4096;
-
-/// Elements [begin, end) of the arena.
-struct ElementRange {
-  int64_t begin = 0;
-  int64_t end = 0;
-
-  int64_t size() const { return end - begin; }
-  friend bool operator==(const ElementRange&, const ElementRange&) = default;
-};
 
 class SliceMap {
  public:

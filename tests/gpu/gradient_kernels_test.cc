@@ -19,7 +19,6 @@
 namespace lockstep::gpu {
 namespace {
 
-using comm::kChunkElements;
 using optim::ChunkRecord;
 using optim::DeviceSlice;
 using optim::FoldStep;

@@ -23,7 +23,7 @@ std::map<graph::ValueId, const ArenaEntry*> ArenaPlaces(const graph::Graph& grap
 }  // namespace
 
 std::vector<int> LastTouch(const graph::Graph& graph, const ParameterLayout& layout,
-                           std::span<const BucketRange> buckets) {
+                           std::span<const ElementRange> buckets) {
   const auto places = ArenaPlaces(graph, layout);
   const std::vector<graph::ValueId> roots = ReshapeRoots(graph, GradientArenaValues(graph));
   std::vector<int> last(buckets.size(), -1);

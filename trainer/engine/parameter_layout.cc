@@ -4,15 +4,15 @@
 #include <bit>
 #include <span>
 
+#include "base/arena.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/memory.h"
 
 namespace lockstep::engine {
 namespace {
 
 constexpr int64_t kEntryAlignment = static_cast<int64_t>(kValueAlignment / sizeof(float));
-static_assert(kArenaChunk % kEntryAlignment == 0);
+static_assert(kChunkElements % kEntryAlignment == 0);
 
 int64_t RoundUp(int64_t value, int64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
 
@@ -31,9 +31,9 @@ ParameterLayout::ParameterLayout(const graph::Graph& graph) {
     append(*id, false);
     parameter_count_ += entries_.back().size();
   }
-  parameter_elements_ = end = RoundUp(end, kArenaChunk);
+  parameter_elements_ = end = RoundUp(end, kChunkElements);
   for (graph::ValueId id : graph.statistics) append(id, true);
-  elements_ = RoundUp(end, kArenaChunk);
+  elements_ = RoundUp(end, kChunkElements);
 }
 
 const ArenaEntry* ParameterLayout::Find(const std::string& name) const {

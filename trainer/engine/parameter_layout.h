@@ -15,10 +15,6 @@
 
 namespace lockstep::engine {
 
-/// Elements of the arena's chunk: global norms are sums over chunks, and slices of the arena start at chunk edges. The
-/// same number as the exchange's (comm/slice_map.h), which the engine does not know.
-inline constexpr int64_t kArenaChunk = 4096;
-
 struct ArenaEntry {
   std::string name;
   Shape shape;

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/arena.h"
 #include "base/memory.h"
 #include "trainer/engine/backend.h"
 #include "trainer/engine/parameter_layout.h"
@@ -23,20 +24,14 @@
 
 namespace lockstep::engine {
 
-/// Elements [begin, end) of the gradient arena that become ready together.
-struct BucketRange {
-  int64_t begin = 0;
-  int64_t end = 0;
-};
-
 struct CompileOptions {
   graph::Mode mode = graph::Mode::kTrain;
-  DType activations = DType::kF32;        ///< or kBF16
-  std::set<std::string> frozen = {};      ///< parameters without gradient
-  std::vector<BucketRange> buckets = {};  ///< of the gradient arena (kTrain)
-  bool recompute_activations = false;     ///< less memory, more work, same bits (kTrain)
-  int runs_on_same_weights = 1;           ///< between two packings of weights; decides no bits
-  std::string dump_folder = {};           ///< where not empty: a .dot file after each pass
+  DType activations = DType::kF32;         ///< or kBF16
+  std::set<std::string> frozen = {};       ///< parameters without gradient
+  std::vector<ElementRange> buckets = {};  ///< of the gradient arena (kTrain); each becomes ready as a whole
+  bool recompute_activations = false;      ///< less memory, more work, same bits (kTrain)
+  int runs_on_same_weights = 1;            ///< between two packings of weights; decides no bits
+  std::string dump_folder = {};            ///< where not empty: a .dot file after each pass
 };
 
 class ProgramPlan {

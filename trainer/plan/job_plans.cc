@@ -9,15 +9,9 @@ namespace lockstep::plan {
 namespace {
 
 // A bucket is folded, sent and updated at once: it fits the second-level cache.
-constexpr int64_t kBucketElements = 64 * comm::kChunkElements;
+constexpr int64_t kBucketElements = 64 * kChunkElements;
 // A device's: 16 MiB, so that a message is worth its start, and enough of them to overlap.
-constexpr int64_t kDeviceBucketElements = 1024 * comm::kChunkElements;
-
-std::vector<engine::BucketRange> BucketRanges(const std::vector<comm::ElementRange>& buckets) {
-  std::vector<engine::BucketRange> ranges;
-  for (const comm::ElementRange& bucket : buckets) ranges.push_back({bucket.begin, bucket.end});
-  return ranges;
-}
+constexpr int64_t kDeviceBucketElements = 1024 * kChunkElements;
 
 /// Those of all splits that are evaluated.
 std::vector<data::BatchShape> EvaluationShapes(const Job& job) {
@@ -116,7 +110,7 @@ JobPlans CompileJob(const Job& job, int ranks) {
   train.activations = job.train.precision() == Precision::BF16 ? DType::kBF16 : DType::kF32;
   evaluate.activations = train.activations;
   train.frozen = FrozenParameters(plans.model, job.optimizer);
-  train.buckets = BucketRanges(plans.buckets);
+  train.buckets = plans.buckets;
   train.recompute_activations = job.train.recompute_activations();
   train.runs_on_same_weights = std::max(1, static_cast<int>(job.train.lanes()) / ranks);
   evaluate.mode = graph::Mode::kEvaluate;

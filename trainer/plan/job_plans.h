@@ -19,7 +19,7 @@ namespace lockstep::plan {
 struct JobPlans {
   graph::Model model;  ///< of one lane of training, in its largest shape
   engine::ParameterLayout layout;
-  std::vector<comm::ElementRange> buckets;
+  std::vector<ElementRange> buckets;
   /// By shape: of Batches::shapes(), and of evaluation_shapes.
   std::vector<std::shared_ptr<const engine::ProgramPlan>> train, evaluate;
   std::vector<data::BatchShape> evaluation_shapes;  ///< of blocks

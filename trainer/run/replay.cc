@@ -167,7 +167,7 @@ std::string Replayer::Owners(const std::string& tensor) {
   std::vector<int> owners;
   for (int rank = 0; rank < job_.comm->world_size(); ++rank)
     for (int bucket = 0; bucket < slices.buckets(); ++bucket) {
-      const comm::ElementRange slice = slices.slice(bucket, rank);
+      const ElementRange slice = slices.slice(bucket, rank);
       if (slice.begin >= entry->offset + entry->size() || slice.end <= entry->offset) continue;
       owners.push_back(rank);
       break;

@@ -19,7 +19,6 @@
 
 namespace lockstep::step {
 
-using comm::kChunkElements;
 using std::chrono::steady_clock;
 
 namespace {
@@ -120,7 +119,7 @@ void DeviceCompute::PrepareTraining(const optim::Optimizer& optimizer, OwnedStat
 }
 
 optim::DeviceSlice DeviceCompute::SliceOf(int bucket) const {
-  const comm::ElementRange range = exchange_.slices().slice(bucket, comm_.rank());
+  const ElementRange range = exchange_.slices().slice(bucket, comm_.rank());
   optim::DeviceSlice slice;
   slice.begin = range.begin;
   slice.size = range.size();
@@ -169,7 +168,7 @@ void DeviceCompute::CheckWeights(uint64_t step, const optim::StepOutcome& outcom
   // Its owner says so.
   const comm::SliceMap& slices = exchange_.slices();
   for (int bucket = 0; bucket < slices.buckets(); ++bucket) {
-    const comm::ElementRange mine = slices.slice(bucket, comm_.rank());
+    const ElementRange mine = slices.slice(bucket, comm_.rank());
     if (mine.begin <= outcome.changed && outcome.changed < mine.end) check_->ThrowChanged(outcome.changed, step);
   }
 }
@@ -291,7 +290,7 @@ std::function<void()> DeviceCompute::StartFetch() {
   stream_->Record(*done_);
   snapshots_->Wait(*done_);
   for (int bucket = 0; bucket < state_->buckets(); ++bucket) {
-    const comm::ElementRange range = state_->slice(bucket);
+    const ElementRange range = state_->slice(bucket);
     snapshots_->Copy(weights().data() + range.begin, exchange_.weights() + range.begin,
                      static_cast<size_t>(range.size()) * sizeof(float));
   }
@@ -317,7 +316,7 @@ void DeviceCompute::Store() {
   const int rank = comm_.rank();
   stream_->Wait(*fetched_);
   for (int bucket = 0; bucket < exchange_.slices().buckets(); ++bucket) {
-    const comm::ElementRange range = exchange_.slices().slice(bucket, rank);
+    const ElementRange range = exchange_.slices().slice(bucket, rank);
     stream_->Copy(exchange_.weights() + range.begin, weights().data() + range.begin,
                   static_cast<size_t>(range.size()) * sizeof(float));
     exchange_.Share(*stream_, bucket);

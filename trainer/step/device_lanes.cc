@@ -153,7 +153,7 @@ void DeviceLanes::PackIfDue(Captured& captured) {
 void DeviceLanes::CaptureTraining(Captured& captured, float* gradients) {
   kit_.stream->BeginCapture();
   captured.program->Run([&](int bucket) {
-    const comm::ElementRange range = exchange_.slices().bucket(bucket);
+    const ElementRange range = exchange_.slices().bucket(bucket);
     if (lanes_.size() > 1)
       kit_.kernels->Fold(*kit_.stream, fold_step_->As<optim::FoldStep>(), gradients, range.begin, range.end);
     kit_.stream->Record(bucket_ready(bucket));

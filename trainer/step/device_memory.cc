@@ -18,7 +18,7 @@ std::string Mebibytes(int64_t bytes) { return fmt::format("{:.1f} MiB", static_c
 
 /// What DeviceExchange, DeviceLanes and DeviceCompute allocate besides arenas.
 int64_t TableBytes(const plan::JobPlans& plans, size_t pieces, size_t segments) {
-  const auto chunks = static_cast<size_t>(plans.layout.elements() / comm::kChunkElements);
+  const auto chunks = static_cast<size_t>(plans.layout.elements() / kChunkElements);
   const size_t bytes = comm::DeviceExchange::TableBytes(pieces, plans.buckets.size()) + 3 * sizeof(optim::FoldStep) +
                        segments * sizeof(optim::SegmentRules) + sizeof(optim::StepOutcome) +
                        chunks * (sizeof(optim::ChunkRecord) + sizeof(uint64_t));

@@ -8,8 +8,6 @@
 
 namespace lockstep::step {
 
-using comm::kChunkElements;
-
 double GlobalNorm(comm::Communicator& comm, const comm::SliceMap& slices, std::span<double> chunk_sums,
                   int64_t elements, uint64_t step) {
   const auto chunk_sum = [&](int64_t element) -> double& {
@@ -18,7 +16,7 @@ double GlobalNorm(comm::Communicator& comm, const comm::SliceMap& slices, std::s
   const auto visit = [&](int rank, const auto& use) {
     size_t index = 0;
     for (int bucket = 0; bucket < slices.buckets(); ++bucket) {
-      const comm::ElementRange range = slices.slice(bucket, rank);
+      const ElementRange range = slices.slice(bucket, rank);
       for (int64_t at = range.begin; at < range.end; at += kChunkElements) use(index++, at);
     }
     return index;

@@ -13,8 +13,6 @@
 
 namespace lockstep::step {
 
-using comm::kChunkElements;
-
 HostCompute::HostCompute(const plan::Job& job, const plan::JobPlans& plans, const comm::LanePlan& plan,
                          ExecutorPool& pool)
     : job_(job),
@@ -38,7 +36,7 @@ void HostCompute::PrepareTraining(const optim::Optimizer& optimizer, OwnedState&
   state_ = &state;
   check_ = &check;
   two_passes_ = plan::KeepsSums(optimizer, job_.train);
-  chunk_sums_.resize(static_cast<size_t>((plans_.layout.elements() + kChunkElements - 1) / kChunkElements));
+  chunk_sums_.resize(static_cast<size_t>(ChunkCount(plans_.layout.elements())));
   if (!two_passes_) return;
   sums_ = Buffer(static_cast<size_t>(state.owned()) * sizeof(float));
   int64_t offset = 0;
@@ -126,7 +124,7 @@ optim::Optimizer::Slice HostCompute::SliceAt(int bucket, int64_t begin, std::spa
   return slice;
 }
 
-void HostCompute::UpdateAtOnce(const StepWork& work, int bucket, comm::ElementRange range, const comm::SliceSum& sum) {
+void HostCompute::UpdateAtOnce(const StepWork& work, int bucket, ElementRange range, const comm::SliceSum& sum) {
   check_->CheckOwned(bucket, work.step);
   state_->AwaitReaderOf(bucket);
   pool_.ParallelFor(range.size(), kChunkElements, [&](int64_t begin, int64_t end) {
@@ -146,7 +144,7 @@ void HostCompute::UpdateFromSums(const StepWork& work, float scale) {
   for (int bucket = 0; bucket < state_->buckets(); ++bucket) {
     check_->CheckOwned(bucket, work.step);
     state_->AwaitReaderOf(bucket);
-    const comm::ElementRange range = state_->slice(bucket);
+    const ElementRange range = state_->slice(bucket);
     const float* sums = sums_.As<float>().data() + sums_offset_[static_cast<size_t>(bucket)];
     pool_.ParallelFor(range.size(), kChunkElements, [&](int64_t begin, int64_t end) {
       for (int64_t at = begin; at < end; at += kChunkElements) {
@@ -167,7 +165,7 @@ void HostCompute::NoteNonfinite(int64_t begin, std::span<const float> sum) {
 
 double HostCompute::ReduceThenUpdate(const StepWork& work) {
   exchange_.Reduce(
-      [&](int bucket, comm::ElementRange range, const comm::SliceSum& sum) {
+      [&](int bucket, ElementRange range, const comm::SliceSum& sum) {
         float* sums = sums_.As<float>().data() + sums_offset_[static_cast<size_t>(bucket)];
         for (int64_t at = 0; at < range.size(); at += kChunkElements) {
           const std::span<float> chunk(sums + at, static_cast<size_t>(std::min(kChunkElements, range.size() - at)));
@@ -189,7 +187,7 @@ double HostCompute::ReduceThenUpdate(const StepWork& work) {
 
 double HostCompute::ReduceAndUpdate(const StepWork& work) {
   exchange_.Reduce(
-      [&](int bucket, comm::ElementRange range, const comm::SliceSum& sum) { UpdateAtOnce(work, bucket, range, sum); },
+      [&](int bucket, ElementRange range, const comm::SliceSum& sum) { UpdateAtOnce(work, bucket, range, sum); },
       /*share_at_once=*/true);
   comm_.WaitUntil([&] { return pool_.Finished(); }, fmt::format("the lanes of step {}", work.step));
   exchange_.Share();

@@ -53,11 +53,11 @@ class HostCompute final : public Compute {
   void RunLanes(const StepWork& work);
   double ReduceThenUpdate(const StepWork& work);
   double ReduceAndUpdate(const StepWork& work);
-  void UpdateAtOnce(const StepWork& work, int bucket, comm::ElementRange range, const comm::SliceSum& sum);
+  void UpdateAtOnce(const StepWork& work, int bucket, ElementRange range, const comm::SliceSum& sum);
   void UpdateFromSums(const StepWork& work, float scale);
   optim::Optimizer::Slice SliceAt(int bucket, int64_t begin, std::span<const float> gradient);
   void NoteNonfinite(int64_t begin, std::span<const float> sum);
-  double& ChunkSum(int64_t element) { return chunk_sums_[static_cast<size_t>(element / comm::kChunkElements)]; }
+  double& ChunkSum(int64_t element) { return chunk_sums_[static_cast<size_t>(element / kChunkElements)]; }
 
   const plan::Job& job_;
   comm::Communicator& comm_;

@@ -102,7 +102,7 @@ void LaneRunner::RunStep(uint64_t seed, uint64_t step, data::Loader& loader, std
 
     const bool last = lane + 1 == lanes_.end;
     program.Run([&](int bucket) {
-      const comm::ElementRange range = buckets_[static_cast<size_t>(bucket)];
+      const ElementRange range = buckets_[static_cast<size_t>(bucket)];
       fold_.Add(lane, range.begin, range.end, target_);
       if (last) exchange_.PieceReady(executor_, bucket);
     });

@@ -53,7 +53,7 @@ class LaneRunner {
   comm::FlightRecorder* recorder_;  ///< may be null
   int executor_;
   LaneRange lanes_;
-  std::vector<comm::ElementRange> buckets_;
+  std::vector<ElementRange> buckets_;
   Buffer arena_, workspace_, gradients_;
   LaneFold fold_;
   Programs train_, evaluate_;                   ///< by shape

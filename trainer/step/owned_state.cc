@@ -23,7 +23,7 @@ std::span<float> OwnedState::data(int array, int bucket) const {
 std::vector<checkpoint::OwnedRange> OwnedState::Ranges(std::span<const float> weights) const {
   std::vector<checkpoint::OwnedRange> ranges;
   for (int bucket = 0; bucket < buckets(); ++bucket) {
-    const comm::ElementRange range = slice(bucket);
+    const ElementRange range = slice(bucket);
     if (range.size() == 0) continue;
     ranges.push_back(
         {0, range.begin, weights.subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.size()))});
@@ -54,7 +54,7 @@ void OwnedState::Load(const checkpoint::Reader& reader, std::span<float> weights
   };
   const int weights_array = find("weights");
   for (int bucket = 0; bucket < buckets(); ++bucket) {
-    const comm::ElementRange range = slice(bucket);
+    const ElementRange range = slice(bucket);
     if (range.size() == 0) continue;
     reader.Read(weights_array, range.begin,
                 weights.subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.size())));

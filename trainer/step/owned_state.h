@@ -27,7 +27,7 @@ class OwnedState {
   OwnedState(const comm::SliceMap& slices, int rank, std::vector<std::string> arrays, const Allocate& allocate);
 
   int buckets() const { return slices_.buckets(); }
-  comm::ElementRange slice(int bucket) const { return slices_.slice(bucket, rank_); }
+  ElementRange slice(int bucket) const { return slices_.slice(bucket, rank_); }
   int64_t owned() const { return owned_; }
   const std::vector<std::string>& arrays() const { return arrays_; }
   /// The part of array `array` for the owned slice of `bucket`.

@@ -39,7 +39,7 @@ void Training::Initialize() {
   session_.Initialize();
   const int ema = optimizer_.ema_index();
   for (int bucket = 0; ema >= 0 && bucket < owned_.buckets(); ++bucket) {
-    const comm::ElementRange range = owned_.slice(bucket);
+    const ElementRange range = owned_.slice(bucket);
     std::copy_n(weights().data() + range.begin, range.size(), owned_.data(ema, bucket).data());
   }
   session_.compute().Store();
@@ -82,7 +82,7 @@ StepResult Training::Step(bool want_norm, const Stepper::FillRecord& fill) {
 void Training::KeepBest() {
   session_.compute().Fetch(Compute::Part::kAll);
   for (int bucket = 0; bucket < owned_.buckets(); ++bucket) {
-    const comm::ElementRange range = owned_.slice(bucket);
+    const ElementRange range = owned_.slice(bucket);
     const float* from =
         EvaluatedArray() >= 0 ? owned_.data(EvaluatedArray(), bucket).data() : weights().data() + range.begin;
     std::copy_n(from, range.size(), owned_.data(BestArray(), bucket).data());

@@ -15,12 +15,12 @@ constexpr char kHint[] =
 
 }  // namespace
 
-uint64_t WeightCheck::HashSlice(comm::ElementRange slice) const {
+uint64_t WeightCheck::HashSlice(ElementRange slice) const {
   return Hash64(std::as_bytes(
       session_.compute().weights().subspan(static_cast<size_t>(slice.begin), static_cast<size_t>(slice.size()))));
 }
 
-std::string WeightCheck::TensorsIn(comm::ElementRange slice) const {
+std::string WeightCheck::TensorsIn(ElementRange slice) const {
   std::string first, last;
   for (const engine::ArenaEntry& entry : session_.layout().entries())
     if (entry.offset < slice.end && slice.begin < entry.offset + entry.size()) {
@@ -43,15 +43,15 @@ void WeightCheck::CheckOwned(int bucket, uint64_t step) {
   if (index >= pending_.size() || !pending_[index]) return;
   pending_[index] = 0;
   const int rank = session_.comm().rank();
-  const comm::ElementRange slice = session_.compute().slices().slice(bucket, rank);
+  const ElementRange slice = session_.compute().slices().slice(bucket, rank);
   if (HashSlice(slice) != written_[index]) ThrowChangedIn(slice, step);
 }
 
 void WeightCheck::ThrowChanged(int64_t element, uint64_t step) const {
-  ThrowChangedIn({element, element + comm::kChunkElements}, step);
+  ThrowChangedIn({element, element + kChunkElements}, step);
 }
 
-void WeightCheck::ThrowChangedIn(comm::ElementRange slice, uint64_t step) const {
+void WeightCheck::ThrowChangedIn(ElementRange slice, uint64_t step) const {
   const int rank = session_.comm().rank();
   throw Error(
       ErrorKind::kPeer,
@@ -98,7 +98,7 @@ std::string WeightCheck::FindDifference() {
   if (!session_.compute().holds_weights()) return "";
   for (int owner = 0; owner < comm.world_size(); ++owner)
     for (int bucket = 0; bucket < slices.buckets(); ++bucket) {
-      const comm::ElementRange slice = slices.slice(bucket, owner);
+      const ElementRange slice = slices.slice(bucket, owner);
       if (HashSlice(slice) != all[static_cast<size_t>(owner) * written_.size() + static_cast<size_t>(bucket)])
         return TensorsIn(slice);
     }

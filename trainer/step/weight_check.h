@@ -32,9 +32,9 @@ class WeightCheck {
   uint64_t CompareHosts(uint64_t step);
 
  private:
-  uint64_t HashSlice(comm::ElementRange slice) const;
-  std::string TensorsIn(comm::ElementRange slice) const;
-  [[noreturn]] void ThrowChangedIn(comm::ElementRange slice, uint64_t step) const;
+  uint64_t HashSlice(ElementRange slice) const;
+  std::string TensorsIn(ElementRange slice) const;
+  [[noreturn]] void ThrowChangedIn(ElementRange slice, uint64_t step) const;
   std::string FindDifference();
 
   CompiledModel& session_;

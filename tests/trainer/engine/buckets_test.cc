@@ -11,8 +11,8 @@
 namespace lockstep::engine {
 namespace {
 
-std::vector<BucketRange> Cut(int64_t elements, int64_t bucket) {
-  std::vector<BucketRange> buckets;
+std::vector<ElementRange> Cut(int64_t elements, int64_t bucket) {
+  std::vector<ElementRange> buckets;
   for (int64_t begin = 0; begin < elements; begin += bucket)
     buckets.push_back({begin, std::min(elements, begin + bucket)});
   return buckets;
@@ -73,7 +73,7 @@ TEST(Buckets, AreReadyAfterTheLastUseOfTheirElements) {
       for (int64_t size : {64, 4096, 16384, 1 << 20}) {
         FakeBackend backend;
         backend.packs = packs;
-        const std::vector<BucketRange> buckets = Cut(layout.elements(), size);
+        const std::vector<ElementRange> buckets = Cut(layout.elements(), size);
         const ProgramPlan plan =
             Compile(model, layout, backend, {.mode = graph::Mode::kTrain, .frozen = frozen, .buckets = buckets});
         const std::vector<int> after = ReadyAfter(plan, buckets.size());

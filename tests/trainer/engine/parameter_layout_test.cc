@@ -7,6 +7,7 @@
 #include <cstring>
 #include <random>
 
+#include "base/arena.h"
 #include "base/hash.h"
 #include "tests/trainer/engine/small_model.h"
 
@@ -57,8 +58,8 @@ TEST(ParameterLayout, EntriesAreAlignedAndDisjointInRandomModels) {
     }
     const ParameterLayout layout(b.Finish());
     ASSERT_EQ(layout.entries().size(), static_cast<size_t>(count));
-    EXPECT_EQ(layout.elements() % kArenaChunk, 0);
-    EXPECT_EQ(layout.parameter_elements() % kArenaChunk, 0);
+    EXPECT_EQ(layout.elements() % kChunkElements, 0);
+    EXPECT_EQ(layout.parameter_elements() % kChunkElements, 0);
     int64_t end = 0;
     for (const ArenaEntry& entry : layout.entries()) {
       EXPECT_GE(entry.offset, end);

@@ -14,7 +14,7 @@ using ::testing::IsEmpty;
 
 /// A compiled small model over memory of its own.
 struct World {
-  explicit World(graph::Mode mode, FakeBackend* fake, std::vector<BucketRange> buckets = {})
+  explicit World(graph::Mode mode, FakeBackend* fake, std::vector<ElementRange> buckets = {})
       : model(SmallModel(mode)),
         layout(model),
         plan(std::make_shared<ProgramPlan>(

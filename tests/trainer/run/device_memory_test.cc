@@ -49,7 +49,7 @@ class NotingDevice final : public lockstep::Device {
 // 20 features, 300, 100, 4 classes. Each parameter begins at a multiple of 16 elements:
 // 6000 + 304 + 30000 + 112 + 400 + 16 = 36832 elements, which end in the ninth chunk of 4096.
 constexpr char kModel[] = "mlp { hidden: 300 hidden: 100 }";
-constexpr int64_t kChunk = 4096 * sizeof(float), kArena = 9 * kChunk;
+constexpr int64_t kChunk = kChunkElements * sizeof(float), kArena = 9 * kChunk;
 
 /// The plan of `rank` of a job with 8 lanes.
 step::DeviceMemoryPlan PlanOf(TrainSetup setup, int rank, int ranks) {

@@ -13,8 +13,6 @@
 namespace lockstep::step {
 namespace {
 
-using comm::kChunkElements;
-
 /// Sums of squares over eighteen decades: their sum depends on the order.
 std::vector<double> RandomChunkSums(int64_t chunks) {
   std::mt19937 random(1);
@@ -41,7 +39,7 @@ void ExpectNorm(const Arena& arena, int ranks) {
     const comm::SliceMap slices(comm::CutBuckets(arena.elements, arena.bucket), ranks);
     std::vector<double> mine(sums.size(), std::numeric_limits<double>::quiet_NaN());
     for (int bucket = 0; bucket < slices.buckets(); ++bucket) {
-      const comm::ElementRange range = slices.slice(bucket, comm.rank());
+      const ElementRange range = slices.slice(bucket, comm.rank());
       for (int64_t at = range.begin; at < range.end; at += kChunkElements) {
         const auto k = static_cast<size_t>(at / kChunkElements);
         mine[k] = sums[k];

@@ -1,5 +1,6 @@
 #include "trainer/kernels/cuda/gradient_kernels.h"
 
+#include "base/arena.h"
 #include "base/philox.h"
 #include "trainer/kernels/cuda/launch.h"
 
@@ -14,7 +15,7 @@ using optim::SegmentRules;
 using optim::StepOutcome;
 
 // A chunk of the arena is one block's work: what norms are sums over.
-constexpr int kChunk = 4096;
+constexpr auto kChunk = static_cast<int>(kChunkElements);
 constexpr int kChunkThreads = 256;
 // Elements that a thread reads at once: 16 bytes.
 constexpr int kEach = 4;
@@ -286,7 +287,7 @@ struct HashChunks {
   }
 };
 
-int64_t ChunksOf(const DeviceSlice& slice) { return (slice.size + kChunk - 1) / kChunk; }
+int64_t ChunksOf(const DeviceSlice& slice) { return ChunkCount(slice.size); }
 
 class CudaGradientKernels final : public optim::GradientKernels {
  public:

@@ -1,12 +1,11 @@
 // Folding lanes on an emulated device, against the host's fold: the same bits.
-#include "comm/slice_map.h"
+#include "base/arena.h"
 #include "tests/trainer/kernels/cuda/gradient_kernels_world.h"
 #include "trainer/step/lane_fold.h"
 
 namespace lockstep::cuda {
 namespace {
 
-using comm::kChunkElements;
 using optim::FoldStep;
 
 struct Run {

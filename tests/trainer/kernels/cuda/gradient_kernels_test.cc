@@ -9,7 +9,6 @@
 namespace lockstep::cuda {
 namespace {
 
-using comm::kChunkElements;
 using optim::ChunkRecord;
 using optim::DeviceSlice;
 using optim::Optimizer;

@@ -1,15 +1,14 @@
 // What a step has come to, concluded on an emulated device: norm, clipping, what is not finite.
 #include <google/protobuf/text_format.h>
 
+#include "base/arena.h"
 #include "base/error.h"
-#include "comm/slice_map.h"
 #include "tests/trainer/kernels/cuda/gradient_kernels_world.h"
 #include "trainer/optim/optimizer.h"
 
 namespace lockstep::cuda {
 namespace {
 
-using comm::kChunkElements;
 using optim::ChunkRecord;
 using optim::Optimizer;
 using optim::StepOutcome;

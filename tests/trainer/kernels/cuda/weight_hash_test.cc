@@ -1,11 +1,10 @@
 // Weights hashed on an emulated device: a change of any bit is seen, in its chunk, and nothing else is.
-#include "comm/slice_map.h"
+#include "base/arena.h"
 #include "tests/trainer/kernels/cuda/gradient_kernels_world.h"
 
 namespace lockstep::cuda {
 namespace {
 
-using comm::kChunkElements;
 using optim::ChunkRecord;
 using optim::DeviceSlice;
 

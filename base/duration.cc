@@ -17,20 +17,20 @@ int64_t Number(const std::ssub_match& match) { return match.matched ? std::stoll
 
 /// Slurm's forms with a colon or a dash.
 std::optional<int64_t> ParseClock(const std::string& text) {
-  static const std::regex with_days(R"((\d{1,5})-(\d{1,2})(?::(\d{1,2}))?(?::(\d{1,2}))?)");
-  static const std::regex plain(R"((?:(\d{1,6}):)?(\d{1,6}):(\d{1,2}))");
+  static const std::regex kWithDays(R"((\d{1,5})-(\d{1,2})(?::(\d{1,2}))?(?::(\d{1,2}))?)");
+  static const std::regex kPlain(R"((?:(\d{1,6}):)?(\d{1,6}):(\d{1,2}))");
   std::smatch found;
-  if (std::regex_match(text, found, with_days))
+  if (std::regex_match(text, found, kWithDays))
     return Number(found[1]) * kDay + Number(found[2]) * kHour + Number(found[3]) * kMinute + Number(found[4]);
-  if (std::regex_match(text, found, plain))
+  if (std::regex_match(text, found, kPlain))
     return Number(found[1]) * kHour + Number(found[2]) * kMinute + Number(found[3]);
   return std::nullopt;
 }
 
 std::optional<int64_t> ParseUnits(const std::string& text) {
-  static const std::regex units(R"((?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})(?:m|min))?(?:(\d{1,9})s)?)");
+  static const std::regex kUnits(R"((?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})(?:m|min))?(?:(\d{1,9})s)?)");
   std::smatch found;
-  if (text.empty() || !std::regex_match(text, found, units)) return std::nullopt;
+  if (text.empty() || !std::regex_match(text, found, kUnits)) return std::nullopt;
   return Number(found[1]) * kDay + Number(found[2]) * kHour + Number(found[3]) * kMinute + Number(found[4]);
 }
 

@@ -18,31 +18,32 @@ class EventState {
  public:
   /// A number for a new record: who waits, waits for the number that it saw.
   uint64_t Record() {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     return ++recorded_;
   }
   void Reach(uint64_t number) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     reached_ = std::max(reached_, number);
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
   void Await(uint64_t number) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return reached_ >= number; });
+    MutexLock lock(mutex_);
+    while (reached_ < number) changed_.Wait(mutex_);
   }
   uint64_t recorded() {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     return recorded_;
   }
   bool Done() {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     return reached_ == recorded_;
   }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  uint64_t recorded_ = 0, reached_ = 0;  // guarded by mutex_
+  Mutex mutex_;
+  CondVar changed_;
+  uint64_t recorded_ GUARDED_BY(mutex_) = 0;
+  uint64_t reached_ GUARDED_BY(mutex_) = 0;
 };
 
 class EmulatedEvent final : public DeviceEvent {
@@ -92,7 +93,7 @@ class EmulatedDevice final : public Device {
 
   std::unique_ptr<DeviceMemory> Allocate(size_t bytes, const std::string& what) override {
     if (bytes > *free_) {
-      throw Error(ErrorKind::kUsage,
+      throw Error(ErrorKind::kMemory,
                   fmt::format("{}: {} bytes of device memory are needed and {} are free", what, bytes, free_->load()));
     }
     *free_ -= bytes;
@@ -118,33 +119,33 @@ EmulatedStream::EmulatedStream(std::chrono::nanoseconds copy_time)
 
 EmulatedStream::~EmulatedStream() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     stop_ = true;
   }
-  changed_.notify_all();
+  changed_.NotifyAll();
   thread_.join();
 }
 
 void EmulatedStream::Loop() {
   PrepareComputeThread(1, "device-stream");
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [&] { return stop_ || !queue_.empty(); });
+    while (!stop_ && queue_.empty()) changed_.Wait(mutex_);
     if (queue_.empty()) return;
     const std::function<void()> work = std::move(queue_.front());
     queue_.pop_front();
     busy_ = true;
-    lock.unlock();
+    lock.Unlock();
     std::exception_ptr error;
     try {
       work();
     } catch (...) {
       error = std::current_exception();
     }
-    lock.lock();
+    lock.Lock();
     if (error && !error_) error_ = std::move(error);
     busy_ = false;
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
 }
 
@@ -158,12 +159,12 @@ void EmulatedStream::Enqueue(std::function<void()> work) {
 
 void EmulatedStream::Push(std::span<const std::function<void()>> work, std::span<const std::function<void()>> before) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (error_) std::rethrow_exception(error_);
     for (const auto& action : before) action();
     queue_.insert(queue_.end(), work.begin(), work.end());
   }
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 void EmulatedStream::Copy(void* to, const void* from, size_t bytes) {
@@ -181,18 +182,18 @@ void EmulatedStream::Clear(void* to, size_t bytes) {
 void EmulatedStream::Record(DeviceEvent& event) {
   // A record's number is drawn when it is enqueued (each run of a graph anew), and reached when the stream comes to it.
   struct Numbers {
-    std::mutex mutex;
-    std::deque<uint64_t> drawn;  // guarded by mutex
+    Mutex mutex;
+    std::deque<uint64_t> drawn GUARDED_BY(mutex);
   };
   auto numbers = std::make_shared<Numbers>();
   const std::function<void()> draw = [state = StateOf(event), numbers] {
-    std::lock_guard lock(numbers->mutex);
+    MutexLock lock(numbers->mutex);
     numbers->drawn.push_back(state->Record());
   };
   const std::function<void()> reach = [state = StateOf(event), numbers] {
     uint64_t number;
     {
-      std::lock_guard lock(numbers->mutex);
+      MutexLock lock(numbers->mutex);
       number = numbers->drawn.front();
       numbers->drawn.pop_front();
     }
@@ -235,8 +236,8 @@ void EmulatedStream::Run(DeviceGraph& graph) {
 }
 
 void EmulatedStream::Synchronize() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return queue_.empty() && !busy_; });
+  MutexLock lock(mutex_);
+  while (busy_ || !queue_.empty()) changed_.Wait(mutex_);
   if (error_) std::rethrow_exception(error_);
 }
 

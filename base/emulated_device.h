@@ -3,18 +3,17 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/device.h"
+#include "base/mutex.h"
 
 namespace lockstep {
 
@@ -47,11 +46,12 @@ class EmulatedStream final : public DeviceStream {
   std::vector<std::function<void()>> captured_;
   std::vector<std::function<void()>> on_run_;  ///< of the captured work: what the caller's thread does in Run
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> queue_;  // guarded by mutex_, as are the next three
-  bool busy_ = false, stop_ = false;
-  std::exception_ptr error_;
+  Mutex mutex_;
+  CondVar changed_;
+  std::deque<std::function<void()>> queue_ GUARDED_BY(mutex_);
+  bool busy_ GUARDED_BY(mutex_) = false;
+  bool stop_ GUARDED_BY(mutex_) = false;
+  std::exception_ptr error_ GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

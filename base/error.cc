@@ -1,8 +1,55 @@
 #include "base/error.h"
 
+#include <algorithm>
+#include <array>
+#include <new>
 #include <utility>
 
 namespace lockstep {
+namespace {
+
+constexpr std::array kKinds = {
+    ErrorKindInfo{ErrorKind::kInternal, "internal", 1, true},
+    ErrorKindInfo{ErrorKind::kUsage, "usage", 2, false},
+    ErrorKindInfo{ErrorKind::kData, "data", 3, false},
+    ErrorKindInfo{ErrorKind::kCheckpoint, "checkpoint", 4, false},
+    ErrorKindInfo{ErrorKind::kDiverged, "diverged", 5, false},
+    ErrorKindInfo{ErrorKind::kPeer, "peer", 6, true},
+    ErrorKindInfo{ErrorKind::kPreempted, "preempted", 75, true},
+    ErrorKindInfo{ErrorKind::kAccess, "access", 2, false},
+    ErrorKindInfo{ErrorKind::kStorage, "storage", 6, true},
+    ErrorKindInfo{ErrorKind::kFolderHeld, "folder held", 2, false},
+    ErrorKindInfo{ErrorKind::kSuperseded, "superseded", 2, false},
+    ErrorKindInfo{ErrorKind::kMemory, "memory", 2, false},
+    ErrorKindInfo{ErrorKind::kMixed, "mixed", 2, false},
+};
+
+template <typename Condition>
+std::optional<ErrorKind> FirstWhere(Condition condition) {
+  const auto found = std::find_if(kKinds.begin(), kKinds.end(), condition);
+  return found == kKinds.end() ? std::nullopt : std::optional(found->kind);
+}
+
+}  // namespace
+
+std::span<const ErrorKindInfo> ErrorKinds() { return kKinds; }
+
+const ErrorKindInfo& InfoOf(ErrorKind kind) {
+  const auto found = std::find_if(kKinds.begin(), kKinds.end(), [&](const auto& info) { return info.kind == kind; });
+  return found == kKinds.end() ? kKinds.front() : *found;
+}
+
+std::optional<ErrorKind> ErrorKindFromNumber(int number) {
+  return FirstWhere([&](const ErrorKindInfo& info) { return static_cast<int>(info.kind) == number; });
+}
+
+std::optional<ErrorKind> ErrorKindNamed(std::string_view name) {
+  return FirstWhere([&](const ErrorKindInfo& info) { return info.name == name; });
+}
+
+std::optional<ErrorKind> ErrorKindOfExitCode(int exit_code) {
+  return FirstWhere([&](const ErrorKindInfo& info) { return info.exit_code == exit_code; });
+}
 
 Error::Error(ErrorKind kind, std::string message, std::string where, std::string hint)
     : kind_(kind), message_(std::move(message)), where_(std::move(where)), hint_(std::move(hint)) {
@@ -10,8 +57,21 @@ Error::Error(ErrorKind kind, std::string message, std::string where, std::string
   if (!hint_.empty()) text_ += " (" + hint_ + ")";
 }
 
-Error Error::At(std::string where) const {
-  return Error(kind_, message_, where_.empty() ? std::move(where) : where_, hint_);
+Error Error::At(std::string where) const { return Error(kind_, message_, where_.empty() ? where : where_, hint_); }
+
+Error CurrentError() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::bad_alloc&) {
+    return Error(ErrorKind::kMemory, "out of memory", "", "lockstep plan RECIPE says what a run needs");
+  } catch (const std::exception& error) {
+    return Error(ErrorKind::kInternal, error.what(), "", "this is a bug in Lockstep; please report it");
+  } catch (...) {
+    return Error(ErrorKind::kInternal, "an exception of an unknown type", "",
+                 "this is a bug in Lockstep; please report it");
+  }
 }
 
 void CheckFailed(const char* file, int line, const char* condition, const std::string& message) {

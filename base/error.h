@@ -1,35 +1,60 @@
 // How Lockstep reports failure: `Error` for what the world does to us, `CHECK` for what we did wrong.
 //
-// An Error carries a kind, which decides the exit code (launch/main.cc alone turns it into one), a message (what was
-// wrong), a place (file and line of a recipe, a path, or a rank and host) and a hint (what to do about it). Layers add
-// a place they know; nobody prints an Error but launch.
+// An Error carries a kind, a message (what was wrong), a place (file and line of a recipe, a path, or a rank and host)
+// and a hint (what to do about it). Layers add a place they know; nobody prints an Error but launch. The kind decides
+// the exit code, and whether a supervisor starts the job again: InfoOf is the only table of both.
 #pragma once
 
 #include <fmt/format.h>
 
 #include <exception>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
 namespace lockstep {
 
-/// The value is the process's exit code (DESIGN section 8).
+/// The numbers travel between ranks (comm/error_text.proto), which may be of different builds: they stay as they are.
 enum class ErrorKind : int {
-  kInternal = 1,    ///< a bug in Lockstep
-  kUsage = 2,       ///< command line, recipe, output folder, mixed binaries, too little memory, unsuitable device
-  kData = 3,        ///< bad or differing data
-  kCheckpoint = 4,  ///< a checkpoint that can't be read, or can't be written where that must stop the run
-  kDiverged = 5,    ///< training diverged
-  kPeer = 6,        ///< a peer, the network or a memory failed
-  kPreempted = 75,  ///< asked to stop; please requeue
+  kInternal = 1,     ///< a bug in Lockstep
+  kUsage = 2,        ///< bad usage: command line, recipe, a path that is not there, a device that is not there
+  kData = 3,         ///< bad or differing data
+  kCheckpoint = 4,   ///< a checkpoint that can't be read, or can't be written where that must stop the run
+  kDiverged = 5,     ///< training diverged
+  kPeer = 6,         ///< a peer, the network or a memory failed
+  kAccess = 7,       ///< a file or folder that may not be read or written: permissions, a read-only file system
+  kStorage = 8,      ///< a file system that is full, or fails
+  kFolderHeld = 9,   ///< another job runs in the run's folder
+  kSuperseded = 10,  ///< another job has gone on with the run: its folder is that job's now
+  kMemory = 11,      ///< a host or device has too little memory
+  kMixed = 12,       ///< ranks, or a run and what would go on with it, are of different builds, recipes or hardware
+  kPreempted = 75,   ///< asked to stop; please requeue
 };
+
+struct ErrorKindInfo {
+  ErrorKind kind;
+  const char* name;  ///< in verdict.json: "storage"
+  int exit_code;     ///< of the process: docs/operations.md. Kinds that share one also agree in may_pass.
+  bool may_pass;     ///< the same start, made again, may succeed
+};
+
+/// All kinds; of those with one exit code, the one that it is named after comes first.
+std::span<const ErrorKindInfo> ErrorKinds();
+const ErrorKindInfo& InfoOf(ErrorKind kind);
+inline int ExitCodeOf(ErrorKind kind) { return InfoOf(kind).exit_code; }
+/// Nothing where there is no such kind, for instance of another version.
+std::optional<ErrorKind> ErrorKindFromNumber(int number);
+std::optional<ErrorKind> ErrorKindNamed(std::string_view name);
+/// The kind that an exit code is named after; nothing for 0 and codes that no Error has (a signal's).
+std::optional<ErrorKind> ErrorKindOfExitCode(int exit_code);
 
 class Error : public std::exception {
  public:
   Error(ErrorKind kind, std::string message, std::string where = "", std::string hint = "");
 
   ErrorKind kind() const { return kind_; }
-  int exit_code() const { return static_cast<int>(kind_); }
+  int exit_code() const { return ExitCodeOf(kind_); }
   const std::string& message() const { return message_; }
   const std::string& where() const { return where_; }
   const std::string& hint() const { return hint_; }
@@ -39,11 +64,17 @@ class Error : public std::exception {
 
   /// The same error with a place, where it has none yet.
   Error At(std::string where) const;
+  /// The same error as one of another kind.
+  Error As(ErrorKind kind) const { return Error(kind, message_, where_, hint_); }
 
  private:
   ErrorKind kind_;
   std::string message_, where_, hint_, text_;
 };
+
+/// What is being handled, as an Error: std::bad_alloc is kMemory, whatever is no Error otherwise kInternal. REQUIRES:
+/// called inside a catch clause.
+Error CurrentError();
 
 [[noreturn]] void CheckFailed(const char* file, int line, const char* condition, const std::string& message);
 

@@ -11,12 +11,25 @@ namespace {
   std::abort();
 }
 
+bool Reads(FileOperation operation) {
+  return operation == FileOperation::kOpen || operation == FileOperation::kRead ||
+         operation == FileOperation::kExists || operation == FileOperation::kList;
+}
+
+bool Counts(FileOperation wanted, FileOperation operation) {
+  if (wanted == FileOperation::kAny) return !Reads(operation);
+  if (wanted == FileOperation::kAnyRead) return Reads(operation);
+  return wanted == operation;
+}
+
 }  // namespace
 
 const char* Name(FileOperation operation) {
   switch (operation) {
     case FileOperation::kAny:
       return "any operation";
+    case FileOperation::kAnyRead:
+      return "any read";
     case FileOperation::kCreateFolders:
       return "create folders";
     case FileOperation::kCreate:
@@ -35,6 +48,14 @@ const char* Name(FileOperation operation) {
       return "remove";
     case FileOperation::kSyncFolder:
       return "sync folder";
+    case FileOperation::kOpen:
+      return "open";
+    case FileOperation::kRead:
+      return "read";
+    case FileOperation::kExists:
+      return "look for it";
+    case FileOperation::kList:
+      return "list the folder";
   }
   return "?";
 }
@@ -74,20 +95,37 @@ class FaultFileSystem::File : public WritableFile {
   const std::unique_ptr<WritableFile> file_;
 };
 
+class FaultFileSystem::OpenFile : public ReadableFile {
+ public:
+  OpenFile(FaultFileSystem& owner, std::string path, std::unique_ptr<ReadableFile> file)
+      : owner_(owner), path_(std::move(path)), file_(std::move(file)) {}
+
+  uint64_t size() const override { return file_->size(); }
+  void ReadAt(uint64_t offset, std::span<std::byte> bytes) const override {
+    owner_.Pass(FileOperation::kRead, path_);
+    file_->ReadAt(offset, bytes);
+  }
+
+ private:
+  FaultFileSystem& owner_;
+  const std::string path_;
+  const std::unique_ptr<ReadableFile> file_;
+};
+
 std::vector<FaultFileSystem::Record> FaultFileSystem::records() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return records_;
 }
 
 int FaultFileSystem::count() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return count_;
 }
 
 Fault FaultFileSystem::Count(FileOperation operation, const std::string& path) {
-  const std::lock_guard lock(mutex_);
-  records_.push_back({operation, path});
-  if (plan_.operation != FileOperation::kAny && plan_.operation != operation) return Fault::kNone;
+  const MutexLock lock(mutex_);
+  if (!Reads(operation)) records_.push_back({operation, path});
+  if (!Counts(plan_.operation, operation)) return Fault::kNone;
   if (path.find(plan_.path_part) == std::string::npos) return Fault::kNone;
   ++count_;
   const bool now = plan_.at > 0 && (count_ == plan_.at || (plan_.and_after && count_ > plan_.at));
@@ -112,6 +150,21 @@ std::unique_ptr<WritableFile> FaultFileSystem::Create(const std::string& path) {
 std::unique_ptr<WritableFile> FaultFileSystem::OpenAt(const std::string& path, uint64_t offset) {
   Pass(FileOperation::kCreate, path);
   return std::make_unique<File>(*this, path, files_.OpenAt(path, offset));
+}
+
+std::unique_ptr<ReadableFile> FaultFileSystem::Open(const std::string& path) {
+  Pass(FileOperation::kOpen, path);
+  return std::make_unique<OpenFile>(*this, path, files_.Open(path));
+}
+
+bool FaultFileSystem::Exists(const std::string& path) {
+  Pass(FileOperation::kExists, path);
+  return files_.Exists(path);
+}
+
+std::vector<std::string> FaultFileSystem::List(const std::string& folder) {
+  Pass(FileOperation::kList, folder);
+  return files_.List(folder);
 }
 
 void FaultFileSystem::CreateFolders(const std::string& path) {

@@ -6,22 +6,23 @@
 //   for (int k = 1; k <= counting.count(); ++k)                     // one after the other, each may fail
 //     FaultFileSystem failing(FileSystem::Real(), {.at = k, .fault = Fault::kFail});
 //
-// Only operations that change something are counted, in the order in which they start. Thread-safe as its files' owners
-// are: several threads may use one file system, one thread at a time a file.
+// Operations that change something and those that read are counted apart, in the order in which they start. Thread-safe
+// as its files' owners are: several threads may use one file system, one thread at a time a file.
 #pragma once
 
 #include <cerrno>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "base/file.h"
+#include "base/mutex.h"
 
 namespace lockstep {
 
 enum class FileOperation {
-  kAny,
+  kAny,      ///< of those that change something
+  kAnyRead,  ///< of those that read
   kCreateFolders,
   kCreate,  ///< OpenAt too
   kAppend,
@@ -30,7 +31,11 @@ enum class FileOperation {
   kRename,
   kRenameNew,
   kRemove,
-  kSyncFolder
+  kSyncFolder,
+  kOpen,
+  kRead,
+  kExists,
+  kList,
 };
 const char* Name(FileOperation operation);
 
@@ -61,16 +66,16 @@ class FaultFileSystem : public FileSystem {
     std::string path;
     friend bool operator==(const Record&, const Record&) = default;
   };
-  /// All operations so far, whatever the plan counts.
+  /// All operations that change something so far, whatever the plan counts.
   std::vector<Record> records() const;
   /// How many operations the plan has counted so far.
   int count() const;
 
   std::unique_ptr<WritableFile> Create(const std::string& path) override;
   std::unique_ptr<WritableFile> OpenAt(const std::string& path, uint64_t offset) override;
-  std::unique_ptr<ReadableFile> Open(const std::string& path) override { return files_.Open(path); }
-  bool Exists(const std::string& path) override { return files_.Exists(path); }
-  std::vector<std::string> List(const std::string& folder) override { return files_.List(folder); }
+  std::unique_ptr<ReadableFile> Open(const std::string& path) override;
+  bool Exists(const std::string& path) override;
+  std::vector<std::string> List(const std::string& folder) override;
   void CreateFolders(const std::string& path) override;
   void Rename(const std::string& from, const std::string& to) override;
   bool RenameNew(const std::string& from, const std::string& to) override;
@@ -79,6 +84,7 @@ class FaultFileSystem : public FileSystem {
 
  private:
   class File;
+  class OpenFile;
 
   /// Counts the operation; returns what must happen to it.
   Fault Count(FileOperation operation, const std::string& path);
@@ -88,9 +94,9 @@ class FaultFileSystem : public FileSystem {
 
   FileSystem& files_;
   const FaultPlan plan_;
-  mutable std::mutex mutex_;
-  int count_ = 0;                // guarded by mutex_
-  std::vector<Record> records_;  // guarded by mutex_
+  mutable Mutex mutex_;
+  int count_ GUARDED_BY(mutex_) = 0;
+  std::vector<Record> records_ GUARDED_BY(mutex_);
 };
 
 }  // namespace lockstep

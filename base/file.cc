@@ -6,15 +6,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <optional>
+#include <random>
 #include <system_error>
 #include <utility>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/memory.h"
 
 namespace lockstep {
@@ -183,11 +186,6 @@ bool SameFile(const std::string& a, const std::string& b) {
          status_a.st_ino == status_b.st_ino;
 }
 
-std::string ParentFolder(const std::string& path) {
-  const std::string parent = std::filesystem::path(path).parent_path().string();
-  return parent.empty() ? "." : parent;
-}
-
 class PosixFileSystem : public FileSystem {
  public:
   std::unique_ptr<WritableFile> Create(const std::string& path) override {
@@ -285,6 +283,27 @@ class PosixFileSystem : public FileSystem {
   }
 };
 
+ErrorKind KindOf(int error_number) {
+  switch (error_number) {
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case EEXIST:
+    case ENOTEMPTY:
+    case ENAMETOOLONG:
+    case ELOOP:
+      return ErrorKind::kUsage;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return ErrorKind::kAccess;
+    case ENOMEM:
+      return ErrorKind::kMemory;
+    default:
+      return ErrorKind::kStorage;
+  }
+}
+
 std::string HintFor(int error_number) {
   switch (error_number) {
     case ENOSPC:
@@ -314,7 +333,14 @@ std::string HintFor(int error_number) {
 
 Error FileError(int error_number, const std::string& what, const std::string& path) {
   const std::string reason = std::generic_category().message(error_number);
-  return Error(ErrorKind::kUsage, fmt::format("{}: {}", what, reason), path, HintFor(error_number));
+  return Error(KindOf(error_number), fmt::format("{}: {}", what, reason), path, HintFor(error_number));
+}
+
+std::string ParentFolder(const std::string& path) {
+  std::filesystem::path p(path);
+  if (!p.has_filename()) p = p.parent_path();
+  const std::string parent = p.parent_path().string();
+  return parent.empty() ? "." : parent;
 }
 
 FileSystem& FileSystem::Real() {
@@ -329,22 +355,73 @@ std::string ReadWholeFile(FileSystem& files, const std::string& path) {
   return bytes;
 }
 
-void WriteFileAtomically(FileSystem& files, const std::string& path, std::string_view bytes) {
-  const std::string temporary = path + ".tmp";
+std::string TemporaryName(const std::string& path) {
+  // Processes of one host differ by the random number too, should they be forks of one.
+  static const uint64_t drawn = [] {
+    std::random_device random;
+    return uint64_t{random()} << 32 | random();
+  }();
+  static std::atomic<uint64_t> count{0};
+  Hasher hasher;
+  hasher.AddInteger(drawn);
+  hasher.AddInteger(static_cast<uint64_t>(::getpid()));
+  hasher.AddInteger(count++);
+  return path + "." + HashText(hasher.Digest()) + std::string(kTemporarySuffix);
+}
+
+bool IsTemporaryOf(std::string_view name, std::string_view target) {
+  constexpr size_t kUnique = 1 + 16;
+  if (!name.starts_with(target) || !name.ends_with(kTemporarySuffix)) return false;
+  const std::string_view unique = name.substr(target.size());
+  return unique == kTemporarySuffix ||  // of older versions
+         (unique.size() == kUnique + kTemporarySuffix.size() && unique.front() == '.' &&
+          unique.substr(1, kUnique - 1).find_first_not_of("0123456789abcdef") == std::string_view::npos);
+}
+
+namespace {
+
+/// Writes a temporary file beside `path`, which `put_in_place` then gives its name.
+void WriteAside(FileSystem& files, const std::string& path, Durability durability,
+                const std::function<void(WritableFile&)>& write,
+                const std::function<void(const std::string& temporary)>& put_in_place) {
+  const std::string temporary = TemporaryName(path);
   try {
     const std::unique_ptr<WritableFile> file = files.Create(temporary);
-    file->Append(std::as_bytes(std::span(bytes)));
-    file->Sync();
+    write(*file);
+    if (durability == Durability::kMachine) file->Sync();
     file->Close();
-    files.Rename(temporary, path);
-    files.SyncFolder(ParentFolder(path));
-  } catch (const Error&) {
+    put_in_place(temporary);
+  } catch (...) {
     try {
       files.RemoveAll(temporary);
-    } catch (const Error&) {  // what made the write fail may well forbid this; the next write replaces the file
+    } catch (const Error&) {  // what made the write fail may well forbid this; the next start clears it up
     }
     throw;
   }
+  if (durability == Durability::kMachine) files.SyncFolder(ParentFolder(path));
+}
+
+}  // namespace
+
+void WriteAtomically(FileSystem& files, const std::string& path, Durability durability,
+                     const std::function<void(WritableFile&)>& write) {
+  WriteAside(files, path, durability, write, [&](const std::string& temporary) { files.Rename(temporary, path); });
+}
+
+void WriteFileAtomically(FileSystem& files, const std::string& path, std::string_view bytes) {
+  WriteAtomically(files, path, Durability::kMachine,
+                  [&](WritableFile& file) { file.Append(std::as_bytes(std::span(bytes))); });
+}
+
+bool WriteNewFileAtomically(FileSystem& files, const std::string& path, std::string_view bytes) {
+  bool written = false;
+  WriteAside(
+      files, path, Durability::kMachine, [&](WritableFile& file) { file.Append(std::as_bytes(std::span(bytes))); },
+      [&](const std::string& temporary) {
+        written = files.RenameNew(temporary, path);
+        if (!written) files.RemoveAll(temporary);
+      });
+  return written;
 }
 
 }  // namespace lockstep

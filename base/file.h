@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -16,8 +17,9 @@
 
 namespace lockstep {
 
-/// The Error for a failed system call: "PATH: WHAT: the reason in words (what to do)". It is a usage error (an output
-/// folder, a missing file); who knows better rethrows it as another kind.
+/// The Error for a failed system call: "PATH: WHAT: the reason in words (what to do)". Its kind follows from the
+/// reason: kUsage for a path that is not there or is of the wrong sort, kAccess for one that may not be used, kStorage
+/// for a file system that is full or fails, kMemory. Who knows better rethrows it as another kind.
 Error FileError(int error_number, const std::string& what, const std::string& path);
 
 /// A file open for writing. Not thread-safe. What was appended is in the file after Sync or Close. The destructor
@@ -63,9 +65,30 @@ class FileSystem {
   static FileSystem& Real();
 };
 
+/// The folder that `path` lies in: "." where it is a bare name.
+std::string ParentFolder(const std::string& path);
+
 std::string ReadWholeFile(FileSystem& files, const std::string& path);
-/// Writes `path` so that it is whole or not there at all, and durable: temporary name, fsync, rename, fsync of the
-/// folder.
+
+/// What names of unfinished files end in: a file so named that no process writes any more is rubbish.
+inline constexpr std::string_view kTemporarySuffix = ".tmp";
+/// "PATH.0123456789abcdef.tmp": a name beside `path` that nobody else ever takes, on this host or another.
+std::string TemporaryName(const std::string& path);
+/// Whether `name` is what TemporaryName makes of a path that ends in `target`.
+bool IsTemporaryOf(std::string_view name, std::string_view target);
+
+enum class Durability {
+  kProcess,  ///< whole when this process crashes, not when the machine does: without waiting for the disk
+  kMachine,  ///< whole and there after a power cut: fsync of the file and of its folder
+};
+/// Replaces `path` by what `write` appends to a new file, so that it is whole or as it was before, whoever else writes
+/// it at the same moment. After a failure the temporary file is removed, where that works.
+void WriteAtomically(FileSystem& files, const std::string& path, Durability durability,
+                     const std::function<void(WritableFile&)>& write);
+/// The same of `bytes`, durable.
 void WriteFileAtomically(FileSystem& files, const std::string& path, std::string_view bytes);
+/// The same unless there is a `path`: false then, and it stays as it is. Of several that do this at the same moment one
+/// wins.
+bool WriteNewFileAtomically(FileSystem& files, const std::string& path, std::string_view bytes);
 
 }  // namespace lockstep

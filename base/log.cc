@@ -5,16 +5,16 @@
 
 #include <atomic>
 #include <cstdio>
-#include <mutex>
 
 #include "base/error.h"
+#include "base/mutex.h"
 
 namespace lockstep {
 namespace {
 
 struct Log {
-  std::mutex mutex;
-  std::shared_ptr<spdlog::logger> file;  // guarded by mutex
+  Mutex mutex;
+  std::shared_ptr<spdlog::logger> file GUARDED_BY(mutex);
   std::atomic<bool> to_stderr = true;
 };
 
@@ -25,8 +25,9 @@ Log& TheLog() {
 }
 
 std::shared_ptr<spdlog::logger> CurrentFile() {
-  const std::lock_guard lock(TheLog().mutex);
-  return TheLog().file;
+  Log& log = TheLog();
+  const MutexLock lock(log.mutex);
+  return log.file;
 }
 
 /// One write per line, so that lines of several processes don't mix.
@@ -46,7 +47,7 @@ void StartLog(const std::string& path, bool to_stderr, int rank) {
     try {
       file = std::make_shared<spdlog::logger>("lockstep", std::make_shared<spdlog::sinks::basic_file_sink_mt>(path));
     } catch (const spdlog::spdlog_ex& e) {
-      throw Error(ErrorKind::kUsage, fmt::format("can't open the log: {}", e.what()), path,
+      throw Error(ErrorKind::kAccess, fmt::format("can't open the log: {}", e.what()), path,
                   "choose an output folder that you may write to");
     }
     file->set_pattern(fmt::format("%Y-%m-%d %H:%M:%S.%e rank {}: %v", rank));
@@ -55,9 +56,10 @@ void StartLog(const std::string& path, bool to_stderr, int rank) {
       if (!told->exchange(true) && TheLog().to_stderr) PrintLine("warning: can't write the log: " + reason);
     });
   }
-  const std::lock_guard lock(TheLog().mutex);
-  TheLog().file = std::move(file);
-  TheLog().to_stderr = to_stderr;
+  Log& log = TheLog();
+  const MutexLock lock(log.mutex);
+  log.file = std::move(file);
+  log.to_stderr = to_stderr;
 }
 
 void FlushLog() {

@@ -18,7 +18,7 @@ std::byte* MapPages(size_t bytes, size_t alignment) {
   void* mapped =
       mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) {
-    throw Error(ErrorKind::kUsage, fmt::format("can't get {} MiB of memory", (bytes >> 20) + 1), "",
+    throw Error(ErrorKind::kMemory, fmt::format("can't get {} MiB of memory", (bytes >> 20) + 1), "",
                 "use more ranks or hosts, a smaller model or batch, or raise the limit (ulimit -v)");
   }
   const uintptr_t start = reinterpret_cast<uintptr_t>(mapped);

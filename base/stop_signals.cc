@@ -32,7 +32,7 @@ void Say(const char* text) {
 void OnSignal(int signal) {
   if (!polled.load()) {
     Say("lockstep: stopped by a signal before the first step; start again to go on\n");
-    _exit(static_cast<int>(ErrorKind::kPreempted));
+    _exit(ExitCodeOf(ErrorKind::kPreempted));
   }
   if (signal == SIGINT) {
     // The same key press may arrive by way of the launcher and of the terminal.

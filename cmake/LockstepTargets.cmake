@@ -8,7 +8,7 @@ target_compile_options(lockstep_flags INTERFACE
   -ffp-contract=off -fno-math-errno -fno-trapping-math -Wall -Wextra -Werror
   # GCC 12 sees overflows in fmt and overlaps in std::string (its bug 105651) that are not there.
   "$<$<CXX_COMPILER_ID:GNU>:-Wno-psabi;-Wno-stringop-overflow;-Wno-restrict>"
-  "$<$<CXX_COMPILER_ID:Clang>:-Wno-psabi;-Wno-unknown-pragmas>")
+  "$<$<CXX_COMPILER_ID:Clang>:-Wno-psabi;-Wno-unknown-pragmas;-Wthread-safety>")
 if(LOCKSTEP_SANITIZE)
   target_compile_options(lockstep_flags INTERFACE -fsanitize=${LOCKSTEP_SANITIZE} -fno-omit-frame-pointer -g1)
   target_link_options(lockstep_flags INTERFACE -fsanitize=${LOCKSTEP_SANITIZE})

@@ -1,14 +1,12 @@
 #include "comm/agreement.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 namespace lockstep::comm {
 
 ErrorText ToText(const Error& error) {
   ErrorText text;
-  text.set_kind(error.exit_code());
+  text.set_kind(static_cast<int>(error.kind()));
   text.set_message(error.message());
   text.set_where(error.where());
   text.set_hint(error.hint());
@@ -16,7 +14,8 @@ ErrorText ToText(const Error& error) {
 }
 
 Error FromText(const ErrorText& text) {
-  return Error(static_cast<ErrorKind>(text.kind()), text.message(), text.where(), text.hint());
+  return Error(ErrorKindFromNumber(text.kind()).value_or(ErrorKind::kInternal), text.message(), text.where(),
+               text.hint());
 }
 
 bool AnyRank(comm::Communicator& comm, bool mine, const std::string& what) {
@@ -30,8 +29,11 @@ void Together(comm::Communicator& comm, const std::string& what, const std::func
   std::string mine;
   try {
     body();
-  } catch (const Error& error) {
-    mine = ToText(error).SerializeAsString();
+  } catch (const PeerAborted&) {
+    throw;
+  } catch (...) {
+    // Also where it is no Error: ranks that wait for this one would not learn of it.
+    mine = ToText(CurrentError()).SerializeAsString();
   }
   const std::vector<std::string> all = comm::GatherStrings(comm, mine, what);
   int first = -1, failed = 0;
@@ -43,10 +45,9 @@ void Together(comm::Communicator& comm, const std::string& what, const std::func
   if (first < 0) return;
   ErrorText text;
   text.ParseFromString(all[static_cast<size_t>(first)]);
-  if (comm.rank() != first) throw comm::PeerAborted(first, text.kind());
+  if (comm.rank() != first) throw comm::PeerAborted(first, FromText(text).exit_code());
   if (failed < comm.world_size()) {
-    const std::string rank =
-        fmt::format("rank {} on {}", first, comm.topology().host_name_of[static_cast<size_t>(first)]);
+    const std::string rank = comm.topology().Name(first);
     text.set_where(text.where().empty() ? rank : rank + ": " + text.where());
   }
   throw FromText(text);

@@ -15,8 +15,8 @@ ErrorText ToText(const Error& error);
 Error FromText(const ErrorText& text);
 
 /// Collective: runs `body` on every rank, then compares notes. Where any failed, throws on every rank: on the lowest
-/// rank that failed its Error (naming rank and host where others did not fail alike), elsewhere comm::PeerAborted,
-/// which is not printed.
+/// rank that failed its Error (CurrentError of what it threw, naming rank and host where others did not fail alike),
+/// elsewhere comm::PeerAborted, which is not printed.
 void Together(comm::Communicator& comm, const std::string& what, const std::function<void()>& body);
 
 /// Collective: whether `mine` holds on any rank.

@@ -279,10 +279,8 @@ std::string DescribeStraggler(std::span<const OwnSeconds> per_step, const Topolo
   if (slowest->total() <= factor * median.total() || slowest->total() - median.total() < kWorthNaming) return "";
   const int rank = static_cast<int>(slowest - per_step.begin());
   const bool loading = slowest->loading - median.loading > slowest->computing - median.computing;
-  return fmt::format(
-      "rank {} on {} is a straggler: {:.2g} s a step where the median rank takes {:.2g} s; it loses them {}", rank,
-      topology.host_name_of[static_cast<size_t>(rank)], slowest->total(), median.total(),
-      loading ? "loading batches" : "computing");
+  return fmt::format("{} is a straggler: {:.2g} s a step where the median rank takes {:.2g} s; it loses them {}",
+                     topology.Name(rank), slowest->total(), median.total(), loading ? "loading batches" : "computing");
 }
 
 }  // namespace lockstep::comm

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "comm/communicator.h"
 #include "comm/flight.pb.h"
+#include "comm/topology.h"
 
 namespace lockstep::comm {
 

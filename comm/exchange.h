@@ -1,11 +1,10 @@
 // The exchange: lane partial sums go to slice owners, owners add them in lane-tree order, and what they make of the sum
 // (new weights) goes back to everyone.
 //
-// Memory. Each executor of a rank folds its lanes into *pieces* (maximal lane-tree nodes), one gradient arena each, in
-// memory that the ranks of the node share. The new weights lie in one arena per node. Owners read the pieces of their
-// own node in place. Between nodes, a relay (the local rank that has the owner's number modulo the node's ranks) folds
-// its node's pieces of the owner's slice into the node's maximal nodes, and sends those; on the way back it receives
-// the owner's new weights into its node's arena.
+// Memory. Each executor of a rank folds its lanes into *pieces* (partial sums of maximal lane-tree nodes), one gradient
+// arena each, in memory that the ranks of the host share. The new weights lie in one arena per host. Owners read the
+// pieces of their own host in place. Between hosts, a relay (exchange_plan.h says who) folds its host's pieces of the
+// owner's slice, and sends those sums; on the way back it receives the owner's new weights into its host's arena.
 //
 // One step, on the communicating thread:
 //
@@ -21,58 +20,45 @@
 // PrepareComputeThread.
 #pragma once
 
+#include <fmt/format.h>
+
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/lane_tree.h"
+#include "base/memory.h"
 #include "comm/communicator.h"
+#include "comm/exchange_memory.h"
+#include "comm/exchange_plan.h"
 #include "comm/slice_map.h"
+#include "comm/slice_sum.h"
 
 namespace lockstep::comm {
 
-/// The lanes of each executor of each rank: plan[rank][executor]. Runs tile [0, lanes) in order.
-using LanePlan = std::vector<std::vector<LaneRange>>;
-
-/// The addends of a slice and the order in which to add them: evaluates the lane tree for any part of the slice.
-class SliceSum {
- public:
-  SliceSum(std::vector<const float*> pieces, std::vector<LaneSumStep> order);
-
-  /// sum[i] = the lane-tree sum at element offset + i of the slice. Bits don't depend on how a slice is cut into calls.
-  /// Thread-safe. `sum` must not overlap a piece, unless there is one piece, where it may be the same address.
-  void Evaluate(int64_t offset, std::span<float> sum) const;
-
- private:
-  void EvaluateBlock(int64_t offset, std::span<float> sum) const;
-
-  std::vector<const float*> pieces_;
-  std::vector<LaneSumStep> order_;
-};
-
 class Exchange {
  public:
-  struct Options {
-    int lanes = 1;
-    LanePlan plan;
-    std::vector<ElementRange> buckets;  ///< of the arenas of pieces and weights, both of float
-  };
-
-  /// Collective. Allocates the node's shared memory.
-  Exchange(Communicator& comm, Options options);
+  /// Collective. Allocates the host's shared memory. `comm` outlives the exchange.
+  Exchange(Communicator& comm, ExchangeOptions options);
+  /// Where messages are still under way, because an error has ended a step, their memory outlives the exchange.
   ~Exchange();
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
 
-  const SliceMap& slices() const { return slices_; }
+  const SliceMap& slices() const { return plan_.slices(); }
   /// The gradient arenas that executor `executor` of this rank folds into, one per maximal node of its lanes, in lane
   /// order.
-  std::span<float* const> pieces(int executor) const;
-  std::span<const LaneRange> piece_nodes(int executor) const;
-  /// The weight arena of this node. A slice is written by its owner only: inside on_slice, between Reduce and Share, or
-  /// before ShareNow (while no executor of the node reads it).
-  std::span<float> weights() const;
+  std::span<float* const> pieces(int executor) const { return pieces_.at(static_cast<size_t>(executor)); }
+  std::span<const LaneRange> piece_nodes(int executor) const { return nodes_.at(static_cast<size_t>(executor)); }
+  /// The weight arena of this host. A slice is written by its owner only: inside on_slice, between Reduce and Share, or
+  /// before ShareNow (while no executor of the host reads it).
+  std::span<float> weights() const { return memory_.weights(); }
 
   void Begin(int64_t step);
   /// Called by executor threads: bucket `bucket` of all pieces of `executor` is written, and its weights are not read
@@ -83,16 +69,78 @@ class Exchange {
   /// the caller makes them here, go to weights()[range].
   using OnSlice = std::function<void(int bucket, ElementRange range, const SliceSum& sum)>;
   void Reduce(const OnSlice& on_slice, bool share_at_once);
-  /// Publishes what owners wrote to their slices of weights(); returns when all of weights() is new on this node.
+  /// Publishes what owners wrote to their slices of weights(); returns when all of weights() is new on this host.
   void Share();
-  /// Collective, outside of steps: makes owned slices of weights() known to all nodes, e.g. after loading a checkpoint
+  /// Collective, outside of steps: makes owned slices of weights() known to all hosts, e.g. after loading a checkpoint
   /// or swapping EMA weights in.
   void ShareNow();
 
  private:
-  class State;
-  SliceMap slices_;
-  std::unique_ptr<State> state_;
+  using PendingList = std::vector<std::unique_ptr<Pending>>;
+
+  /// Buckets whose sums are between hosts at a time. Their memory is used in turn: it stays in the cache, and is a
+  /// fraction of an arena.
+  static constexpr int kWindow = 4;
+
+  /// What a BucketPlan::Outgoing sends: a piece where it lies, or several folded into `buffer`.
+  struct Relaying {
+    std::optional<SliceSum> fold;
+    std::span<float> buffer;
+  };
+  struct Bucket {
+    BucketPlan plan;
+    std::optional<SliceSum> sum;                             ///< of the own slice; none where that is empty
+    float* received = nullptr;                               ///< plan.received_elements of them
+    std::vector<Relaying> relaying;                          ///< by plan.outgoing
+    PendingList sums_sent, sums_received, weights_received;  ///< under way
+  };
+  struct Slot {
+    Buffer received, folded;
+  };
+  /// A step goes through these in turn; ShareNow is allowed in kIdle alone.
+  enum class Phase { kIdle, kBegun, kReduced };
+
+  static bool AllDone(PendingList& list);
+  void AllocateSlots();
+  void ResolveSum(Bucket& bucket, const std::vector<LaneSumStep>& order);
+  void ResolveRelaying(Bucket& bucket, float* folded, const std::vector<HostSum>& sums);
+  std::span<float> SliceOfWeights(ElementRange range) const {
+    return weights().subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.size()));
+  }
+  Slot& SlotOf(int bucket) { return slots_[static_cast<size_t>(bucket % kWindow)]; }
+  Bucket& BucketAt(int bucket) { return buckets_[static_cast<size_t>(bucket)]; }
+
+  void BeginRecord(CollectiveKind::Value kind, int64_t step);
+  void EndRecord() { comm_.recorder().LeaveCollective(collective_); }
+  bool ReadyOnHost(int bucket);
+  bool Advance(const OnSlice& on_slice);
+  void ReceiveSums(int bucket);
+  void RelaySums(int bucket);
+  void ReceiveWeights(int bucket);
+  void SendWeights(int bucket);
+  template <typename Done, typename... Args>
+  void WaitUntil(const Done& done, fmt::format_string<Args...> what, Args&&... args);
+
+  Communicator& comm_;
+  const Topology& topology_;
+  const ExchangePlan plan_;
+  ExchangeMemory memory_;
+  std::vector<std::vector<float*>> pieces_;    ///< by executor of this rank
+  std::vector<std::vector<LaneRange>> nodes_;  ///< by executor of this rank
+  std::array<Slot, kWindow> slots_;
+  std::vector<Bucket> buckets_;
+  PendingList weights_sent_;
+  std::string what_;  ///< keeps its memory: a step within a host allocates nothing
+
+  Phase phase_ = Phase::kIdle;
+  int64_t step_ = 0;    ///< the caller's, for messages
+  int64_t number_ = 0;  ///< steps begun: what flags are raised to, so that a step can be done again
+  bool share_at_once_ = false;
+  int relayed_ = 0;  ///< buckets that are ready on this host, and whose sums are on their way to owners elsewhere
+  int reduced_ = 0;  ///< buckets whose slice has been through on_slice
+  int ready_executors_ = 0;          ///< executors of this host that have been seen ready for bucket `relayed_`
+  uint64_t collective_ = 0;          ///< the recorder's number of the exchange
+  std::atomic<int64_t> missing_{0};  ///< of this rank's own part of the exchange: (executor, bucket) pairs to come
 };
 
 }  // namespace lockstep::comm

@@ -1,7 +1,7 @@
-// The memory that the ranks of a node share for an exchange: gradient arenas of all executors, the weight arena, and
+// The memory that the ranks of a host share for an exchange: gradient arenas of all executors, the weight arena, and
 // flags.
 //
-// The node's first rank asks for weights and flags, each rank for the arenas of its own executors, so that pages lie
+// The host's first rank asks for weights and flags, each rank for the arenas of its own executors, so that pages lie
 // near the rank that writes them. All arenas start at kBufferAlignment.
 //
 // Flags hold the number of the step (counted by the exchange, from 1) in which they were last raised, each in a cache
@@ -15,20 +15,20 @@
 #include <vector>
 
 #include "comm/communicator.h"
-#include "comm/exchange_layout.h"
+#include "comm/exchange_plan.h"
 
 namespace lockstep::comm {
 
 class ExchangeMemory {
  public:
-  /// Collective over the node's ranks.
-  ExchangeMemory(Communicator& comm, const ExchangeLayout& layout, int64_t elements, int buckets);
+  /// Collective over the host's ranks.
+  ExchangeMemory(Communicator& comm, const ExchangePlan& plan);
 
   std::span<float> weights() const { return weights_; }
-  /// The arena of layout.local_pieces()[piece].
+  /// The arena of plan.pieces(own host)[piece].
   float* piece(size_t piece) const { return pieces_[piece]; }
 
-  // `executor` counts over the node (ExchangeLayout::FirstExecutor).
+  // `executor` counts over the host (ExchangePlan::first_executor).
   void RaiseReady(int executor, int bucket, int64_t step) { Flag(ReadyIndex(executor, bucket)).store(step, kRelease); }
   bool Ready(int executor, int bucket, int64_t step) const {
     return Flag(ReadyIndex(executor, bucket)).load(kAcquire) >= step;

@@ -5,15 +5,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/mutex.h"
 
 namespace lockstep::comm {
 namespace {
@@ -83,27 +82,17 @@ FlightRecord DecodeFlightRecord(std::string_view bytes, const std::string& where
 }
 
 void ReplaceFile(FileSystem& files, const std::string& path, std::string_view bytes) {
-  const std::string temporary = path + ".tmp";
-  try {
-    const std::unique_ptr<WritableFile> file = files.Create(temporary);
-    file->Append(std::as_bytes(std::span(bytes)));
-    file->Close();
-    files.Rename(temporary, path);
-  } catch (const Error&) {
-    try {
-      files.RemoveAll(temporary);
-    } catch (const Error&) {  // what made the write fail may well forbid this
-    }
-    throw;
-  }
+  WriteAtomically(files, path, Durability::kProcess,
+                  [&](WritableFile& file) { file.Append(std::as_bytes(std::span(bytes))); });
 }
 
 bool WriteFlightRecord(FileSystem& files, const FlightRecorder& recorder, const std::string& folder,
                        const std::string& ending) {
   struct Outcome {
-    std::mutex mutex;
-    std::condition_variable changed;
-    bool ended = false, written = false;
+    Mutex mutex;
+    CondVar changed;
+    bool ended GUARDED_BY(mutex) = false;
+    bool written GUARDED_BY(mutex) = false;
   };
   try {
     const auto outcome = std::make_shared<Outcome>();
@@ -117,13 +106,14 @@ bool WriteFlightRecord(FileSystem& files, const FlightRecorder& recorder, const 
         written = true;
       } catch (const std::exception&) {
       }
-      std::lock_guard lock(outcome->mutex);
+      MutexLock lock(outcome->mutex);
       outcome->ended = true;
       outcome->written = written;
-      outcome->changed.notify_all();
+      outcome->changed.NotifyAll();
     }).detach();
-    std::unique_lock lock(outcome->mutex);
-    outcome->changed.wait_for(lock, kWriteLimit, [&] { return outcome->ended; });
+    const auto end = std::chrono::steady_clock::now() + kWriteLimit;
+    MutexLock lock(outcome->mutex);
+    while (!outcome->ended && outcome->changed.WaitUntil(outcome->mutex, end)) continue;
     return outcome->written;
   } catch (const std::exception&) {  // no memory, no threads
     return false;

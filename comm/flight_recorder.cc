@@ -105,7 +105,7 @@ void FlightRecorder::AppendCollective(Event::Type type, int64_t now, std::string
 void FlightRecorder::EnterPhase(Phase::Value phase, int64_t step) {
   const int64_t now = Now();
   Progress(now);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   phase_ = {phase, now, true};
   step_ = step;
   Append(Event::PHASE, now).phase = phase;
@@ -115,7 +115,7 @@ void FlightRecorder::EnterExecutorPhase(int executor, Phase::Value phase) {
   if (executor < 0 || executor >= kExecutors) return;
   const int64_t now = Now();
   Progress(now);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   executors_[static_cast<size_t>(executor)] = {phase, now, true};
   used_executors_ = std::max(used_executors_, executor + 1);
   Slot& slot = Append(Event::EXECUTOR, now);
@@ -127,7 +127,7 @@ void FlightRecorder::LeaveExecutorPhase(int executor) {
   if (executor < 0 || executor >= kExecutors) return;
   const int64_t now = Now();
   Progress(now);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   executors_[static_cast<size_t>(executor)].active = false;
   Slot& slot = Append(Event::EXECUTOR, now);
   slot.executor = executor;
@@ -138,7 +138,7 @@ uint64_t FlightRecorder::BeginCollective(CollectiveKind::Value kind, uint64_t by
                                          int64_t step) {
   const int64_t now = Now();
   Progress(now);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   collective_ = {collective_.number + 1, kind, CollectiveState::BEGUN, bytes, step < 0 ? step_ : step, now};
   AppendCollective(Event::BEGIN, now, text);
   return collective_.number;
@@ -148,7 +148,7 @@ uint64_t FlightRecorder::EnterCollective(CollectiveKind::Value kind, uint64_t by
                                          int64_t step) {
   const int64_t now = Now();
   Progress(now);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   collective_ = {collective_.number + 1, kind, CollectiveState::ENTERED, bytes, step < 0 ? step_ : step, now};
   AppendCollective(Event::ENTER, now, text);
   return collective_.number;
@@ -157,7 +157,7 @@ uint64_t FlightRecorder::EnterCollective(CollectiveKind::Value kind, uint64_t by
 void FlightRecorder::EnterCollective(uint64_t number) {
   const int64_t now = Now();
   Progress(now);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (collective_.number != number || collective_.state != CollectiveState::BEGUN) return;
   collective_.state = CollectiveState::ENTERED;
   collective_.since_ns = now;
@@ -167,7 +167,7 @@ void FlightRecorder::EnterCollective(uint64_t number) {
 void FlightRecorder::LeaveCollective(uint64_t number) {
   const int64_t now = Now();
   Progress(now);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (collective_.number != number || collective_.state == CollectiveState::LEFT) return;
   collective_.state = CollectiveState::LEFT;
   collective_.since_ns = now;
@@ -175,14 +175,14 @@ void FlightRecorder::LeaveCollective(uint64_t number) {
 }
 
 void FlightRecorder::SetWaiting(std::string_view what, std::chrono::steady_clock::time_point since) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   waiting_for_.Set(what);
   waiting_since_ns_ = since.time_since_epoch().count();
 }
 
 void FlightRecorder::Note(std::string_view text) {
   const int64_t now = Now();
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   Append(Event::NOTE, now).text.Set(text);
 }
 
@@ -213,7 +213,7 @@ Status FlightRecorder::StatusAt(int64_t now) const {
 }
 
 Status FlightRecorder::status() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return StatusAt(Now());
 }
 
@@ -223,7 +223,7 @@ FlightRecord FlightRecorder::Record(const std::string& ending) const {
   FlightRecord record;
   int64_t to_wall;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     ring = ring_;
     events = events_;
     const int64_t now = Now();

@@ -10,11 +10,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/mutex.h"
 #include "comm/flight.pb.h"
 
 namespace lockstep::comm {
@@ -111,10 +111,9 @@ class FlightRecorder {
     progress_.fetch_add(1, std::memory_order_relaxed);
     progress_ns_.store(now, std::memory_order_relaxed);
   }
-  // REQUIRES of these: mutex_ is held.
-  Slot& Append(Event::Type type, int64_t now);
-  void AppendCollective(Event::Type type, int64_t now, std::string_view text);
-  Status StatusAt(int64_t now) const;
+  Slot& Append(Event::Type type, int64_t now) REQUIRES(mutex_);
+  void AppendCollective(Event::Type type, int64_t now, std::string_view text) REQUIRES(mutex_);
+  Status StatusAt(int64_t now) const REQUIRES(mutex_);
 
   const int rank_, world_size_;
   const std::string host_;
@@ -123,16 +122,16 @@ class FlightRecorder {
   std::atomic<uint64_t> progress_{0};
   std::atomic<int64_t> progress_ns_;
 
-  mutable std::mutex mutex_;  // guards all below
-  std::vector<Slot> ring_;
-  uint64_t events_ = 0;  ///< so far; the next one's place is events_ % kEvents
-  Activity phase_;
-  int64_t step_ = -1;
-  std::array<Activity, kExecutors> executors_;
-  int used_executors_ = 0;  ///< one more than the largest number seen
-  Collective collective_;
-  Text waiting_for_;
-  int64_t waiting_since_ns_ = 0;
+  mutable Mutex mutex_;
+  std::vector<Slot> ring_ GUARDED_BY(mutex_);
+  uint64_t events_ GUARDED_BY(mutex_) = 0;  ///< so far; the next one's place is events_ % kEvents
+  Activity phase_ GUARDED_BY(mutex_);
+  int64_t step_ GUARDED_BY(mutex_) = -1;
+  std::array<Activity, kExecutors> executors_ GUARDED_BY(mutex_);
+  int used_executors_ GUARDED_BY(mutex_) = 0;  ///< one more than the largest number seen
+  Collective collective_ GUARDED_BY(mutex_);
+  Text waiting_for_ GUARDED_BY(mutex_);
+  int64_t waiting_since_ns_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace lockstep::comm

@@ -1,3 +1,5 @@
+#include "comm/slice_sum.h"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -5,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/isa_clones.h"
-#include "comm/exchange.h"
 
 namespace lockstep::comm {
 namespace {

@@ -5,11 +5,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "comm/flight_file.h"
 
 namespace lockstep::comm {
@@ -39,13 +38,14 @@ double WallSeconds() {
 
 }  // namespace
 
-/// What the threads share, and what a thread that hangs in a file operation may still look at when the watchdog is
-/// gone: after `stopping`, nothing else.
+/// What the threads share. A thread that hangs in a file operation when the watchdog ends is left behind, and outlives
+/// the communicator: once `stopping_` is set, it uses this object alone. So whoever uses waiter_ or recorder_ on that
+/// thread holds mutex_ and has seen that `stopping_` is not set.
 class Watchdog::State {
  public:
-  State(Communicator& comm, FlightRecorder& recorder, Options options)
-      : comm_(comm),
-        recorder_(recorder),
+  State(Communicator& comm, Options options)
+      : waiter_(comm.waiter()),
+        recorder_(comm.recorder()),
         options_(std::move(options)),
         topology_(comm.topology()),
         others_(static_cast<size_t>(topology_.world_size)),
@@ -59,9 +59,9 @@ class Watchdog::State {
   void Stop();
   /// False where it hangs.
   bool AwaitBeatingThread();
-  std::optional<Diagnosis> verdict() const {
-    std::lock_guard lock(mutex_);
-    return verdict_;
+  std::optional<Diagnosis> diagnosis() const {
+    MutexLock lock(mutex_);
+    return diagnosis_;
   }
 
  private:
@@ -75,63 +75,72 @@ class Watchdog::State {
   /// Sleeps; false where it is time to end.
   bool Sleep(Clock::duration duration);
   bool SleepUntilNextBeat();
-  std::string OwnHeartbeat();
   bool Write(const std::string& bytes);
-  void ReadOthers();
-  void Take(int rank, Heartbeat heartbeat, Clock::time_point now);
+  /// These return false where it is time to end.
+  bool MakeHeartbeat(std::string& bytes);
+  bool ReadOthers();
+  bool Take(int rank, Heartbeat heartbeat);
 
-  // REQUIRES of these: mutex_ is held.
-  std::vector<Sighting> Sightings(Clock::time_point now) const;
-  bool MaySpeak(std::span<const Sighting> ranks, double silent, Clock::time_point now);
-  bool Blind(const std::string& what, Clock::time_point waiting_since, Clock::time_point now);
+  bool HasWaitedForLong() const REQUIRES(mutex_);
+  std::vector<Sighting> Sightings(Clock::time_point now) const REQUIRES(mutex_);
+  bool MaySpeak(std::span<const Sighting> ranks, double silent, Clock::time_point now) REQUIRES(mutex_);
+  bool Blind(const std::string& what, Clock::time_point waiting_since, Clock::time_point now) REQUIRES(mutex_);
   Error Stalled(std::string message) const;
 
-  Communicator& comm_;
+  Waiter& waiter_;
   FlightRecorder& recorder_;
   const Options options_;
   const Topology topology_;
 
-  mutable std::mutex mutex_;  // guards all below
-  std::condition_variable changed_;
-  bool stopping_ = false;
-  bool beating_ended_ = false;
-  bool writes_fail_ = false;
-  uint64_t beat_ = 0;
-  std::vector<Other> others_;
-  Clock::time_point round_;  ///< when all others' heartbeats had been read last
+  mutable Mutex mutex_;
+  CondVar changed_;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  bool beating_ended_ GUARDED_BY(mutex_) = false;
+  bool writes_fail_ GUARDED_BY(mutex_) = false;
+  uint64_t beat_ GUARDED_BY(mutex_) = 0;
+  std::vector<Other> others_ GUARDED_BY(mutex_);
+  Clock::time_point round_ GUARDED_BY(mutex_);  ///< when all others' heartbeats had been read last
   const Clock::time_point started_;
-  Clock::time_point resumed_;  ///< start, or the end of a stop of the process
-  std::optional<Clock::time_point> first_verdict_;
-  std::optional<Diagnosis> verdict_;
+  Clock::time_point resumed_ GUARDED_BY(mutex_);  ///< start, or the end of a stop of the process
+  std::optional<Clock::time_point> first_diagnosis_ GUARDED_BY(mutex_);
+  std::optional<Diagnosis> diagnosis_ GUARDED_BY(mutex_);
 };
 
 bool Watchdog::State::Sleep(Clock::duration duration) {
-  std::unique_lock lock(mutex_);
-  return !changed_.wait_for(lock, duration, [this] { return stopping_; });
+  const Clock::time_point end = Clock::now() + duration;
+  MutexLock lock(mutex_);
+  while (!stopping_ && changed_.WaitUntil(mutex_, end)) continue;
+  return !stopping_;
 }
 
 // The deadline may become shorter meanwhile, as it does after the first step: then others expect beats more often.
 bool Watchdog::State::SleepUntilNextBeat() {
   const Clock::time_point begun = Clock::now();
-  for (;;) {
-    const Clock::duration left = Period(comm_.deadline()) - (Clock::now() - begun);
-    if (left <= Clock::duration::zero()) return true;
-    if (!Sleep(std::min<Clock::duration>(left, kLook))) return false;
+  MutexLock lock(mutex_);
+  while (!stopping_) {
+    const Clock::time_point now = Clock::now(), end = begun + Period(waiter_.deadline());
+    if (now >= end) return true;
+    changed_.WaitUntil(mutex_, std::min<Clock::time_point>(end, now + kLook));
   }
+  return false;
 }
 
 void Watchdog::State::Stop() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   stopping_ = true;
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 bool Watchdog::State::AwaitBeatingThread() {
-  std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, std::chrono::seconds(2), [this] { return beating_ended_; });
+  const Clock::time_point end = Clock::now() + std::chrono::seconds(2);
+  MutexLock lock(mutex_);
+  while (!beating_ended_ && changed_.WaitUntil(mutex_, end)) continue;
+  return beating_ended_;
 }
 
-std::string Watchdog::State::OwnHeartbeat() {
+bool Watchdog::State::MakeHeartbeat(std::string& bytes) {
+  MutexLock lock(mutex_);
+  if (stopping_) return false;
   Heartbeat heartbeat;
   heartbeat.set_rank(recorder_.rank());
   heartbeat.set_world_size(recorder_.world_size());
@@ -139,12 +148,10 @@ std::string Watchdog::State::OwnHeartbeat() {
   heartbeat.set_pid(getpid());
   heartbeat.set_attempt(recorder_.attempt());
   *heartbeat.mutable_status() = recorder_.status();
-  {
-    std::lock_guard lock(mutex_);
-    heartbeat.set_beat(++beat_);
-  }
+  heartbeat.set_beat(++beat_);
   heartbeat.set_time(WallSeconds());
-  return Encode(std::move(heartbeat));
+  bytes = Encode(std::move(heartbeat));
+  return true;
 }
 
 bool Watchdog::State::Write(const std::string& bytes) {
@@ -157,80 +164,85 @@ bool Watchdog::State::Write(const std::string& bytes) {
   }
 }
 
-void Watchdog::State::Take(int rank, Heartbeat heartbeat, Clock::time_point now) {
-  std::lock_guard lock(mutex_);
+bool Watchdog::State::Take(int rank, Heartbeat heartbeat) {
+  const Clock::time_point now = Clock::now();
+  MutexLock lock(mutex_);
+  if (stopping_) return false;
   if (heartbeat.rank() != rank || heartbeat.world_size() != topology_.world_size ||
       heartbeat.attempt() != recorder_.attempt())
-    return;
+    return true;
   Other& other = others_[static_cast<size_t>(rank)];
   if (other.heartbeat && other.heartbeat->beat() == heartbeat.beat() && other.heartbeat->pid() == heartbeat.pid())
-    return;
+    return true;
   other.changed = other.heartbeat.has_value();
   other.heartbeat = std::move(heartbeat);
   other.noticed = now;
+  return true;
 }
 
-void Watchdog::State::ReadOthers() {
+bool Watchdog::State::ReadOthers() {
   for (int rank = 0; rank < topology_.world_size; ++rank) {
     if (rank == topology_.rank) continue;
     try {
       Heartbeat heartbeat = DecodeHeartbeat(ReadWholeFile(*options_.files, PathOf(rank)), PathOf(rank));
-      {
-        std::lock_guard lock(mutex_);
-        if (stopping_) return;
-      }
-      Take(rank, std::move(heartbeat), Clock::now());
+      if (!Take(rank, std::move(heartbeat))) return false;
     } catch (const Error&) {  // not there, or being replaced: what was read before stands
     }
   }
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   round_ = Clock::now();
+  return !stopping_;
+}
+
+// Others are of interest when something may be wrong. From half of the timeout on there is time to see which of them
+// still beat, without comparing the clocks of hosts.
+bool Watchdog::State::HasWaitedForLong() const {
+  Clock::time_point since;
+  return waiter_.waiting_since(&since) && Clock::now() - since > waiter_.deadline() / 2;
 }
 
 void Watchdog::State::Beat() {
-  for (;;) {
-    const bool written = Write(OwnHeartbeat());
+  std::string bytes;
+  while (MakeHeartbeat(bytes)) {
+    const bool written = Write(bytes);
+    bool look;
     {
-      std::lock_guard lock(mutex_);
-      writes_fail_ = !written;
+      MutexLock lock(mutex_);
       if (stopping_) break;
+      writes_fail_ = !written;
+      look = HasWaitedForLong();
     }
-    const milliseconds timeout = comm_.deadline();
-    // Others are of interest when something may be wrong. From half of the timeout on there is time to see which of
-    // them still beat, without comparing the clocks of hosts.
-    Clock::time_point waiting_since;
-    if (comm_.waiting_since(&waiting_since) && Clock::now() - waiting_since > timeout / 2) ReadOthers();
+    if (look && !ReadOthers()) break;
     if (!SleepUntilNextBeat()) break;
   }
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   beating_ended_ = true;
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 void Watchdog::State::Guard() {
   Clock::time_point last_tick = Clock::now();
   for (;;) {
-    milliseconds timeout = comm_.deadline();
+    milliseconds timeout = waiter_.deadline();
     if (!Sleep(std::clamp(timeout / 20, milliseconds(10), kLook))) return;
     const Clock::time_point now = Clock::now();
     Clock::time_point alive;
     {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(mutex_);
       if (now - last_tick > kStopped) resumed_ = now;
       alive = resumed_;
     }
     last_tick = now;
     if (recorder_.warming_up()) timeout = std::max<milliseconds>(timeout, kWarmUp);
-    alive = std::max({alive, comm_.last_look(), recorder_.last_progress()});
+    alive = std::max({alive, waiter_.last_look(), recorder_.last_progress()});
     if (now - alive < timeout + kOthersFirst) continue;
     const Status status = recorder_.status();
-    std::string message = fmt::format("rank {} on {} is stuck {}{}: its main thread has given no sign of life for {}",
-                                      recorder_.rank(), recorder_.host(), Name(status.phase()),
-                                      status.has_step() ? fmt::format(" in step {}", status.step()) : "",
-                                      SecondsText(Seconds(now - alive)));
+    std::string message = fmt::format(
+        "{} is stuck {}{}: its main thread has given no sign of life for {}", topology_.Name(), Name(status.phase()),
+        status.has_step() ? fmt::format(" in step {}", status.step()) : "", SecondsText(Seconds(now - alive)));
     {
-      std::lock_guard lock(mutex_);
-      verdict_ = {message, {recorder_.rank()}};
+      MutexLock lock(mutex_);
+      diagnosis_ = {message, {recorder_.rank()}};
     }
     if (options_.on_stuck) options_.on_stuck(Stalled(std::move(message)));
     return;
@@ -258,10 +270,10 @@ std::vector<Sighting> Watchdog::State::Sightings(Clock::time_point now) const {
 
 // The lowest rank that lives speaks first.
 bool Watchdog::State::MaySpeak(std::span<const Sighting> ranks, double silent, Clock::time_point now) {
-  if (!first_verdict_) first_verdict_ = now;
+  if (!first_diagnosis_) first_diagnosis_ = now;
   for (int rank = 0; rank < topology_.rank; ++rank) {
     const Sighting& other = ranks[static_cast<size_t>(rank)];
-    if (other.heartbeat && other.age_seconds <= silent) return now - *first_verdict_ > kOthersFirst;
+    if (other.heartbeat && other.age_seconds <= silent) return now - *first_diagnosis_ > kOthersFirst;
   }
   return true;
 }
@@ -277,22 +289,22 @@ Error Watchdog::State::Stalled(std::string message) const {
 // The heartbeats tell nothing: their disk is full, or hangs.
 bool Watchdog::State::Blind(const std::string& what, Clock::time_point waiting_since, Clock::time_point now) {
   const Clock::duration waited = now - waiting_since;
-  Clock::duration patience = (writes_fail_ ? kTimeoutsWhenFull : kTimeoutsWhenHanging) * comm_.deadline();
+  Clock::duration patience = (writes_fail_ ? kTimeoutsWhenFull : kTimeoutsWhenHanging) * waiter_.deadline();
   if (topology_.rank > 0) patience += kOthersFirst;
   if (waited < patience) return true;
-  verdict_ = {fmt::format("rank {} on {} has waited {} for {}, and does not know who is stuck: {} {}", recorder_.rank(),
-                          recorder_.host(), SecondsText(Seconds(waited)), what, options_.folder,
-                          writes_fail_ ? "can't be written to" : "does not answer, the disk or file server hangs"),
-              {}};
-  throw Stalled(verdict_->message);
+  diagnosis_ = {fmt::format("{} has waited {} for {}, and does not know who is stuck: {} {}", topology_.Name(),
+                            SecondsText(Seconds(waited)), what, options_.folder,
+                            writes_fail_ ? "can't be written to" : "does not answer, the disk or file server hangs"),
+                {}};
+  throw Stalled(diagnosis_->message);
 }
 
 bool Watchdog::State::OnStalled(const std::string& what) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const Clock::time_point now = Clock::now();
-  const milliseconds timeout = comm_.deadline();
+  const milliseconds timeout = waiter_.deadline();
   Clock::time_point waiting_since;
-  if (now - resumed_ < timeout || !comm_.waiting_since(&waiting_since)) return true;
+  if (now - resumed_ < timeout || !waiter_.waiting_since(&waiting_since)) return true;
   const bool round_is_new = round_ > waiting_since && now - round_ < 3 * Period(timeout) + kOthersFirst;
   if (writes_fail_ || !round_is_new) return Blind(what, waiting_since, now);
 
@@ -303,27 +315,27 @@ bool Watchdog::State::OnStalled(const std::string& what) {
     return rank.stale_seconds() < patience;
   });
   if (moves) {
-    first_verdict_.reset();
+    first_diagnosis_.reset();
     return true;
   }
   if (!MaySpeak(ranks, silent, now)) return true;
-  verdict_ = Diagnose(ranks, topology_, silent);
-  throw Stalled(verdict_->message);
+  diagnosis_ = Diagnose(ranks, topology_, silent);
+  throw Stalled(diagnosis_->message);
 }
 
 milliseconds Watchdog::Period(milliseconds timeout) {
   return std::clamp(timeout / 10, milliseconds(20), milliseconds(5000));
 }
 
-Watchdog::Watchdog(Communicator& comm, FlightRecorder& recorder, Options options)
-    : state_(std::make_shared<State>(comm, recorder, std::move(options))), comm_(comm) {
+Watchdog::Watchdog(Communicator& comm, Options options)
+    : state_(std::make_shared<State>(comm, std::move(options))), waiter_(comm.waiter()) {
   beating_ = std::thread([state = state_] { state->Beat(); });
   guarding_ = std::thread([state = state_] { state->Guard(); });
-  comm_.SetStalled([state = state_](const std::string& what) { return state->OnStalled(what); });
+  waiter_.SetStalled([state = state_](const std::string& what) { return state->OnStalled(what); });
 }
 
 Watchdog::~Watchdog() {
-  comm_.SetStalled(nullptr);
+  waiter_.SetStalled(nullptr);
   state_->Stop();
   guarding_.join();
   if (state_->AwaitBeatingThread())
@@ -332,6 +344,6 @@ Watchdog::~Watchdog() {
     beating_.detach();
 }
 
-std::optional<Diagnosis> Watchdog::verdict() const { return state_->verdict(); }
+std::optional<Diagnosis> Watchdog::diagnosis() const { return state_->diagnosis(); }
 
 }  // namespace lockstep::comm

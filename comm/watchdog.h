@@ -25,7 +25,6 @@
 #include "base/file.h"
 #include "comm/communicator.h"
 #include "comm/diagnosis.h"
-#include "comm/flight_recorder.h"
 
 namespace lockstep::comm {
 
@@ -40,16 +39,18 @@ class Watchdog {
     std::function<void(const Error&)> on_stuck;
   };
 
-  /// Becomes the communicator's SetStalled hook; the timeout is its deadline(), also when that changes. The recorder
-  /// has its attempt: heartbeats of other attempts don't count. Both outlive the watchdog.
-  Watchdog(Communicator& comm, FlightRecorder& recorder, Options options);
-  /// Takes the hook away and stops. A thread that hangs in a file operation is left behind.
+  /// Becomes the SetStalled hook of the communicator's waiter; the timeout is its deadline(), also when that changes.
+  /// The recorder has its attempt: heartbeats of other attempts don't count. `comm` outlives the watchdog, and
+  /// `options.files` the process.
+  Watchdog(Communicator& comm, Options options);
+  /// Takes the hook away and stops. A thread that hangs in a file operation is left behind; it does not use the
+  /// communicator any more.
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
   /// What the Error of a stalled wait was made from; nothing before. Any thread.
-  std::optional<Diagnosis> verdict() const;
+  std::optional<Diagnosis> diagnosis() const;
 
   /// Between heartbeats, at a timeout of `timeout`.
   static std::chrono::milliseconds Period(std::chrono::milliseconds timeout);
@@ -57,7 +58,7 @@ class Watchdog {
  private:
   class State;
   std::shared_ptr<State> state_;
-  Communicator& comm_;
+  Waiter& waiter_;
   std::thread beating_, guarding_;
 };
 

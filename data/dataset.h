@@ -1,9 +1,11 @@
 // A Dataset answers how many samples there are, what they look like, what all its bytes hash to, and what one sample
-// is.
+// is. What only some sources have (labels that differ, lengths, text) stands in SourceTraits and in the values that
+// Measure and Describe fill: a source that has something new adds a field there, and who asks for it looks at the
+// traits.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,7 +15,7 @@
 namespace lockstep::data {
 
 /// One named tensor of a sample, e.g. "image" u8 [28, 28, 1] (height, width, channels), "label" i32 [], "target" f32
-/// [3], "features" f32 [13]. Dimensions that vary between samples are -1: their places.
+/// [3], "features" f32 [13]. Dimensions that vary between samples are -1: time steps of speech, tokens of text.
 struct Field {
   std::string name;
   DType dtype;
@@ -51,41 +53,68 @@ struct SentenceMarks {
   int32_t begin = -1, end = -1;
 };
 
+/// What a source has besides its samples' tensors, the same for all of them: one row of the table of sources.
+struct SourceTraits {
+  int classes = 0;  ///< of "label"; 0 where there is no label
+  /// What each sample adds to the denominator of a mean loss: 1, or for sequences its labels that count. 0: samples
+  /// differ, and Dataset::Measure knows.
+  uint64_t labels = 1;
+  bool ragged = false;       ///< samples differ in length: fields have dimensions of -1, and Measure knows the lengths
+  bool resized = false;      ///< a sample's lengths differ between epochs
+  bool text_bytes = false;   ///< Describe knows how many bytes of text the labels stand for
+  SentenceMarks marks = {};  ///< of sequences that a model writes label by label
+  /// Labels of a sequence as text: letters, or what tokens stand for. Null where labels are no text.
+  std::function<std::string(std::span<const int32_t>)> text_of = nullptr;
+};
+
+/// What batches must know of a sample before it is read.
+struct SampleSize {
+  uint64_t labels = 1;  ///< as SourceTraits::labels, of this one
+  /// Of a ragged sample: what its length follows from (Transform::SequenceLength). Of speech, the audio samples of each
+  /// of its recordings; of a pair of sentences, the tokens of each.
+  std::vector<int64_t> lengths = {};
+};
+
+/// What a reader of reports wants to know of a sample.
+struct SampleText {
+  std::string line = {};  ///< file and line that it comes from ("train.de:11"), of several the first; empty: unknown
+  std::string reference = {};  ///< what a model should answer: a transcript, a translation; empty where that is no text
+  uint64_t text_bytes = 0;     ///< of the text that its labels stand for; 0 where SourceTraits::text_bytes is false
+};
+
+/// Thread-safe. What is not pure virtual has a default for samples of one shape with a label each.
 class Dataset {
  public:
   virtual ~Dataset() = default;
 
   virtual uint64_t size() const = 0;
   virtual std::span<const Field> fields() const = 0;
-  /// Number of classes of "label", 0 where there is no label.
-  virtual int classes() const { return 0; }
-  /// What sample `id` adds to the denominator of a mean loss: 1, or for sequences its labels that count. Cheap.
-  virtual uint64_t labels(uint64_t /*epoch*/, uint64_t /*id*/) const { return 1; }
-  /// Whether all samples add the same.
-  virtual bool uniform_labels() const { return true; }
-  /// A hash of everything that read() can return, with the format's name and parameters, never with paths. A full hash
+  virtual const SourceTraits& traits() const;
+  /// A hash of everything that Read can return, with the format's name and parameters, never with paths. A full hash
   /// up to 1 GiB; the same on every rank that sees the same bytes.
   virtual uint64_t fingerprint() const = 0;
-  /// Whether samples differ in length: fields have dimensions of -1.
-  virtual bool ragged() const { return false; }
-  /// Of a ragged sample: what its length follows from (Transform::Places), without reading it. Of speech, the audio
-  /// samples of each of its recordings; of a pair of sentences, the tokens of each. Cheap.
-  virtual void Lengths(uint64_t /*epoch*/, uint64_t /*id*/, std::vector<int64_t>& lengths) const { lengths.clear(); }
-  /// At least as many lengths, each at least as large, as Lengths answers for this sample in any epoch.
-  virtual void MostLengths(uint64_t id, std::vector<int64_t>& lengths) const { Lengths(0, id, lengths); }
-  /// Labels of a sequence as text: letters, or what tokens stand for. Empty where labels are no text.
-  virtual std::string TextOf(std::span<const int32_t> /*labels*/) const { return {}; }
-  /// Of sequences that a model writes label by label.
-  virtual SentenceMarks marks() const { return {}; }
-  /// Bytes of the text that the labels of samples [first, first + count) of epoch 0 stand for; 0 where that is unknown.
-  virtual uint64_t TextBytes(uint64_t /*first*/, uint64_t /*count*/) const { return 0; }
-  /// What a model should answer, as text: a transcript, a translation. Empty where that is no text.
-  virtual std::string Reference(uint64_t /*epoch*/, uint64_t /*id*/) const { return {}; }
-  /// The file and line that sample `id` comes from ("train.de:11"), of several the first; empty where that is unknown.
-  virtual std::string PlaceOf(uint64_t /*epoch*/, uint64_t /*id*/) const { return {}; }
-  /// Sample `id` (0 <= id < size()) of epoch `epoch` (formats whose samples differ between epochs use it). Thread-safe.
-  /// Throws Error(kData) naming file and record.
+  /// Cheap: nothing is read. Reuses the memory of `size`.
+  virtual void Measure(uint64_t epoch, uint64_t id, SampleSize& size) const;
+  /// At least as many lengths, each at least as large, as Measure answers for this sample in any epoch.
+  virtual void MeasureLargest(uint64_t id, SampleSize& size) const;
+  /// May take as long as reading the sample.
+  virtual SampleText Describe(uint64_t epoch, uint64_t id) const;
+  /// Sample `id` (0 <= id < size()) of epoch `epoch` (formats whose samples differ between epochs use it). Throws
+  /// Error(kData) naming file and record.
   virtual void Read(uint64_t epoch, uint64_t id, Sample& sample) const = 0;
+
+  // What is often asked for, made of the above.
+  int classes() const { return traits().classes; }
+  bool ragged() const { return traits().ragged; }
+  bool uniform_labels() const { return traits().labels > 0; }
+  SentenceMarks marks() const { return traits().marks; }
+  std::string TextOf(std::span<const int32_t> labels) const;
+  uint64_t labels(uint64_t epoch, uint64_t id) const;
+  void Lengths(uint64_t epoch, uint64_t id, std::vector<int64_t>& lengths) const;
+  std::string Reference(uint64_t epoch, uint64_t id) const { return Describe(epoch, id).reference; }
+  std::string LineOf(uint64_t epoch, uint64_t id) const { return Describe(epoch, id).line; }
+  /// Bytes of the text that the labels of samples [first, first + count) of epoch 0 stand for; 0 where that is unknown.
+  uint64_t TextBytes(uint64_t first, uint64_t count) const;
 };
 
 }  // namespace lockstep::data

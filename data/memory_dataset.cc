@@ -12,13 +12,13 @@ namespace {
 
 size_t RowBytes(const Field& field) { return static_cast<size_t>(field.shape.size() * SizeOf(field.dtype)); }
 
-/// Adds 4,096 blocks of `values`, their places drawn from `seed`.
+/// Adds 4,096 blocks of `values`, drawn from `seed`.
 void AddSomeBlocks(std::span<const std::byte> values, uint64_t seed, Hasher& hasher) {
   constexpr uint64_t kBlocks = 4096, kBlockBytes = 64 << 10;
-  const uint64_t places = (values.size() + kBlockBytes - 1) / kBlockBytes;
+  const uint64_t blocks = (values.size() + kBlockBytes - 1) / kBlockBytes;
   for (uint64_t i = 0; i < kBlocks; ++i) {
-    const uint64_t place = Mix64(Mix64(seed) + i) % places * kBlockBytes;
-    hasher.Add(values.subspan(place, std::min(kBlockBytes, values.size() - place)));
+    const uint64_t begin = Mix64(Mix64(seed) + i) % blocks * kBlockBytes;
+    hasher.Add(values.subspan(begin, std::min(kBlockBytes, values.size() - begin)));
   }
 }
 
@@ -60,7 +60,7 @@ int CountClasses(std::span<const int32_t> labels) {
 }
 
 MemoryDataset::MemoryDataset(Records records, const FingerprintOptions& options)
-    : records_(std::move(records)), fingerprint_(Fingerprint(records_, options)) {
+    : records_(std::move(records)), traits_{.classes = records_.classes}, fingerprint_(Fingerprint(records_, options)) {
   for (const Column& column : records_.columns) {
     CHECK(column.values().size() == records_.size * RowBytes(column.field), "{} bytes of {} for {} samples",
           column.values().size(), column.field.name, records_.size);

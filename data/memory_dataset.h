@@ -51,13 +51,14 @@ class MemoryDataset : public Dataset {
 
   uint64_t size() const override { return records_.size; }
   std::span<const Field> fields() const override { return fields_; }
-  int classes() const override { return records_.classes; }
+  const SourceTraits& traits() const override { return traits_; }
   uint64_t fingerprint() const override { return fingerprint_; }
   void Read(uint64_t epoch, uint64_t id, Sample& sample) const override;
 
  private:
   Records records_;
   std::vector<Field> fields_;
+  SourceTraits traits_;
   uint64_t fingerprint_;
 };
 

@@ -11,7 +11,7 @@ inline constexpr uint32_t kSyntheticLabelsKey = 0xDA7A0003u;
 inline constexpr uint32_t kCutKey = 0xDA7A0004u;     ///< element 0: where an epoch begins to cut a text
 inline constexpr uint32_t kStringKey = 0xDA7A0005u;  ///< sample: speaker; element i: recordings of its string i
 inline constexpr uint32_t kSpeedKey = 0xDA7A0006u;   ///< element i: speed of the sample's recording i
-inline constexpr uint32_t kMaskKey = 0xDA7A0007u;   ///< elements 2i and 2i + 1: width and place of mask i, bands' first
+inline constexpr uint32_t kMaskKey = 0xDA7A0007u;   ///< elements 2i and 2i + 1: width and begin of mask i, bands' first
 inline constexpr uint32_t kNoiseKey = 0xDA7A0008u;  ///< elements 2i and 2i + 1: noise of the sample's audio at i
 
 }  // namespace lockstep::data

@@ -8,10 +8,64 @@
 #include "base/build_info.h"
 #include "base/error.h"
 #include "launch/commands/commands.h"
-#include "launch/errors.h"
+#include "launch/commands/errors.h"
+
+namespace lockstep {
+namespace {
+
+void AddVersionCommand(CLI::App& app) {
+  CLI::App* version = app.add_subcommand("version", "Print the version and the hash of sources, compiler and flags");
+  version->footer("Example:\n  lockstep version");
+  version->callback([] {
+    std::printf("lockstep %s\nbuild %s\n%s\n", std::string(Version()).c_str(), std::string(BuildHash()).c_str(),
+                std::string(BuildDescription()).c_str());
+  });
+}
+
+/// In the order in which `lockstep help` lists them.
+void AddCommands(CLI::App& app, int* exit_code) {
+  launch::AddTrainCommand(app, exit_code);
+  launch::AddRunCommand(app, exit_code);
+  launch::AddSubmitCommand(app, exit_code);
+  launch::AddStatusCommand(app, exit_code);
+  launch::AddEvalCommand(app, exit_code);
+  launch::AddGenerateCommand(app, exit_code);
+  launch::AddPredictCommand(app, exit_code);
+  launch::AddPlanCommand(app, exit_code);
+  launch::AddDataCommand(app, exit_code);
+  launch::AddInspectCommand(app, exit_code);
+  launch::AddVerifyCommand(app, exit_code);
+  launch::AddDiffCommand(app, exit_code);
+  launch::AddReplayCommand(app, exit_code);
+  launch::AddExportCommand(app, exit_code);
+  launch::AddTokenizeCommand(app, exit_code);
+  launch::AddTokenizerCommand(app, exit_code);
+  launch::AddDoctorCommand(app, exit_code);
+  launch::AddHelpCommand(app, exit_code);
+  AddVersionCommand(app);
+}
+
+/// Parses the command line and runs what it asks for. Returns the exit code of a line that asks for nothing, else 0.
+int RunCommand(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    std::string command = app.get_name();
+    for (const CLI::App* part = &app; !part->get_subcommands().empty(); command += " " + part->get_name())
+      part = part->get_subcommands().front();
+    throw Error(ErrorKind::kUsage, error.what(), "", fmt::format("see {} --help", command));
+  }
+  if (!app.get_subcommands().empty()) return 0;
+  std::fputs(app.help().c_str(), stderr);
+  return ExitCodeOf(ErrorKind::kUsage);
+}
+
+}  // namespace
+}  // namespace lockstep
 
 int main(int argc, char** argv) {
-  using namespace lockstep;
   CLI::App app(
       "Lockstep trains neural networks on MPI clusters. The trained weights are a function of the recipe alone, bit "
       "for bit,\n"
@@ -20,44 +74,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(0, 1);  // checked below: CLI11 would not say which word is no command
   app.set_help_all_flag("--help-all", "Help for all commands");
   int exit_code = 0;
-  launch::AddTrainCommand(app, &exit_code);
-  launch::AddRunCommand(app, &exit_code);
-  launch::AddSubmitCommand(app, &exit_code);
-  launch::AddStatusCommand(app, &exit_code);
-  launch::AddEvalCommand(app, &exit_code);
-  launch::AddGenerateCommand(app, &exit_code);
-  launch::AddPredictCommand(app, &exit_code);
-  launch::AddPlanCommand(app, &exit_code);
-  launch::AddDataCommand(app, &exit_code);
-  launch::AddInspectCommand(app, &exit_code);
-  launch::AddVerifyCommand(app, &exit_code);
-  launch::AddDiffCommand(app, &exit_code);
-  launch::AddReplayCommand(app, &exit_code);
-  launch::AddExportCommand(app, &exit_code);
-  launch::AddTokenizeCommand(app, &exit_code);
-  launch::AddTokenizerCommand(app, &exit_code);
-  launch::AddDoctorCommand(app, &exit_code);
-  launch::AddHelpCommand(app, &exit_code);
-  CLI::App* version = app.add_subcommand("version", "Print the version and the hash of sources, compiler and flags");
-  version->footer("Example:\n  lockstep version");
-  version->callback([] {
-    std::printf("lockstep %s\nbuild %s\n%s\n", std::string(Version()).c_str(), std::string(BuildHash()).c_str(),
-                std::string(BuildDescription()).c_str());
-  });
-  const int failed = launch::RunAlone([&] {
-    try {
-      app.parse(argc, argv);
-    } catch (const CLI::Success& help) {
-      return app.exit(help);
-    } catch (const CLI::ParseError& error) {
-      std::string command = app.get_name();
-      for (const CLI::App* part = &app; !part->get_subcommands().empty(); command += " " + part->get_name())
-        part = part->get_subcommands().front();
-      throw Error(ErrorKind::kUsage, error.what(), "", fmt::format("see {} --help", command));
-    }
-    if (!app.get_subcommands().empty()) return 0;
-    std::fputs(app.help().c_str(), stderr);
-    return static_cast<int>(ErrorKind::kUsage);
-  });
+  lockstep::AddCommands(app, &exit_code);
+  const int failed = lockstep::launch::RunAlone([&] { return lockstep::RunCommand(app, argc, argv); });
   return failed != 0 ? failed : exit_code;
 }

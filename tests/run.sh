@@ -35,7 +35,7 @@ else
   export LOCKSTEP_CUDA_ARCHITECTURES=${LOCKSTEP_CUDA_ARCHITECTURES-90-real}  # compiling for all takes minutes
 fi
 
-install_packages "${packages[@]}" clang libclang-rt-14-dev iproute2 openssh-client openssh-server slurm-wlm munge
+install_packages "${packages[@]}" clang clang-format clang-tidy libclang-rt-14-dev iproute2 openssh-client openssh-server slurm-wlm munge
 if [ $# -eq 0 ]; then
   run_threads
   if command -v clang++ >/dev/null; then

@@ -147,7 +147,7 @@ class CudaDevice final : public Device {
     const cudaError_t error = cudaMalloc(&data, bytes);
     if (error == cudaErrorMemoryAllocation) {
       (void)cudaGetLastError();  // else the next call reports it again
-      throw Error(ErrorKind::kUsage,
+      throw Error(ErrorKind::kMemory,
                   fmt::format("{}: {:.1f} MiB of device memory are needed and {:.1f} of {:.1f} MiB are free", what,
                               Mebibytes(bytes), Mebibytes(free_memory()), Mebibytes(info_.memory)),
                   info_.name,
@@ -186,7 +186,7 @@ void CudaFailed(cudaError_t error, const char* expression, const char* file, int
   const std::string where = fmt::format("{}:{}", file, line);
   switch (error) {
     case cudaErrorMemoryAllocation:
-      throw Error(ErrorKind::kUsage, text, where, "the device or the host has too little memory for it");
+      throw Error(ErrorKind::kMemory, text, where, "the device or the host has too little memory for it");
     case cudaErrorInsufficientDriver:
     case cudaErrorNoDevice:
     case cudaErrorInvalidDevice:

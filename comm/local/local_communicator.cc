@@ -7,14 +7,14 @@
 #include <cstring>
 #include <deque>
 #include <map>
-#include <mutex>
 #include <thread>
 #include <tuple>
 #include <utility>
 
 #include "base/error.h"
+#include "base/machine/host.h"
 #include "base/memory.h"
-#include "base/threads.h"
+#include "base/mutex.h"
 
 namespace lockstep::comm {
 namespace {
@@ -55,7 +55,7 @@ struct Collective {
   int departures = 0;
 };
 
-struct NodeShare {
+struct HostShare {
   std::vector<std::shared_ptr<Buffer>> segments;
   int arrivals = 0;
   int departures = 0;
@@ -66,10 +66,10 @@ struct World {
   Topology topology;
   std::atomic<uint64_t> abort{0};  ///< (rank + 1) << 32 | exit code, of the first rank that aborted
 
-  std::mutex mutex;                                     // guards all below
-  std::map<std::tuple<int, int, int>, MailBox> mail;    ///< by (from, to, tag)
-  std::map<int64_t, Collective> collectives;            ///< by number in the common order of calls
-  std::map<std::pair<int, int64_t>, NodeShare> shares;  ///< by (node, number)
+  Mutex mutex;
+  std::map<std::tuple<int, int, int>, MailBox> mail GUARDED_BY(mutex);    ///< by (from, to, tag)
+  std::map<int64_t, Collective> collectives GUARDED_BY(mutex);            ///< by number in the common order of calls
+  std::map<std::pair<int, int64_t>, HostShare> shares GUARDED_BY(mutex);  ///< by (host, number)
 };
 
 class FunctionPending : public Pending {
@@ -93,11 +93,11 @@ class MailPending : public Pending {
   MailPending(std::shared_ptr<World> world, std::shared_ptr<Letter<Byte>> letter, Queue& queue)
       : world_(std::move(world)), letter_(std::move(letter)), queue_(queue) {}
   ~MailPending() override {
-    std::lock_guard lock(world_->mutex);
+    MutexLock lock(world_->mutex);
     if (!letter_->done) std::erase(queue_, letter_);
   }
   bool Done() override {
-    std::lock_guard lock(world_->mutex);
+    MutexLock lock(world_->mutex);
     return letter_->done;
   }
 
@@ -116,21 +116,20 @@ class ThreadSharedMemory : public SharedMemory {
   std::shared_ptr<Buffer> buffer_;
 };
 
-class LocalCommunicator : public Communicator {
+class LocalTransport : public Transport {
  public:
-  LocalCommunicator(std::shared_ptr<World> world, int rank) : world_(std::move(world)), topology_(world_->topology) {
+  LocalTransport(std::shared_ptr<World> world, int rank) : world_(std::move(world)), topology_(world_->topology) {
     topology_.rank = rank;
-    SetCrowded(topology_.world_size > QueryCores().usable);
   }
 
   const Topology& topology() const override { return topology_; }
 
-  std::unique_ptr<Pending> DoBarrier() override {
+  std::unique_ptr<Pending> Barrier() override {
     const int64_t number = Arrive("barrier", {});
     return Departure(number, -1, [](const Collective&) {});
   }
 
-  std::unique_ptr<Pending> DoBroadcast(std::span<std::byte> bytes, int root) override {
+  std::unique_ptr<Pending> Broadcast(std::span<std::byte> bytes, int root) override {
     const int64_t number = Arrive(fmt::format("broadcast of {} bytes from {}", bytes.size(), root),
                                   rank() == root ? bytes : std::span<std::byte>());
     return Departure(number, root, [this, bytes, root](const Collective& collective) {
@@ -140,7 +139,7 @@ class LocalCommunicator : public Communicator {
     });
   }
 
-  std::unique_ptr<Pending> DoAllGather(std::span<const std::byte> mine, std::span<std::byte> all) override {
+  std::unique_ptr<Pending> AllGather(std::span<const std::byte> mine, std::span<std::byte> all) override {
     CHECK(all.size() == mine.size() * static_cast<size_t>(world_size()), "{} and {} bytes", mine.size(), all.size());
     const int64_t number = Arrive(fmt::format("all-gather of {} bytes", mine.size()), mine);
     return Departure(number, -1, [all](const Collective& collective) {
@@ -162,25 +161,23 @@ class LocalCommunicator : public Communicator {
     return Post(bytes, {from, rank(), tag}, &MailBox::awaited);
   }
 
-  std::vector<std::unique_ptr<SharedMemory>> DoShareWithinHost(size_t bytes) override {
+  std::vector<std::unique_ptr<SharedMemory>> ShareWithinHost(size_t bytes, const WaitUntil& wait_until) override {
     Enter();
     const size_t local_size = static_cast<size_t>(topology_.local_size());
-    NodeShare* share;
+    HostShare* share;
     {
-      std::lock_guard lock(world_->mutex);
+      MutexLock lock(world_->mutex);
       share = &world_->shares[{topology_.host(), shares_++}];
       share->segments.resize(local_size);
       share->segments[static_cast<size_t>(topology_.local_rank())] = std::make_shared<Buffer>(bytes);
       ++share->arrivals;
     }
-    WaitUntil(
-        [&] {
-          std::lock_guard lock(world_->mutex);
-          return share->arrivals == static_cast<int>(local_size);
-        },
-        "the shared memory of this node's ranks");
+    wait_until([&] {
+      MutexLock lock(world_->mutex);
+      return share->arrivals == static_cast<int>(local_size);
+    });
     std::vector<std::unique_ptr<SharedMemory>> segments;
-    std::lock_guard lock(world_->mutex);
+    MutexLock lock(world_->mutex);
     for (const auto& buffer : share->segments) segments.push_back(std::make_unique<ThreadSharedMemory>(buffer));
     if (++share->departures == static_cast<int>(local_size)) share->segments.clear();
     return segments;
@@ -193,7 +190,10 @@ class LocalCommunicator : public Communicator {
 
   void Exit(int) override {}
 
-  void DoPoll() override {
+  /// A message whose Pending is destroyed has been taken back.
+  void KeepUntilExit(std::shared_ptr<void>) override {}
+
+  void Poll() override {
     const uint64_t abort = world_->abort.load();
     const int from = static_cast<int>(abort >> 32) - 1;
     if (abort != 0 && from != rank()) throw PeerAborted(from, static_cast<int>(abort & 0xFFFFFFFFu));
@@ -205,8 +205,7 @@ class LocalCommunicator : public Communicator {
   }
 
   void CheckAddress(int peer, int tag) const {
-    CHECK(0 <= peer && peer < world_size() && peer != rank() && 0 <= tag && tag < (1 << 20), "rank {}, tag {}", peer,
-          tag);
+    CHECK(0 <= peer && peer < world_size() && peer != rank() && 0 <= tag && tag < kTags, "rank {}, tag {}", peer, tag);
   }
 
   template <typename Byte>
@@ -214,7 +213,7 @@ class LocalCommunicator : public Communicator {
                                 std::deque<std::shared_ptr<Letter<Byte>>> MailBox::*side) {
     Enter();
     auto letter = std::make_shared<Letter<Byte>>(Letter<Byte>{bytes});
-    std::lock_guard lock(world_->mutex);
+    MutexLock lock(world_->mutex);
     MailBox& box = world_->mail[address];
     (box.*side).push_back(letter);
     box.Deliver();
@@ -224,7 +223,7 @@ class LocalCommunicator : public Communicator {
   int64_t Arrive(const std::string& kind, std::span<const std::byte> part) {
     Enter();
     const int64_t number = collectives_++;
-    std::lock_guard lock(world_->mutex);
+    MutexLock lock(world_->mutex);
     Collective& collective = world_->collectives[number];
     if (collective.parts.empty()) {
       collective.kind = kind;
@@ -241,7 +240,7 @@ class LocalCommunicator : public Communicator {
   // Done when rank `source` (-1: every rank) has arrived.
   std::unique_ptr<Pending> Departure(int64_t number, int source, std::function<void(const Collective&)> take) {
     return std::make_unique<FunctionPending>([world = world_, number, source, take = std::move(take)] {
-      std::lock_guard lock(world->mutex);
+      MutexLock lock(world->mutex);
       Collective& collective = world->collectives.at(number);
       const int all = world->topology.world_size;
       if (source < 0 ? collective.arrivals < all : !collective.arrived[static_cast<size_t>(source)]) return false;
@@ -251,6 +250,9 @@ class LocalCommunicator : public Communicator {
     });
   }
 
+  int rank() const { return topology_.rank; }
+  int world_size() const { return topology_.world_size; }
+
   std::shared_ptr<World> world_;
   Topology topology_;
   int64_t operations_ = 0, collectives_ = 0, shares_ = 0;
@@ -259,18 +261,18 @@ class LocalCommunicator : public Communicator {
 Topology MakeTopology(const LocalWorldOptions& options) {
   Topology topology;
   topology.world_size = options.world_size;
-  std::vector<int> sizes = options.ranks_per_node;
+  std::vector<int> sizes = options.ranks_per_host;
   if (sizes.empty()) sizes = {options.world_size};
-  for (size_t node = 0; node < sizes.size(); ++node) {
+  for (size_t host = 0; host < sizes.size(); ++host) {
     std::vector<int>& ranks = topology.hosts.emplace_back();
-    for (int i = 0; i < sizes[node]; ++i) {
+    for (int i = 0; i < sizes[host]; ++i) {
       ranks.push_back(static_cast<int>(topology.host_of.size()));
-      topology.host_of.push_back(static_cast<int>(node));
-      topology.host_name_of.push_back(sizes.size() == 1 ? HostName() : fmt::format("node{}", node));
+      topology.host_of.push_back(static_cast<int>(host));
+      topology.host_name_of.push_back(sizes.size() == 1 ? HostName() : fmt::format("host{}", host));
     }
   }
   CHECK(options.world_size >= 1 && topology.host_of.size() == static_cast<size_t>(options.world_size),
-        "{} ranks, but nodes of {}", options.world_size, topology.host_of.size());
+        "{} ranks, but hosts of {}", options.world_size, topology.host_of.size());
   return topology;
 }
 
@@ -282,17 +284,17 @@ std::vector<std::unique_ptr<Communicator>> MakeLocalWorld(const LocalWorldOption
   world->topology = MakeTopology(options);
   std::vector<std::unique_ptr<Communicator>> ranks;
   for (int rank = 0; rank < options.world_size; ++rank) {
-    ranks.push_back(std::make_unique<LocalCommunicator>(world, rank));
+    ranks.push_back(std::make_unique<Communicator>(std::make_unique<LocalTransport>(world, rank)));
   }
   return ranks;
 }
 
 void RunLocalWorld(const LocalWorldOptions& options, const std::function<void(Communicator&)>& body) {
   std::vector<std::unique_ptr<Communicator>> ranks = MakeLocalWorld(options);
-  std::mutex mutex;
+  Mutex mutex;
   std::exception_ptr first;
   const auto fail = [&](Communicator& comm, int exit_code) {
-    std::lock_guard lock(mutex);
+    MutexLock lock(mutex);
     if (!first) first = std::current_exception();
     comm.Abort(exit_code);
   };

@@ -13,8 +13,8 @@ namespace lockstep::comm {
 
 struct LocalWorldOptions {
   int world_size = 1;
-  /// Ranks per simulated node: {2, 1} makes node 0 of ranks 0-1 and node 1 of rank 2. Empty: one node.
-  std::vector<int> ranks_per_node = {};
+  /// Ranks per simulated host: {2, 1} makes host 0 of ranks 0-1 and host 1 of rank 2. Empty: one host.
+  std::vector<int> ranks_per_host = {};
   /// Called at the start of each operation of each rank, on its thread: tests delay or throw here. `operation` counts
   /// per rank.
   std::function<void(int rank, int64_t operation)> on_operation = {};

@@ -15,15 +15,14 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/machine/host.h"
 #include "base/memory.h"
-#include "base/threads.h"
 #include "comm/mpi/shared_segment.h"
 
 namespace lockstep::comm {
 namespace {
 
 constexpr size_t kMaxMessage = size_t{1} << 30;  // counts are int; longer messages go in parts
-constexpr int kTags = 1 << 20;
 
 void Check(int code, const char* call) {
   if (code == MPI_SUCCESS) return;
@@ -45,11 +44,28 @@ struct Expected {
   size_t bytes = 0;
 };
 
-// Requests under way. One that is destroyed before it is done (an error ends the rank) is left to MPI, which makes no
-// progress any more.
+// Memory for as long as the process lives: what MPI may still read or write when nobody waits for it any more.
+void KeepForever(std::shared_ptr<void> memory) {
+  static auto& kept = *new std::vector<std::shared_ptr<void>>;
+  kept.push_back(std::move(memory));
+}
+
+// What a collective reads and writes. It is no memory of the caller's, who may be gone before the collective is done:
+// MPI can't take one back.
+struct Staged {
+  std::vector<std::byte> in, out;
+  std::span<std::byte> to;  ///< the caller's, for `out`; may be empty
+};
+
+// Requests under way. One that is destroyed before it is done (an error ends the rank) is left to MPI, with what it has
+// staged; memory of messages is the caller's to keep (KeepUntilExit).
 class MpiPending : public Pending {
  public:
-  explicit MpiPending(const Topology& topology) : topology_(topology) {}
+  explicit MpiPending(const Topology& topology, std::shared_ptr<Staged> staged = nullptr)
+      : topology_(topology), staged_(std::move(staged)) {}
+  ~MpiPending() override {
+    if (!parts_.empty() && staged_ != nullptr) KeepForever(std::move(staged_));
+  }
   void Add(MPI_Request request, Expected expected = {}) { parts_.push_back({request, expected}); }
 
   bool Done() override {
@@ -62,6 +78,9 @@ class MpiPending : public Pending {
       if (!done) return false;
       parts_.pop_back();
     }
+    if (staged_ != nullptr && !staged_->to.empty())
+      std::memcpy(staged_->to.data(), staged_->out.data(), staged_->to.size());
+    staged_.reset();
     return true;
   }
 
@@ -82,17 +101,15 @@ class MpiPending : public Pending {
     if (!longer && static_cast<size_t>(count) == expected.bytes) return;
     const std::string sent =
         longer ? fmt::format("more than {} bytes", expected.bytes) : fmt::format("{} bytes", count);
-    const auto name = [&](int rank) {
-      return fmt::format("rank {} on {}", rank, topology_.host_name_of[static_cast<size_t>(rank)]);
-    };
     throw Error(
         ErrorKind::kPeer,
         fmt::format("{} has sent {} where {} expects {}: they entered a collective with different element counts",
-                    name(expected.from), sent, name(topology_.rank), expected.bytes),
-        name(topology_.rank), "the ranks do not run the same model, or the memory or network of one is broken");
+                    topology_.Name(expected.from), sent, topology_.Name(), expected.bytes),
+        topology_.Name(), "the ranks do not run the same model, or the memory or network of one is broken");
   }
 
   const Topology& topology_;
+  std::shared_ptr<Staged> staged_;
   std::vector<Part> parts_;
 };
 
@@ -101,7 +118,7 @@ struct AbortMessage {
   int exit_code;
 };
 
-// The memory of a rank that shares its node with no other: huge pages, which /dev/shm rarely has.
+// The memory of a rank that shares its host with no other: huge pages, which /dev/shm rarely has.
 class PrivateMemory : public SharedMemory {
  public:
   explicit PrivateMemory(size_t bytes) : buffer_(bytes) {}
@@ -111,51 +128,79 @@ class PrivateMemory : public SharedMemory {
   Buffer buffer_;
 };
 
+// What the ranks of a host tell each other about their segments.
+struct Card {
+  uint64_t bytes = 0;
+  int failed = 0;
+  char name[108] = "";
+};
+
+// A segment that this rank has made for the others to map, or why there is none.
+struct Offer {
+  Card card;
+  std::unique_ptr<SharedSegment> segment;  ///< null where none is asked for, too
+  std::optional<Error> error;
+};
+
+Offer MakeOffer(size_t bytes) {
+  Offer offer;
+  offer.card.bytes = bytes;
+  try {
+    if (bytes > 0) offer.segment = SharedSegment::Create(bytes);
+    if (offer.segment) std::strncpy(offer.card.name, offer.segment->name().c_str(), sizeof offer.card.name - 1);
+  } catch (const Error& error) {
+    offer.error = error;
+    offer.card.failed = 1;
+  }
+  return offer;
+}
+
 // Where a rank is, as all ranks learn it at start.
 struct Place {
   int world_rank;
-  int host;  ///< lowest world rank on the host
-  int node;  ///< lowest world rank on the node
+  int machine;  ///< lowest world rank on the machine
+  int host;     ///< lowest world rank on the host, which is the machine or (in tests) a part of it
   char name[64];
 };
 
-class MpiCommunicator : public Communicator {
+class MpiTransport : public Transport {
  public:
-  explicit MpiCommunicator(const MpiOptions& options) {
+  explicit MpiTransport(const MpiOptions& options) {
     FindPlaces(options);
     Check(MPI_Comm_dup(all_, &abort_comm_), "MPI_Comm_dup");
-    for (MPI_Comm comm : {MPI_COMM_WORLD, all_, node_, abort_comm_}) MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
+    for (MPI_Comm comm : {MPI_COMM_WORLD, all_, host_, abort_comm_}) MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
     Check(MPI_Irecv(&abort_message_, sizeof abort_message_, MPI_BYTE, MPI_ANY_SOURCE, 0, abort_comm_, &abort_request_),
           "MPI_Irecv");
-    SetCrowded(topology_.local_size() > QueryCores().machine);
   }
 
-  ~MpiCommunicator() override {
+  ~MpiTransport() override {
     // While an exception passes, peers are elsewhere than in MPI_Finalize, which would wait for them.
     if (aborted_ || std::uncaught_exceptions() > 0) return;
     if (abort_request_ != MPI_REQUEST_NULL) {
       MPI_Cancel(&abort_request_);
       MPI_Wait(&abort_request_, MPI_STATUS_IGNORE);
     }
-    for (MPI_Comm* comm : {&abort_comm_, &node_, &all_}) MPI_Comm_free(comm);
+    for (MPI_Comm* comm : {&abort_comm_, &host_, &all_}) MPI_Comm_free(comm);
     MPI_Finalize();
   }
 
   const Topology& topology() const override { return topology_; }
 
-  std::unique_ptr<Pending> DoBarrier() override {
-    return Start([&](MPI_Request* request) { return MPI_Ibarrier(all_, request); }, "MPI_Ibarrier");
+  std::unique_ptr<Pending> Barrier() override {
+    return Start(nullptr, "MPI_Ibarrier", [&](MPI_Request* request) { return MPI_Ibarrier(all_, request); });
   }
 
-  std::unique_ptr<Pending> DoBroadcast(std::span<std::byte> bytes, int root) override {
-    return Start(
-        [&](MPI_Request* request) {
-          return MPI_Ibcast(bytes.data(), Count(bytes.size()), MPI_BYTE, root, all_, request);
-        },
-        "MPI_Ibcast");
+  std::unique_ptr<Pending> Broadcast(std::span<std::byte> bytes, int root) override {
+    auto staged = std::make_shared<Staged>();
+    staged->out.assign(bytes.begin(), bytes.end());
+    if (topology_.rank != root) staged->to = bytes;
+    std::byte* const data = staged->out.data();
+    return Start(std::move(staged), "MPI_Ibcast", [&](MPI_Request* request) {
+      return MPI_Ibcast(data, Count(bytes.size()), MPI_BYTE, root, all_, request);
+    });
   }
 
-  std::unique_ptr<Pending> DoAllGather(std::span<const std::byte> mine, std::span<std::byte> all) override {
+  std::unique_ptr<Pending> AllGather(std::span<const std::byte> mine, std::span<std::byte> all) override {
     CHECK(all.size() == mine.size() * static_cast<size_t>(world_size()), "{} and {} bytes", mine.size(), all.size());
     return StartAllGather(mine, all, all_);
   }
@@ -174,7 +219,8 @@ class MpiCommunicator : public Communicator {
     });
   }
 
-  std::vector<std::unique_ptr<SharedMemory>> DoShareWithinHost(size_t bytes) override;
+  std::vector<std::unique_ptr<SharedMemory>> ShareWithinHost(size_t bytes, const WaitUntil& wait_until) override;
+  void KeepUntilExit(std::shared_ptr<void> memory) override { KeepForever(std::move(memory)); }
   void Abort(int exit_code) override;
 
   void Exit(int exit_code) override {
@@ -182,7 +228,7 @@ class MpiCommunicator : public Communicator {
     MPI_Abort(MPI_COMM_WORLD, exit_code);
   }
 
-  void DoPoll() override {
+  void Poll() override {
     if (abort_request_ != MPI_REQUEST_NULL) {
       int done = 0;
       Check(MPI_Test(&abort_request_, &done, MPI_STATUS_IGNORE), "MPI_Test");
@@ -196,8 +242,8 @@ class MpiCommunicator : public Communicator {
   void MakeTopology(const std::vector<Place>& places);
 
   template <typename Call>
-  std::unique_ptr<Pending> Start(const Call& call, const char* name) {
-    auto pending = std::make_unique<MpiPending>(topology_);
+  std::unique_ptr<Pending> Start(std::shared_ptr<Staged> staged, const char* name, const Call& call) {
+    auto pending = std::make_unique<MpiPending>(topology_, std::move(staged));
     MPI_Request request;
     Check(call(&request), name);
     pending->Add(request);
@@ -206,11 +252,22 @@ class MpiCommunicator : public Communicator {
 
   std::unique_ptr<Pending> StartAllGather(std::span<const std::byte> mine, std::span<std::byte> all, MPI_Comm comm) {
     const int count = Count(mine.size());
-    return Start(
-        [&](MPI_Request* request) {
-          return MPI_Iallgather(mine.data(), count, MPI_BYTE, all.data(), count, MPI_BYTE, comm, request);
-        },
-        "MPI_Iallgather");
+    auto staged = std::make_shared<Staged>();
+    staged->in.assign(mine.begin(), mine.end());
+    staged->out.resize(all.size());
+    staged->to = all;
+    Staged& bytes = *staged;
+    return Start(std::move(staged), "MPI_Iallgather", [&](MPI_Request* request) {
+      return MPI_Iallgather(bytes.in.data(), count, MPI_BYTE, bytes.out.data(), count, MPI_BYTE, comm, request);
+    });
+  }
+
+  std::vector<Card> GatherCards(const Card& mine, const WaitUntil& wait_until) {
+    std::vector<Card> cards(static_cast<size_t>(topology_.local_size()));
+    const std::unique_ptr<Pending> gathered =
+        StartAllGather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(cards)), host_);
+    wait_until([&] { return gathered->Done(); });
+    return cards;
   }
 
   // The parts of a long message have one tag: MPI keeps their order.
@@ -233,9 +290,12 @@ class MpiCommunicator : public Communicator {
     CHECK(0 <= peer && peer < world_size() && peer != rank() && 0 <= tag && tag < kTags, "rank {}, tag {}", peer, tag);
   }
 
+  int rank() const { return topology_.rank; }
+  int world_size() const { return topology_.world_size; }
+
   Topology topology_;
   MPI_Comm all_ = MPI_COMM_NULL;         ///< ranks by (host, local rank)
-  MPI_Comm node_ = MPI_COMM_NULL;        ///< those of this node, by local rank
+  MPI_Comm host_ = MPI_COMM_NULL;        ///< those of this host, by local rank
   MPI_Comm abort_comm_ = MPI_COMM_NULL;  ///< of its own, so that an abort overtakes whatever else is under way
   AbortMessage abort_message_ = {}, own_abort_ = {};
   MPI_Request abort_request_ = MPI_REQUEST_NULL;
@@ -243,22 +303,23 @@ class MpiCommunicator : public Communicator {
   bool aborted_ = false;
 };
 
-// Collective calls may block here: the job has just started, and an error still ends it through MPI itself.
-void MpiCommunicator::FindPlaces(const MpiOptions& options) {
+// Collective calls may block here: the job has just started. Where one fails, or a rank is gone, no abort is heard yet:
+// the launcher ends the job.
+void MpiTransport::FindPlaces(const MpiOptions& options) {
   Place mine = {};
   MPI_Comm_rank(MPI_COMM_WORLD, &mine.world_rank);
   std::strncpy(mine.name, HostName().c_str(), sizeof mine.name - 1);
 
-  MPI_Comm host;
-  Check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, mine.world_rank, MPI_INFO_NULL, &host),
+  MPI_Comm machine;
+  Check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, mine.world_rank, MPI_INFO_NULL, &machine),
         "MPI_Comm_split_type");
   int local_rank = 0;
-  MPI_Comm_rank(host, &local_rank);
-  const int color = options.ranks_per_node > 0 ? local_rank / options.ranks_per_node : 0;
-  Check(MPI_Comm_split(host, color, local_rank, &node_), "MPI_Comm_split");
-  Check(MPI_Allreduce(&mine.world_rank, &mine.host, 1, MPI_INT, MPI_MIN, host), "MPI_Allreduce");
-  Check(MPI_Allreduce(&mine.world_rank, &mine.node, 1, MPI_INT, MPI_MIN, node_), "MPI_Allreduce");
-  MPI_Comm_free(&host);
+  MPI_Comm_rank(machine, &local_rank);
+  const int color = options.ranks_per_host > 0 ? local_rank / options.ranks_per_host : 0;
+  Check(MPI_Comm_split(machine, color, local_rank, &host_), "MPI_Comm_split");
+  Check(MPI_Allreduce(&mine.world_rank, &mine.machine, 1, MPI_INT, MPI_MIN, machine), "MPI_Allreduce");
+  Check(MPI_Allreduce(&mine.world_rank, &mine.host, 1, MPI_INT, MPI_MIN, host_), "MPI_Allreduce");
+  MPI_Comm_free(&machine);
 
   int world_size = 1;
   MPI_Comm_size(MPI_COMM_WORLD, &world_size);
@@ -266,7 +327,7 @@ void MpiCommunicator::FindPlaces(const MpiOptions& options) {
   Check(MPI_Allgather(&mine, sizeof mine, MPI_BYTE, places.data(), sizeof mine, MPI_BYTE, MPI_COMM_WORLD),
         "MPI_Allgather");
   std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
-    return std::tuple(a.host, a.world_rank) < std::tuple(b.host, b.world_rank);
+    return std::tuple(a.machine, a.world_rank) < std::tuple(b.machine, b.world_rank);
   });
   const auto self = std::find_if(places.begin(), places.end(),
                                  [&](const Place& place) { return place.world_rank == mine.world_rank; });
@@ -276,68 +337,46 @@ void MpiCommunicator::FindPlaces(const MpiOptions& options) {
   Check(MPI_Comm_split(MPI_COMM_WORLD, 0, topology_.rank, &all_), "MPI_Comm_split");
 }
 
-void MpiCommunicator::MakeTopology(const std::vector<Place>& places) {
+void MpiTransport::MakeTopology(const std::vector<Place>& places) {
   for (size_t rank = 0; rank < places.size(); ++rank) {
-    if (rank == 0 || places[rank].node != places[rank - 1].node) topology_.hosts.emplace_back();
+    if (rank == 0 || places[rank].host != places[rank - 1].host) topology_.hosts.emplace_back();
     topology_.hosts.back().push_back(static_cast<int>(rank));
     topology_.host_of.push_back(static_cast<int>(topology_.hosts.size()) - 1);
     topology_.host_name_of.push_back(places[rank].name);
   }
 }
 
-std::vector<std::unique_ptr<SharedMemory>> MpiCommunicator::DoShareWithinHost(size_t bytes) {
-  // What the ranks of the node tell each other about their segments.
-  struct Card {
-    uint64_t bytes = 0;
-    int failed = 0;
-    char name[108] = "";
-  };
-  const size_t local_size = static_cast<size_t>(topology_.local_size());
+// Where several ranks find no room, the first one speaks; the others wait for its abort.
+std::vector<std::unique_ptr<SharedMemory>> MpiTransport::ShareWithinHost(size_t bytes, const WaitUntil& wait_until) {
+  const auto local_size = static_cast<size_t>(topology_.local_size());
+  const auto mine = static_cast<size_t>(topology_.local_rank());
+  std::vector<std::unique_ptr<SharedMemory>> segments(local_size);
   if (local_size == 1) {
-    std::vector<std::unique_ptr<SharedMemory>> alone;
-    alone.push_back(std::make_unique<PrivateMemory>(bytes));
-    return alone;
+    segments.front() = std::make_unique<PrivateMemory>(bytes);
+    return segments;
   }
-  const char* what = "the shared memory of this node's ranks";
-  std::unique_ptr<SharedSegment> own;
-  std::optional<Error> error;
-  Card mine;
-  mine.bytes = bytes;
-  try {
-    if (bytes > 0) own = SharedSegment::Create(bytes);
-    if (own) std::strncpy(mine.name, own->name().c_str(), sizeof mine.name - 1);
-  } catch (const Error& e) {
-    error = e;
-    mine.failed = 1;
-  }
-  std::vector<Card> cards(local_size);
-  const auto gather = [&] {
-    Wait(*StartAllGather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(cards)), node_), what);
-  };
-  gather();
-  // Where several ranks find no room, the first one speaks; the others wait for its abort.
+  Offer own = MakeOffer(bytes);
+  const std::vector<Card> cards = GatherCards(own.card, wait_until);
   const auto failed = std::find_if(cards.begin(), cards.end(), [](const Card& card) { return card.failed != 0; });
   if (failed != cards.end()) {
-    own.reset();
-    if (failed - cards.begin() == topology_.local_rank()) throw *error;
-    WaitUntil([] { return false; }, what);
+    own.segment.reset();
+    if (failed - cards.begin() == topology_.local_rank()) throw *own.error;
+    wait_until([] { return false; });
   }
-
-  std::vector<std::unique_ptr<SharedMemory>> segments(local_size);
   for (size_t i = 0; i < local_size; ++i) {
-    if (static_cast<int>(i) == topology_.local_rank() || cards[i].bytes == 0) continue;
+    if (i == mine || cards[i].bytes == 0) continue;
     segments[i] = SharedSegment::Open(cards[i].name, cards[i].bytes);
   }
-  gather();  // all have mapped all
-  if (own) own->Unlink();
-  segments[static_cast<size_t>(topology_.local_rank())] = std::move(own);
+  GatherCards(own.card, wait_until);  // all have mapped all
+  if (own.segment) own.segment->Unlink();
+  segments[mine] = std::move(own.segment);
   for (auto& segment : segments) {
     if (!segment) segment = std::make_unique<PrivateMemory>(0);
   }
   return segments;
 }
 
-void MpiCommunicator::Abort(int exit_code) {
+void MpiTransport::Abort(int exit_code) {
   if (std::exchange(aborted_, true)) return;
   own_abort_ = {rank(), exit_code};
   std::vector<MPI_Request> requests;
@@ -348,7 +387,8 @@ void MpiCommunicator::Abort(int exit_code) {
       requests.push_back(request);
     }
   }
-  // The message must leave this process, but a peer that is gone must not hold it up.
+  // The message must leave this process, but a peer that is gone must not hold it up. MPI makes progress meanwhile with
+  // whatever else is under way, which is why memory of abandoned messages is kept.
   const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
   int done = 0;
   while (!done && std::chrono::steady_clock::now() < limit) {
@@ -376,7 +416,7 @@ std::unique_ptr<Communicator> StartMpi(const MpiOptions& options) {
   }
   // Waits sleep for microseconds; the default slack would make fifty of five.
   prctl(PR_SET_TIMERSLACK, 1000);
-  return std::make_unique<MpiCommunicator>(options);
+  return std::make_unique<Communicator>(std::make_unique<MpiTransport>(options));
 }
 
 std::string MpiDescription() {

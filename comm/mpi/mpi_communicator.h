@@ -9,8 +9,8 @@
 namespace lockstep::comm {
 
 struct MpiOptions {
-  /// At most so many ranks make a node (0: all that share memory): tests several nodes on one machine.
-  int ranks_per_node = 0;
+  /// At most so many ranks make a host (0: all that share memory): tests several hosts on one machine.
+  int ranks_per_host = 0;
 };
 
 /// Starts MPI (THREAD_FUNNELED) and orders ranks by (host, local rank). REQUIRES: called once, on the thread that will

@@ -63,7 +63,7 @@ double MiB(size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
   struct statvfs disk {};
   statvfs("/dev/shm", &disk);
   throw Error(
-      ErrorKind::kUsage,
+      ErrorKind::kMemory,
       fmt::format("can't get {:.1f} MiB of shared memory for gradients and weights: {} (/dev/shm has {:.1f} MiB, "
                   "{:.1f} MiB of them free)",
                   MiB(bytes), std::strerror(reason), MiB(disk.f_blocks * disk.f_frsize),

@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <sstream>
+#include <type_traits>
 #include <vector>
 
 #include "base/cuda/cuda_device.h"
@@ -49,6 +51,11 @@ class LogCapture {
   std::string path_;
 };
 
+/// Ends what is under way.
+struct AbortNccl {
+  void operator()(ncclComm_t comm) const { (void)ncclCommAbort(comm); }
+};
+
 class NcclTransport final : public DeviceTransport {
  public:
   NcclTransport(Communicator& comm, Device& device) : comm_(comm) {
@@ -57,15 +64,15 @@ class NcclTransport final : public DeviceTransport {
     MeetAll(device);
     ways_ = ReadNcclLog(log.text());
   }
-  ~NcclTransport() override { Abort(); }
 
   void Exchange(DeviceStream& stream, std::span<const Part> sends, std::span<const Part> receives,
                 const std::string& what) override {
     cudaStream_t native = NativeStream(stream);
     Started(ncclGroupStart(), what);
-    for (const Part& part : sends) Started(ncclSend(part.data, part.bytes, ncclInt8, part.rank, nccl_, native), what);
+    for (const Part& part : sends)
+      Started(ncclSend(part.data, part.bytes, ncclInt8, part.rank, nccl_.get(), native), what);
     for (const Part& part : receives)
-      Started(ncclRecv(part.data, part.bytes, ncclInt8, part.rank, nccl_, native), what);
+      Started(ncclRecv(part.data, part.bytes, ncclInt8, part.rank, nccl_.get(), native), what);
     Started(ncclGroupEnd(), what);
     // Enqueued at once, save where a connection is made first.
     if (State(what) == ncclInProgress) comm_.WaitUntil([&] { return State(what) != ncclInProgress; }, what);
@@ -74,10 +81,7 @@ class NcclTransport final : public DeviceTransport {
   bool waits() const override { return false; }
   void Poll() override { State("an exchange"); }
 
-  void Abort() override {
-    if (nccl_ != nullptr) (void)ncclCommAbort(nccl_);
-    nccl_ = nullptr;
-  }
+  void Abort() override { nccl_.reset(); }
 
   std::string description() const override {
     const std::string ways = ways_.ToString();
@@ -93,7 +97,10 @@ class NcclTransport final : public DeviceTransport {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
     const std::string what = "the connection of devices";
-    Started(ncclCommInitRankConfig(&nccl_, comm_.world_size(), id, comm_.rank(), &config), what);
+    ncclComm_t made = nullptr;
+    const ncclResult_t result = ncclCommInitRankConfig(&made, comm_.world_size(), id, comm_.rank(), &config);
+    nccl_.reset(made);
+    Started(result, what);
     comm_.WaitUntil([&] { return State(what) != ncclInProgress; }, what);
   }
 
@@ -122,20 +129,21 @@ class NcclTransport final : public DeviceTransport {
   }
 
   void Started(ncclResult_t result, const std::string& what) {
-    if (result != ncclSuccess && result != ncclInProgress) Fail(result, what, nccl_);
+    if (result != ncclSuccess && result != ncclInProgress) Fail(result, what, nccl_.get());
   }
 
   /// ncclSuccess or ncclInProgress.
   ncclResult_t State(const std::string& what) {
     ncclResult_t state = ncclSuccess;
     if (nccl_ == nullptr) return state;
-    Started(ncclCommGetAsyncError(nccl_, &state), what);
+    Started(ncclCommGetAsyncError(nccl_.get(), &state), what);
     Started(state, what);
     return state;
   }
 
   Communicator& comm_;
-  ncclComm_t nccl_ = nullptr;
+  /// Ends with this also where the constructor throws.
+  std::unique_ptr<std::remove_pointer_t<ncclComm_t>, AbortNccl> nccl_;
   NcclWays ways_;
 };
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "comm/communicator.h"
-#include "comm/device_transport.h"
+#include "comm/device/device_transport.h"
 
 namespace lockstep::comm {
 

@@ -3,7 +3,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "data/text/utf8.h"
+#include "data/utf8.h"
 
 namespace lockstep::data {
 

@@ -113,7 +113,7 @@ int64_t FeatureExtractor::Frames(int64_t samples) const {
 
 std::unique_ptr<FeatureExtractor::Workspace> FeatureExtractor::TakeWorkspace() const {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!idle_.empty()) {
       auto workspace = std::move(idle_.back());
       idle_.pop_back();
@@ -152,7 +152,7 @@ void FeatureExtractor::Compute(std::span<const float> audio, std::vector<float>&
     }
   }
   Normalize(frames);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   idle_.push_back(std::move(workspace));
 }
 

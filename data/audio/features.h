@@ -9,10 +9,10 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <vector>
 
+#include "base/mutex.h"
 #include "data/data.pb.h"
 
 namespace lockstep::data {
@@ -38,7 +38,7 @@ class FeatureExtractor {
   /// Frames of so many samples. Audio that is too short for one input, even empty, is padded with zeros to one.
   int64_t Frames(int64_t samples) const;
   /// Inputs: Frames / stack.
-  int64_t Places(int64_t samples) const { return Frames(samples) / options_.stack; }
+  int64_t TimeSteps(int64_t samples) const { return Frames(samples) / options_.stack; }
   /// Values of an input.
   int64_t width() const { return int64_t{options_.stack} * options_.mels; }
 
@@ -59,8 +59,8 @@ class FeatureExtractor {
   const FeatureOptions options_;
   std::vector<float> window_;
   std::vector<Triangle> triangles_;
-  mutable std::mutex mutex_;
-  mutable std::vector<std::unique_ptr<Workspace>> idle_;  ///< guarded by mutex_
+  mutable Mutex mutex_;
+  mutable std::vector<std::unique_ptr<Workspace>> idle_ GUARDED_BY(mutex_);
 };
 
 }  // namespace lockstep::data

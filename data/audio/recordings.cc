@@ -4,7 +4,6 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
-#include <string_view>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -51,14 +50,7 @@ auto NamingLine(const std::string& path, const std::string& where, F&& action) {
   }
 }
 
-/// Where the member's name begins in "recordings.tar.gz:digits/7.wav"; npos where the path names no archive.
-size_t MemberBegin(const std::string& path) {
-  size_t begin = std::string::npos;
-  for (const std::string_view end : {".tar:", ".tar.gz:", ".tgz:"}) {
-    if (const size_t at = path.find(end); at != std::string::npos) begin = std::min(begin, at + end.size());
-  }
-  return begin;
-}
+}  // namespace
 
 void RequireRate(const AudioHeader& header, int sample_rate) {
   constexpr int64_t kMostRatio = 256;  // libsamplerate's
@@ -70,13 +62,11 @@ void RequireRate(const AudioHeader& header, int sample_rate) {
   }
 }
 
-}  // namespace
-
-std::shared_ptr<const TarArchive> ArchiveCache::Open(const std::string& path, const std::string& field) {
+std::shared_ptr<const Archive> ArchiveCache::Open(const std::string& path, const std::string& field) {
   const auto [entry, added] = archives_.try_emplace(path);
   if (added) {
     const Origin origin{path, field};
-    entry->second = std::make_shared<const TarArchive>(LoadSourceFile(origin), origin);
+    entry->second = std::make_shared<const Archive>(LoadSourceFile(origin), origin);
   }
   return entry->second;
 }
@@ -147,9 +137,9 @@ uint64_t FingerprintOf(std::span<const Recording> recordings, const FingerprintO
     return hasher.Digest();
   }
   for (uint64_t i = 0; i < kBlocks; ++i) {
-    const uint64_t place = Mix64(Mix64(options.seed) + i) % all;
-    const auto file = static_cast<size_t>(std::upper_bound(ends.begin(), ends.end(), place) - ends.begin());
-    add(recordings[file], place - (ends[file] - recordings[file].bytes), kBlockBytes);
+    const uint64_t at = Mix64(Mix64(options.seed) + i) % all;
+    const auto file = static_cast<size_t>(std::upper_bound(ends.begin(), ends.end(), at) - ends.begin());
+    add(recordings[file], at - (ends[file] - recordings[file].bytes), kBlockBytes);
   }
   return hasher.Digest();
 }

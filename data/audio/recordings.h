@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "data/audio/decode.h"
+#include "data/formats/archive.h"
 #include "data/formats/manifest.h"
-#include "data/formats/tar.h"
 #include "data/memory_dataset.h"
 
 namespace lockstep::data {
@@ -21,10 +21,10 @@ namespace lockstep::data {
 class ArchiveCache {
  public:
   /// Null where this failed before. Throws Error(kData) the first time.
-  std::shared_ptr<const TarArchive> Open(const std::string& path, const std::string& field);
+  std::shared_ptr<const Archive> Open(const std::string& path, const std::string& field);
 
  private:
-  std::map<std::string, std::shared_ptr<const TarArchive>> archives_;
+  std::map<std::string, std::shared_ptr<const Archive>> archives_;
 };
 
 /// One audio file.
@@ -32,10 +32,10 @@ struct Recording {
   std::string path;   ///< of an archive's member "ARCHIVE:MEMBER"
   std::string where;  ///< the manifest and its line; empty where no manifest names it
   AudioHeader header = {};
-  int64_t length = 0;                                   ///< samples at the rate that was asked for
-  uint64_t bytes = 0;                                   ///< of the file
-  std::shared_ptr<const TarArchive> archive = nullptr;  ///< null for a file on disk
-  std::span<const std::byte> member = {};               ///< in the archive
+  int64_t length = 0;                                ///< samples at the rate that was asked for
+  uint64_t bytes = 0;                                ///< of the file
+  std::shared_ptr<const Archive> archive = nullptr;  ///< null for a file on disk
+  std::span<const std::byte> member = {};            ///< in the archive
 };
 
 /// How recordings are opened.
@@ -43,6 +43,9 @@ struct RecordingOptions {
   Origin manifest;      ///< relative paths start at its folder; without a path at the working directory
   int sample_rate = 0;  ///< Hz
 };
+
+/// Throws Error(kData), without a place, where audio that says this of itself can't be resampled to `sample_rate`.
+void RequireRate(const AudioHeader& header, int sample_rate);
 
 /// Opens the file of `entry` and reads its header. Throws Error(kData) naming file and line; returns nothing where its
 /// archive can't be read and that was said before.

@@ -27,14 +27,14 @@ void CheckMasks(const Masks& masks, uint32_t most_width, const char* field) {
 /// Uniform from 0 to `most`.
 uint64_t UpTo(uint64_t most, uint32_t bits) { return uint64_t{bits} * (most + 1) >> 32; }
 
-/// A run of places within `places`.
+/// A run within `size` bands or frames.
 struct Run {
   size_t begin, end;
 };
 
-Run DrawRun(const RandomStream& stream, uint32_t mask, uint64_t most_width, uint64_t places) {
-  const uint64_t width = UpTo(std::min(most_width, places), stream.Bits(2 * mask));
-  const uint64_t begin = UpTo(places - width, stream.Bits(2 * mask + 1));
+Run DrawRun(const RandomStream& stream, uint32_t mask, uint64_t most_width, uint64_t size) {
+  const uint64_t width = UpTo(std::min(most_width, size), stream.Bits(2 * mask));
+  const uint64_t begin = UpTo(size - width, stream.Bits(2 * mask + 1));
   return {begin, begin + width};
 }
 
@@ -79,7 +79,7 @@ void AppendAtSpeed(std::span<const float> recording, double speed, std::vector<f
   const size_t begin = audio.size();
   audio.resize(begin + static_cast<size_t>(length));
   float* const to = audio.data() + begin;
-  // In double: in float, places in a minute of audio are off by up to a sixteenth of a sample.
+  // In double: in float, positions in a minute of audio are off by up to a sixteenth of a sample.
   const double step = 1 / (1 / speed);
   for (int64_t i = 0; i < length; ++i) {
     const double at = std::max(step * (static_cast<double>(i) + 0.5) - 0.5, 0.0);

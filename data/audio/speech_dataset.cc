@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "data/text/utf8.h"
+#include "data/utf8.h"
 
 namespace lockstep::data {
 namespace {
@@ -41,7 +41,12 @@ class SpeechDataset final : public Dataset {
         alphabet_(options.alphabet),
         sample_rate_(options.sample_rate),
         fields_{{Field{"audio", DType::kF32, Shape{-1}}, Field{"part", DType::kI32, Shape{-1}},
-                 Field{"label", DType::kI32, Shape{-1}, /*padding=*/-1}}} {
+                 Field{"label", DType::kI32, Shape{-1}, /*padding=*/-1}}},
+        traits_{.classes = alphabet_->classes(),
+                .labels = 0,
+                .ragged = true,
+                .resized = options.join.has_value(),
+                .text_of = [this](std::span<const int32_t> labels) { return alphabet_->Decode(labels); }} {
     for (const Utterance& utterance : utterances_) {
       CHECK(alphabet_->Encode(utterance.transcript, labels_) == utterance.transcript.size());
       label_ends_.push_back(labels_.size());
@@ -60,45 +65,35 @@ class SpeechDataset final : public Dataset {
 
   uint64_t size() const override { return strings_ ? strings_->size() : utterances_.size(); }
   std::span<const Field> fields() const override { return fields_; }
-  int classes() const override { return alphabet_->classes(); }
+  const SourceTraits& traits() const override { return traits_; }
   uint64_t fingerprint() const override { return fingerprint_; }
-  bool uniform_labels() const override { return false; }
-  bool ragged() const override { return true; }
 
-  uint64_t labels(uint64_t epoch, uint64_t id) const override {
-    uint64_t count = 0;
+  void Measure(uint64_t epoch, uint64_t id, SampleSize& size) const override {
+    size.labels = 0;
+    size.lengths.clear();
     ForEach(epoch, id, [&](uint32_t i) {
       const uint64_t letters = LabelsOf(i).size();
-      count += letters + (count > 0 && letters > 0 ? 1 : 0);
+      size.labels += letters + (size.labels > 0 && letters > 0 ? 1 : 0);
+      size.lengths.push_back(utterances_[i].recording.length);
     });
-    return count;
   }
 
-  void Lengths(uint64_t epoch, uint64_t id, std::vector<int64_t>& lengths) const override {
-    lengths.clear();
-    ForEach(epoch, id, [&](uint32_t i) { lengths.push_back(utterances_[i].recording.length); });
-  }
-
-  void MostLengths(uint64_t id, std::vector<int64_t>& lengths) const override {
-    if (!strings_) return Lengths(0, id, lengths);
+  void MeasureLargest(uint64_t id, SampleSize& size) const override {
+    Measure(0, id, size);
+    if (!strings_) return;
     const std::vector<int64_t>& longest = longest_[strings_->Speaker(id)];
-    lengths.assign(longest.begin(), longest.begin() + strings_->Count(id));
+    size.lengths.assign(longest.begin(), longest.begin() + strings_->Count(id));
   }
 
-  std::string TextOf(std::span<const int32_t> labels) const override { return alphabet_->Decode(labels); }
-
-  std::string Reference(uint64_t epoch, uint64_t id) const override {
-    std::string text;
+  SampleText Describe(uint64_t epoch, uint64_t id) const override {
+    SampleText text;
+    text.line = utterances_[strings_ ? strings_->Recording(epoch, id, 0) : id].recording.where;
     ForEach(epoch, id, [&](uint32_t i) {
       const std::string& transcript = utterances_[i].transcript;
-      if (!text.empty() && !transcript.empty()) text += ' ';
-      text += transcript;
+      if (!text.reference.empty() && !transcript.empty()) text.reference += ' ';
+      text.reference += transcript;
     });
     return text;
-  }
-
-  std::string PlaceOf(uint64_t epoch, uint64_t id) const override {
-    return utterances_[strings_ ? strings_->Recording(epoch, id, 0) : id].recording.where;
   }
 
   void Read(uint64_t epoch, uint64_t id, Sample& sample) const override {
@@ -133,7 +128,7 @@ class SpeechDataset final : public Dataset {
   template <typename F>
   void ForEach(uint64_t epoch, uint64_t id, F&& action) const {
     if (!strings_) return action(static_cast<uint32_t>(id));
-    for (int place = 0; place < strings_->Count(id); ++place) action(strings_->Recording(epoch, id, place));
+    for (int i = 0; i < strings_->Count(id); ++i) action(strings_->Recording(epoch, id, i));
   }
 
   std::span<const int32_t> LabelsOf(uint32_t i) const {
@@ -167,6 +162,7 @@ class SpeechDataset final : public Dataset {
   const std::shared_ptr<const Alphabet> alphabet_;
   const int sample_rate_;
   const std::array<Field, 3> fields_;
+  const SourceTraits traits_;
   std::vector<int32_t> labels_;     ///< of all utterances
   std::vector<size_t> label_ends_;  ///< by utterance
   std::optional<StringPlan> strings_;

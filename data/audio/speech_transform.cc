@@ -26,22 +26,24 @@ class SpeechTransform final : public Transform {
 
   std::span<const Field> fields() const override { return fields_; }
 
-  int64_t Places(std::span<const int64_t> lengths, uint64_t epoch, uint64_t id, bool augment) const override {
+  int64_t SequenceLength(std::span<const int64_t> lengths, uint64_t epoch, uint64_t id, bool augment) const override {
     int64_t samples = 0;
     for (size_t part = 0; part < lengths.size(); ++part) {
       samples += augment ? LengthAtSpeed(lengths[part], DrawSpeed(augment_, {seed_, epoch, id}, part)) : lengths[part];
     }
-    return extractor_.Places(samples);
+    return extractor_.TimeSteps(samples);
   }
 
-  int64_t MostPlaces(std::span<const int64_t> lengths) const override {
+  bool stretches() const override { return augment_.has_speed(); }
+
+  int64_t LongestSequence(std::span<const int64_t> lengths) const override {
     const double slowest = augment_.has_speed() ? std::min(augment_.speed().min(), 1.0) : 1.0;
     int64_t samples = 0;
     for (const int64_t length : lengths) samples += LengthAtSpeed(length, slowest);
-    return extractor_.Places(samples);
+    return extractor_.TimeSteps(samples);
   }
 
-  void Apply(const Sample& sample, uint64_t epoch, uint64_t id, bool augment, int64_t places,
+  void Apply(const Sample& sample, uint64_t epoch, uint64_t id, bool augment, int64_t length,
              std::span<std::byte* const> rows) const override {
     CHECK(sample.tensors.size() == 3 && rows.size() == fields_.size());
     std::vector<float> audio, frames;
@@ -50,14 +52,14 @@ class SpeechTransform final : public Transform {
     extractor_.Compute(audio, frames);
     if (augment) Mask(augment_, key, extractor_.options().mels, frames);
 
-    const int64_t own = extractor_.Places(static_cast<int64_t>(audio.size())), width = extractor_.width();
-    CHECK(own <= places, "{} places for a sample of {}", places, own);
+    const int64_t own = extractor_.TimeSteps(static_cast<int64_t>(audio.size())), width = extractor_.width();
+    CHECK(own <= length, "{} time steps for a sample of {}", length, own);
     float* const features = reinterpret_cast<float*>(rows[0]);
     std::copy_n(frames.data(), own * width, features);
-    std::fill(features + own * width, features + places * width, 0.0f);
+    std::fill(features + own * width, features + length * width, 0.0f);
     const std::span<const int32_t> labels = sample.tensors[2].As<int32_t>();
     PutNumber(own, rows[1]);
-    const std::span<int32_t> row(reinterpret_cast<int32_t*>(rows[2]), static_cast<size_t>(places));
+    const std::span<int32_t> row(reinterpret_cast<int32_t*>(rows[2]), static_cast<size_t>(length));
     const auto end = std::copy_n(labels.begin(), std::min(labels.size(), row.size()), row.begin());
     std::fill(end, row.end(), -1);
     PutNumber(static_cast<int64_t>(labels.size()), rows[3]);

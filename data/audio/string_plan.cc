@@ -28,12 +28,12 @@ StringPlan::StringPlan(std::vector<std::vector<uint32_t>> speakers, const String
   }
 }
 
-uint32_t StringPlan::Recording(uint64_t epoch, uint64_t id, int place) const {
+uint32_t StringPlan::Recording(uint64_t epoch, uint64_t id, int index) const {
   const String& string = strings_[id];
   const std::vector<uint32_t>& recordings = speakers_[string.speaker];
   const uint64_t seed = Mix64(Mix64(seed_ + kStringKey) + (uint64_t{string.round} << 32 | string.speaker));
   const Sampler order(recordings.size(), seed);
-  return recordings[order.At(epoch * recordings.size() + string.first + static_cast<uint64_t>(place)).id];
+  return recordings[order.At(epoch * recordings.size() + string.first + static_cast<uint64_t>(index)).id];
 }
 
 }  // namespace lockstep::data

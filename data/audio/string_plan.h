@@ -23,14 +23,14 @@ class StringPlan {
 
   uint64_t size() const { return strings_.size(); }
   int Count(uint64_t id) const { return static_cast<int>(strings_[id].count); }
-  /// Recording `place` (from 0, below Count) of string `id`.
-  uint32_t Recording(uint64_t epoch, uint64_t id, int place) const;
+  /// Recording `index` (from 0, below Count) of string `id`.
+  uint32_t Recording(uint64_t epoch, uint64_t id, int index) const;
   /// Whose recordings, all different ones, string `id` is made of.
   uint32_t Speaker(uint64_t id) const { return strings_[id].speaker; }
 
  private:
   struct String {
-    uint32_t speaker, round, first, count;  ///< places [first, first + count) of the speaker's permutation
+    uint32_t speaker, round, first, count;  ///< positions [first, first + count) of the speaker's permutation
   };
   std::vector<std::vector<uint32_t>> speakers_;
   std::vector<String> strings_;

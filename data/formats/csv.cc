@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-#include "data/text/utf8.h"
+#include "data/utf8.h"
 
 namespace lockstep::data {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "data/text/utf8.h"
+#include "data/utf8.h"
 
 namespace lockstep::data {
 

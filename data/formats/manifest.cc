@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "data/text/utf8.h"
+#include "data/utf8.h"
 
 namespace lockstep::data {
 namespace {

@@ -24,12 +24,12 @@ class SyntheticDataset : public Dataset {
         fields_{
             {input, Field{"label", DType::kI32, input.dtype == DType::kI32 ? input.shape : Shape{}, /*padding=*/-1}}},
         classes_(classes),
-        seed_(seed) {}
+        seed_(seed),
+        traits_{.classes = static_cast<int>(classes), .labels = static_cast<uint64_t>(fields_[1].shape.size())} {}
 
   uint64_t size() const override { return size_; }
   std::span<const Field> fields() const override { return fields_; }
-  int classes() const override { return static_cast<int>(classes_); }
-  uint64_t labels(uint64_t, uint64_t) const override { return static_cast<uint64_t>(fields_[1].shape.size()); }
+  const SourceTraits& traits() const override { return traits_; }
 
   uint64_t fingerprint() const override {
     return Hash64(fmt::format("synthetic 1 {} {} {} {} {}", size_, fields_[0].name, fields_[0].shape.ToString(),
@@ -81,6 +81,7 @@ class SyntheticDataset : public Dataset {
   std::array<Field, 2> fields_;
   uint32_t classes_;
   uint64_t seed_;
+  SourceTraits traits_;
 };
 
 Field InputField(const Synthetic& config, const std::string& field) {

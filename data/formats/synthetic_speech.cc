@@ -21,22 +21,17 @@ class SyntheticSpeech final : public Dataset {
         fields_{{Field{"features", DType::kF32, Shape{config.speech().frames(), config.speech().values()}},
                  Field{"length", DType::kI32, Shape{}},
                  Field{"label", DType::kI32, Shape{config.speech().frames()}, /*padding=*/-1},
-                 Field{"label_length", DType::kI32, Shape{}, /*padding=*/-1}}} {}
+                 Field{"label_length", DType::kI32, Shape{}, /*padding=*/-1}}},
+        traits_{.classes = classes_, .labels = letters_, .text_of = TextOfLetters} {}
 
   uint64_t size() const override { return size_; }
   std::span<const Field> fields() const override { return fields_; }
-  int classes() const override { return classes_; }
-  uint64_t labels(uint64_t, uint64_t) const override { return letters_; }
+  const SourceTraits& traits() const override { return traits_; }
   uint64_t fingerprint() const override {
     return Hash64(fmt::format("synthetic speech 1 {} {} {} {} {}", size_, fields_[0].shape.ToString(), letters_,
                               classes_, seed_));
   }
-  std::string TextOf(std::span<const int32_t> labels) const override {
-    std::string text;
-    for (int32_t label : labels) text += static_cast<char>('a' + label % 26);
-    return text;
-  }
-  std::string Reference(uint64_t, uint64_t id) const override { return TextOf(LettersOf(id)); }
+  SampleText Describe(uint64_t, uint64_t id) const override { return {.reference = TextOfLetters(LettersOf(id))}; }
 
   void Read(uint64_t, uint64_t id, Sample& sample) const override {
     CHECK(id < size_, "sample {} of {}", id, size_);
@@ -57,6 +52,12 @@ class SyntheticSpeech final : public Dataset {
   }
 
  private:
+  static std::string TextOfLetters(std::span<const int32_t> labels) {
+    std::string text;
+    for (int32_t label : labels) text += static_cast<char>('a' + label % 26);
+    return text;
+  }
+
   std::vector<int32_t> LettersOf(uint64_t id) const {
     const RandomStream stream{seed_, 0, kSyntheticLabelsKey, id};
     std::vector<int32_t> letters;
@@ -72,6 +73,7 @@ class SyntheticSpeech final : public Dataset {
   const uint32_t letters_;
   const uint64_t seed_;
   const std::array<Field, 4> fields_;
+  const SourceTraits traits_;
 };
 
 }  // namespace

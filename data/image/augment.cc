@@ -83,8 +83,8 @@ std::vector<float> ByteTable(const Normalizer& normalizer) {
 
 Placement DrawPlacement(const RandomStream& stream, int shift, bool flip) {
   const Philox4 bits = stream.Group(0);
-  const uint32_t places = 2 * static_cast<uint32_t>(shift) + 1;
-  return {static_cast<int>(Below(bits.x[0], places)) - shift, static_cast<int>(Below(bits.x[1], places)) - shift,
+  const uint32_t offsets = 2 * static_cast<uint32_t>(shift) + 1;
+  return {static_cast<int>(Below(bits.x[0], offsets)) - shift, static_cast<int>(Below(bits.x[1], offsets)) - shift,
           flip && (bits.x[2] >> 31) != 0};
 }
 

@@ -1,18 +1,14 @@
 #include "data/text/open_text.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <string_view>
 
 #include "base/error.h"
-#include "base/hash.h"
-#include "data/source_file.h"
-#include "data/text/parallel_text.h"
+#include "data/text/load_text.h"
 #include "data/text/token_blocks.h"
-#include "data/text/token_errors.h"
 #include "data/text/token_files.h"
-#include "data/text/tokenizer.h"
+#include "data/text/tokenizers/token_errors.h"
+#include "data/text/tokenizers/tokenizer.h"
 
 namespace lockstep::data {
 namespace {
@@ -42,84 +38,15 @@ void RequirePart(double begin, double end, const std::string& field) {
 }
 
 /// Other splits are cut as the training text is.
-void RequireTrainingText(const SequenceOptions& options, const std::string& field) {
+void RequireTrainingText(const TextOptions& options, const std::string& field) {
   if (options.block >= 1) return;
   throw Error(ErrorKind::kUsage, "the samples of data.train are no text", field, "all splits must look alike");
 }
 
-std::string LoadText(const std::string& path, const std::string& field, bool any_bytes) {
-  if (path.empty()) throw Error(ErrorKind::kUsage, "the file is not named", field, "set it in the recipe");
-  const Origin origin{path, field};
-  const std::vector<std::byte> bytes = LoadSourceFile(origin);
-  if (bytes.empty()) throw origin.Bad("the file is empty", "name a file that has text");
-  std::string text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-  if (!any_bytes) RequireUtf8(text, path);
-  return text;
-}
-
-/// Runs `read`, whose errors know nothing of files.
-template <typename F>
-auto NamingFile(const std::string& file, F&& read) {
-  try {
-    return read();
-  } catch (const Error& error) {
-    throw Error(error.kind(), error.message(), file, error.hint());
-  }
-}
-
-std::shared_ptr<const Tokenizer> OpenAnyTokenizer(const DataConfig& config) {
-  const TokenizerConfig& tokenizer = config.tokenizer();
-  switch (tokenizer.kind_case()) {
-    case TokenizerConfig::kBytes:
-      return MakeByteTokenizer();
-    case TokenizerConfig::kByteLevelBpe:
-      return OpenByteLevelBpe(tokenizer.byte_level_bpe().vocabulary(), tokenizer.byte_level_bpe().merges());
-    case TokenizerConfig::kTokenizerJson:
-      return OpenTokenizerJson(tokenizer.tokenizer_json());
-    case TokenizerConfig::kSentencepiece:
-      return OpenSentencePiece(tokenizer.sentencepiece());
-    case TokenizerConfig::kCharacters:
-    case TokenizerConfig::KIND_NOT_SET:
-      break;
-  }
-  if (const std::string& letters = tokenizer.characters().letters(); !letters.empty())
-    return MakeCharacterTokenizer(letters);
-  if (config.train().has_text()) {
-    const std::string& file = config.train().text().file();
-    const std::string text = LoadText(file, "data.train.text.file", /*any_bytes=*/false);
-    return NamingFile(file, [&] { return MakeCharacterTokenizer(text); });
-  }
-  if (tokenizer.has_characters() && config.train().has_parallel()) {
-    const ParallelLines lines = LoadParallelLines(config.train().parallel(), "data.train.parallel");
-    return MakeCharacterTokenizer(fmt::format("{}{}", fmt::join(lines.source, ""), fmt::join(lines.target, "")));
-  }
-  if (tokenizer.has_characters()) {
-    throw Error(ErrorKind::kUsage, "there is no training text whose characters could be taken",
-                "data.tokenizer.characters", "set data.train.text or parallel, or another tokenizer");
-  }
-  return nullptr;
-}
-
-std::string FileOf(const TokenizerConfig& tokenizer) {
-  if (tokenizer.has_byte_level_bpe()) return tokenizer.byte_level_bpe().vocabulary();
-  return tokenizer.has_tokenizer_json() ? tokenizer.tokenizer_json() : tokenizer.sentencepiece();
-}
-
 }  // namespace
 
-std::shared_ptr<const Tokenizer> OpenTokenizer(const DataConfig& config) {
-  std::shared_ptr<const Tokenizer> tokenizer = OpenAnyTokenizer(config);
-  const std::string& expected = config.tokenizer().fingerprint();
-  if (tokenizer == nullptr || expected.empty()) return tokenizer;
-  if (const std::string found = HashText(tokenizer->fingerprint()); found != expected)
-    throw Error(ErrorKind::kData,
-                fmt::format("this is another vocabulary (fingerprint {}) than the run began with ({})", found, expected),
-                FileOf(config.tokenizer()), "put the old file back, or name it in the run's recipe.textproto");
-  return tokenizer;
-}
-
 std::unique_ptr<Dataset> OpenText(const Text& config, const std::string& field, uint64_t seed,
-                                  const SequenceOptions& options) {
+                                  const TextOptions& options) {
   const double end = config.has_end() ? config.end() : 1;
   RequirePart(config.begin(), end, field);
   RequireTrainingText(options, field);
@@ -140,8 +67,8 @@ std::unique_ptr<Dataset> OpenText(const Text& config, const std::string& field, 
   return MakeTokenBlocks(MakeTokenSource(std::move(tokens)), blocks, config.file());
 }
 
-std::unique_ptr<Dataset> OpenTokens(const Tokens& config, const std::string& field, uint64_t seed, Verify::Value verify,
-                                    const SequenceOptions& options) {
+std::unique_ptr<Dataset> OpenTokens(const Tokens& config, const std::string& field,
+                                    const FingerprintOptions& fingerprint, const TextOptions& options) {
   constexpr uint32_t kMostTokens = 1u << 30;
   const double end = config.has_end() ? config.end() : 1;
   RequirePart(config.begin(), end, field);
@@ -155,14 +82,14 @@ std::unique_ptr<Dataset> OpenTokens(const Tokens& config, const std::string& fie
   const int32_t vocabulary =
       config.vocabulary() > 0 ? static_cast<int32_t>(config.vocabulary()) : options.tokenizer->size();
   const std::vector<std::string> files(config.files().begin(), config.files().end());
-  auto source = OpenTokenFiles(
-      files, field + ".files",
-      {.vocabulary = vocabulary, .begin = config.begin(), .end = end, .fingerprint = {.seed = seed, .verify = verify}});
+  auto source =
+      OpenTokenFiles(files, field + ".files",
+                     {.vocabulary = vocabulary, .begin = config.begin(), .end = end, .fingerprint = fingerprint});
   return MakeTokenBlocks(std::move(source),
                          {.block = options.block,
                           .vocabulary = vocabulary,
                           .cut_anew = options.training,
-                          .seed = seed,
+                          .seed = fingerprint.seed,
                           .tokenizer = options.tokenizer},
                          field);
 }

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "data/text/token_errors.h"
+#include "data/text/tokenizers/token_errors.h"
 
 namespace lockstep::data {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -35,7 +36,10 @@ class TokenBlocks final : public Dataset {
         fields_{{Field{"tokens", DType::kI32, Shape{options.block}},
                  Field{"label", DType::kI32, Shape{options.block}, /*padding=*/-1}}},
         fingerprint_(Hash64(fmt::format("token blocks 1 {} {} {} {}", source_->fingerprint(), options.block,
-                                        options.vocabulary, options.cut_anew))) {}
+                                        options.vocabulary, options.cut_anew))),
+        traits_{.classes = options.vocabulary,
+                .labels = static_cast<uint64_t>(options.block),
+                .text_bytes = options.tokenizer != nullptr} {}
 
   /// Whatever the offset, all blocks and the token behind the last exist.
   static uint64_t CountBlocks(uint64_t tokens, const TokenBlocksOptions& options) {
@@ -46,23 +50,18 @@ class TokenBlocks final : public Dataset {
 
   uint64_t size() const override { return size_; }
   std::span<const Field> fields() const override { return fields_; }
-  int classes() const override { return options_.vocabulary; }
+  const SourceTraits& traits() const override { return traits_; }
   uint64_t fingerprint() const override { return fingerprint_; }
-  uint64_t labels(uint64_t, uint64_t) const override { return static_cast<uint64_t>(options_.block); }
 
-  uint64_t TextBytes(uint64_t first, uint64_t count) const override {
-    if (options_.tokenizer == nullptr) return 0;
-    std::vector<uint64_t> bytes;
-    for (int32_t id = 0; id < options_.tokenizer->size(); ++id)
-      bytes.push_back(options_.tokenizer->Decode({&id, 1}).size());
+  SampleText Describe(uint64_t epoch, uint64_t id) const override {
+    SampleText text;
+    if (!traits_.text_bytes) return text;
+    std::call_once(bytes_made_, [&] { MakeBytes(); });
     std::vector<int32_t> labels(static_cast<size_t>(options_.block));
-    uint64_t sum = 0;
-    for (uint64_t id = first; id < first + count; ++id) {
-      source_->Read(id * static_cast<uint64_t>(options_.block) + Offset(0) + 1, labels);
-      for (int32_t label : labels)
-        sum += static_cast<size_t>(label) < bytes.size() ? bytes[static_cast<size_t>(label)] : 0;
-    }
-    return sum;
+    source_->Read(id * static_cast<uint64_t>(options_.block) + Offset(epoch) + 1, labels);
+    for (int32_t label : labels)
+      text.text_bytes += static_cast<size_t>(label) < bytes_.size() ? bytes_[static_cast<size_t>(label)] : 0;
+    return text;
   }
 
   void Read(uint64_t epoch, uint64_t id, Sample& sample) const override {
@@ -77,6 +76,11 @@ class TokenBlocks final : public Dataset {
   }
 
  private:
+  void MakeBytes() const {
+    for (int32_t id = 0; id < options_.tokenizer->size(); ++id)
+      bytes_.push_back(options_.tokenizer->Decode({&id, 1}).size());
+  }
+
   uint64_t Offset(uint64_t epoch) const {
     if (!options_.cut_anew) return 0;
     const RandomStream stream{options_.seed, epoch, kCutKey, 0};
@@ -88,6 +92,9 @@ class TokenBlocks final : public Dataset {
   const uint64_t size_;
   const std::array<Field, 2> fields_;
   const uint64_t fingerprint_;
+  const SourceTraits traits_;
+  mutable std::once_flag bytes_made_;
+  mutable std::vector<uint64_t> bytes_;  ///< of each token's text
 };
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "data/text/text_parts.h"
-#include "data/text/tokenizer.h"
+#include "data/text/tokenizers/tokenizer.h"
 
 namespace lockstep::data {
 

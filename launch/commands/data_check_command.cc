@@ -11,7 +11,9 @@
 
 #include "base/error.h"
 #include "data/dataset.h"
-#include "data/open_dataset.h"
+#include "data/open/make_transform.h"
+#include "data/open/open_dataset.h"
+#include "data/text/open_tokenizer.h"
 #include "data/transform.h"
 #include "launch/commands/commands.h"
 #include "launch/recipe/recipe.h"
@@ -24,7 +26,7 @@ struct DataCheckOptions {
   std::vector<std::string> settings;
 };
 
-/// What is wrong, each thing said once, at once.
+/// Prints what is wrong as soon as it is found, each thing once.
 class Complaints {
  public:
   void Add(const Error& error) {
@@ -56,7 +58,8 @@ void PrintLengths(const data::Dataset& dataset, int sample_rate) {
   std::vector<int64_t> parts, lengths;
   for (uint64_t id = 0; id < dataset.size(); ++id) {
     dataset.Lengths(0, id, parts);
-    // Of speech, recordings follow each other; of a pair, the longer side is what batches are padded to.
+    // A string of recordings is as long as all of them; a pair of sentences counts by its longer side, which batches
+    // are padded to.
     lengths.push_back(speech          ? std::accumulate(parts.begin(), parts.end(), int64_t{0})
                       : parts.empty() ? 0
                                       : *std::max_element(parts.begin(), parts.end()));
@@ -77,11 +80,11 @@ class CtcCheck {
     int64_t needed = static_cast<int64_t>(labels.size());
     for (size_t i = 1; i < labels.size(); ++i) needed += labels[i] == labels[i - 1];  // a blank parts equal letters
     dataset_.Lengths(0, id, lengths_);
-    const int64_t places = transform_->Places(lengths_, 0, id, /*augment=*/false);
+    const int64_t places = transform_->SequenceLength(lengths_, 0, id, /*augment=*/false);
     if (needed <= places) return;
     ++count_;
     fmt::print("warning {}: the transcript needs {} places, its recording has {}: no alignment, so no gradient\n",
-               dataset_.PlaceOf(0, id), needed, places);
+               dataset_.LineOf(0, id), needed, places);
     std::fflush(stdout);
   }
   uint64_t count() const { return count_; }
@@ -152,7 +155,7 @@ int CheckData(const data::DataConfig& config, uint64_t seed) {
     return 0;
   }
   fmt::print("{} broken\n", complaints.count());
-  return static_cast<int>(ErrorKind::kData);
+  return ExitCodeOf(ErrorKind::kData);
 }
 
 void AddDataCommand(CLI::App& app, int* exit_code) {

@@ -12,9 +12,12 @@
 #include <string>
 
 #include "base/build_info.h"
-#include "base/energy.h"
-#include "base/infiniband.h"
-#include "base/threads.h"
+#include "base/machine/cores.h"
+#include "base/machine/cpu_info.h"
+#include "base/machine/host.h"
+#include "base/machine/infiniband.h"
+#include "base/machine/openmp_environment.h"
+#include "base/machine/rapl_meter.h"
 #include "comm/mpi/mpi_communicator.h"
 #include "launch/job/gpu.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
@@ -36,6 +39,11 @@ void Cores() {
   if (cores.slurm > 0) text += fmt::format("; SLURM_CPUS_PER_TASK allows {}", cores.slurm);
   Row("cores", text,
       cores.usable < cores.machine ? "start with all cores: mpirun --bind-to none, or sbatch --cpus-per-task" : "");
+}
+
+void OpenMpVariables() {
+  for (const std::string& variable : IgnoredOpenMpVariables())
+    Row("", variable + " is not followed: executors choose their cores");
 }
 
 void SharedMemory() {
@@ -78,6 +86,7 @@ int Doctor() {
   Row("host", HostName());
   Row("cpu", CpuModel());
   Cores();
+  OpenMpVariables();
   const Isa isa = DetectIsa();
   Row("isa", Name(isa), isa == Isa::kGeneric ? "no AVX2: training will be slow" : "");
   Row("memory", fmt::format("{:.1f} GiB (machine or cgroup limit)", static_cast<double>(MemoryLimit()) / (1 << 30)));

@@ -63,7 +63,7 @@ Recipe ReadRecipeOf(const Reader& reader) {
 }
 
 void WriteFile(const std::string& path, const Reader& reader, Weights& weights) {
-  // Says whose names and layout these are: train.init_from takes them as they stand.
+  // This tells train.init_from whose names and layout these are, so that it takes them as they stand.
   weights.metadata["lockstep_version"] = reader.manifest().lockstep_version();
   checkpoint::WriteSafetensors(FileSystem::Real(), path, weights.tensors, weights.metadata);
 }

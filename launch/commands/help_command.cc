@@ -114,7 +114,7 @@ int HelpCommand(const CLI::App& app, const std::string& topic) {
     if (candidate->get_name() == topic) command = candidate;
   if (command == nullptr)
     throw Error(ErrorKind::kUsage, fmt::format("there is no command \"{}\"", topic), "", "lockstep help lists them");
-  // App::help would answer for the subcommand that is running: this one.
+  // The formatter is asked because App::help would answer for the subcommand that is running, which is this one.
   std::printf("%s",
               app.get_formatter()
                   ->make_help(command, "lockstep" + (topic.empty() ? "" : " " + topic), CLI::AppFormatMode::Normal)

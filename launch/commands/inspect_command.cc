@@ -8,12 +8,12 @@
 #include <cstdio>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json_fields.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/inspect_flight.h"
 #include "trainer/checkpoint/checkpoint.h"
@@ -201,8 +201,7 @@ int InspectCommand(const InspectOptions& options) {
     }
     json["checkpoints"].push_back(std::move(one));
   }
-  // Hosts are any bytes that a machine calls itself: replaced, not thrown at the user.
-  Print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  Print(DumpJson(json, 2) + "\n");
   return 0;
 }
 

@@ -6,10 +6,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "base/error.h"
+#include "base/json_fields.h"
 #include "comm/diagnosis.h"
 #include "comm/flight_alignment.h"
 #include "comm/flight_file.h"
@@ -30,7 +30,7 @@ void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), s
 
 bool IsRecordName(const std::string& name) { return name.starts_with("rank-") && name.ends_with(".pb"); }
 
-/// The highest of PATH/attempt-N, or "".
+/// The folder PATH/attempt-N with the highest N; empty where there is none.
 std::string NewestAttempt(FileSystem& files, const std::string& path) {
   int newest = 0;
   for (const std::string& name : files.List(path)) {
@@ -44,7 +44,7 @@ bool HasRecords(FileSystem& files, const std::string& path) {
   return std::any_of(names.begin(), names.end(), IsRecordName) || !NewestAttempt(files, path).empty();
 }
 
-/// DIR/flight of a run, there or not.
+/// The folder of a run's flight records, whether it is there or not.
 bool IsRunsFlightFolder(FileSystem& files, const std::string& path) {
   std::filesystem::path folder = std::filesystem::path(path).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
@@ -228,14 +228,14 @@ int InspectFlight(FileSystem& files, const std::string& path, size_t last, bool 
       all["collectives"].push_back(CollectiveJson(records, collective));
     all["records"] = Json::array();
     for (const FlightRecord& record : records) all["records"].push_back(RecordJson(record));
-    Print(all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    Print(DumpJson(all, 2) + "\n");
   } else {
     Print(fmt::format("flight records of attempt {}, {} of {} ranks\n\n", records.front().attempt(), records.size(),
                       records.front().world_size()));
     PrintTable(records, collectives);
     PrintRanks(records);
   }
-  return damaged.empty() ? 0 : static_cast<int>(ErrorKind::kCheckpoint);
+  return damaged.empty() ? 0 : ExitCodeOf(ErrorKind::kCheckpoint);
 }
 
 }  // namespace lockstep::launch

@@ -10,16 +10,17 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/threads.h"
+#include "base/machine/host.h"
 #include "comm/local/local_communicator.h"
 #include "launch/job/gpu.h"
 #include "launch/job/job_setup.h"
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
+#include "trainer/graph/op_table.h"
 #include "trainer/plan/job_plans.h"
 #include "trainer/plan/lane_plan.h"
 #include "trainer/plan/memory_estimate.h"
-#include "trainer/step/device_memory.h"
+#include "trainer/step/device/device_memory.h"
 
 namespace lockstep::launch {
 namespace {
@@ -39,8 +40,8 @@ std::string Bytes(int64_t bytes) {
   return fmt::format("{:.1f} KiB", value / (1 << 10));
 }
 
-void PrintParameters(const plan::JobPlans& plans, const plan::Job& job) {
-  const std::set<std::string> frozen = plan::FrozenParameters(plans.model, job.optimizer);
+void PrintParameters(const plan::JobPlans& plans, const run::Job& job) {
+  const std::set<std::string> frozen = plan::FrozenParameters(plans.model, job.config.optimizer);
   std::printf("parameters\n");
   for (auto entry = plans.layout.entries().rbegin(); entry != plans.layout.entries().rend(); ++entry)
     if (!entry->statistic)
@@ -58,19 +59,19 @@ void PrintActivations(const graph::Graph& graph) {
 }
 
 /// Of samples that differ in length: the shapes that programs are made for.
-void PrintShapes(const plan::Job& job) {
+void PrintShapes(const run::Job& job) {
   const std::span<const data::BatchShape> shapes = job.splits.batches->shapes();
   if (shapes.size() == 1) return;
   std::printf("shapes of a lane (samples x places)\n ");
   for (const data::BatchShape& shape : shapes)
-    std::printf(" %lldx%lld", static_cast<long long>(shape.rows), static_cast<long long>(shape.places));
+    std::printf(" %lldx%lld", static_cast<long long>(shape.rows), static_cast<long long>(shape.length));
   std::printf("\n");
 }
 
-void PrintRanks(const plan::Job& job, const comm::LanePlan& plan) {
+void PrintRanks(const run::Job& job, const comm::LanePlan& plan) {
   const std::span<const data::BatchShape> shapes = job.splits.batches->shapes();
-  std::printf("ranks (%u lanes of %s%lld samples)\n", job.train.lanes(), job.train.batch_tokens() > 0 ? "up to " : "",
-              static_cast<long long>(shapes.front().rows));
+  std::printf("ranks (%u lanes of %s%lld samples)\n", job.config.train.lanes(),
+              job.config.train.batch_tokens() > 0 ? "up to " : "", static_cast<long long>(shapes.front().rows));
   for (size_t rank = 0; rank < plan.size(); ++rank) {
     std::string text;
     for (const LaneRange& run : plan[rank]) text += fmt::format(" {}-{}", run.begin, run.end - 1);
@@ -79,13 +80,12 @@ void PrintRanks(const plan::Job& job, const comm::LanePlan& plan) {
   }
 }
 
-void PrintMemory(const plan::Job& job, const plan::JobPlans& plans, const comm::LanePlan& plan) {
-  const optim::Optimizer optimizer(job.optimizer, plan::MakeSegments(plans, job.optimizer), plan::LengthOf(job),
-                                   static_cast<int>(job.train.lanes()));
-  const int arrays = static_cast<int>(plan::StateArrays(optimizer, job.train).size()) +
-                     (plan::KeepsSums(optimizer, job.train) ? 1 : 0);
-  plan::MemoryEstimate rank = plan::EstimateMemory(plans, static_cast<int>(job.train.lanes()), plan, 0, arrays,
-                                                   plan::SavesMeanwhile(job.checkpoint));
+void PrintMemory(const run::Job& job, const plan::JobPlans& plans, const comm::LanePlan& plan) {
+  const optim::Optimizer optimizer = plan::MakeOptimizer(job.config, plans);
+  const int arrays = static_cast<int>(plan::StateArrays(optimizer, job.config.train).size()) +
+                     (plan::KeepsSums(optimizer, job.config.train) ? 1 : 0);
+  plan::MemoryEstimate rank = plan::EstimateMemory(plans, static_cast<int>(job.config.train.lanes()), plan, 0, arrays,
+                                                   plan::SavesMeanwhile(job.config.checkpoint));
   for (const auto& split : {job.splits.train, job.splits.validation, job.splits.test})
     if (split) rank.data += plan::BytesOf(*split);
   std::printf("memory of rank 0\n");
@@ -99,11 +99,11 @@ void PrintMemory(const plan::Job& job, const plan::JobPlans& plans, const comm::
               Bytes(static_cast<int64_t>(MemoryLimit())).c_str());
 }
 
-void PrintDeviceMemory(const plan::Job& job, const plan::JobPlans& plans, const comm::LanePlan& plan) {
+void PrintDeviceMemory(const run::Job& job, const plan::JobPlans& plans, const comm::LanePlan& plan) {
   const step::DeviceMemoryPlan rank =
-      step::PlanDeviceMemory(job, plans, plan.front().front(), 0, static_cast<int>(plan.size()));
-  const auto free = static_cast<int64_t>(job.device->device->free_memory());
-  std::printf("GPU memory of rank 0 (%s)\n", plan::Precision::Value_Name(job.train.precision()).c_str());
+      step::PlanDeviceMemory(job.config, plans, plan.front().front(), 0, static_cast<int>(plan.size()));
+  const auto free = static_cast<int64_t>(job.place.device->device->free_memory());
+  std::printf("GPU memory of rank 0 (%s)\n", plan::Precision::Value_Name(job.config.train.precision()).c_str());
   std::printf(
       "  parameters      %s\n  gradients       %s\n  optimizer       %s\n  activations     %s\n  workspace       %s at "
       "most\n"
@@ -115,35 +115,13 @@ void PrintDeviceMemory(const plan::Job& job, const plan::JobPlans& plans, const 
               rank.all() <= free ? "it fits" : "it does not fit");
 }
 
-int Plan(const PlanOptions& options) {
-  Recipe recipe = ReadRecipe(options.recipe, options.settings);
-  const bool elsewhere = options.gpu_memory > 0;
-  if (elsewhere) recipe.mutable_train()->set_device(plan::Device::GPU);
-  ResolveRecipe(recipe, elsewhere ? GpuFacts{.any = true, .bf16 = true} : FactsOfGpus(recipe));
-  if (options.ranks > static_cast<int>(recipe.train().lanes()))
-    throw Error(ErrorKind::kUsage,
-                fmt::format("{} ranks are more than the {} lanes", options.ranks, recipe.train().lanes()), "-n",
-                fmt::format("plan at most {} ranks, or raise train.lanes", recipe.train().lanes()));
-  const auto world = comm::MakeLocalWorld({});
-  std::shared_ptr<step::DeviceKit> device;
-  if (elsewhere) device = PlanGpu(static_cast<size_t>(options.gpu_memory * (1 << 30)));
-  const plan::Job job = MakeJob(recipe, *world.front(), device);
-  const plan::JobPlans plans = plan::CompileJob(job, options.ranks);
-  std::vector<int> executors;
-  for (const LaneRange& run : DealLanes(static_cast<int>(recipe.train().lanes()), options.ranks))
-    executors.push_back(job.device ? 1 : std::min(options.executors, run.size()));
-  const comm::LanePlan plan = plan::PlanLanes(static_cast<int>(recipe.train().lanes()), executors);
-  const optim::RunLength length = plan::LengthOf(job);
-
-  std::printf("run %s\n", recipe.name().c_str());
-  PrintActivations(plans.model.graph);
-  PrintParameters(plans, job);
-  PrintShapes(job);
+void PrintWork(const run::Job& job, const plan::JobPlans& plans) {
   const auto rows = static_cast<double>(job.splits.batches->shapes().back().rows);
   std::printf("work\n  %.3g FLOP a sample (forward and backward)\n", plans.train.back()->flops / rows);
-  const std::string step = recipe.train().batch_tokens() > 0
-                               ? fmt::format("at most {} tokens", recipe.train().batch_tokens())
-                               : fmt::format("{} samples", recipe.train().global_batch());
+  const optim::RunLength length = job.splits.length;
+  const std::string step = job.config.train.batch_tokens() > 0
+                               ? fmt::format("at most {} tokens", job.config.train.batch_tokens())
+                               : fmt::format("{} samples", job.config.train.global_batch());
   std::printf("  %llu steps of %s; %.2f steps an epoch of %llu samples, %.2f epochs\n",
               static_cast<unsigned long long>(length.total_steps), step.c_str(), length.steps_per_epoch,
               static_cast<unsigned long long>(job.splits.train->size()),
@@ -152,11 +130,48 @@ int Plan(const PlanOptions& options) {
     if (split)
       std::printf("  %s: %llu samples in blocks of %lld\n", name, static_cast<unsigned long long>(split->size()),
                   static_cast<long long>(plans.evaluation_shapes.front().rows));
-  PrintRanks(job, plan);
-  if (job.device) {
-    PrintDeviceMemory(job, plans, plan);
+}
+
+/// The recipe, resolved for this machine or, where GPUs' memory is given, for one that has such GPUs.
+Recipe ReadResolved(const PlanOptions& options) {
+  Recipe recipe = ReadRecipe(options.recipe, options.settings);
+  const bool elsewhere = options.gpu_memory > 0;
+  if (elsewhere) recipe.mutable_train()->set_device(plan::Device::GPU);
+  ResolveRecipe(recipe, elsewhere ? GpuFacts{.any = true, .bf16 = true} : FactsOfGpus(recipe));
+  if (options.ranks > static_cast<int>(recipe.train().lanes()))
+    throw Error(ErrorKind::kUsage,
+                fmt::format("{} ranks are more than the {} lanes", options.ranks, recipe.train().lanes()), "-n",
+                fmt::format("plan at most {} ranks, or raise train.lanes", recipe.train().lanes()));
+  return recipe;
+}
+
+comm::LanePlan LanesOf(const run::Job& job, const PlanOptions& options) {
+  const auto lanes = static_cast<int>(job.config.train.lanes());
+  std::vector<int> executors;
+  for (const LaneRange& run : DealLanes(lanes, options.ranks))
+    executors.push_back(job.place.device ? 1 : std::min(options.executors, run.size()));
+  return plan::PlanLanes(lanes, executors);
+}
+
+int Plan(const PlanOptions& options) {
+  const Recipe recipe = ReadResolved(options);
+  const auto world = comm::MakeLocalWorld({});
+  std::shared_ptr<step::DeviceKit> device;
+  if (options.gpu_memory > 0) device = PlanGpu(static_cast<size_t>(options.gpu_memory * (1 << 30)));
+  const run::Job job = MakeJob(recipe, *world.front(), device);
+  const plan::JobPlans plans = plan::CompileJob(job.config, job.splits, job.model, *job.place.backend, options.ranks);
+  const comm::LanePlan lanes = LanesOf(job, options);
+
+  std::printf("run %s\n", recipe.name().c_str());
+  PrintActivations(plans.model.graph);
+  PrintParameters(plans, job);
+  PrintShapes(job);
+  PrintWork(job, plans);
+  PrintRanks(job, lanes);
+  if (job.place.device) {
+    PrintDeviceMemory(job, plans, lanes);
   } else {
-    PrintMemory(job, plans, plan);
+    PrintMemory(job, plans, lanes);
   }
   return 0;
 }

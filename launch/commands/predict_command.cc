@@ -1,4 +1,6 @@
 // `lockstep predict RUN INPUT...`: transcripts of audio files, translations of texts.
+#include "data/open/make_transform.h"
+#include "data/text/open_tokenizer.h"
 #include "launch/commands/commands.h"
 
 #include <fmt/format.h>
@@ -6,27 +8,17 @@
 #include <CLI/CLI.hpp>
 #include <array>
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/error.h"
-#include "data/audio/recordings.h"
-#include "data/audio/speech_dataset.h"
 #include "data/formats/lines.h"
-#include "data/length_buckets.h"
 #include "data/source_file.h"
-#include "data/text/sentence_vocabulary.h"
-#include "data/text/token_errors.h"
-#include "data/text/utf8.h"
-#include "data/transform.h"
-#include "launch/job/job_setup.h"
+#include "data/text/tokenizers/token_errors.h"
 #include "launch/job/trained_run.h"
-#include "trainer/infer/beam_search.h"
-#include "trainer/infer/ctc_search.h"
+#include "trainer/infer/input_text.h"
 
 namespace lockstep::launch {
 namespace {
@@ -38,10 +30,10 @@ struct PredictOptions {
   bool json = false;
 };
 
-void Print(const PredictOptions& options, const std::string& input, const infer::Hypothesis& best,
-           const std::string& text, bool names_input) {
+void Print(const PredictOptions& options, const std::string& input, const std::string& text, double score,
+           bool names_input) {
   if (options.json) {
-    const nlohmann::ordered_json object = {{"input", input}, {"text", text}, {"score", best.score}};
+    const nlohmann::ordered_json object = {{"input", input}, {"text", text}, {"score", score}};
     fmt::print("{}\n", object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   } else {
     fmt::print("{}{}\n", names_input ? input + "\t" : "", text);
@@ -49,108 +41,40 @@ void Print(const PredictOptions& options, const std::string& input, const infer:
   std::fflush(stdout);
 }
 
-/// Programs of one file at a time, by places.
-class Transcriber {
- public:
-  Transcriber(const TrainedRun& run, int beam) : run_(run), beam_(beam) {}
-
-  infer::Hypothesis Transcribe(const std::string& path) {
-    const data::SpeechOptions& speech = run_.speech();
-    const auto recording =
-        data::OpenRecording({.path = path, .transcript = "", .speaker = "", .line = 0},
-                            {.manifest = {"", path}, .sample_rate = speech.sample_rate}, *speech.archives);
-    CHECK(recording.has_value());
-    std::vector<data::Utterance> utterances = {{*recording, "", ""}};
-    const auto dataset = data::MakeSpeechDataset(std::move(utterances),
-                                                 {.alphabet = speech.alphabet, .sample_rate = speech.sample_rate});
-    const auto transform = data::MakeTransform(dataset->fields(), run_.recipe().data(), 0);
-    std::vector<int64_t> lengths;
-    dataset->Lengths(0, 0, lengths);
-    const int64_t places = transform->Places(lengths, 0, 0, false);
-    infer::InferenceProgram& program = ProgramFor(data::BucketOf(places));
-    data::Sample sample;
-    dataset->Read(0, 0, sample);
-    std::vector<int32_t> label(static_cast<size_t>(data::BucketOf(places)));
-    int32_t label_length = 0;
-    std::byte* const rows[] = {program.Input<std::byte>("features").data(), program.Input<std::byte>("length").data(),
-                               reinterpret_cast<std::byte*>(label.data()), reinterpret_cast<std::byte*>(&label_length)};
-    transform->Apply(sample, 0, 0, false, data::BucketOf(places), rows);
-    program.Run();
-    const auto classes = static_cast<size_t>(run_.shape().classes);
-    return infer::SearchCtc(program.Output<float>("logits").first(static_cast<size_t>(places) * classes), classes,
-                            beam_);
-  }
-  std::string TextOf(const std::vector<int32_t>& labels) const { return run_.speech().alphabet->Decode(labels); }
-
- private:
-  infer::InferenceProgram& ProgramFor(int64_t places) {
-    std::unique_ptr<infer::InferenceProgram>& program = programs_[places];
-    if (program == nullptr)
-      program = std::make_unique<infer::InferenceProgram>(
-          models::Build(run_.recipe().model(), run_.shape(), graph::Mode::kInfer, 1, places).graph, run_.weights());
-    return *program;
-  }
-
-  const TrainedRun& run_;
-  const int beam_;
-  std::map<int64_t, std::unique_ptr<infer::InferenceProgram>> programs_;
-};
-
-/// Decoders of one sentence at a time, by places.
-class Translator {
- public:
-  Translator(const TrainedRun& run, int beam)
-      : run_(run), vocabulary_(data::OpenSentenceVocabulary(run.recipe().data())) {
-    search_.beam = beam;
-    search_.begin = vocabulary_.marks().begin;
-    search_.end = vocabulary_.marks().end;
-    search_.never = {search_.begin};
-  }
-
-  infer::Hypothesis Translate(const std::string& sentence) {
-    std::vector<int32_t> tokens;
-    vocabulary_.Encode(sentence, tokens);
-    unknown_ += vocabulary_.CountUnknown(tokens);
-    read_ += tokens.size();
-    tokens.push_back(search_.end);
-    const auto length = static_cast<int32_t>(tokens.size());
-    tokens.resize(static_cast<size_t>(data::BucketOf(length)));
-    return SearchBeams(DecoderFor(static_cast<int64_t>(tokens.size())), tokens, {&length, 1}, search_).front();
-  }
-  std::string TextOf(const std::vector<int32_t>& tokens) const { return vocabulary_.TextOf(tokens); }
-
-  /// Warns where what was translated since the last call, all from `input`, is foreign to the vocabulary.
-  void WarnOfUnknown(const std::string& input) {
-    data::WarnOfUnknown(input, std::exchange(unknown_, 0), std::exchange(read_, 0));
-  }
-
- private:
-  infer::Decoder& DecoderFor(int64_t places) {
-    std::unique_ptr<infer::Decoder>& decoder = decoders_[places];
-    if (decoder == nullptr)
-      decoder = std::make_unique<infer::Decoder>(
-          DecoderModelOf(run_.recipe().model(), run_.shape()), run_.weights(),
-          infer::Decoder::Options{
-              .rows = search_.beam, .capacity = places + search_.most_extra, .source = places, .sources = 1});
-    return *decoder;
-  }
-
-  const TrainedRun& run_;
-  const data::SentenceVocabulary vocabulary_;
-  infer::BeamOptions search_;
-  uint64_t unknown_ = 0, read_ = 0;  ///< tokens
-  std::map<int64_t, std::unique_ptr<infer::Decoder>> decoders_;
-};
-
 void TranscribeAll(const TrainedRun& run, const PredictOptions& options) {
   if (!options.texts.empty())
     throw Error(ErrorKind::kUsage, "the run transcribes speech", "--text", "name audio files");
-  Transcriber transcriber(run, options.beam > 0 ? options.beam : 1);
+  infer::Transcriber transcriber = MakeTranscriber(run, {.beam = options.beam > 0 ? options.beam : 1});
   for (const std::string& path : options.inputs) {
-    const infer::Hypothesis best = transcriber.Transcribe(path);
-    Print(options, path, best, transcriber.TextOf(best.tokens), options.inputs.size() > 1);
+    const infer::Transcript transcript = transcriber.TranscribeFile(path);
+    Print(options, path, transcript.text, transcript.score, options.inputs.size() > 1);
   }
 }
+
+/// Translates and prints sentences, and warns where they are foreign to the vocabulary.
+class SentencePrinter {
+ public:
+  SentencePrinter(const TrainedRun& run, const PredictOptions& options)
+      : options_(options),
+        translator_(MakeTranslator(run, options.beam > 0 ? options.beam : infer::BeamOptions{}.beam)) {}
+
+  /// `sentences` are of `input`, a file or an option.
+  template <typename Sentences>
+  void TranslateAll(const Sentences& sentences, const std::string& input) {
+    uint64_t unknown = 0, tokens = 0;
+    for (const auto& sentence : sentences) {
+      const infer::Translation translation = translator_.Translate(sentence);
+      unknown += translation.unknown;
+      tokens += translation.source_tokens;
+      Print(options_, std::string(sentence), translation.text, translation.score, false);
+    }
+    data::WarnOfUnknown(input, unknown, tokens);
+  }
+
+ private:
+  const PredictOptions& options_;
+  infer::Translator translator_;
+};
 
 std::vector<std::byte> ReadStandardInput() {
   std::vector<std::byte> bytes;
@@ -161,36 +85,30 @@ std::vector<std::byte> ReadStandardInput() {
 }
 
 void TranslateAll(const TrainedRun& run, const PredictOptions& options) {
-  Translator translator(run, options.beam > 0 ? options.beam : infer::BeamOptions{}.beam);
-  const auto translate = [&](const std::string& sentence) {
-    const infer::Hypothesis best = translator.Translate(sentence);
-    Print(options, sentence, best, translator.TextOf(best.tokens), false);
-  };
+  SentencePrinter printer(run, options);
   for (const std::string& sentence : options.texts) {
-    const size_t valid = data::ValidPrefix(sentence);
-    if (valid < sentence.size()) {
-      throw Error(ErrorKind::kUsage, fmt::format("there is {}", data::NameCharacter(sentence, valid)), "--text",
-                  "write it as UTF-8");
+    try {
+      infer::RequireUtf8(sentence);
+    } catch (const Error& error) {
+      throw Error(ErrorKind::kUsage, error.message(), "--text", error.hint());
     }
-    translate(sentence);
   }
-  translator.WarnOfUnknown("--text");
+  printer.TranslateAll(options.texts, "--text");
   for (const std::string& path : options.inputs) {
     const bool standard = path == "-";
     const data::Origin origin{standard ? "standard input" : path, "INPUT"};
     const auto bytes = standard ? ReadStandardInput() : data::LoadSourceFile(origin);
-    for (const std::string& sentence : data::ReadLines(bytes, origin)) translate(sentence);
-    translator.WarnOfUnknown(origin.path);
+    printer.TranslateAll(data::ReadLines(bytes, origin), origin.path);
   }
 }
 
 int Predict(const PredictOptions& options) {
   if (options.inputs.empty() && options.texts.empty())
     throw Error(ErrorKind::kUsage, "there is nothing to predict from", "INPUT", "name files, or give --text");
-  const TrainedRun run(options.run);
-  if (run.shape().speech()) {
+  const TrainedRun run = OpenTrainedRun(options.run);
+  if (run.Transcribes()) {
     TranscribeAll(run, options);
-  } else if (run.shape().pairs()) {
+  } else if (run.Translates()) {
     TranslateAll(run, options);
   } else {
     throw Error(ErrorKind::kUsage, "the run's model neither transcribes nor translates", options.run,

@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "comm/agreement.h"
-#include "launch/errors.h"
+#include "launch/commands/errors.h"
 #include "launch/job/gpu.h"
 #include "launch/job/job_setup.h"
 #include "launch/recipe/recipe.h"
@@ -50,13 +50,13 @@ void ParseSteps(const std::string& text, run::ReplayOptions& options) {
   options.last = ParseStep(colon == std::string::npos ? "" : view.substr(colon + 1), text);
 }
 
-/// The run's recipe, with data where they are on this machine.
+/// The run's recipe, in which `settings` may say where the data lie on this machine.
 Recipe ReadRunsRecipe(const std::string& path, const std::vector<std::string>& settings) {
   Recipe recipe = ReadRecipe(path, settings);
   ResolveRecipe(recipe, FactsOfGpus(recipe));
   Recipe before = ReadRecipe(path, {});
   ResolveRecipe(before, FactsOfGpus(before));
-  const std::vector<std::string> fields = DifferingFields(IdentityOf(before), IdentityOf(recipe));
+  const std::vector<std::string> fields = IdentityOfRun(before).Compare(IdentityOfRun(recipe));
   if (!fields.empty())
     throw Error(ErrorKind::kUsage, fmt::format("{} would make another run of it", fmt::join(fields, ", ")), "--set",
                 "set only where the data lie, and what does not decide the weights");
@@ -65,7 +65,7 @@ Recipe ReadRunsRecipe(const std::string& path, const std::vector<std::string>& s
 
 int Replay(const ReplayCommandOptions& given) {
   return RunRanks([&](comm::Communicator& comm) {
-    plan::Job job;
+    run::Job job;
     run::ReplayOptions options;
     comm::Together(comm, "the set-up", [&] {
       ParseSteps(given.steps, options);
@@ -75,7 +75,7 @@ int Replay(const ReplayCommandOptions& given) {
       const std::string runs_own = (run / records::kCertificateName).string();
       if (options.certificate.empty() && FileSystem::Real().Exists(runs_own)) options.certificate = runs_own;
     });
-    job.executors = given.executors;
+    job.place.executors = given.executors;
     options.checkpoint = given.path;
     options.record = given.record;
     options.every = given.every;
@@ -85,6 +85,8 @@ int Replay(const ReplayCommandOptions& given) {
     };
     const run::ReplayResult result = run::Replay(job, options, say);
     if (comm.rank() == 0) say(result.line);
+    // Some launchers end all ranks as soon as one returns an exit code that is not 0: not before that line is out.
+    comm.Wait(*comm.Barrier(), "the end of the replay");
     return result.exit_code;
   });
 }

@@ -12,10 +12,10 @@
 
 #include "base/duration.h"
 #include "base/error.h"
+#include "launch/commands/train_arguments.h"
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
 #include "launch/supervise/supervisor.h"
-#include "launch/supervise/train_arguments.h"
 
 namespace lockstep::launch {
 namespace {
@@ -38,7 +38,8 @@ std::vector<Host> ReadHosts(const RunOptions& options) {
   return ParseHostfile(text.str(), options.hostfile);
 }
 
-/// Where -n is not given: what hosts or a batch system's allocation have room for.
+/// The ranks of a job without -n: as many as the hosts or the batch system's allocation have room for, and at most
+/// `lanes`.
 int DefaultRanks(const std::vector<Host>& hosts, int lanes) {
   const char* tasks = std::getenv("SLURM_NTASKS");
   int ranks = tasks == nullptr ? 1 : std::atoi(tasks);
@@ -76,7 +77,7 @@ SupervisedJob MakeSupervisedJob(const RunOptions& options) {
   if (!options.stop_after.empty())
     job.stop_after = std::chrono::seconds(ParseDuration(options.stop_after, "--stop-after"));
   job.policy.max_restarts = options.max_restarts;
-  // A Slurm job's time is over for the next start too.
+  // Where the time of a Slurm job is over, another start would have none either.
   job.policy.stop_is_callers = job.stop_after.has_value() || std::getenv("SLURM_JOB_ID") != nullptr;
   return job;
 }

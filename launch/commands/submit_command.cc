@@ -9,7 +9,6 @@
 #include <ctime>
 #include <filesystem>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,11 +16,12 @@
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_fields.h"
+#include "launch/commands/train_arguments.h"
 #include "launch/recipe/recipe.h"
 #include "launch/slurm/sbatch_script.h"
 #include "launch/slurm/site_config.h"
 #include "launch/supervise/child_process.h"
-#include "launch/supervise/train_arguments.h"
 #include "trainer/records/run_folder.h"
 
 namespace lockstep::launch {
@@ -42,7 +42,7 @@ std::string Absolute(const std::string& path) { return std::filesystem::absolute
 JobScript MakeScript(SubmitOptions options) {
   std::vector<std::string> settings = options.train.settings;
   for (std::string& setting : settings)
-    setting = WithArrayNumber(setting, "1");  // any job of an array will do to check
+    setting = WithArrayNumber(setting, "1");  // the recipe is checked as one job of the array has it
   const Recipe recipe = ReadRecipe(options.train.recipe, settings);
   JobScript job;
   job.site = ReadSite();
@@ -62,13 +62,14 @@ JobScript MakeScript(SubmitOptions options) {
     job.site.set_grace_seconds(static_cast<uint32_t>(std::max<int64_t>(1, job.seconds / 4)));
   options.train.recipe = Absolute(options.train.recipe);
   options.train.out = job.folder;
-  options.train.grace.clear();  // the script's own
+  options.train.grace.clear();  // the script sets it
   if (options.train.progress.empty()) options.train.progress = "auto";
   job.train = options.train.Words();
   return job;
 }
 
-/// The new job's number. Throws what sbatch says.
+/// Submits the script, to run after job `after` where that is given, and returns the new job's number. Throws
+/// Error(kUsage) with what sbatch says.
 std::string Sbatch(const std::string& script, const std::string& after) {
   std::vector<std::string> words = {"sbatch", "--parsable"};
   if (!after.empty()) words.push_back("--dependency=afterany:" + after);
@@ -85,7 +86,7 @@ std::string Sbatch(const std::string& script, const std::string& after) {
   return said.output.substr(0, said.output.find_first_of(";\n"));
 }
 
-/// A run's folder with a script in it. What was there before is back where Slurm takes no job.
+/// A run's folder with a script in it. Where Slurm takes no job, Undo makes the folder what it was.
 class PreparedFolder {
  public:
   PreparedFolder(const std::string& folder, bool fresh, const std::string& script)
@@ -96,7 +97,7 @@ class PreparedFolder {
       files_.CreateFolders(needed);
       made_.push_back(needed);
     }
-    // Before a job can look at them.
+    // What earlier jobs left must be gone before a new one can look at it.
     for (const char* old : {"/job.ended", "/job.without-progress"}) files_.RemoveAll(folder + old);
     if (files_.Exists(script_)) old_script_ = ReadWholeFile(files_, script_);
     WriteFileAtomically(files_, script_, script);
@@ -106,7 +107,7 @@ class PreparedFolder {
 
   void Keep(const std::vector<std::string>& ids) {
     WriteFileAtomically(files_, folder_ + "/job.json",
-                        nlohmann::json{{"slurm_jobs", ids}, {"time", std::time(nullptr)}}.dump() + "\n");
+                        DumpJson(Json{{"slurm_jobs", ids}, {"time", std::time(nullptr)}}) + "\n");
     if (!aside_.empty()) std::fprintf(stderr, "note: the old run is in %s now\n", aside_.c_str());
   }
 
@@ -115,7 +116,7 @@ class PreparedFolder {
       WriteFileAtomically(files_, script_, *old_script_);
     else
       files_.RemoveAll(script_);
-    std::error_code in_use;  // by somebody else: it stays
+    std::error_code in_use;  // a folder that somebody else uses by now stays
     for (auto made = made_.rbegin(); made != made_.rend(); ++made) std::filesystem::remove(*made, in_use);
     if (!aside_.empty() && !files_.Exists(folder_)) files_.Rename(aside_, folder_);
   }

@@ -12,10 +12,14 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "data/text/token_errors.h"
+#include "data/text/sentencepiece/sentencepiece_tokenizer.h"
+#include "data/text/tokenizers/bpe_files.h"
+#include "data/text/tokenizers/character_tokenizer.h"
+#include "data/text/tokenizers/token_errors.h"
+#include "data/text/tokenizers/tokenizer_json.h"
 #include "data/text/write_token_file.h"
 #include "launch/commands/commands.h"
-#include "launch/commands/console.h"
+#include "launch/supervise/console.h"
 #include "trainer/records/run_folder_reader.h"
 
 namespace lockstep::launch {

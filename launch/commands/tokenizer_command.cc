@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "data/text/sentencepiece/sentencepiece_tokenizer.h"
+#include "data/text/sentencepiece/train_sentencepiece.h"
 #include "launch/commands/commands.h"
 #include "trainer/records/run_folder_reader.h"
 

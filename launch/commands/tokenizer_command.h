@@ -3,7 +3,8 @@
 
 #include <string>
 
-#include "data/text/tokenizer.h"
+#include "data/text/sentencepiece/train_sentencepiece.h"
+#include "data/text/tokenizers/tokenizer.h"
 
 namespace lockstep::launch {
 

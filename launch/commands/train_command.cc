@@ -18,12 +18,13 @@
 #include "base/log.h"
 #include "base/stop_signals.h"
 #include "comm/agreement.h"
-#include "launch/errors.h"
+#include "launch/commands/errors.h"
 #include "launch/job/gpu.h"
 #include "launch/job/init_from.h"
 #include "launch/job/job_setup.h"
 #include "launch/job/ranks.h"
 #include "launch/recipe/recipe.h"
+#include "launch/recipe/recipe_identity.h"
 #include "launch/recipe/resolve_recipe.h"
 #include "launch/slurm/slurm_end_time.h"
 #include "trainer/checkpoint/checkpoint.h"
@@ -56,7 +57,8 @@ std::string FolderOf(const TrainOptions& options, const std::string& name) {
 
 run::Outcome RunTrain(const TrainOptions& options, std::optional<run::StopClock::Clock::time_point> end,
                       comm::Communicator& comm) {
-  plan::Job job;
+  run::Job job;
+  run::Start start;
   // Every rank reads the recipe and the data by itself: where one of them can't, all end.
   comm::Together(comm, "the set-up", [&] {
     Recipe recipe = ReadRecipe(options.recipe, options.settings);
@@ -65,22 +67,23 @@ run::Outcome RunTrain(const TrainOptions& options, std::optional<run::StopClock:
     ResolveRecipe(recipe, FactsOfGpus(recipe));
     const plan::InitialWeights initial = ResolveInitFrom(recipe);
     job = MakeJob(recipe, comm);
-    job.initial_weights = initial;
-    job.folder = folder;
+    job.model.initial_weights = initial;
+    start.folder = folder;
   });
-  job.stop_before = end;
-  if (!options.grace.empty()) job.grace_seconds = static_cast<double>(ParseDuration(options.grace, "--grace"));
-  job.end_stuck = [](const Error& error) {
+  start.read_identity = ReadIdentity;
+  start.stop_before = end;
+  if (!options.grace.empty()) start.grace_seconds = static_cast<double>(ParseDuration(options.grace, "--grace"));
+  start.end_stuck = [](const Error& error) {
     PrintError(error);
     _exit(error.exit_code());
   };
-  if (!job.device) job.executors = options.executors;
-  job.fresh = options.fresh;
-  job.accept_build = options.accept_build;
-  job.change_numerics = options.change_numerics;
-  job.terminal = options.progress != "off" && OnTerminal();
-  job.quiet = options.progress == "off";
-  return run::Train(job);
+  if (!job.place.device) job.place.executors = options.executors;
+  start.fresh = options.fresh;
+  start.accept_build = options.accept_build;
+  start.change_numerics = options.change_numerics;
+  start.terminal = options.progress != "off" && OnTerminal();
+  start.quiet = options.progress == "off";
+  return run::Train(job, start);
 }
 
 int Train(const TrainOptions& options) {
@@ -102,13 +105,13 @@ struct EvalOptions {
 
 int Eval(const EvalOptions& options) {
   return RunRanks([&](comm::Communicator& comm) {
-    plan::Job job;
+    run::Job job;
     comm::Together(comm, "the set-up", [&] {
       Recipe recipe = ReadRecipe(records::RunFolderOf(options.path) + "/recipe.textproto", options.settings);
       ResolveRecipe(recipe, FactsOfGpus(recipe));
       job = MakeJob(recipe, comm);
     });
-    if (!job.device) job.executors = options.executors;
+    if (!job.place.device) job.place.executors = options.executors;
     const std::string line = run::EvaluateCheckpoint(job, options.path);
     if (comm.rank() == 0) std::printf("%s\n", line.c_str());
     std::fflush(stdout);

@@ -68,7 +68,7 @@ int VerifyCommand(const VerifyOptions& options) {
     std::fflush(stdout);
     damaged |= !damage.empty();
   }
-  return damaged ? static_cast<int>(ErrorKind::kCheckpoint) : 0;
+  return damaged ? ExitCodeOf(ErrorKind::kCheckpoint) : 0;
 }
 
 void AddVerifyCommand(CLI::App& app, int* exit_code) {

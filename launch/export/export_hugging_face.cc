@@ -71,7 +71,7 @@ std::string MoveInPlace(FileSystem& files, const std::string& from, const std::s
     files.Rename(to, aside);
   }
   files.Rename(from, to);
-  files.SyncFolder(checkpoint::ParentOf(to));
+  files.SyncFolder(ParentFolder(to));
   return aside;
 }
 
@@ -109,7 +109,7 @@ std::string WriteHuggingFaceFolder(const Recipe& recipe, std::span<const NamedTe
   ends.end = tokenizer.end;
 
   FileSystem& files = FileSystem::Real();
-  const std::string unfinished = target + std::string(checkpoint::kTemporarySuffix);
+  const std::string unfinished = target + std::string(kTemporarySuffix);
   try {
     files.RemoveAll(unfinished);
     files.CreateFolders(unfinished);

@@ -4,12 +4,13 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "data/open_dataset.h"
-#include "data/text/byte_level_tokenizer.h"
-#include "data/text/sentencepiece_model.pb.h"
-#include "data/text/token_errors.h"
-#include "data/text/tokenizer.h"
-#include "data/text/utf8.h"
+#include "data/open/open_dataset.h"
+#include "data/text/open_tokenizer.h"
+#include "data/text/sentencepiece/sentencepiece_model.pb.h"
+#include "data/text/tokenizers/byte_level_tokenizer.h"
+#include "data/text/tokenizers/token_errors.h"
+#include "data/text/tokenizers/tokenizer.h"
+#include "data/utf8.h"
 
 namespace lockstep::launch {
 namespace {
@@ -75,7 +76,7 @@ std::string BytesAsTokenizerJson() {
   return UnmergedTokenizer(vocabulary, byte_level, byte_level);
 }
 
-/// What is put around a text or cut off it is nothing that we do: it is left out.
+/// Leaves out what would put tokens around a text or cut it short: we do neither.
 std::string WithoutFrame(const std::string& text) {
   Json file = Json::parse(text);
   bool changed = false;

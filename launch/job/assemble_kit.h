@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "base/device.h"
-#include "trainer/kernels/cuda/dense_library.h"
-#include "trainer/step/device_kit.h"
+#include "trainer/kernels/cuda/dense/dense_library.h"
+#include "trainer/step/device/device_kit.h"
 
 namespace lockstep::launch {
 

@@ -8,7 +8,7 @@
 #include "base/cuda/cuda_device.h"
 #include "comm/nccl/nccl_transport.h"
 #include "launch/job/assemble_kit.h"
-#include "trainer/kernels/cuda/dense_library.h"
+#include "trainer/kernels/cuda/dense/dense_library.h"
 
 namespace lockstep::launch {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/device.h"
-#include "trainer/step/device_kit.h"
+#include "trainer/step/device/device_kit.h"
 
 namespace lockstep::launch {
 

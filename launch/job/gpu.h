@@ -11,7 +11,7 @@
 #include "launch/job/cuda_module.h"
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
-#include "trainer/step/device_kit.h"
+#include "trainer/step/device/device_kit.h"
 
 namespace lockstep::launch {
 
@@ -23,8 +23,7 @@ struct GpuView {
 };
 
 /// Looks once per process; the first call loads the library ($LOCKSTEP_CUDA_LIBRARY, or the one beside the program or
-/// in
-/// ../lib/lockstep). Never throws.
+/// in ../lib/lockstep). Never throws.
 const GpuView& ViewGpus();
 
 /// What resolving `recipe` needs to know. The library, which takes a fifth of a second and 200 MiB, is loaded only

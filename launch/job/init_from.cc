@@ -32,7 +32,7 @@ class Filling {
         except_(recipe.train().init_except().begin(), recipe.train().init_except().end()) {}
 
   void operator()(const engine::ParameterLayout& layout, float* arena) const {
-    // First of all: of a model that is another altogether, this says most.
+    // This comes first: where the file holds another model altogether, it says most about that.
     if (weights_.foreign_gpt) CheckNothingIsLost(layout);
     for (const engine::ArenaEntry& entry : layout.entries()) {
       if (IsExcepted(entry.name)) continue;
@@ -119,7 +119,7 @@ plan::InitialWeights ResolveInitFrom(Recipe& recipe) {
                 "train.init_from: " + path, "use another --out, or --fresh");
   }
   recipe.mutable_train()->set_init_from_hash(hash);
-  // Shared: a function is copied, and the weights should not be.
+  // The weights are shared because a std::function is copied with all that it holds.
   const auto filling = std::make_shared<const Filling>(std::move(weights), recipe);
   return [filling](const engine::ParameterLayout& layout, float* arena) { (*filling)(layout, arena); };
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "launch/recipe/recipe.h"
-#include "trainer/plan/job.h"
+#include "trainer/plan/model_spec.h"
 
 namespace lockstep::launch {
 

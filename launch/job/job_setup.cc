@@ -1,12 +1,13 @@
 #include "launch/job/job_setup.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "data/open_dataset.h"
-#include "data/resolve_vocabulary.h"
+#include "data/batches/make_batches.h"
+#include "data/open/make_transform.h"
+#include "data/open/open_dataset.h"
+#include "data/open/resolve_vocabulary.h"
 #include "data/transform.h"
 #include "launch/job/gpu.h"
 #include "launch/recipe/recipe_identity.h"
@@ -14,7 +15,7 @@
 #include "trainer/checkpoint/safetensors.h"
 #include "trainer/evaluate/scorer.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
-#include "trainer/step/compiled_model.h"
+#include "trainer/step/compute.h"
 
 namespace lockstep::launch {
 namespace {
@@ -33,34 +34,34 @@ Isa IsaOf(plan::InstructionSet::Value isa) {
 }
 
 /// Backends are chosen here, and nowhere else.
-void SetBackend(const Recipe& recipe, std::shared_ptr<step::DeviceKit> device, plan::Job& job) {
+void SetBackend(const Recipe& recipe, std::shared_ptr<step::DeviceKit> device, step::Place& place) {
   const plan::TrainConfig& train = recipe.train();
   if (train.device() == plan::Device::GPU) {
-    job.device = device ? device : OpenGpu(job.comm->topology(), train.precision() == plan::Precision::TF32);
-    job.backend = job.device->backend;
-    job.backend_version = job.device->version;
-    job.executors = 1;
+    place.device = device ? device : OpenGpu(place.comm->topology(), train.precision() == plan::Precision::TF32);
+    place.backend = place.device->backend;
+    place.backend_version = place.device->version;
+    place.executors = 1;
     return;
   }
-  job.backend = MakeOneDnnBackend({static_cast<int>(train.lane_threads()), IsaOf(train.isa())});
-  job.backend_version = "oneDNN " + OneDnnVersion();
+  place.backend = MakeOneDnnBackend({static_cast<int>(train.lane_threads()), IsaOf(train.isa())});
+  place.backend_version = "oneDNN " + OneDnnVersion();
 }
 
 /// What answers are worth beside the loss.
-void SetScorer(const Recipe& recipe, const models::DataShape& shape, plan::Job& job) {
-  if (job.task == metrics::Task::kSpeech)
-    job.make_scorer = [](std::shared_ptr<const data::Dataset> split, step::CompiledModel&) {
+evaluate::ScorerFactory ScorerOf(const Recipe& recipe, const models::DataShape& shape, metrics::Task task) {
+  if (task == metrics::Task::kSpeech)
+    return [](std::shared_ptr<const data::Dataset> split, step::ForwardCompute&) {
       return evaluate::MakeSpeechScorer(std::move(split));
     };
-  if (job.task != metrics::Task::kTranslation) return;
+  if (task != metrics::Task::kTranslation) return nullptr;
   evaluate::TranslationOptions options;
   options.model = DecoderModelOf(recipe.model(), shape);
   options.backend = MakeOneDnnBackend({1, IsaOf(recipe.train().isa())});
-  job.make_scorer = [options](std::shared_ptr<const data::Dataset> split, step::CompiledModel& session) mutable {
+  return [options](std::shared_ptr<const data::Dataset> split, step::ForwardCompute& compute) mutable {
     options.dataset = std::move(split);
-    options.executors = session.pool().size();
-    options.layout = &session.layout();
-    options.compute = &session.compute();
+    options.executors = compute.executors().size();
+    options.layout = &compute.plans().layout;
+    options.compute = &compute;
     return evaluate::MakeTranslationScorer(options);
   };
 }
@@ -126,42 +127,35 @@ plan::Splits OpenSplits(const Recipe& recipe, std::shared_ptr<const data::Tokeni
         ErrorKind::kUsage,
         fmt::format("{} is more than the {} training samples", recipe.train().global_batch(), splits.train->size()),
         "train.global_batch", "lower it, or give more data");
+  splits.length = plan::LengthOf(recipe.train(), *splits.batches);
   return splits;
 }
 
 }  // namespace
 
-plan::Job MakeJob(const Recipe& given, comm::Communicator& comm, std::shared_ptr<step::DeviceKit> device) {
+run::Job MakeJob(const Recipe& given, comm::Communicator& comm, std::shared_ptr<step::DeviceKit> device) {
   Recipe recipe = given;
   std::shared_ptr<const data::Tokenizer> tokenizer = data::ResolveVocabulary(*recipe.mutable_data());
-  plan::Job job;
-  job.name = recipe.name();
-  job.train = recipe.train();
-  job.data = recipe.data();
-  job.optimizer = recipe.optimizer();
-  job.checkpoint = recipe.checkpoint();
-  job.watchdog = recipe.watchdog();
-  job.comm = &comm;
+  run::Job job;
+  job.config.name = recipe.name();
+  job.config.train = recipe.train();
+  job.config.data = recipe.data();
+  job.config.optimizer = recipe.optimizer();
+  job.config.checkpoint = recipe.checkpoint();
+  job.config.watchdog = recipe.watchdog();
+  job.place.comm = &comm;
   job.splits = OpenSplits(recipe, std::move(tokenizer));
 
   const models::DataShape shape = DataShapeOf(job.splits);
-  job.task = TaskOf(shape);
+  job.model.task = TaskOf(shape);
   models::Validate(recipe.model(), shape);
-  job.build_model = [model = recipe.model(), shape](graph::Mode mode, const data::BatchShape& batch) {
-    return models::Build(model, shape, mode, batch.rows, batch.places);
+  job.model.build = [model = recipe.model(), shape](graph::Mode mode, const data::BatchShape& batch) {
+    return models::Build(model, shape, mode, batch.rows, batch.length);
   };
-  SetScorer(recipe, shape, job);
-  SetBackend(recipe, std::move(device), job);
+  job.make_scorer = ScorerOf(recipe, shape, job.model.task);
+  SetBackend(recipe, std::move(device), job.place);
 
-  job.recipe.resolved = ToText(recipe);
-  job.recipe.identity = ToText(IdentityOf(recipe));
-  job.recipe.describe_difference = [](const std::string& a, const std::string& b) {
-    return fmt::format(
-        "{}", fmt::join(DifferingFields(ParseRecipe(a, "recipe", ".", {}), ParseRecipe(b, "recipe", ".", {})), ", "));
-  };
-  job.recipe.check_continues = [recipe](const std::string& before, bool change_numerics) {
-    CheckContinues(ParseRecipe(before, "recipe.textproto", ".", {}), recipe, change_numerics);
-  };
+  job.config.identity = IdentityOfRun(recipe);
   return job;
 }
 

@@ -7,8 +7,8 @@
 #include "launch/recipe/recipe.h"
 #include "trainer/infer/decoder.h"
 #include "trainer/models/models.h"
-#include "trainer/plan/job.h"
-#include "trainer/step/device_kit.h"
+#include "trainer/run/job.h"
+#include "trainer/step/device/device_kit.h"
 
 namespace lockstep::launch {
 
@@ -19,6 +19,6 @@ models::DataShape DataShapeOf(const plan::Splits& splits);
 infer::DecoderModel DecoderModelOf(const models::ModelConfig& model, const models::DataShape& shape);
 
 /// The job of a resolved recipe. Throws Error for everything that can be wrong before ranks meet.
-plan::Job MakeJob(const Recipe& recipe, comm::Communicator& comm, std::shared_ptr<step::DeviceKit> device = nullptr);
+run::Job MakeJob(const Recipe& recipe, comm::Communicator& comm, std::shared_ptr<step::DeviceKit> device = nullptr);
 
 }  // namespace lockstep::launch

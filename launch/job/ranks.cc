@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "comm/local/local_communicator.h"
 #include "comm/mpi/mpi_communicator.h"
+#include "launch/supervise/rank_environment.h"
 
 namespace lockstep::launch {
 namespace {
@@ -33,7 +34,7 @@ Launcher DetectLauncher() {
   return {};
 }
 
-/// All tasks find the same thing wrong with their launcher: the first of them says so.
+/// All tasks find the same thing wrong with their launcher, and only the first of them says so.
 [[noreturn]] void Refuse(const Error& error) {
   if (!IsFirstProcess()) throw comm::PeerAborted(0, error.exit_code());
   throw error;

@@ -7,9 +7,6 @@
 
 namespace lockstep::launch {
 
-/// Set by a supervisor, which stands between ranks and the terminal: "1" where standard error ends up on one, else "0".
-inline constexpr char kTerminalVariable[] = "LOCKSTEP_TERMINAL";
-
 /// The communicator of this process: MPI's where mpirun or srun started it, else one rank by itself without MPI.
 /// Throws Error(kUsage) where the launcher's environment says several tasks and MPI says one: they would all be rank 0.
 std::unique_ptr<comm::Communicator> JoinRanks();

@@ -94,7 +94,8 @@ void ReadAsTheyAre(const SafetensorsFiles& files, NamedWeightsOfPath& weights) {
   });
 }
 
-/// Files of programs that keep nn.Linear's layout under these names (nanoGPT's) come as well.
+/// Whether the files hold the layout of Conv1D, as GPT-2's own do. Some programs (nanoGPT) keep that of nn.Linear under
+/// the same names.
 bool IsConv1d(const SafetensorsFiles& files) {
   bool conv1d = true;
   files.ForEach([&](const SafetensorsFile&, const SafetensorsFile::Entry& entry) {

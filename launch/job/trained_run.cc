@@ -2,53 +2,81 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/machine/cpu_info.h"
 #include "base/threads.h"
 #include "data/audio/features.h"
-#include "data/open_dataset.h"
-#include "data/text/sentence_vocabulary.h"
-#include "trainer/checkpoint/same_tensors.h"
+#include "data/text/open_tokenizer.h"
+#include "data/text/sentences/sentence_vocabulary.h"
+#include "launch/job/job_setup.h"
+#include "trainer/checkpoint/checkpoint.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
 #include "trainer/records/run_folder_reader.h"
 
 namespace lockstep::launch {
+namespace {
 
-TrainedRun::TrainedRun(const std::string& path) {
-  const std::unique_ptr<checkpoint::Reader> reader = checkpoint::OpenPath(FileSystem::Real(), path);
-  recipe_ = ReadRecipe(records::RunFolderOf(reader->folder()) + "/recipe.textproto", {});
-  shape_ = ShapeOf();
-  constexpr int64_t kAnyPlaces = 4;  // parameters are the same in every shape
-  layout_ = std::make_unique<engine::ParameterLayout>(
-      models::Build(recipe_.model(), shape_, graph::Mode::kInfer, 1, kAnyPlaces).graph);
-  checkpoint::RequireSameTensors(*reader, *layout_);
-  PrepareComputeThread(1, "");
-  backend_ = MakeOneDnnBackend({1, DetectIsa()});
-  arena_ = Buffer(static_cast<size_t>(layout_->elements()) * sizeof(float));
-  reader->Read(reader->EvaluatedArray(), 0, arena_.As<float>());
-}
-
-models::DataShape TrainedRun::ShapeOf() {
-  const data::DataConfig& config = recipe_.data();
+/// Fills in the tokenizer or what is known of speech, and the shape that follows from it. Of the training data no more
+/// is read than tokens or letters come from.
+void OpenVocabulary(TrainedRun& run) {
+  const data::DataConfig& config = run.recipe.data();
   if (config.train().has_text() || config.train().has_tokens()) {
-    tokenizer_ = data::OpenTokenizer(config);
-    if (tokenizer_ == nullptr)
+    run.tokenizer = data::OpenTokenizer(config);
+    if (run.tokenizer == nullptr)
       throw Error(ErrorKind::kUsage, "the run knows token ids alone, and no text", "data.tokenizer",
                   "add data.tokenizer to the run's recipe.textproto");
     const uint32_t vocabulary = config.train().tokens().vocabulary();
-    return {.input = "tokens",
-            .sample = {config.block()},
-            .classes = vocabulary > 0 ? static_cast<int>(vocabulary) : tokenizer_->size()};
-  }
-  if (config.train().has_parallel()) {
-    tokenizer_ = data::OpenTokenizer(config);
-    return {.input = "source", .sample = {-1}, .classes = data::OpenSentenceVocabulary(config).size()};
-  }
-  if (config.train().has_speech()) {
-    speech_ = data::MakeSpeechOptions(config);
+    run.shape = {.input = "tokens",
+                 .sample = {config.block()},
+                 .classes = vocabulary > 0 ? static_cast<int>(vocabulary) : run.tokenizer->size()};
+  } else if (config.train().has_parallel()) {
+    run.tokenizer = data::OpenTokenizer(config);
+    run.shape = {.input = "source", .sample = {-1}, .classes = data::RequireSentenceVocabulary(run.tokenizer).size()};
+  } else if (config.train().has_speech()) {
+    run.speech = data::MakeSpeechOptions(config);
     const data::FeatureExtractor features(data::MakeFeatureOptions(config.speech_features()));
-    return {.input = "features", .sample = {-1, features.width()}, .classes = speech_.alphabet->classes()};
+    run.shape = {.input = "features", .sample = {-1, features.width()}, .classes = run.speech.alphabet->classes()};
+  } else {
+    throw Error(ErrorKind::kUsage, "the run neither writes text nor transcribes speech", run.recipe.name(),
+                "evaluate it with lockstep eval");
   }
-  throw Error(ErrorKind::kUsage, "the run neither writes text nor transcribes speech", recipe_.name(),
-              "evaluate it with lockstep eval");
+}
+
+infer::ModelGraphs GraphsOf(const models::ModelConfig& model, const models::DataShape& shape) {
+  infer::ModelGraphs graphs;
+  graphs.build = [model, shape](int64_t rows, int64_t positions) {
+    return models::Build(model, shape, graph::Mode::kInfer, rows, positions);
+  };
+  if (!shape.speech()) graphs.decoder = DecoderModelOf(model, shape);
+  return graphs;
+}
+
+}  // namespace
+
+TrainedRun OpenTrainedRun(const std::string& path) {
+  const std::unique_ptr<checkpoint::Reader> reader = checkpoint::OpenPath(FileSystem::Real(), path);
+  TrainedRun run;
+  run.recipe = ReadRecipe(records::RunFolderOf(reader->folder()) + "/recipe.textproto", {});
+  OpenVocabulary(run);
+  PrepareComputeThread(1, "");
+  run.model = std::make_unique<const infer::TrainedModel>(GraphsOf(run.recipe.model(), run.shape),
+                                                          MakeOneDnnBackend({1, DetectIsa()}), *reader);
+  return run;
+}
+
+infer::Transcriber MakeTranscriber(const TrainedRun& run, const infer::Transcriber::Options& options) {
+  CHECK(run.Transcribes());
+  return infer::Transcriber(*run.model, run.recipe.data(), run.speech, options);
+}
+
+infer::Translator MakeTranslator(const TrainedRun& run, int beam) {
+  CHECK(run.Translates());
+  return infer::Translator(*run.model, data::RequireSentenceVocabulary(run.tokenizer), beam);
+}
+
+infer::TextGenerator MakeTextGenerator(const TrainedRun& run) {
+  CHECK(run.WritesOn());
+  const uint32_t context = run.recipe.model().gpt().context();
+  return infer::TextGenerator(*run.model, run.tokenizer, context > 0 ? context : run.recipe.data().block());
 }
 
 }  // namespace lockstep::launch

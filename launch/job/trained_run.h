@@ -1,48 +1,42 @@
-// A trained run as it answers: its recipe, and its model in memory, on this host's cores. Of the training data it needs
-// only what tokens or letters come from.
+// Opens what a run has trained, to answer with it: its model on this host's cores, and of its data what inputs are read
+// with and outputs are written in.
 #pragma once
 
 #include <memory>
 #include <string>
 
-#include "base/memory.h"
 #include "data/audio/open_speech.h"
-#include "data/text/tokenizer.h"
+#include "data/text/tokenizers/tokenizer.h"
 #include "launch/recipe/recipe.h"
-#include "trainer/engine/backend.h"
-#include "trainer/engine/parameter_layout.h"
-#include "trainer/infer/decoder.h"
-#include "trainer/infer/inference_program.h"
+#include "trainer/infer/text_generator.h"
+#include "trainer/infer/trained_model.h"
+#include "trainer/infer/transcriber.h"
+#include "trainer/infer/translator.h"
 #include "trainer/models/models.h"
 
 namespace lockstep::launch {
 
-class TrainedRun {
- public:
-  /// `path`: a run's folder (its newest good checkpoint) or a checkpoint. Weights are those that evaluations mean.
-  /// Throws Error(kCheckpoint) where there is none or it is damaged, Error(kUsage) for models that neither write text
-  /// nor transcribe.
-  explicit TrainedRun(const std::string& path);
+/// Which of `tokenizer` and `speech` there is hangs on what the run was trained on.
+struct TrainedRun {
+  Recipe recipe;
+  models::DataShape shape;
+  std::shared_ptr<const data::Tokenizer> tokenizer;  ///< of models that read or write tokens
+  data::SpeechOptions speech;                        ///< of models of speech
+  std::unique_ptr<const infer::TrainedModel> model;
 
-  const Recipe& recipe() const { return recipe_; }
-  const models::DataShape& shape() const { return shape_; }
-  /// Of models that read or write tokens.
-  const std::shared_ptr<const data::Tokenizer>& tokenizer() const { return tokenizer_; }
-  /// Of models of speech.
-  const data::SpeechOptions& speech() const { return speech_; }
-  /// Valid as long as this.
-  infer::Weights weights() const { return {*layout_, *backend_, arena_.As<float>().data()}; }
-
- private:
-  models::DataShape ShapeOf();
-
-  Recipe recipe_;
-  std::shared_ptr<const data::Tokenizer> tokenizer_;
-  data::SpeechOptions speech_;
-  models::DataShape shape_;
-  std::unique_ptr<engine::ParameterLayout> layout_;
-  std::shared_ptr<engine::Backend> backend_;
-  Buffer arena_;
+  bool Transcribes() const { return shape.speech(); }
+  bool Translates() const { return shape.pairs(); }
+  bool WritesOn() const { return recipe.model().has_gpt(); }
 };
+
+/// `path`: a run's folder (its newest good checkpoint) or a checkpoint. Weights are those that evaluations mean.
+/// Throws Error(kCheckpoint) where there is none or it is damaged, Error(kUsage) for models that neither write text nor
+/// transcribe. Prepares the calling thread to compute; others that answer call PrepareComputeThread(1, ...) themselves.
+TrainedRun OpenTrainedRun(const std::string& path);
+
+/// What answers with `run`, which outlives it. REQUIRES: run.Transcribes(), run.Translates(), run.WritesOn().
+infer::Transcriber MakeTranscriber(const TrainedRun& run, const infer::Transcriber::Options& options);
+infer::Translator MakeTranslator(const TrainedRun& run, int beam);
+infer::TextGenerator MakeTextGenerator(const TrainedRun& run);
 
 }  // namespace lockstep::launch

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
 #include <cerrno>
@@ -14,28 +13,13 @@
 
 #include "base/error.h"
 #include "data/source_file.h"
+#include "launch/recipe/first_error.h"
 #include "launch/recipe/recipe_fields.h"
 
 namespace lockstep::launch {
 namespace {
 
 namespace pb = google::protobuf;
-
-/// Keeps the first complaint of the text parser.
-class FirstError : public pb::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (text.empty()) {
-      text = message;
-      at_line = line + 1;
-      at_column = column + 1;
-    }
-  }
-  void AddWarning(int, int, const std::string&) override {}
-
-  std::string text;
-  int at_line = 0, at_column = 0;
-};
 
 void ResolvePathsIn(pb::Message& message, const pb::FieldDescriptor& field, const std::string& folder,
                     const std::string& path) {
@@ -104,7 +88,7 @@ void ApplySetting(Recipe& recipe, const std::string& setting) {
   pb::TextFormat::Parser parser;
   parser.RecordErrorsTo(&error);
   const std::string text = FieldText(*field, value);
-  // First by itself: "train.seed=1 steps: 3" and two alternatives at once must not pass.
+  // The text is parsed by itself first, since "train.seed=1 steps: 3" and two alternatives at once must not pass.
   std::unique_ptr<pb::Message> alone(message->New());
   if (!parser.ParseFromString(text, alone.get()))
     BadSetting(setting, fmt::format("{} can't be \"{}\": {}", field->name(), value, error.text),

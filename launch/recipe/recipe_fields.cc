@@ -1,25 +1,26 @@
 #include "launch/recipe/recipe_fields.h"
 
-#include <set>
+#include <sstream>
+
+#include "launch/recipe/recipe.pb.h"
 
 namespace lockstep::launch {
 
-bool IsPath(const google::protobuf::FieldDescriptor& field) {
-  static const std::set<std::string> kPaths = {"lockstep.data.Idx.images",
-                                               "lockstep.data.Idx.labels",
-                                               "lockstep.data.Cifar.files",
-                                               "lockstep.data.Csv.file",
-                                               "lockstep.data.Text.file",
-                                               "lockstep.data.Tokens.files",
-                                               "lockstep.data.Speech.manifest",
-                                               "lockstep.data.Parallel.source",
-                                               "lockstep.data.Parallel.target",
-                                               "lockstep.data.ByteLevelBpe.vocabulary",
-                                               "lockstep.data.ByteLevelBpe.merges",
-                                               "lockstep.data.TokenizerConfig.tokenizer_json",
-                                               "lockstep.data.TokenizerConfig.sentencepiece",
-                                               "lockstep.loop.TrainConfig.init_from"};
-  return kPaths.count(field.full_name()) > 0;
+namespace pb = google::protobuf;
+
+Bits::Value BitsOf(const pb::FieldDescriptor& field) { return field.options().GetExtension(bits); }
+
+Bits::Value BitsOf(const std::string& path) {
+  const pb::Descriptor* message = Recipe::descriptor();
+  const pb::FieldDescriptor* field = nullptr;
+  std::istringstream names(path);
+  for (std::string name; std::getline(names, name, '.'); message = field->message_type()) {
+    field = message == nullptr ? nullptr : message->FindFieldByName(name);
+    if (field == nullptr) return Bits::UNSAID;
+  }
+  return field == nullptr ? Bits::UNSAID : BitsOf(*field);
 }
+
+bool IsPath(const pb::FieldDescriptor& field) { return field.options().GetExtension(path); }
 
 }  // namespace lockstep::launch

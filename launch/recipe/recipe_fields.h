@@ -7,12 +7,20 @@
 #include <string>
 #include <vector>
 
+#include "base/recipe_field.pb.h"
+
 namespace lockstep::launch {
+
+/// What the field has to do with the bits of the trained weights, as its .proto says (base/recipe_field.proto); UNSAID
+/// of fields that hold messages, whose fields say it.
+Bits::Value BitsOf(const google::protobuf::FieldDescriptor& field);
+/// The same of the field of a recipe that `path` names, e.g. "train.lanes". UNSAID where there is none.
+Bits::Value BitsOf(const std::string& path);
 
 /// Whether the field holds paths of files.
 bool IsPath(const google::protobuf::FieldDescriptor& field);
 
-/// Calls `visit(message, field, path)` for every field that is set, depth first.
+/// Calls `visit(message, field, path)` for every field that is set, depth first. `visit` may clear the field.
 template <typename Visit>
 void VisitFields(google::protobuf::Message& message, const std::string& prefix, const Visit& visit) {
   std::vector<const google::protobuf::FieldDescriptor*> fields;
@@ -22,6 +30,7 @@ void VisitFields(google::protobuf::Message& message, const std::string& prefix, 
     visit(message, *field, path);
     if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
     if (!field->is_repeated()) {
+      if (!message.GetReflection()->HasField(message, field)) continue;
       VisitFields(*message.GetReflection()->MutableMessage(&message, field), path, visit);
       continue;
     }

@@ -2,22 +2,21 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "launch/recipe/recipe.h"
+#include "trainer/plan/run_identity.h"
 
 namespace lockstep::launch {
 
-/// The recipe without what does not decide the weights: names, paths (data are compared by fingerprint), checkpoints,
-/// logging.
+/// The recipe without what does not decide the weights, as its fields say (base/recipe_field.proto): names, paths (data
+/// are compared by fingerprint), checkpoints, logging. Its text is in checkpoints and certificates: of an older recipe
+/// it must stay the same to the letter.
 Recipe IdentityOf(const Recipe& recipe);
 
-/// Paths of the fields in which two recipes differ, e.g. "train.seed, optimizer.sgd.momentum".
-std::vector<std::string> DifferingFields(const Recipe& a, const Recipe& b);
+/// Which run the resolved `recipe` is.
+plan::RunIdentity IdentityOfRun(const Recipe& recipe);
 
-/// Throws Error(kUsage) where a run that began with `before` can't go on with `now`: names the fields. More epochs or
-/// steps are fine where the learning rate's schedule allows; with `change_numerics`, so are other devices, precisions,
-/// instruction sets and lanes.
-void CheckContinues(const Recipe& before, const Recipe& now, bool change_numerics);
+/// The same of its text, as a run folder holds it. Throws Error(kUsage).
+plan::RunIdentity ReadIdentity(const std::string& resolved);
 
 }  // namespace lockstep::launch

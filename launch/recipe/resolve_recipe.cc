@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "base/error.h"
-#include "base/threads.h"
+#include "base/machine/cpu_info.h"
 #include "trainer/optim/optimizer.h"
 
 namespace lockstep::launch {

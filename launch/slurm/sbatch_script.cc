@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <set>
+
 #include "base/duration.h"
 #include "base/error.h"
 #include "launch/supervise/child_process.h"
@@ -94,15 +96,21 @@ while :; do
 done
 )sh";
 
-constexpr char kDecide[] = R"sh(
+/// Exit codes of kinds of error that would only happen again, as a shell pattern: "2 | 3 | 4 | 5".
+std::string FinalCodes() {
+  std::set<int> codes;
+  for (const ErrorKindInfo& info : ErrorKinds())
+    if (!info.may_pass) codes.insert(info.exit_code);
+  return fmt::format("{}", fmt::join(codes, " | "));
+}
+
+constexpr char kSayEnd[] = R"sh(
 # How the ranks' last attempt saw it, if they could still say so.
-verdict=$(sed -n 's/.*"exit_code": *\([0-9]*\).*/\1/p' "$run/verdict.json" 2>/dev/null)
+verdict=$(sed -n 's/.*"exit_code": *\([0-9]*\).*/\1/p; s/.*"kind": *"\([^"]*\)".*/\1/p' "$run/verdict.json" 2>/dev/null | paste -sd ' ')
 echo "lockstep: ended with $code (verdict ${verdict:-none}), newest checkpoint: step $(newest_step)"
-case $code in
-0) finish 0 ;;
-75) again ;;
-2 | 3 | 4 | 5) finish "$code" ;; # would happen again
-esac
+)sh";
+
+constexpr char kDecide[] = R"sh(
 # Anything else may be the fault of these nodes: again, unless three jobs in a row gained no step.
 if [ "$(newest_step)" = "$step_before" ]; then
   echo "$SLURM_JOB_ID" >>"$run/job.without-progress"
@@ -168,7 +176,11 @@ std::string FormatScript(const JobScript& job) {
   text += "\n# srun does not hand on the cores of a task by itself.\n";
   text += "[ -z \"${SLURM_CPUS_PER_TASK:-}\" ] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK\n";
   text += fmt::format("ranks=$((SLURM_JOB_NUM_NODES * {}))\n", job.ranks_per_node);
-  text += "[ -z \"$asked\" ] || again\n" + RunCommand(job) + " &\n" + kWait + kDecide;
+  text += "[ -z \"$asked\" ] || again\n" + RunCommand(job) + " &\n" + kWait + kSayEnd;
+  // lockstep run has decided by the kind of error; its exit code says the same (base/error.h).
+  text += fmt::format("case $code in\n0) finish 0 ;;\n{}) again ;;\n{}) finish \"$code\" ;; # would happen again\nesac",
+                      ExitCodeOf(ErrorKind::kPreempted), FinalCodes());
+  text += kDecide;
   return text;
 }
 

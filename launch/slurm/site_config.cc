@@ -1,7 +1,6 @@
 #include "launch/slurm/site_config.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
 #include <cstdlib>
@@ -9,34 +8,24 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "launch/recipe/first_error.h"
 
 namespace lockstep::launch {
 namespace {
 
 namespace pb = google::protobuf;
 
-/// Remembers the first thing that is wrong.
-class FirstError : public pb::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (text.empty()) text = message, at_line = line + 1, at_column = column + 1;
-  }
-  void AddWarning(int, int, const std::string&) override {}
-
-  std::string text;
-  int at_line = 0, at_column = 0;
-};
-
 constexpr uint32_t kGraceSeconds = 120;
 
-}  // namespace
-
+/// $XDG_CONFIG_HOME/lockstep/site.textproto, by default ~/.config/lockstep/site.textproto; empty without a home.
 std::string SitePath() {
   const char* config = std::getenv("XDG_CONFIG_HOME");
   if (config != nullptr && *config != '\0') return std::string(config) + "/lockstep/site.textproto";
   const char* home = std::getenv("HOME");
   return home == nullptr || *home == '\0' ? "" : std::string(home) + "/.config/lockstep/site.textproto";
 }
+
+}  // namespace
 
 Site ParseSite(const std::string& text, const std::string& name) {
   Site site;

@@ -7,13 +7,11 @@
 
 namespace lockstep::launch {
 
-/// $XDG_CONFIG_HOME/lockstep/site.textproto, by default ~/.config/lockstep/site.textproto; empty without a home.
-std::string SitePath();
-
 /// The site of text; `name` stands for the file in messages. Throws Error(kUsage) with file and line.
 Site ParseSite(const std::string& text, const std::string& name);
 
-/// What SitePath() says, with defaults where there is no file.
+/// The site that $XDG_CONFIG_HOME/lockstep/site.textproto describes (by default ~/.config/lockstep/site.textproto), or
+/// defaults where there is no such file.
 Site ReadSite();
 
 }  // namespace lockstep::launch

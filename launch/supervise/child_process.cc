@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <memory>
 #include <sstream>
+#include <utility>
 
 #include "base/error.h"
 
@@ -23,20 +24,35 @@ namespace {
 
 using std::chrono::steady_clock;
 
-struct Pipe {
-  int read = -1, write = -1;
+/// A pipe, or none; what is still open is closed at its end.
+class Pipe {
+ public:
   explicit Pipe(bool wanted) {
     int ends[2];
     if (!wanted) return;
     if (pipe2(ends, O_CLOEXEC) != 0)
       throw Error(ErrorKind::kUsage, fmt::format("can't make a pipe: {}", std::strerror(errno)));
-    read = ends[0];
-    write = ends[1];
+    read_ = ends[0];
+    write_ = ends[1];
   }
+  ~Pipe() {
+    CloseWrite();
+    if (read_ >= 0) close(read_);
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+
+  int read_end() const { return read_; }  ///< -1: there is none
+  int write_end() const { return write_; }
   void CloseWrite() {
-    if (write >= 0) close(write);
-    write = -1;
+    if (write_ >= 0) close(write_);
+    write_ = -1;
   }
+  /// The read end is the caller's from now on.
+  int ReleaseRead() { return std::exchange(read_, -1); }
+
+ private:
+  int read_ = -1, write_ = -1;
 };
 
 /// "NAME=VALUE" of this process, with `added` in place of those of the same names.
@@ -57,7 +73,7 @@ std::vector<char*> Pointers(std::vector<std::string>& words) {
   return pointers;
 }
 
-/// After fork: only calls that are safe there. Does not return.
+/// What the child does after fork, where only calls are allowed that are safe there. Does not return.
 [[noreturn]] void BecomeProgram(char** words, char** environment, const ChildOptions& options, pid_t parent,
                                 const Pipe& out, const Pipe& err, int failed) {
   if (options.death_signal != 0) {
@@ -71,8 +87,8 @@ std::vector<char*> Pointers(std::vector<std::string>& words) {
   sigprocmask(SIG_SETMASK, &none, nullptr);
   const int nothing = open("/dev/null", O_RDONLY);
   dup2(nothing, STDIN_FILENO);
-  if (out.write >= 0) dup2(out.write, STDOUT_FILENO);
-  if (err.write >= 0) dup2(err.write, STDERR_FILENO);
+  if (out.write_end() >= 0) dup2(out.write_end(), STDOUT_FILENO);
+  if (err.write_end() >= 0) dup2(err.write_end(), STDERR_FILENO);
   execvpe(words[0], words, environment);
   const int reason = errno;
   [[maybe_unused]] const ssize_t told = write(failed, &reason, sizeof(reason));
@@ -104,22 +120,21 @@ ChildProcess::ChildProcess(const std::vector<std::string>& words, const ChildOpt
   const pid_t parent = getpid();
   pid_ = fork();
   if (pid_ == 0)
-    BecomeProgram(argument_pointers.data(), environment_pointers.data(), options, parent, out, err, failed.write);
+    BecomeProgram(argument_pointers.data(), environment_pointers.data(), options, parent, out, err, failed.write_end());
   const int fork_error = errno;
   out.CloseWrite();
   err.CloseWrite();
   failed.CloseWrite();
-  stdout_fd_ = out.read;
-  stderr_fd_ = err.read;
-  for (const int fd : {stdout_fd_, stderr_fd_})
-    if (fd >= 0) fcntl(fd, F_SETFL, O_NONBLOCK);
   int reason = pid_ < 0 ? fork_error : 0;
-  if (pid_ > 0 && read(failed.read, &reason, sizeof(reason)) != sizeof(reason)) reason = 0;
-  close(failed.read);
-  if (reason == 0) return;
+  if (pid_ > 0 && read(failed.read_end(), &reason, sizeof(reason)) != sizeof(reason)) reason = 0;
+  if (reason == 0) {
+    stdout_fd_ = out.ReleaseRead();
+    stderr_fd_ = err.ReleaseRead();
+    for (const int fd : {stdout_fd_, stderr_fd_})
+      if (fd >= 0) fcntl(fd, F_SETFL, O_NONBLOCK);
+    return;
+  }
   if (pid_ > 0) waitpid(pid_, nullptr, 0);
-  for (const int fd : {stdout_fd_, stderr_fd_})
-    if (fd >= 0) close(fd);
   throw Error(ErrorKind::kUsage, fmt::format("can't be started: {}", std::strerror(reason)), words.front(),
               reason == ENOENT ? "install it, or put its folder on the PATH" : "");
 }
@@ -149,7 +164,7 @@ void ChildProcess::Signal(int number) {
 }
 
 std::vector<Captured> RunAll(const std::vector<std::vector<std::string>>& commands, std::chrono::milliseconds limit) {
-  constexpr int kLookMilliseconds = 20;  // an end shows only where somebody looks
+  constexpr int kLookMilliseconds = 20;  // nothing tells of a child's end: it is looked for so often
   std::vector<Captured> results(commands.size());
   std::vector<std::unique_ptr<ChildProcess>> children(commands.size());
   for (size_t i = 0; i < commands.size(); ++i) {

@@ -7,7 +7,7 @@
 
 namespace lockstep::launch {
 
-/// One start of a job, ended.
+/// What one start of a job has cost. It has ended.
 struct StartCost {
   int nodes = 1;
   double seconds = 0;       ///< from its start to its end

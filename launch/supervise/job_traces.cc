@@ -46,7 +46,7 @@ bool IsOurs(const fs::path& path, std::time_t begun) {
   return lstat(path.c_str(), &status) == 0 && status.st_uid == getuid() && status.st_mtime >= begun;
 }
 
-/// Open MPI 4 names segments vader_segment.HOST.USER.JOB.N, with JOB in hexadecimal.
+/// Whether Open MPI 4 named a segment so for one of the jobs: vader_segment.HOST.USER.JOB.N, with JOB in hexadecimal.
 bool IsSegmentOf(const std::string& name, const std::set<std::string>& namespaces) {
   if (!name.starts_with("vader_segment.")) return false;
   return std::any_of(namespaces.begin(), namespaces.end(), [&](const std::string& job) {
@@ -55,7 +55,7 @@ bool IsSegmentOf(const std::string& name, const std::set<std::string>& namespace
   });
 }
 
-/// lockstep-USER-PID-RANDOM, of a process that is gone.
+/// Whether `name` is lockstep-USER-PID-RANDOM, as ranks call their segments, of this user and a process that is gone.
 bool IsDeadRanks(const std::string& name) {
   const std::string start = fmt::format("lockstep-{}-", getuid());
   if (!name.starts_with(start)) return false;
@@ -73,7 +73,7 @@ std::vector<pid_t> JobTraces::Processes() const {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(root_ + "/proc", ignored)) {
     const std::string name = entry.path().filename();
-    // One that has ended, and whose parent has not looked yet, has no environment.
+    // A process that has ended, and that its parent has not waited for yet, has no environment.
     if (IsNumber(name) && ValueIn(ReadAll(entry.path() / "environ"), kJobVariable) == id_)
       found.push_back(std::stoi(name));
   }
@@ -90,7 +90,7 @@ bool JobTraces::Observe(pid_t launcher) {
                       folder = ValueIn(environment, "PMIX_SERVER_TMPDIR");
     if (name.empty()) continue;
     namespaces_.insert(name);
-    // Nothing else is ever removed as a whole.
+    // Folders of no other names are ever removed with all that is in them.
     const std::string base = fs::path(folder).parent_path().filename(), last = fs::path(folder).filename();
     if (base.starts_with("ompi.") && last == fmt::format("pid.{}", launcher)) session_folders_.insert(folder);
     if (last.starts_with("prte.") && last.find(fmt::format(".{}", launcher)) != std::string::npos)

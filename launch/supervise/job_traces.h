@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-namespace lockstep::launch {
+#include "launch/supervise/rank_environment.h"
 
-inline constexpr char kJobVariable[] = "LOCKSTEP_JOB";
+namespace lockstep::launch {
 
 class JobTraces {
  public:

@@ -2,8 +2,9 @@
 // status`.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
+
+#include "base/json_fields.h"
 
 namespace lockstep::launch {
 
@@ -13,7 +14,7 @@ class Journal {
   explicit Journal(const std::string& folder) : path_(folder + "/supervisor.jsonl") {}
 
   /// The row waits: the folder may not be there yet, or be about to be moved aside.
-  void Add(const nlohmann::json& row) { waiting_ += row.dump() + "\n"; }
+  void Add(const Json& row) { waiting_ += DumpJson(row) + "\n"; }
   /// Appends what waits. Rows that can't be written wait on: nothing depends on them.
   void Write();
 

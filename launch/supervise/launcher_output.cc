@@ -8,8 +8,9 @@ namespace lockstep::launch {
 namespace {
 
 constexpr size_t kMostKept = 16384;
-constexpr int kLongestBox = 40;  // an edge whose other edge never came
-// Ends of what can be judged as a line: the bar erases itself without an end of line before something else is said.
+constexpr int kLongestBox = 40;  // lines; behind more of them what began the box was no edge of one
+// The progress bar erases itself like this, without an end of line, before something else is said: what stands in front
+// of it can be judged as a line.
 constexpr std::string_view kErase = "\x1b[K";
 constexpr std::string_view kError = "lockstep: error:";
 
@@ -50,7 +51,7 @@ bool MayBecomeLaunchers(std::string_view beginning) {
 }  // namespace
 
 LauncherEvents ReadLauncherText(const std::string& text) {
-  // Sentences run over ends of lines.
+  // Launchers break their sentences into lines.
   std::string flat = text;
   std::replace(flat.begin(), flat.end(), '\n', ' ');
   static const std::regex noticed(R"(process rank (\d+) with PID \d+ on node (\S+) +exited\s+on\s+signal (\d+))");

@@ -33,9 +33,9 @@ void AppendExports(Words& words, const RankLaunch& launch) {
   for (const std::string& name : launch.exported) Append(words, {"-x", name});
 }
 
-/// A host that is gone, or cut off, is missed after a quarter to a third of the watchdog's timeout; by itself mpirun
-/// waits on, deaf to SIGTERM. Not earlier: ranks sit out a shorter cut, after which TCP takes as long again to find out
-/// that it is over.
+/// By itself mpirun waits for ever for a host that is gone or cut off, and is deaf to SIGTERM meanwhile. With these
+/// options it misses the host after a quarter to a third of the watchdog's timeout. It must not do so earlier: ranks
+/// sit out a shorter cut, and TCP takes as long again to find out that the cut is over.
 Words KeepAlive(std::chrono::seconds patience) {
   const std::string each = std::to_string(std::max<int64_t>(1, patience.count() / 12));
   return {"--mca", "oob_tcp_keepalive_time",   each, "--mca", "oob_tcp_keepalive_intvl", each,

@@ -25,8 +25,8 @@ std::string NeedAndLimit(const std::vector<std::string>& plan, int ranks) {
 
 }  // namespace
 
-Error OutOfMemory(const std::vector<std::string>& plan, int ranks, const Cause& cause) {
-  return Error(ErrorKind::kUsage, "the kernel killed it for want of memory" + NeedAndLimit(plan, ranks),
+Error OutOfMemory(const std::vector<std::string>& plan, int ranks, const StartCause& cause) {
+  return Error(ErrorKind::kMemory, "the kernel killed it for want of memory" + NeedAndLimit(plan, ranks),
                cause.sentence.substr(0, cause.sentence.find(" was ")),
                "use fewer ranks on a host, fewer --executors, smaller lanes (a smaller train.global_batch, or more "
                "train.lanes), or give it more memory");

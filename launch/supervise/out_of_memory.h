@@ -10,6 +10,6 @@
 namespace lockstep::launch {
 
 /// With what a rank needs, as `lockstep plan -n RANKS PLAN...` says, beside the limit.
-Error OutOfMemory(const std::vector<std::string>& plan, int ranks, const Cause& cause);
+Error OutOfMemory(const std::vector<std::string>& plan, int ranks, const StartCause& cause);
 
 }  // namespace lockstep::launch

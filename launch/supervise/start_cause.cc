@@ -28,8 +28,8 @@ std::string RankOn(const LauncherEvents& events) {
   return events.host.empty() ? rank : rank + " on " + events.host;
 }
 
-/// Exit code 6 says that ranks waited for one that did not come, but for what these words tell.
-Cause OfPeers(const records::AttemptEnding& ending, const std::string& host, const std::string& sentence) {
+/// kPeer says that ranks waited for one that did not come, but for what these words tell.
+StartCause OfPeers(const records::AttemptEnding& ending, const std::string& host, const std::string& sentence) {
   const auto says = [&](const char* words) { return ending.message.find(words) != std::string::npos; };
   // Of hosts that no longer reach each other, none is to blame more than the others.
   if (says("no longer delivers")) return {"network", "", ending.message};
@@ -39,19 +39,28 @@ Cause OfPeers(const records::AttemptEnding& ending, const std::string& host, con
   return {"hang", host, sentence};
 }
 
-Cause FromEnding(const records::AttemptEnding& ending) {
+StartCause FromEnding(const records::AttemptEnding& ending) {
   const std::string host = HostIn(ending.where.empty() ? ending.message : ending.where);
   const std::string sentence =
       ending.message.starts_with(ending.where) ? ending.message : ending.where + ": " + ending.message;
-  if (ending.exit_code == kPeerCode) return OfPeers(ending, host, sentence);
-  if (ending.exit_code == 1) return {"internal error", host, sentence};
-  if (ending.exit_code == kPreempted) return {"stop", host, sentence};
-  return {fmt::format("exit code {}", ending.exit_code), host, sentence};
+  if (!ending.kind) return {fmt::format("exit code {}", ending.exit_code), host, sentence};
+  switch (*ending.kind) {
+    case ErrorKind::kPeer:
+      return OfPeers(ending, host, sentence);
+    case ErrorKind::kInternal:
+      return {"internal error", host, sentence};
+    case ErrorKind::kPreempted:
+      return {"stop", host, sentence};
+    case ErrorKind::kStorage:
+      return {"storage", host, sentence};
+    default:
+      return {fmt::format("exit code {}", ending.exit_code), host, sentence};
+  }
 }
 
 }  // namespace
 
-Cause Explain(const StartFacts& facts) {
+StartCause CauseOf(const StartFacts& facts) {
   if (!facts.lost_host.empty()) return {"lost host", facts.lost_host, facts.lost_host + " no longer answers"};
   if (facts.launcher_signal != 0)
     return {

@@ -21,12 +21,12 @@ struct StartFacts {
   bool not_done = false;  ///< the launcher said 0, but the run's folder does not
 };
 
-struct Cause {
+struct StartCause {
   std::string name;      ///< for the account: "killed rank", "hang", "lost host"
   std::string host;      ///< may be unknown
   std::string sentence;  ///< for a person: "rank 1 on h2 was killed (signal 9)"
 };
 
-Cause Explain(const StartFacts& facts);
+StartCause CauseOf(const StartFacts& facts);
 
 }  // namespace lockstep::launch

@@ -21,16 +21,17 @@ struct BeforeStart {
   std::chrono::steady_clock::time_point begun;
   double time = 0;  ///< the same in seconds since 1970, as files' times are
   std::optional<records::AttemptEnding> ending;
+  uint32_t attempt = 0;  ///< the last that had begun
   uint64_t oom_kills = 0;
 };
 
-BeforeStart LookBefore(const records::RunFolderReader& files);
+BeforeStart LookBeforeStart(const records::RunFolderReader& files);
 
 /// Seconds since 1970.
 double SecondsNow();
 
-struct EndedStart {
-  StartEnd end;               ///< for the decision what comes next
+struct StartEnding {
+  StartOutcome outcome;       ///< for the decision what comes next
   StartFacts facts;           ///< for the words why it ended
   double seconds = 0;         ///< from its start to its end
   bool error_seen = false;    ///< a rank has said "lockstep: error:"
@@ -40,14 +41,14 @@ struct EndedStart {
   bool IsExplained() const;
 };
 
-/// `overdue`: the launcher was killed since it lived on when a rank had failed: then that is why. REQUIRES: `launcher`
-/// has ended.
-EndedStart Gather(const BeforeStart& before, const std::string& launcher_name, ChildProcess& launcher,
-                  const LauncherOutput& output, const StopRequests& requests, const records::RunFolderReader& files,
-                  bool overdue = false);
+/// Gathers what is known of the start that `launcher` made. `overdue`: a rank had failed and the launcher lived on, so
+/// that it was killed; the start then counts as ended by the rank, not by the signal. REQUIRES: `launcher` has ended.
+StartEnding GatherStartEnding(const BeforeStart& before, const std::string& launcher_name, ChildProcess& launcher,
+                              const LauncherOutput& output, const StopRequests& requests,
+                              const records::RunFolderReader& files, bool overdue = false);
 
 /// A failure loses what was not durable when it came; an end that was wanted loses nothing.
-StartCost CostOf(const EndedStart& ended, const Cause& cause, int nodes, const BeforeStart& before,
+StartCost CostOf(const StartEnding& ending, const StartCause& cause, int nodes, const BeforeStart& before,
                  const records::RunFolderReader& files);
 
 }  // namespace lockstep::launch

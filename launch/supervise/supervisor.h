@@ -5,30 +5,9 @@
 // only ones that mpirun passes on as they are: at SIGTERM and SIGINT it gives ranks no time to save.
 #pragma once
 
-#include <chrono>
-#include <optional>
-#include <string>
-#include <vector>
-
-#include "launch/supervise/hosts.h"
-#include "launch/supervise/restart_policy.h"
+#include "launch/supervise/supervised_job.h"
 
 namespace lockstep::launch {
-
-enum class Launcher { kMpirun, kSrun };
-
-struct SupervisedJob {
-  Launcher launcher = Launcher::kMpirun;
-  int ranks = 1;                      ///< at first, and at most
-  std::vector<Host> hosts;            ///< with slots; none: this machine, or the batch system's
-  std::chrono::seconds patience{60};  ///< with a host that is silent: the watchdog's timeout
-  std::string folder;                 ///< of the run, absolute
-  std::vector<std::string> train;     ///< words after "lockstep train"
-  std::vector<std::string> plan;  ///< words after "lockstep plan -n RANKS", which tells the memory that a rank needs
-  bool fresh = false;             ///< the first start that reaches the folder moves an old run aside
-  std::optional<std::chrono::seconds> stop_after;  ///< all starts together
-  RestartPolicy::Options policy;
-};
 
 /// Returns the exit code. Throws Error where it gives up.
 int Supervise(const SupervisedJob& job);

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <string>
 
-#include "launch/commands/console.h"
+#include "launch/supervise/console.h"
 
 namespace lockstep::launch {
 namespace {

@@ -274,7 +274,7 @@ TEST_F(EmulatedDeviceTest, TooLittleMemoryIsAnErrorThatNamesWhatItWasFor) {
   auto parameters = device->Allocate(600, "parameters");
   EXPECT_EQ(device->free_memory(), 400u);
   const Error error = ErrorOf([&] { device->Allocate(500, "activations"); });
-  EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  EXPECT_EQ(error.kind(), ErrorKind::kMemory);
   for (const char* part : {"activations", "500", "400"}) {
     EXPECT_NE(error.message().find(part), std::string::npos) << error.message();
   }

@@ -3,6 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <tuple>
+#include <vector>
+
 #include "base/shape.h"
 
 namespace lockstep {
@@ -18,6 +24,57 @@ TEST(Error, TheFirstPlaceStays) {
   const Error inner = Error(ErrorKind::kUsage, "m", "", "h").At("inner");
   EXPECT_STREQ(inner.what(), "inner: m (h)");
   EXPECT_STREQ(inner.At("outer").what(), "inner: m (h)");
+}
+
+// What users and batch scripts see (docs/operations.md).
+TEST(ErrorKinds, HaveTheExitCodesOfTheManual) {
+  const std::vector<std::tuple<ErrorKind, int, bool>> manual = {
+      {ErrorKind::kInternal, 1, true},    {ErrorKind::kUsage, 2, false},    {ErrorKind::kData, 3, false},
+      {ErrorKind::kCheckpoint, 4, false}, {ErrorKind::kDiverged, 5, false}, {ErrorKind::kPeer, 6, true},
+      {ErrorKind::kAccess, 2, false},     {ErrorKind::kStorage, 6, true},   {ErrorKind::kFolderHeld, 2, false},
+      {ErrorKind::kSuperseded, 2, false}, {ErrorKind::kMemory, 2, false},   {ErrorKind::kMixed, 2, false},
+      {ErrorKind::kPreempted, 75, true}};
+  EXPECT_EQ(ErrorKinds().size(), manual.size());
+  for (const auto& [kind, exit_code, may_pass] : manual) {
+    EXPECT_EQ(ExitCodeOf(kind), exit_code) << InfoOf(kind).name;
+    EXPECT_EQ(InfoOf(kind).may_pass, may_pass) << InfoOf(kind).name;
+  }
+}
+
+TEST(ErrorKinds, AreFoundByNumberAndName) {
+  for (const ErrorKindInfo& info : ErrorKinds()) {
+    EXPECT_EQ(ErrorKindFromNumber(static_cast<int>(info.kind)), info.kind);
+    EXPECT_EQ(ErrorKindNamed(info.name), info.kind);
+  }
+  EXPECT_EQ(ErrorKindFromNumber(99), std::nullopt);
+  EXPECT_EQ(ErrorKindNamed("of a later version"), std::nullopt);
+}
+
+// Where no verdict was left, the exit code alone has to tell whether to try again.
+TEST(ErrorKinds, ThatShareAnExitCodeAgreeOnTryingAgain) {
+  for (const ErrorKindInfo& info : ErrorKinds()) {
+    const auto named_after = ErrorKindOfExitCode(info.exit_code);
+    ASSERT_TRUE(named_after);
+    EXPECT_EQ(static_cast<int>(*named_after), info.exit_code);
+    EXPECT_EQ(InfoOf(*named_after).may_pass, info.may_pass) << info.name;
+  }
+  for (const int code : {0, 7, 130, 137}) EXPECT_EQ(ErrorKindOfExitCode(code), std::nullopt);
+}
+
+TEST(CurrentError, TellsWhatIsBeingHandled) {
+  const auto handled = [](const auto& thrown) {
+    try {
+      throw thrown;
+    } catch (...) {
+      return CurrentError();
+    }
+  };
+  EXPECT_STREQ(handled(Error(ErrorKind::kData, "m", "w", "h")).what(), "w: m (h)");
+  EXPECT_EQ(handled(Error(ErrorKind::kStorage, "m")).kind(), ErrorKind::kStorage);
+  EXPECT_EQ(handled(std::bad_alloc()).kind(), ErrorKind::kMemory);
+  EXPECT_EQ(handled(std::runtime_error("odd")).kind(), ErrorKind::kInternal);
+  EXPECT_EQ(handled(std::runtime_error("odd")).message(), "odd");
+  EXPECT_EQ(handled(7).kind(), ErrorKind::kInternal);
 }
 
 TEST(Check, FailsWithConditionAndNumbers) {

@@ -35,6 +35,14 @@ class FaultFileSystemTest : public ::testing::Test {
     files.RemoveAll(folder_ / "f/c");
   }
 
+  /// Unfinished files of what is to be "a".
+  std::vector<std::string> Temporaries() {
+    std::vector<std::string> paths;
+    for (const std::string& name : real_.List(folder_.path()))
+      if (IsTemporaryOf(name, "a")) paths.push_back(folder_ / name);
+    return paths;
+  }
+
   FileSystem& real_ = FileSystem::Real();
   TemporaryFolder folder_;
 };
@@ -44,9 +52,11 @@ TEST_F(FaultFileSystemTest, WithoutAFaultItOnlyCounts) {
   WriteFileAtomically(files, folder_ / "a", "text");
   EXPECT_EQ(ReadWholeFile(files, folder_ / "a"), "text");
   using enum FileOperation;
-  const std::string temporary = folder_ / "a.tmp";
+  const std::vector<FaultFileSystem::Record> records = files.records();
+  const std::string temporary = records.front().path;
+  EXPECT_TRUE(IsTemporaryOf(temporary, folder_ / "a")) << temporary;
   EXPECT_THAT(
-      files.records(),
+      records,
       ElementsAre(FaultFileSystem::Record{kCreate, temporary}, FaultFileSystem::Record{kAppend, temporary},
                   FaultFileSystem::Record{kSync, temporary}, FaultFileSystem::Record{kClose, temporary},
                   FaultFileSystem::Record{kRename, temporary}, FaultFileSystem::Record{kSyncFolder, folder_.path()}))
@@ -67,6 +77,41 @@ TEST_F(FaultFileSystemTest, EveryKindOfOperationCanFail) {
     EXPECT_EQ(files.count(), 1);
     real_.RemoveAll(folder_ / "f");
   }
+}
+
+TEST_F(FaultFileSystemTest, EveryKindOfReadCanFail) {
+  WriteFileAtomically(real_, folder_ / "a", "text");
+  for (const FileOperation operation :
+       {FileOperation::kOpen, FileOperation::kRead, FileOperation::kExists, FileOperation::kList}) {
+    for (const FileOperation counted : {operation, FileOperation::kAnyRead}) {
+      FaultFileSystem files(real_, {.operation = counted, .at = 1, .fault = Fault::kFail, .error_number = ESTALE});
+      try {
+        if (operation == FileOperation::kOpen) files.Open(folder_ / "a");
+        if (operation == FileOperation::kRead) {
+          FaultFileSystem opened(real_, {.operation = FileOperation::kRead, .at = 1, .fault = Fault::kFail});
+          ReadWholeFile(opened, folder_ / "a");
+        }
+        if (operation == FileOperation::kExists) files.Exists(folder_ / "a");
+        if (operation == FileOperation::kList) files.List(folder_.path());
+        ADD_FAILURE() << Name(operation) << " did not fail";
+      } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::kStorage);
+        EXPECT_THAT(error.message(), HasSubstr(Name(operation)));
+      }
+    }
+  }
+}
+
+TEST_F(FaultFileSystemTest, ReadsAndChangesAreCountedApart) {
+  FaultFileSystem changes(real_), reads(real_, {.operation = FileOperation::kAnyRead});
+  for (FaultFileSystem* files : {&changes, &reads}) {
+    WriteFileAtomically(*files, folder_ / "a", "text");
+    EXPECT_EQ(ReadWholeFile(*files, folder_ / "a"), "text");
+    EXPECT_TRUE(files->Exists(folder_ / "a"));
+    EXPECT_THAT(files->List(folder_.path()), ElementsAre("a"));
+  }
+  EXPECT_EQ(changes.count(), 6);
+  EXPECT_EQ(reads.count(), 4);
 }
 
 TEST_F(FaultFileSystemTest, OpenAtCountsAsACreation) {
@@ -120,15 +165,15 @@ TEST_F(FaultFileSystemTest, KillsBeforeTheChosenOperation) {
   WriteFileAtomically(counting, folder_ / "a", "counted");
   for (int at = 1; at <= counting.count(); ++at) {
     for (Fault fault : {Fault::kKill, Fault::kShortenAndKill}) {
-      real_.RemoveAll(folder_ / "a.tmp");
+      for (const std::string& left : Temporaries()) real_.RemoveAll(left);
       WriteFileAtomically(real_, folder_ / "a", "old!");
       FaultFileSystem files(real_, {.at = at, .fault = fault});
       EXPECT_EXIT(WriteFileAtomically(files, folder_ / "a", "new!"), ::testing::KilledBySignal(SIGKILL), "");
       const bool renamed = at > 5;  // create, append, sync, close, rename | sync folder
       EXPECT_EQ(ReadWholeFile(real_, folder_ / "a"), renamed ? "new!" : "old!") << "killed at operation " << at;
-      EXPECT_EQ(real_.Exists(folder_ / "a.tmp"), at > 1 && !renamed);
+      ASSERT_EQ(Temporaries().size(), at > 1 && !renamed ? 1u : 0u);
       if (at == 2) {
-        EXPECT_EQ(ReadWholeFile(real_, folder_ / "a.tmp"), fault == Fault::kKill ? "" : "ne");
+        EXPECT_EQ(ReadWholeFile(real_, Temporaries().front()), fault == Fault::kKill ? "" : "ne");
       }
     }
   }

@@ -73,7 +73,7 @@ TEST(Log, AFileThatCannotBeOpenedIsAUsageError) {
     StartLog(folder / "file/rank-0.log", true, 0);
     FAIL() << "opened";
   } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_EQ(error.kind(), ErrorKind::kAccess);
     EXPECT_EQ(error.where(), folder / "file/rank-0.log");
   }
 }

@@ -58,7 +58,7 @@ TEST(Buffer, MoreThanThereIsIsAnError) {
     Buffer buffer(size_t{1} << 60);
     FAIL() << "got an exabyte";
   } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_EQ(error.kind(), ErrorKind::kMemory);
     EXPECT_FALSE(error.hint().empty());
   }
 }

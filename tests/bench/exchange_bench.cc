@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "base/machine/cores.h"
 #include "base/memory.h"
 #include "base/threads.h"
 #include "comm/exchange.h"
@@ -77,11 +78,12 @@ void MeasureSize(Communicator& comm, size_t bytes, int64_t bucket_elements) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  auto comm = StartMpi({.ranks_per_node = argc > 1 ? std::atoi(argv[1]) : 0});
+  auto comm = StartMpi({.ranks_per_host = argc > 1 ? std::atoi(argv[1]) : 0});
   const int64_t bucket_elements = (argc > 2 ? std::atoll(argv[2]) : 4096) * 1024 / static_cast<int64_t>(sizeof(float));
   PrepareComputeThread(1, "exchange_bench");
+  comm->waiter().SetCrowded(comm->topology().local_size() > QueryCores().usable);
   if (comm->rank() == 0) {
-    std::printf("%d ranks on %zu nodes, %s, buckets of %lld KiB\n", comm->world_size(), comm->topology().hosts.size(),
+    std::printf("%d ranks on %zu hosts, %s, buckets of %lld KiB\n", comm->world_size(), comm->topology().hosts.size(),
                 MpiDescription().c_str(), static_cast<long long>(bucket_elements / 256));
     std::printf("%10s  %12s %8s  %12s %8s  %6s  %12s\n", "MiB", "exchange ms", "GB/s", "Allreduce ms", "GB/s", "faster",
                 "best by best");

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <mutex>
+#include <new>
 #include <variant>
 
 #include "comm/local/local_communicator.h"
@@ -47,7 +48,7 @@ TEST(Together, TheRankThatFailedSaysWhoAndWhereItIs) {
     if (rank == 3) throw Error(ErrorKind::kData, "is torn", "train.csv:7", "copy it again");
   });
   ASSERT_TRUE(endings[3].error);
-  EXPECT_STREQ(endings[3].error->what(), "rank 3 on node1: train.csv:7: is torn (copy it again)");
+  EXPECT_STREQ(endings[3].error->what(), "rank 3 on host1: train.csv:7: is torn (copy it again)");
   EXPECT_EQ(endings[3].error->kind(), ErrorKind::kData);
   for (int rank : {0, 1, 2}) {
     EXPECT_FALSE(endings[static_cast<size_t>(rank)].error) << rank;
@@ -62,7 +63,7 @@ TEST(Together, OfSeveralThatFailTheLowestSpeaks) {
     if (rank == 3) throw Error(ErrorKind::kData, "is torn");
   });
   ASSERT_TRUE(endings[1].error);
-  EXPECT_STREQ(endings[1].error->what(), "rank 1 on node0: no such file");
+  EXPECT_STREQ(endings[1].error->what(), "rank 1 on host0: no such file");
   for (int rank : {0, 2, 3}) {
     EXPECT_FALSE(endings[static_cast<size_t>(rank)].error) << rank;
     EXPECT_EQ(endings[static_cast<size_t>(rank)].aborted_by, 1);
@@ -84,6 +85,24 @@ TEST(ErrorText, CarriesAllOfAnError) {
   const Error copy = FromText(ToText(error));
   EXPECT_EQ(copy.kind(), error.kind());
   EXPECT_STREQ(copy.what(), error.what());
+}
+
+TEST(Together, PathsThatAreNoUtf8GetThrough) {
+  const Error error(ErrorKind::kStorage, "can't read caf\xe9", "/data/caf\xe9", "look at \xff");
+  ErrorText text;
+  ASSERT_TRUE(text.ParseFromString(ToText(error).SerializeAsString()));
+  EXPECT_STREQ(FromText(text).what(), error.what());
+  EXPECT_EQ(FromText(text).kind(), ErrorKind::kStorage);
+}
+
+TEST(Together, WhatIsNoErrorEndsAllRanksToo) {
+  const std::vector<Ending> endings = EndingsOf(3, [](int rank) {
+    if (rank == 1) throw std::bad_alloc();
+  });
+  for (const int rank : {0, 2}) {
+    EXPECT_EQ(endings[static_cast<size_t>(rank)].aborted_by, 1);
+    EXPECT_EQ(endings[static_cast<size_t>(rank)].exit_code, ExitCodeOf(ErrorKind::kMemory));
+  }
 }
 
 }  // namespace

@@ -55,8 +55,8 @@ TEST(LocalCommunicatorTest, KeepsTheOrderOfMessagesOfOneTagAndTellsTagsApart) {
   });
 }
 
-TEST(LocalCommunicatorTest, SharesZeroedMemoryOfDifferentSizesWithinANodeOnly) {
-  RunLocalWorld({.world_size = 3, .ranks_per_node = {2, 1}}, [](Communicator& comm) {
+TEST(LocalCommunicatorTest, SharesZeroedMemoryOfDifferentSizesWithinAHostOnly) {
+  RunLocalWorld({.world_size = 3, .ranks_per_host = {2, 1}}, [](Communicator& comm) {
     const auto segments = comm.ShareWithinHost(static_cast<size_t>(comm.rank()) * 100);
     ASSERT_EQ(segments.size(), comm.rank() < 2 ? 2u : 1u);
     EXPECT_EQ(segments.back()->data().size(), comm.rank() < 2 ? 100u : 200u);
@@ -70,12 +70,14 @@ TEST(LocalCommunicatorTest, SharesZeroedMemoryOfDifferentSizesWithinANodeOnly) {
   });
 }
 
-TEST(LocalCommunicatorTest, NumbersNodesInRankOrder) {
-  RunLocalWorld({.world_size = 5, .ranks_per_node = {1, 3, 1}}, [](Communicator& comm) {
+TEST(LocalCommunicatorTest, NumbersHostsInRankOrder) {
+  RunLocalWorld({.world_size = 5, .ranks_per_host = {1, 3, 1}}, [](Communicator& comm) {
     const Topology& topology = comm.topology();
     EXPECT_THAT(topology.host_of, ElementsAre(0, 1, 1, 1, 2));
     EXPECT_EQ(topology.local_rank(), std::vector({0, 0, 1, 2, 0})[static_cast<size_t>(comm.rank())]);
     EXPECT_EQ(topology.local_size(), std::vector({1, 3, 3, 3, 1})[static_cast<size_t>(comm.rank())]);
+    EXPECT_EQ(topology.Name(4), "rank 4 on host2");
+    EXPECT_EQ(topology.Name(), topology.Name(comm.rank()));
   });
 }
 
@@ -114,7 +116,7 @@ TEST(LocalCommunicatorTest, ADeathInsideAnOperationEndsTheWorld) {
 
 TEST(CommunicatorTest, AWaitPastTheDeadlineNamesWhatItWaitedForAndWhere) {
   RunLocalWorld({.world_size = 1}, [](Communicator& comm) {
-    comm.SetDeadline(std::chrono::seconds(0));
+    comm.waiter().SetDeadline(std::chrono::seconds(0));
     try {
       comm.WaitUntil([] { return false; }, "the exchange of bucket 3 of step 120");
       FAIL() << "returned";
@@ -129,10 +131,15 @@ TEST(CommunicatorTest, AWaitPastTheDeadlineNamesWhatItWaitedForAndWhere) {
 TEST(CommunicatorTest, AnInterruptEndsAWait) {
   RunLocalWorld({.world_size = 1}, [](Communicator& comm) {
     int polls = 0;
-    comm.SetInterrupt([&] {
-      if (++polls == 100) throw Error(ErrorKind::kPreempted, "SIGTERM");
-    });
-    EXPECT_THROW(comm.WaitUntil([] { return false; }, "nothing"), Error);
+    {
+      const Interrupt stop(comm.waiter(), [&] {
+        if (++polls == 100) throw Error(ErrorKind::kPreempted, "SIGTERM");
+      });
+      const Interrupt other(comm.waiter(), [] {});  // a second one takes nothing away
+      EXPECT_THROW(comm.WaitUntil([] { return false; }, "nothing"), Error);
+      EXPECT_EQ(polls, 100);
+    }
+    comm.Wait(*comm.Barrier(), "the end");
     EXPECT_EQ(polls, 100);
   });
 }

@@ -11,8 +11,8 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/philox.h"
-#include "comm/device_exchange.h"
-#include "comm/staged_transport.h"
+#include "comm/device/device_exchange.h"
+#include "comm/device/staged_transport.h"
 
 namespace lockstep::comm {
 namespace {

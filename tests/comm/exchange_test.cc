@@ -8,6 +8,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/error.h"
@@ -19,10 +20,10 @@ namespace {
 
 using testing::HasSubstr;
 
-LocalWorldOptions World(const std::vector<int>& ranks_per_node) {
+LocalWorldOptions World(const std::vector<int>& ranks_per_host) {
   int world_size = 0;
-  for (int ranks : ranks_per_node) world_size += ranks;
-  return {.world_size = world_size, .ranks_per_node = ranks_per_node};
+  for (int ranks : ranks_per_host) world_size += ranks;
+  return {.world_size = world_size, .ranks_per_host = ranks_per_host};
 }
 
 // Every rank's weights have the bytes of the plain loops.
@@ -39,12 +40,12 @@ void ExpectReferenceWeights(const LocalWorldOptions& world, const Scenario& scen
 
 struct Layout {
   int lanes;
-  std::vector<int> ranks_per_node;
+  std::vector<int> ranks_per_host;
   std::vector<int> executors;
 };
 
 void PrintTo(const Layout& layout, std::ostream* out) {
-  *out << layout.lanes << " lanes, nodes " << testing::PrintToString(layout.ranks_per_node) << ", executors "
+  *out << layout.lanes << " lanes, hosts " << testing::PrintToString(layout.ranks_per_host) << ", executors "
        << testing::PrintToString(layout.executors);
 }
 
@@ -56,7 +57,7 @@ TEST_P(ExchangeLayoutsTest, MakesTheBitsOfOneRank) {
   scenario.lanes = layout.lanes;
   scenario.executors = layout.executors;
   scenario.share_at_once = share_at_once;
-  ExpectReferenceWeights(World(layout.ranks_per_node), scenario);
+  ExpectReferenceWeights(World(layout.ranks_per_host), scenario);
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, ExchangeLayoutsTest,
@@ -105,7 +106,7 @@ TEST(ExchangeTest, DelaysOfAnyRankChangeNothing) {
   ExpectReferenceWeights(world, scenario);
 }
 
-TEST(ExchangeTest, ShareNowCarriesOwnedSlicesToEveryNode) {
+TEST(ExchangeTest, ShareNowCarriesOwnedSlicesToEveryHost) {
   RunLocalWorld(World({2, 1, 1}), [](Communicator& comm) {
     Exchange exchange(comm, {4, MakePlan(4, {1, 1, 1, 1}), CutBuckets(9 * kChunkElements, 2 * kChunkElements)});
     for (int round = 1; round <= 3; ++round) {
@@ -130,15 +131,16 @@ TEST(ExchangeTest, ShareNowCarriesOwnedSlicesToEveryNode) {
 }
 
 TEST(ExchangeTest, ADeathInOneRankEndsAllWithinTwoSeconds) {
-  for (const std::vector<int>& nodes : {std::vector{4}, std::vector{2, 2}, std::vector{1, 1, 1, 1}}) {
+  for (const std::vector<int>& hosts : {std::vector{4}, std::vector{2, 2}, std::vector{1, 1, 1, 1}}) {
     Scenario scenario{.lanes = 8, .executors = {1, 1, 1, 1}, .steps = 1000};
     std::atomic<int> told = 0;
     std::atomic<int64_t> death = 0;
     const auto now = [] { return std::chrono::steady_clock::now().time_since_epoch().count(); };
-    EXPECT_THROW(RunLocalWorld(World(nodes),
+    EXPECT_THROW(RunLocalWorld(World(hosts),
                                [&](Communicator& comm) {
+                                 std::optional<Interrupt> killer;
                                  if (comm.rank() == 2) {
-                                   comm.SetInterrupt([&, polls = 0]() mutable {
+                                   killer.emplace(comm.waiter(), [&, polls = 0]() mutable {
                                      if (++polls < 40) return;
                                      death = now();
                                      throw Error(ErrorKind::kInternal, "killed");
@@ -164,7 +166,7 @@ TEST(ExchangeTest, ALateExecutorIsAnErrorThatNamesBucketAndStep) {
     exchange.PieceReady(0, 0);
     exchange.PieceReady(1, 0);
     exchange.PieceReady(0, 1);
-    comm.SetDeadline(std::chrono::seconds(0));
+    comm.waiter().SetDeadline(std::chrono::seconds(0));
     try {
       exchange.Reduce([](int, ElementRange, const SliceSum&) {}, true);
       FAIL() << "returned";

@@ -129,8 +129,7 @@ TEST(FlightRecorderTest, CountsProgressOfAnyThread) {
 
 TEST(FlightRecorderTest, NumbersCollectivesAlikeOnAllRanks) {
   RunLocalWorld({.world_size = 3}, [](Communicator& comm) {
-    FlightRecorder recorder(comm.rank(), comm.world_size(), "h");
-    comm.SetRecorder(&recorder);
+    FlightRecorder& recorder = comm.recorder();
     comm.Wait(*comm.Barrier(), "all");
     GatherStrings(comm, std::string(static_cast<size_t>(comm.rank() + 1), 'x'), "strings");
     BroadcastString(comm, "text", 1, "a string");
@@ -142,15 +141,13 @@ TEST(FlightRecorderTest, NumbersCollectivesAlikeOnAllRanks) {
                             "leave sharing of memory 6"));
     EXPECT_EQ(recorder.Record("").events(4).bytes(), 3u);  // padded to the longest: the same on all ranks
     comm.Wait(*comm.Barrier(), "end");
-    comm.SetRecorder(nullptr);
   });
 }
 
 TEST(FlightRecorderTest, AnExchangeIsEnteredWithTheLastPieceAndLeftWhenAllWeightsAreNew) {
-  RunLocalWorld({.world_size = 2, .ranks_per_node = {1, 1}}, [](Communicator& comm) {
-    FlightRecorder recorder(comm.rank(), comm.world_size(), "h");
+  RunLocalWorld({.world_size = 2, .ranks_per_host = {1, 1}}, [](Communicator& comm) {
+    const FlightRecorder& recorder = comm.recorder();
     Exchange exchange(comm, {2, {{{0, 1}}, {{1, 2}}}, CutBuckets(3 * 4096, 4096)});
-    comm.SetRecorder(&recorder);
     for (const bool at_once : {true, false}) {
       exchange.Begin(310);
       for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket) {
@@ -163,10 +160,10 @@ TEST(FlightRecorderTest, AnExchangeIsEnteredWithTheLastPieceAndLeftWhenAllWeight
       exchange.Reduce([](int, ElementRange, const SliceSum&) {}, at_once);
       exchange.Share();
     }
-    EXPECT_THAT(Story(recorder.Record("")), ElementsAre("begin exchange 1", "enter exchange 1", "leave exchange 1",
-                                                        "begin exchange 2", "enter exchange 2", "leave exchange 2",
-                                                        "enter sharing of weights 3", "leave sharing of weights 3"));
-    comm.SetRecorder(nullptr);
+    EXPECT_THAT(Story(recorder.Record("")),
+                ElementsAre("enter sharing of memory 1", "leave sharing of memory 1", "begin exchange 2",
+                            "enter exchange 2", "leave exchange 2", "begin exchange 3", "enter exchange 3",
+                            "leave exchange 3", "enter sharing of weights 4", "leave sharing of weights 4"));
   });
 }
 

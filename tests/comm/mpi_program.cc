@@ -1,17 +1,22 @@
 // A job for mpirun, started by mpi_test.sh:
-//   mpi_program exchange RANKS_PER_NODE   runs scenarios, exits 0 when every rank has the reference's bytes
+//   mpi_program exchange RANKS_PER_HOST   runs scenarios, exits 0 when every rank has the reference's bytes
 //   mpi_program abort RANK CODE FOLDER    writes FOLDER/PID for each rank; RANK fails inside the exchange with CODE
 //   mpi_program stop RANK FOLDER          RANK stops itself (SIGSTOP) inside the exchange; the others' watchdogs end
 //   the job
+//   mpi_program abandoned MESSAGES        an error ends rank 0's wait, and then what it waited for arrives: where
+//   MESSAGES is 'exchange' sums and weights, where it is 'collective' a broadcast
 //   mpi_program full BYTES                asks for so much shared memory: says the error and exits with its code
 //   mpi_program lengths SENT EXPECTED     rank 0 sends so many bytes, rank 1 expects others: says the error likewise
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -32,11 +37,11 @@ bool RunsAlike(Communicator& comm, const Scenario& scenario) {
   return hash == expected;
 }
 
-int RunExchange(int ranks_per_node) {
-  auto comm = StartMpi({.ranks_per_node = ranks_per_node});
+int RunExchange(int ranks_per_host) {
+  auto comm = StartMpi({.ranks_per_host = ranks_per_host});
   const int world_size = comm->world_size();
   const Topology& topology = comm->topology();
-  if (ranks_per_node > 0 && topology.local_size() > ranks_per_node) return 1;
+  if (ranks_per_host > 0 && topology.local_size() > ranks_per_host) return 1;
 
   bool alike = true;
   for (bool share_at_once : {true, false}) {
@@ -65,8 +70,9 @@ int RunAbort(int culprit, int code, const std::string& folder) {
   std::ofstream(folder + "/" + std::to_string(getpid())) << comm->rank();
   Scenario scenario{.lanes = 8, .steps = 1'000'000};
   scenario.executors.assign(static_cast<size_t>(comm->world_size()), 1);
+  std::optional<Interrupt> interrupt;
   if (comm->rank() == culprit) {
-    comm->SetInterrupt([polls = 0]() mutable {
+    interrupt.emplace(comm->waiter(), [polls = 0]() mutable {
       if (++polls == 200) throw Error(ErrorKind::kData, "the culprit's message");
     });
   }
@@ -88,10 +94,9 @@ int RunAbort(int culprit, int code, const std::string& folder) {
 int RunStop(int culprit, const std::string& folder) {
   auto comm = StartMpi();
   std::ofstream(folder + "/pids/" + std::to_string(getpid())) << comm->rank();
-  FlightRecorder recorder(comm->rank(), comm->world_size(), "h" + std::to_string(comm->rank()));
+  FlightRecorder& recorder = comm->recorder();
   recorder.SetAttempt(1);
-  comm->SetRecorder(&recorder);
-  comm->SetDeadline(std::chrono::seconds(1));
+  comm->waiter().SetDeadline(std::chrono::seconds(1));
   Watchdog::Options options;
   options.folder = folder + "/heartbeat";
   options.records_folder = folder + "/flight";
@@ -99,12 +104,13 @@ int RunStop(int culprit, const std::string& folder) {
     std::fprintf(stderr, "stuck: %s\n", error.what());
     _exit(error.exit_code());
   };
-  const Watchdog watchdog(*comm, recorder, std::move(options));
+  const Watchdog watchdog(*comm, std::move(options));
   recorder.EnterPhase(Phase::COMPUTING, 1);
   Scenario scenario{.lanes = 8, .steps = 1'000'000};
   scenario.executors.assign(static_cast<size_t>(comm->world_size()), 1);
+  std::optional<Interrupt> interrupt;
   if (comm->rank() == culprit) {
-    comm->SetInterrupt([polls = 0]() mutable {
+    interrupt.emplace(comm->waiter(), [polls = 0]() mutable {
       if (++polls == 200) std::raise(SIGSTOP);
     });
   }
@@ -146,6 +152,79 @@ int RunFull(size_t bytes) {
   return RunToItsEnd([=](Communicator& comm) { comm.ShareWithinHost(bytes); });
 }
 
+/// What rank 1 sends after an error has ended rank 0's wait for it: rank 0's MPI still receives it, as it does while an
+/// abort is under way, though its memory is gone.
+void SendLate(Communicator& comm, const std::function<void()>& wait, const std::function<void()>& send) {
+  char word = 0;
+  const std::span<std::byte> bytes = std::as_writable_bytes(std::span(&word, 1));
+  if (comm.rank() == 1) {
+    comm.Wait(*comm.Receive(bytes, 0, kTags - 1), "the end of rank 0's wait");
+    send();
+    comm.Wait(*comm.Send(bytes, 0, kTags - 1), "the late messages");
+    return;
+  }
+  comm.waiter().SetDeadline(std::chrono::milliseconds(50));
+  try {
+    wait();
+    std::fprintf(stderr, "rank 0 has waited for nothing\n");
+  } catch (const Error&) {
+  }
+  comm.waiter().SetDeadline(std::chrono::seconds(20));
+  comm.Wait(*comm.Send(bytes, 1, kTags - 1), "rank 1");
+  comm.Wait(*comm.Receive(bytes, 1, kTags - 1), "the late messages");
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
+  while (std::chrono::steady_clock::now() < end) comm.Poll();
+}
+
+/// Each rank owns half of a bucket. Rank 1's step does not end: rank 0 takes no part in its end.
+void AbandonExchange(Communicator& comm, int64_t elements) {
+  std::optional<Exchange> exchange;
+  const auto step = [&] {
+    exchange.emplace(comm, ExchangeOptions{2, {{{0, 1}}, {{1, 2}}}, CutBuckets(elements, elements)});
+    exchange->Begin(1);
+    exchange->PieceReady(0, 0);
+    exchange->Reduce([](int, ElementRange, const SliceSum&) {}, true);
+  };
+  const auto fail = [&] {
+    try {
+      step();
+    } catch (const Error&) {
+      exchange.reset();
+      throw;
+    }
+  };
+  SendLate(comm, fail, step);
+}
+
+void AbandonBroadcast(Communicator& comm) {
+  constexpr size_t kBytes = 4096;
+  void* const page = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const std::span<std::byte> text(static_cast<std::byte*>(page), kBytes);
+  const auto broadcast = [&] { comm.Wait(*comm.Broadcast(text, 1), "a broadcast"); };
+  const auto fail = [&] {
+    try {
+      broadcast();
+    } catch (const Error&) {
+      munmap(page, kBytes);
+      throw;
+    }
+  };
+  SendLate(comm, fail, broadcast);
+}
+
+int RunAbandoned(const std::string& messages) {
+  auto comm = StartMpi({.ranks_per_host = 1});
+  if (messages == "exchange") {
+    AbandonExchange(*comm, 64 * kChunkElements);
+  } else {
+    AbandonBroadcast(*comm);
+  }
+  // Rank 0 has lived through it, and ends both.
+  if (comm->rank() == 1) comm->WaitUntil([] { return false; }, "the end");
+  comm->Exit(7);
+  return 0;
+}
+
 int RunLengths(size_t sent, size_t expected) {
   return RunToItsEnd([=](Communicator& comm) {
     std::vector<std::byte> bytes(comm.rank() == 0 ? sent : expected);
@@ -166,6 +245,7 @@ int main(int argc, char** argv) {
   if (mode == "stop" && argc == 4) return RunStop(std::atoi(argv[2]), argv[3]);
   if (mode == "lengths" && argc == 4)
     return RunLengths(std::strtoull(argv[2], nullptr, 10), std::strtoull(argv[3], nullptr, 10));
+  if (mode == "abandoned" && argc == 3) return RunAbandoned(argv[2]);
   if (mode == "full" && argc == 3) return RunFull(std::strtoull(argv[2], nullptr, 10));
   return 2;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# mpi_test.sh PROGRAM exchange RANKS RANKS_PER_NODE | abort RANKS | stop RANKS | full RANKS | lengths RANKS: one real job of mpi_program.cc.
+# mpi_test.sh PROGRAM exchange RANKS RANKS_PER_HOST | abort RANKS | abandoned RANKS | stop RANKS | full RANKS | lengths RANKS: one real job of mpi_program.cc.
 set -u
 program=$1 mode=$2 ranks=$3
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
@@ -33,7 +33,7 @@ exchange)
   abandoned=/dev/shm/lockstep-$(id -u)-$dead-abandoned
   touch -d "2 minutes ago" "$abandoned"
   run exchange "$4" || fail "the job ended with $?"
-  # One rank per node shares no memory, so nothing looks there.
+  # One rank per host shares no memory, so nothing looks there.
   [ "$4" -eq 1 ] || [ ! -e "$abandoned" ] || fail "$abandoned, whose maker is dead, is still there"
   rm -f "$abandoned"
   ;;
@@ -50,6 +50,14 @@ abort)
     while alive "$pid"; do
       [ $(($(date +%s%N) - ended)) -lt 2000000000 ] || fail "process $pid still lives two seconds later"
     done
+  done
+  ;;
+abandoned)
+  for messages in collective exchange; do
+    run abandoned "$messages"
+    code=$?
+    [ $code -eq 7 ] || fail "mpirun returned $code, not 7, with a late $messages"
+    ! grep -q "waited for nothing" "$folder/stderr" || fail "rank 0's wait has not failed"
   done
   ;;
 stop)

@@ -1,9 +1,9 @@
+#include "comm/slice_sum.h"
+
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <random>
-
-#include "comm/exchange.h"
 
 namespace lockstep::comm {
 namespace {

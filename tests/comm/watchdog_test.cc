@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <atomic>
 #include <cerrno>
@@ -16,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/arena.h"
 #include "base/error.h"
 #include "base/fault_file_system.h"
 #include "comm/exchange.h"
@@ -38,11 +40,9 @@ constexpr milliseconds kTimeout(600);
 /// One rank's recorder and watchdog, as the worker makes them.
 struct Watched {
   Watched(Communicator& comm, const TemporaryFolder& folder, FileSystem& files = FileSystem::Real())
-      : recorder(comm.rank(), comm.world_size(), comm.topology().host_name_of[static_cast<size_t>(comm.rank())]),
-        comm(comm) {
+      : recorder(comm.recorder()) {
     recorder.SetAttempt(1);
-    comm.SetRecorder(&recorder);
-    comm.SetDeadline(kTimeout);
+    comm.waiter().SetDeadline(kTimeout);
     Watchdog::Options options;
     options.folder = folder / "heartbeat";
     options.records_folder = folder / "flight/attempt-1";
@@ -51,44 +51,39 @@ struct Watched {
       stuck = error.what();
       is_stuck = true;
     };
-    watchdog.emplace(comm, recorder, std::move(options));
-  }
-  ~Watched() {
-    watchdog.reset();
-    comm.SetRecorder(nullptr);
+    watchdog.emplace(comm, std::move(options));
   }
 
-  FlightRecorder recorder;
-  Communicator& comm;
+  FlightRecorder& recorder;
   std::optional<Watchdog> watchdog;
   std::string stuck;
   std::atomic<bool> is_stuck = false;
 };
 
 /// Without what it measured: "rank 1 on host has not entered barrier 2 ".
-std::string Verdict(const std::string& message) { return message.substr(0, message.find('(')); }
+std::string DiagnosisOf(const std::string& message) { return message.substr(0, message.find('(')); }
 
 /// What a world of `ranks` says in the end; `body` runs on every rank and watches it. Mostly one rank speaks and the
 /// others learn of it; on a busy machine a second one may be as far, and must say the same.
 template <typename Body>
 std::string ErrorOf(int ranks, const Body& body, const TemporaryFolder& folder, FileSystem& files = FileSystem::Real(),
-                    std::vector<int> ranks_per_node = {}) {
+                    std::vector<int> ranks_per_host = {}) {
   std::mutex mutex;
-  std::set<std::string> verdicts;
+  std::set<std::string> diagnoses;
   try {
-    RunLocalWorld({.world_size = ranks, .ranks_per_node = std::move(ranks_per_node)}, [&](Communicator& comm) {
+    RunLocalWorld({.world_size = ranks, .ranks_per_host = std::move(ranks_per_host)}, [&](Communicator& comm) {
       Watched watched(comm, folder, files);
       try {
         body(comm, watched);
       } catch (const Error& error) {
         const std::lock_guard lock(mutex);
-        verdicts.insert(Verdict(error.what()));
+        diagnoses.insert(DiagnosisOf(error.what()));
         throw;
       }
     });
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kPeer);
-    EXPECT_THAT(verdicts, ElementsAre(Verdict(error.what())));
+    EXPECT_THAT(diagnoses, ElementsAre(DiagnosisOf(error.what())));
     return error.what();
   }
   return "no error";
@@ -138,16 +133,16 @@ TEST(WatchdogTest, NamesTheRankWhenTheTimeoutHasJustBecomeShort) {
   const TemporaryFolder folder;
   const auto body = [&](Communicator& comm, Watched& watched) {
     // As at the start of a job: all have beaten once, and would beat again in five seconds.
-    comm.SetDeadline(std::chrono::minutes(10));
+    comm.waiter().SetDeadline(std::chrono::minutes(10));
     watched.watchdog.reset();
     Watchdog::Options options;
     options.folder = folder / "heartbeat";
-    watched.watchdog.emplace(comm, watched.recorder, options);
+    watched.watchdog.emplace(comm, options);
     for (int rank = 0; rank < comm.world_size(); ++rank)
       comm.WaitUntil([&] { return FileSystem::Real().Exists(fmt::format("{}/rank-{}.pb", options.folder, rank)); },
                      "heartbeats");
     comm.Wait(*comm.Barrier(), "the start");
-    comm.SetDeadline(std::chrono::seconds(1));
+    comm.waiter().SetDeadline(std::chrono::seconds(1));
     watched.recorder.EnterPhase(Phase::LOADING_BATCH, 1);
     if (comm.rank() == 0) {
       watched.watchdog.reset();
@@ -175,7 +170,7 @@ TEST(WatchdogTest, NamesTheRankWhoseLanesHangThoughItsMainThreadWaitsInTheExchan
     exchange.Share();
   };
   EXPECT_THAT(ErrorOf(3, body, folder, FileSystem::Real(), {2, 1}),
-              AllOf(StartsWith("rank 2 on node1 is stuck loading batch in step 310 (no progress for 0."),
+              AllOf(StartsWith("rank 2 on host1 is stuck loading batch in step 310 (no progress for 0."),
                     HasSubstr("; ranks 0-1 wait in exchange")));
 }
 
@@ -268,7 +263,7 @@ TEST(WatchdogTest, ARankWhoseMainThreadHangsEndsItselfWhenNobodyElseDoes) {
     EXPECT_THAT(watched.stuck,
                 MatchesRegex("rank 0 on .* is stuck loading checkpoint: its main thread has given no sign of "
                              "life for 1.[0-9] s .*"));
-    EXPECT_THAT(watched.watchdog->verdict()->culprits, ElementsAre(0));
+    EXPECT_THAT(watched.watchdog->diagnosis()->culprits, ElementsAre(0));
   });
 }
 
@@ -316,7 +311,7 @@ class HangingFileSystem : public FaultFileSystem {
   int waiting_ = 0;
 };
 
-TEST(WatchdogTest, ADiskThatHangsDoesNotKeepTheVerdictBack) {
+TEST(WatchdogTest, ADiskThatHangsDoesNotKeepTheDiagnosisBack) {
   const TemporaryFolder folder;
   // Never destroyed: the watchdogs leave threads behind that still use it.
   HangingFileSystem& hanging = *new HangingFileSystem;
@@ -328,6 +323,68 @@ TEST(WatchdogTest, ADiskThatHangsDoesNotKeepTheVerdictBack) {
               AllOf(HasSubstr("rank 0 on "), HasSubstr(" for the end of the world, and does not know who is stuck"),
                     HasSubstr("the disk or file server hangs")));
   hanging.Heal();
+}
+
+/// A file server on which heartbeats can be written, but not read: Heal ends that.
+class UnreadableFileSystem : public FaultFileSystem {
+ public:
+  UnreadableFileSystem() : FaultFileSystem(FileSystem::Real()) {}
+  std::unique_ptr<ReadableFile> Open(const std::string& path) override {
+    hangs_ = true;
+    hangs_.notify_all();
+    healed_.wait(false);
+    return FaultFileSystem::Open(path);
+  }
+  bool hangs() const { return hangs_; }
+  void Heal() {
+    healed_ = true;
+    healed_.notify_all();
+  }
+
+ private:
+  std::atomic<bool> hangs_ = false, healed_ = false;
+};
+
+TEST(WatchdogTest, AThreadThatIsLeftBehindDoesNotUseTheCommunicator) {
+  const TemporaryFolder folder;
+  UnreadableFileSystem& hanging = *new UnreadableFileSystem;  // never destroyed: the thread still uses it
+  // The communicator of rank 0 lies in pages of its own that nobody may touch when it is gone.
+  std::vector<std::unique_ptr<Communicator>> world = MakeLocalWorld({.world_size = 2});
+  const size_t bytes = AlignUp(sizeof(Communicator), kBufferAlignment);
+  void* const pages = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(pages, MAP_FAILED);
+  struct Kept : Transport {
+    explicit Kept(Communicator& comm) : comm(comm) {}
+    const Topology& topology() const override { return comm.topology(); }
+    std::unique_ptr<Pending> Barrier() override { return comm.Barrier(); }
+    std::unique_ptr<Pending> Broadcast(std::span<std::byte> b, int root) override { return comm.Broadcast(b, root); }
+    std::unique_ptr<Pending> AllGather(std::span<const std::byte> mine, std::span<std::byte> all) override {
+      return comm.AllGather(mine, all);
+    }
+    std::unique_ptr<Pending> Send(std::span<const std::byte> b, int to, int tag) override {
+      return comm.Send(b, to, tag);
+    }
+    std::unique_ptr<Pending> Receive(std::span<std::byte> b, int from, int tag) override {
+      return comm.Receive(b, from, tag);
+    }
+    std::vector<std::unique_ptr<SharedMemory>> ShareWithinHost(size_t b, const WaitUntil&) override {
+      return comm.ShareWithinHost(b);
+    }
+    void Poll() override { comm.Poll(); }
+    void KeepUntilExit(std::shared_ptr<void> memory) override { comm.KeepUntilExit(std::move(memory)); }
+    void Abort(int code) override { comm.Abort(code); }
+    void Exit(int code) override { comm.Exit(code); }
+    Communicator& comm;
+  };
+  auto* const comm = new (pages) Communicator(std::make_unique<Kept>(*world[0]));
+  {
+    const Watched watched(*comm, folder, hanging);
+    comm->WaitUntil([&] { return hanging.hangs(); }, "a thread that hangs");
+  }
+  std::destroy_at(comm);
+  ASSERT_EQ(mprotect(pages, bytes, PROT_NONE), 0);
+  hanging.Heal();
+  std::this_thread::sleep_for(milliseconds(500));
 }
 
 TEST(WatchdogTest, BeatsWhileNothingIsWrong) {

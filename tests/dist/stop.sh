@@ -94,7 +94,7 @@ cat >"$work/disk.c" <<'END'
 int fsync(int file) {
   char link[64], path[4096] = "";
   snprintf(link, sizeof link, "/proc/self/fd/%d", file);
-  if (readlink(link, path, sizeof path - 1) > 0 && strstr(path, ".shard.tmp")) sleep(600);
+  if (readlink(link, path, sizeof path - 1) > 0 && strstr(path, ".shard.") && strstr(path, ".tmp")) sleep(600);
   return syscall(SYS_fsync, file);
 }
 END
@@ -138,7 +138,7 @@ twice() {
   done
 }
 logged() { [ -s "$out/metrics.jsonl" ]; }
-saving() { ls "$out"/checkpoints/step-*/*.shard.tmp >/dev/null; }
+saving() { ls "$out"/checkpoints/step-*/*.shard.*tmp >/dev/null; }
 # What is left is a folder that a run goes on in, to the quiet run's weights.
 goes_on() {
   must_train 2 "$@" --out "$work/quiet-2"

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "data/text/byte_level_tokenizer.h"
+#include "data/text/tokenizers/byte_level_tokenizer.h"
 
 namespace {
 

@@ -8,7 +8,8 @@
 
 #include "base/error.h"
 #include "data/formats/lines.h"
-#include "data/text/parallel_text.h"
+#include "data/text/sentences/parallel_text.h"
+#include "data/text/tokenizers/character_tokenizer.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace lockstep::data;

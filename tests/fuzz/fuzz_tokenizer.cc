@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "data/text/bpe_files.h"
-#include "data/text/sentencepiece_tokenizer.h"
+#include "data/text/sentencepiece/sentencepiece_tokenizer.h"
+#include "data/text/tokenizers/bpe_files.h"
+#include "data/text/tokenizers/tokenizer_json.h"
 
 namespace {
 

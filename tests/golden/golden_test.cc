@@ -18,6 +18,7 @@
 #include "tests/trainer/kernels/backends.h"
 #include "tests/trainer/models/model_world.h"
 #include "trainer/checkpoint/safetensors.h"
+#include "trainer/engine/compile.h"
 #include "trainer/engine/program.h"
 #include "trainer/models/models.h"
 #include "trainer/optim/optimizer.h"

@@ -14,6 +14,7 @@
 #include "launch/job/init_from.h"
 #include "tests/trainer/kernels/backends.h"
 #include "trainer/checkpoint/safetensors.h"
+#include "trainer/engine/compile.h"
 #include "trainer/engine/program.h"
 #include "trainer/models/models.h"
 

@@ -6,7 +6,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "tests/trainer/kernels/op_cases.h"
-#include "trainer/kernels/cuda/cudnn_convolution.h"
+#include "trainer/graph/op_table.h"
+#include "trainer/graph/rows_by_kind.h"
+#include "trainer/kernels/cuda/dense/cudnn_convolution.h"
 #include "trainer/kernels/cuda/kernel_context.h"
 
 namespace lockstep::cuda {
@@ -53,13 +55,14 @@ class ConformancePlansTest : public testing::TestWithParam<std::tuple<const char
 TEST_P(ConformancePlansTest, ExistForEveryConvolution) {
   const auto& [device, precision] = GetParam();
   Planner planner(device, precision.math);
+  const auto rows = graph::CollectRows<KernelRow>("convolutions", {ConvolutionRows()});
   for (const conformance::OpCases& line : conformance::Table()) {
-    const KernelRow row = ConvolutionRow(line.kind);
-    if (row.workspace_bytes == nullptr) continue;
+    const KernelRow* row = rows.Find(line.kind);
+    if (row == nullptr || row->workspace_bytes == nullptr) continue;
     for (const conformance::OpCase& op_case : line.cases) {
       const Instance instance = conformance::MakeInstance(line.kind, op_case, precision.type);
       try {
-        row.workspace_bytes({{instance.graph, instance.op()}, planner});
+        row->workspace_bytes({{instance.graph, instance.op()}, planner});
       } catch (const Error& error) {
         ADD_FAILURE() << graph::Name(line.kind) << ", " << op_case.name << ": " << error.what();
       }

@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "trainer/engine/backend.h"
-#include "trainer/step/device_kit.h"
+#include "trainer/step/device/device_kit.h"
 
 namespace lockstep::gpu {
 

@@ -225,9 +225,10 @@ void PrintProfile(const std::string& path, const std::vector<std::string>& setti
   recipe.mutable_train()->set_device(plan::Device::GPU);
   launch::ResolveRecipe(recipe, launch::FactsOfGpus(recipe));
   const auto world = comm::MakeLocalWorld({});
-  const plan::Job job = launch::MakeJob(recipe, *world.front());
-  const plan::JobPlans plans = plan::CompileJob(job, job.comm->world_size());
-  step::DeviceKit& kit = *job.device;
+  const run::Job job = launch::MakeJob(recipe, *world.front());
+  const plan::JobPlans plans =
+      plan::CompileJob(job.config, job.splits, job.model, *job.place.backend, job.place.comm->world_size());
+  step::DeviceKit& kit = *job.place.device;
   kit.device->UseOnThisThread();
   LaneProgram lane(kit, plans);
   lane.program->Run(nullptr);

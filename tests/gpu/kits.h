@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "trainer/step/device_kit.h"
+#include "trainer/step/device/device_kit.h"
 
 namespace lockstep::gpu {
 

@@ -9,6 +9,7 @@
 #include "tests/gpu/device_backend.h"
 #include "tests/gpu/kits.h"
 #include "tests/trainer/kernels/op_runner.h"
+#include "trainer/graph/op_table.h"
 
 namespace lockstep::conformance {
 namespace {

@@ -13,20 +13,18 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/file.h"
+#include "base/mutex.h"
 #include "trainer/checkpoint/checkpoint.pb.h"
 #include "trainer/checkpoint/manifest.h"
 
 namespace lockstep::checkpoint {
 
-/// The newest format that this program knows. Checkpoints without shared files are written as format 1.
-inline constexpr uint32_t kFormatVersion = 2;
 inline constexpr char kManifestName[] = "manifest.pb";
 
 /// "step-00001200".
@@ -117,9 +115,9 @@ class Reader {
   std::vector<std::vector<ChunkPlace>> places_;  ///< by array, ascending
 
   /// The file that was read last: neighbours of a range mostly lie in one, and open files are few where ranks are many.
-  mutable std::mutex mutex_;
-  mutable int last_file_ = -1;
-  mutable std::shared_ptr<const ReadableFile> last_open_;
+  mutable Mutex mutex_;
+  mutable int last_file_ GUARDED_BY(mutex_) = -1;
+  mutable std::shared_ptr<const ReadableFile> last_open_ GUARDED_BY(mutex_);
 };
 
 /// The newest checkpoint under `checkpoints` that verifies, at most `at_most_step`; nullptr where there is none.

@@ -1,5 +1,5 @@
-// A file that is whole and durable, or not there: what WriteFileAtomically does, for content that comes in parts, and
-// from several writers.
+// A file that is whole and durable, or not there, whose content comes in parts from several writers: what
+// WriteAtomically (base/file.h) does for one.
 #pragma once
 
 #include <functional>
@@ -10,14 +10,6 @@
 #include "base/file.h"
 
 namespace lockstep::checkpoint {
-
-/// What names of unfinished files end in.
-inline constexpr std::string_view kTemporarySuffix = ".tmp";
-
-/// Calls `write` on a new file beside `path`, then fsyncs it, gives it its name and fsyncs the folder. After a failure
-/// the temporary file is removed, where that works, so that a full disk gets its bytes back; an older `path` stays as
-/// it was.
-void WriteDurably(FileSystem& files, const std::string& path, const std::function<void(WritableFile&)>& write);
 
 /// Calls `write` on byte `offset` of the temporary file beside `path`, where others may be writing other parts, and
 /// fsyncs what it wrote. When all parts are there, NameParts gives the file its name. After a failure the temporary
@@ -36,8 +28,5 @@ auto AsCheckpointError(Action&& action) {
     throw Error(ErrorKind::kCheckpoint, error.message(), error.where(), error.hint());
   }
 }
-
-/// The folder that `path` lies in: "." where it is a bare name.
-std::string ParentOf(const std::string& path);
 
 }  // namespace lockstep::checkpoint

@@ -13,7 +13,6 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
-#include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/damage.h"
 #include "trainer/checkpoint/shard_format.h"
 

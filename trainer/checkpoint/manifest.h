@@ -11,6 +11,9 @@
 
 namespace lockstep::checkpoint {
 
+/// The newest format that this program knows. Checkpoints without shared files are written as format 1.
+inline constexpr uint32_t kFormatVersion = 2;
+
 /// The bytes of `manifest` with format_version and self_hash filled in; the same for the same content.
 std::string EncodeManifest(Manifest manifest);
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/mutex.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/damage.h"
 #include "trainer/checkpoint/durable_write.h"
@@ -75,7 +76,7 @@ uint64_t Reader::FileBytes(int file) const {
 }
 
 std::shared_ptr<const ReadableFile> Reader::OpenShard(int file) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (last_file_ >= 0 && manifest_.files(last_file_).name() == manifest_.files(file).name()) return last_open_;
   std::shared_ptr<const ReadableFile> opened = files_.Open(PathOf(file));
   if (opened->size() != FileBytes(file)) {

@@ -5,19 +5,17 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "base/json_fields.h"
 #include "trainer/checkpoint/durable_write.h"
 
 namespace lockstep::checkpoint {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr uint64_t kLengthBytes = 8;
 /// What the reference implementation accepts.
@@ -137,7 +135,7 @@ std::string EncodeHeader(std::span<const NamedTensor* const> tensors,
     header[tensor->name] = {{"dtype", "F32"}, {"shape", tensor->shape.dims()}, {"data_offsets", {offset, end}}};
     offset = end;
   }
-  std::string text = header.dump();
+  std::string text = DumpJson(header);
   // Spaces, as the format says, so that the tensors' bytes are aligned.
   text.resize((text.size() + 7) / 8 * 8, ' ');
   const uint64_t length = text.size();
@@ -160,7 +158,7 @@ void WriteSafetensors(FileSystem& files, const std::string& path, std::span<cons
   for (size_t i = 1; i < sorted.size(); ++i) CHECK(sorted[i - 1]->name != sorted[i]->name, "{}", sorted[i]->name);
   const std::string header = EncodeHeader(sorted, metadata);
   AsCheckpointError([&] {
-    WriteDurably(files, path, [&](WritableFile& out) {
+    WriteAtomically(files, path, Durability::kMachine, [&](WritableFile& out) {
       out.Append(std::as_bytes(std::span(header)));
       for (const NamedTensor* tensor : sorted) out.Append(std::as_bytes(tensor->data));
     });

@@ -53,7 +53,10 @@ std::optional<ShardFileName> ShardFileName::Parse(std::string_view name) {
 std::string ShardName(uint32_t rank, uint32_t attempt) { return ShardFileName{rank, rank, attempt}.ToString(); }
 
 std::optional<uint32_t> AttemptOfShard(std::string_view name) {
-  if (name.ends_with(kTemporarySuffix)) name.remove_suffix(kTemporarySuffix.size());
+  if (const size_t end = name.find(".shard"); end != std::string_view::npos)
+    if (const std::string_view final = name.substr(0, end + std::string_view(".shard").size());
+        IsTemporaryOf(name, final))
+      name = final;
   const std::optional<ShardFileName> parsed = ShardFileName::Parse(name);
   return parsed ? std::optional(parsed->attempt) : std::nullopt;
 }

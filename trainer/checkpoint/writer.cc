@@ -77,7 +77,7 @@ void CheckNotSuperseded(FileSystem& files, const std::string& folder, uint32_t a
     return;
   }
   if (committed > attempt) {
-    throw Error(ErrorKind::kCheckpoint,
+    throw Error(ErrorKind::kSuperseded,
                 fmt::format("attempt {} has committed this step; attempt {} is superseded", committed, attempt), folder,
                 "another job runs in this run folder; end one of them");
   }
@@ -87,6 +87,7 @@ void CheckNotSuperseded(FileSystem& files, const std::string& folder, uint32_t a
 /// and files that don't look like ours are left alone.
 void RemoveUnlisted(FileSystem& files, const std::string& folder, const Manifest& manifest) {
   for (const std::string& name : files.List(folder)) {
+    if (IsTemporaryOf(name, kManifestName)) files.RemoveAll(folder + "/" + name);
     const std::optional<uint32_t> attempt = AttemptOfShard(name);
     if (!attempt || *attempt > manifest.attempt()) continue;
     const bool listed = std::any_of(manifest.files().begin(), manifest.files().end(),
@@ -144,7 +145,7 @@ ShardFile WriteShard(FileSystem& files, const std::string& folder, uint32_t rank
   AsCheckpointError([&] {
     files.CreateFolders(folder);
     if (!shared)
-      WriteDurably(files, folder + "/" + name, append);
+      WriteAtomically(files, folder + "/" + name, Durability::kMachine, append);
     else if (file.chunks_size() > 0)
       WritePartDurably(files, folder + "/" + name, place.offset, append);
   });
@@ -157,9 +158,9 @@ void CommitManifest(FileSystem& files, const std::string& folder, Manifest manif
   AsCheckpointError([&] {
     NameSharedFiles(files, folder, manifest);
     // The folder's own name must be durable too, before the manifest says that the checkpoint exists.
-    files.SyncFolder(ParentOf(folder));
+    files.SyncFolder(ParentFolder(folder));
     const std::string bytes = EncodeManifest(manifest);
-    WriteDurably(files, folder + "/" + kManifestName, [&](WritableFile& out) { out.Append(AsBytes(bytes)); });
+    WriteFileAtomically(files, folder + "/" + kManifestName, bytes);
   });
   try {
     RemoveUnlisted(files, folder, manifest);

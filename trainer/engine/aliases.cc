@@ -1,5 +1,7 @@
 #include "trainer/engine/aliases.h"
 
+#include "trainer/graph/op_table.h"
+
 #include <numeric>
 
 namespace lockstep::engine {

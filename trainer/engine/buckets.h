@@ -6,7 +6,6 @@
 
 #include "base/arena.h"
 #include "trainer/engine/parameter_layout.h"
-#include "trainer/engine/program.h"
 #include "trainer/graph/graph.h"
 
 namespace lockstep::engine {

@@ -1,3 +1,5 @@
+#include "trainer/engine/compile.h"
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -7,8 +9,9 @@
 #include "base/memory.h"
 #include "trainer/engine/aliases.h"
 #include "trainer/engine/buckets.h"
-#include "trainer/engine/program.h"
+#include "trainer/graph/dot.h"
 #include "trainer/graph/op_table.h"
+#include "trainer/graph/step_block.h"
 
 namespace lockstep::engine {
 namespace {

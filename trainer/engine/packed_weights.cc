@@ -1,8 +1,9 @@
+#include "trainer/engine/packed_weights.h"
+
 #include <set>
 #include <utility>
 
 #include "base/error.h"
-#include "trainer/engine/program.h"
 
 namespace lockstep::engine {
 namespace {

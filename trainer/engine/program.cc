@@ -108,13 +108,6 @@ Program::Program(std::shared_ptr<const ProgramPlan> plan, const ParameterLayout&
   }
 }
 
-ValueId ProgramPlan::Input(const std::string& name) const {
-  for (size_t id = 0; id < graph.values.size(); ++id) {
-    if (graph.values[id].role == Role::kInput && graph.values[id].name == name) return static_cast<ValueId>(id);
-  }
-  return kNoValue;
-}
-
 std::span<std::byte> Program::input(const std::string& name) {
   const ValueId id = plan_->Input(name);
   if (id == kNoValue) return {};

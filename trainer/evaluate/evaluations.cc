@@ -22,13 +22,13 @@ const std::shared_ptr<const data::Dataset>& DatasetOf(const plan::Splits& splits
 std::unique_ptr<Evaluator> Evaluations::MakeEvaluator(const std::string& split) const {
   Evaluator::Options options;
   options.split = split;
-  options.dataset = DatasetOf(job_.splits, split);
-  options.transform = job_.splits.transform;
-  options.shapes = model_.plans().evaluation_shapes;
-  options.task = job_.task;
-  options.executors = model_.executors();
-  options.counters = CounterNames(model_.plans().evaluate.front()->graph);
-  if (job_.make_scorer) options.scorer = job_.make_scorer(options.dataset, model_);
+  options.dataset = DatasetOf(splits_, split);
+  options.transform = splits_.transform;
+  options.shapes = compute_.plans().evaluation_shapes;
+  options.task = task_;
+  options.executors = compute_.executors().of_ranks();
+  options.counters = CounterNames(compute_.plans().evaluate.front()->graph);
+  if (make_scorer_) options.scorer = make_scorer_(options.dataset, compute_);
   return std::make_unique<Evaluator>(std::move(options));
 }
 
@@ -39,8 +39,8 @@ std::optional<checkpoint::Evaluation> Evaluations::Evaluate(const std::string& s
     evaluators_.emplace_back(split, MakeEvaluator(split));
     found = std::prev(evaluators_.end());
   }
-  model_.compute().PrepareEvaluation();
-  return found->second->Evaluate(step, model_.comm(), model_.pool(), model_.compute());
+  compute_.PrepareEvaluation();
+  return found->second->Evaluate(step, compute_);
 }
 
 }  // namespace lockstep::evaluate

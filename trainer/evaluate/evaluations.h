@@ -10,15 +10,17 @@
 #include <vector>
 
 #include "trainer/evaluate/evaluator.h"
-#include "trainer/plan/job.h"
-#include "trainer/step/compiled_model.h"
+#include "trainer/evaluate/scorer.h"
+#include "trainer/plan/splits.h"
+#include "trainer/step/compute.h"
 
 namespace lockstep::evaluate {
 
 class Evaluations {
  public:
-  /// Both outlive it.
-  Evaluations(const plan::Job& job, step::CompiledModel& model) : job_(job), model_(model) {}
+  /// `make_scorer` may be null: losses and counters say all. `splits` and `compute` outlive it.
+  Evaluations(const plan::Splits& splits, metrics::Task task, ScorerFactory make_scorer, step::ForwardCompute& compute)
+      : splits_(splits), task_(task), make_scorer_(std::move(make_scorer)), compute_(compute) {}
 
   /// Evaluates `split` ("test", "validation", "train") with the current weights. Collective. Nothing where a rank was
   /// asked to stop meanwhile.
@@ -27,8 +29,10 @@ class Evaluations {
  private:
   std::unique_ptr<Evaluator> MakeEvaluator(const std::string& split) const;
 
-  const plan::Job& job_;
-  step::CompiledModel& model_;
+  const plan::Splits& splits_;
+  metrics::Task task_;
+  ScorerFactory make_scorer_;
+  step::ForwardCompute& compute_;
   std::vector<std::pair<std::string, std::unique_ptr<Evaluator>>> evaluators_;
 };
 

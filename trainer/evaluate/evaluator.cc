@@ -1,25 +1,16 @@
 #include "trainer/evaluate/evaluator.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
-#include <cstring>
 #include <numbers>
 
 #include "base/error.h"
 #include "base/stop_signals.h"
 #include "comm/agreement.h"
+#include "data/batches/block_reader.h"
+#include "data/batches/blocks.h"
 
 namespace lockstep::evaluate {
-namespace {
-
-/// What an evaluation knows of a block. Plain data: travels as bytes.
-struct BlockRecord {
-  step::LaneRecord lane;
-  std::array<int64_t, Scorer::kMostCounts> scores = {};
-};
-
-}  // namespace
 
 Evaluator::Evaluator(Options options)
     : options_(std::move(options)),
@@ -35,36 +26,42 @@ Evaluator::Evaluator(Options options)
     labels_ += static_cast<int64_t>(options_.dataset->labels(0, static_cast<uint64_t>(id)));
 }
 
-std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::Communicator& comm,
-                                                          step::ExecutorPool& pool, step::Compute& compute) {
+Evaluator::Deal Evaluator::DealBlocks(int rank) const {
+  Deal deal;
+  for (size_t other = 0; other < options_.executors.size(); ++other) {
+    if (other == static_cast<size_t>(rank)) deal.first = deal.all;
+    deal.all += options_.executors[other];
+  }
+  deal.most = *std::max_element(options_.executors.begin(), options_.executors.end());
+  deal.rounds = (blocks_->count() + deal.all - 1) / deal.all;
+  return deal;
+}
+
+void Evaluator::RunBlock(int executor, int64_t block, step::ForwardCompute& compute, BlockRecord& record) {
+  const data::LaneBatch& batch = readers_[static_cast<size_t>(executor)]->Read(block);
+  record.lane = compute.Evaluate(executor, batch);
+  if (!options_.scorer) return;
+  const auto output = [&](const std::string& name) { return compute.Output(executor, name); };
+  options_.scorer->Score(executor, batch, output, record.scores);
+}
+
+std::optional<std::vector<Evaluator::BlockRecord>> Evaluator::RunBlocks(const Deal& deal, const std::string& what,
+                                                                        step::ForwardCompute& compute) {
+  comm::Communicator& comm = compute.comm();
+  step::ExecutorPool& pool = compute.executors().pool();
   while (readers_.size() < static_cast<size_t>(pool.size()))
     readers_.push_back(std::make_unique<data::BlockReader>(options_.dataset, options_.transform, blocks_));
-
-  // Block b goes to executor b mod all executors, counted over ranks; each rank sends its blocks in ascending order.
-  int first = 0, all = 0;
-  for (int rank = 0; rank < comm.world_size(); ++rank) {
-    if (rank == comm.rank()) first = all;
-    all += options_.executors[static_cast<size_t>(rank)];
-  }
-  const int64_t rounds = (blocks_->count() + all - 1) / all;
-  const int most = *std::max_element(options_.executors.begin(), options_.executors.end());
-  std::vector<BlockRecord> mine(static_cast<size_t>(rounds * most));
+  std::vector<BlockRecord> mine(deal.records());
   if (options_.scorer) options_.scorer->Begin();
   std::atomic<bool> abandoned = false;
   const step::IdleBehind idle(pool);
   pool.Start([&](int e) {
-    for (int64_t round = 0; round < rounds; ++round) {
-      const int64_t block = round * all + first + e;
+    for (int64_t round = 0; round < deal.rounds; ++round) {
+      const int64_t block = round * deal.all + deal.first + e;
       if (block >= blocks_->count() || StopSignal() != 0 || abandoned) break;
-      BlockRecord& record = mine[static_cast<size_t>(round * most + e)];
-      const data::LaneBatch& batch = readers_[static_cast<size_t>(e)]->Read(block);
-      record.lane = compute.Evaluate(e, batch);
-      if (options_.scorer)
-        options_.scorer->Score(
-            e, batch, [&](const std::string& name) { return compute.Output(e, name); }, record.scores);
+      RunBlock(e, block, compute, mine[static_cast<size_t>(round * deal.most + e)]);
     }
   });
-  const std::string what = fmt::format("the evaluation at step {}", step);
   try {
     comm.WaitUntil([&] { return pool.Finished(); }, what);
   } catch (...) {
@@ -72,23 +69,21 @@ std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::C
     throw;
   }
   if (comm::AnyRank(comm, StopSignal() != 0, what)) return std::nullopt;
-  std::vector<BlockRecord> gathered(mine.size() * static_cast<size_t>(comm.world_size()));
-  comm.Wait(*comm.AllGather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(gathered))), what);
+  return mine;
+}
 
+std::vector<metrics::Metric> Evaluator::AddUp(const Deal& deal, const std::vector<BlockRecord>& records) const {
   metrics::EvaluationSum sum(options_.task, options_.counters);
   std::array<int64_t, Scorer::kMostCounts> scores = {};
   for (int64_t block = 0; block < blocks_->count(); ++block) {
-    int executor = static_cast<int>(block % all), rank = 0;
-    while (executor >= options_.executors[static_cast<size_t>(rank)])
-      executor -= options_.executors[static_cast<size_t>(rank++)];
+    int executor = static_cast<int>(block % deal.all);
+    size_t rank = 0;
+    while (executor >= options_.executors[rank]) executor -= options_.executors[rank++];
     const BlockRecord& record =
-        gathered[mine.size() * static_cast<size_t>(rank) + static_cast<size_t>(block / all * most + executor)];
+        records[deal.records() * rank + static_cast<size_t>(block / deal.all * deal.most + executor)];
     sum.Add(record.lane.losses[0], {record.lane.counters, options_.counters.size()});
     for (size_t i = 0; i < scores.size(); ++i) scores[i] += record.scores[i];
   }
-  checkpoint::Evaluation evaluation;
-  evaluation.set_split(options_.split);
-  evaluation.set_step(step);
   std::vector<metrics::Metric> results = sum.Result(labels_);
   if (text_bytes_ > 0) {
     const double nats = results.front().value * static_cast<double>(labels_);
@@ -98,7 +93,21 @@ std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, comm::C
     const std::vector<metrics::Metric> scored = options_.scorer->Result(scores);
     results.insert(results.end(), scored.begin(), scored.end());
   }
-  for (const metrics::Metric& metric : results)
+  return results;
+}
+
+std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, step::ForwardCompute& compute) {
+  comm::Communicator& comm = compute.comm();
+  const std::string what = fmt::format("the evaluation at step {}", step);
+  const Deal deal = DealBlocks(comm.rank());
+  const std::optional<std::vector<BlockRecord>> mine = RunBlocks(deal, what, compute);
+  if (!mine) return std::nullopt;
+  std::vector<BlockRecord> all(mine->size() * static_cast<size_t>(comm.world_size()));
+  comm.Wait(*comm.AllGather(std::as_bytes(std::span(*mine)), std::as_writable_bytes(std::span(all))), what);
+  checkpoint::Evaluation evaluation;
+  evaluation.set_split(options_.split);
+  evaluation.set_step(step);
+  for (const metrics::Metric& metric : AddUp(deal, all))
     if (metric.name == "loss")
       evaluation.set_loss(metric.value);
     else

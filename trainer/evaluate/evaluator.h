@@ -2,18 +2,20 @@
 // block order. So metrics are bit-equal at any number of ranks, and may steer the run.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "comm/communicator.h"
-#include "data/loader.h"
+#include "data/batches/block_reader.h"
+#include "data/batches/blocks.h"
+#include "data/batches/loader.h"
 #include "trainer/checkpoint/checkpoint.pb.h"
 #include "trainer/evaluate/scorer.h"
 #include "trainer/metrics/metrics.h"
 #include "trainer/step/compute.h"
-#include "trainer/step/executor_pool.h"
 
 namespace lockstep::evaluate {
 
@@ -32,11 +34,32 @@ class Evaluator {
   explicit Evaluator(Options options);
 
   /// Collective, on the communicating thread, after compute.PrepareEvaluation(). Nothing where a rank was asked to stop
-  /// (run/stop.h) meanwhile.
-  std::optional<checkpoint::Evaluation> Evaluate(uint64_t step, comm::Communicator& comm, step::ExecutorPool& pool,
-                                                 step::Compute& compute);
+  /// (base/stop_signals.h) meanwhile.
+  std::optional<checkpoint::Evaluation> Evaluate(uint64_t step, step::ForwardCompute& compute);
 
  private:
+  /// What an evaluation knows of a block. Plain data: travels as bytes.
+  struct BlockRecord {
+    step::LaneRecord lane;
+    std::array<int64_t, Scorer::kMostCounts> scores = {};
+  };
+  /// Which executor of which rank has which block: block b goes to executor b mod all executors, counted over ranks.
+  /// Each rank sends `most` blocks a round, in ascending order.
+  struct Deal {
+    int first = 0, all = 0, most = 0;  ///< this rank's first executor; executors of all ranks, and of the largest
+    int64_t rounds = 0;
+
+    size_t records() const { return static_cast<size_t>(rounds * most); }
+  };
+
+  Deal DealBlocks(int rank) const;
+  /// This rank's blocks; nothing where a rank was asked to stop.
+  std::optional<std::vector<BlockRecord>> RunBlocks(const Deal& deal, const std::string& what,
+                                                    step::ForwardCompute& compute);
+  void RunBlock(int executor, int64_t block, step::ForwardCompute& compute, BlockRecord& record);
+  /// Of the records of all ranks.
+  std::vector<metrics::Metric> AddUp(const Deal& deal, const std::vector<BlockRecord>& records) const;
+
   Options options_;
   std::shared_ptr<const data::Blocks> blocks_;
   int64_t labels_ = 0;                                       ///< of the split: what sums are divided by

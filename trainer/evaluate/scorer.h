@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "data/loader.h"
+#include "data/batches/loader.h"
 #include "trainer/infer/decoder.h"
 #include "trainer/metrics/metrics.h"
 
 namespace lockstep::step {
-class Compute;
+class ForwardCompute;
 }  // namespace lockstep::step
 
 namespace lockstep::evaluate {
@@ -36,6 +36,10 @@ class Scorer {
   virtual std::vector<metrics::Metric> Result(std::span<const int64_t, kMostCounts> counts) const = 0;
 };
 
+/// Makes what scores answers to a split, called once for each. What it takes of `compute` outlives the scorer.
+using ScorerFactory =
+    std::function<std::shared_ptr<Scorer>(std::shared_ptr<const data::Dataset> split, step::ForwardCompute& compute)>;
+
 /// Word and character error rates ("wer", "cer") and the share of transcripts without any error ("exact"), of the
 /// greedy reading of the program's output "path" i32 [rows, places]. `dataset` knows transcripts and letters.
 std::unique_ptr<Scorer> MakeSpeechScorer(std::shared_ptr<const data::Dataset> dataset);
@@ -47,7 +51,7 @@ struct TranslationOptions {
   infer::DecoderModel model;
   std::shared_ptr<engine::Backend> backend;  ///< the host's: executors translate on their cores
   const engine::ParameterLayout* layout = nullptr;
-  step::Compute* compute = nullptr;  ///< whose weights it translates with
+  step::ForwardCompute* compute = nullptr;  ///< whose weights it translates with
   int beam = 5;
 };
 /// "bleu" and "chrf" of translations by beam search.

@@ -3,7 +3,7 @@
 #include <map>
 
 #include "base/error.h"
-#include "data/length_buckets.h"
+#include "data/batches/length_classes.h"
 #include "trainer/evaluate/scorer.h"
 #include "trainer/infer/beam_search.h"
 #include "trainer/metrics/bleu.h"
@@ -47,7 +47,7 @@ class TranslationScorer final : public Scorer {
 
   void Begin() override {
     ++evaluation_;
-    options_.compute->Fetch(step::Compute::Part::kWeights);
+    options_.compute->FetchWeights();
   }
 
   void Score(int executor, const data::LaneBatch& block, const Output&, Counts counts) override {

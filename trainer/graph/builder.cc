@@ -103,103 +103,55 @@ ValueId Builder::Linear(ValueId x, const std::string& name, int64_t out, bool bi
   return Append(OpKind::kLinear, {x, w, b}, LinearAttributes{}, name)[0];
 }
 
-ValueId Builder::TiedLinear(ValueId x, const std::string& name, ValueId weight) {
-  return Append(OpKind::kLinear, {x, weight, kNoValue}, LinearAttributes{}, name)[0];
-}
-
-ValueId Builder::Embedding(ValueId id, const std::string& name, ValueId table, ValueId position, float scale,
-                           bool sinusoids, ValueId first, int64_t places) {
-  EmbeddingAttributes attributes;
-  attributes.scale = scale;
-  attributes.sinusoids = sinusoids;
-  attributes.places = places;
-  return Append(OpKind::kEmbedding, {id, table, position, first}, attributes, name)[0];
-}
-
-ValueId Builder::Attention(ValueId query, ValueId memory, ValueId length, const AttentionAttributes& attributes) {
-  return Append(OpKind::kAttention, {query, memory, length}, attributes, "")[0];
-}
-
-ValueId Builder::Rotary(ValueId x, const RotaryAttributes& attributes, ValueId first) {
-  return Append(OpKind::kRotary, {x, first}, attributes, "")[0];
-}
-
-ValueId Builder::CacheAppend(ValueId cache, ValueId x, ValueId first, int64_t begin, int64_t end) {
-  return Append(OpKind::kCacheAppend, {cache, x, first}, SliceAttributes{begin, end}, "")[0];
-}
-
-ValueId Builder::Slice(ValueId x, int64_t begin, int64_t end) {
-  return Append(OpKind::kSlice, {x}, SliceAttributes{begin, end}, "")[0];
-}
-
-ValueId Builder::SwiGlu(ValueId x) { return Append(OpKind::kSwiGlu, {x}, NoAttributes{}, "")[0]; }
-
-ValueId Builder::Conv1d(ValueId x, const std::string& name, int64_t out, int kernel, int stride, int padding, bool bias,
-                        Initializer weight) {
-  const WindowsAttributes attributes{.kernel = kernel, .stride = stride, .padding = padding};
+ValueId Builder::Conv1d(ValueId x, const std::string& name, const Conv1dLayer& layer) {
+  const WindowsAttributes attributes{.kernel = layer.kernel, .stride = layer.stride, .padding = layer.padding};
   const ValueId windows = Append(OpKind::kWindows, {x}, attributes, name + "/windows")[0];
-  return Linear(windows, name, out, bias, weight);
+  return Linear(windows, name, layer.out, layer.bias, layer.weight);
 }
 
-std::vector<ValueId> Builder::Recurrent(OpKind kind, int gates, ValueId x, const std::string& name, int64_t hidden,
-                                        ValueId length, bool reverse, int layer, const RecurrentStates& start) {
+std::vector<ValueId> Builder::Recurrent(OpKind kind, ValueId x, const std::string& name, const RecurrentLayer& layer) {
   RequireRows(name, shape(x));
-  RequirePositive(name, {hidden});
-  const std::string suffix = fmt::format("_l{}{}", layer, reverse ? "_reverse" : "");
-  const Initializer initializer{.uniform = static_cast<float>(1 / std::sqrt(static_cast<double>(hidden)))};
-  const ValueId from_x = Parameter(name + ".weight_ih" + suffix, {gates * hidden, shape(x).dim(-1)}, initializer, true);
-  const ValueId from_h = Parameter(name + ".weight_hh" + suffix, {gates * hidden, hidden}, initializer, true);
-  const ValueId bias_x = Parameter(name + ".bias_ih" + suffix, {gates * hidden}, initializer, false);
-  const ValueId bias_h = Parameter(name + ".bias_hh" + suffix, {gates * hidden}, initializer, false);
+  RequirePositive(name, {layer.hidden});
+  const std::string suffix = fmt::format("_l{}{}", layer.layer, layer.reverse ? "_reverse" : "");
+  const Initializer initializer{.uniform = static_cast<float>(1 / std::sqrt(static_cast<double>(layer.hidden)))};
+  const int64_t rows = (kind == OpKind::kLstm ? 4 : 3) * layer.hidden;
+  const ValueId from_x = Parameter(name + ".weight_ih" + suffix, {rows, shape(x).dim(-1)}, initializer, true);
+  const ValueId from_h = Parameter(name + ".weight_hh" + suffix, {rows, layer.hidden}, initializer, true);
+  const ValueId bias_x = Parameter(name + ".bias_ih" + suffix, {rows}, initializer, false);
+  const ValueId bias_h = Parameter(name + ".bias_hh" + suffix, {rows}, initializer, false);
   const ValueId z = Append(OpKind::kLinear, {x, from_x, bias_x}, LinearAttributes{}, name + ".gates" + suffix)[0];
-  std::vector<ValueId> inputs = {z, from_h, bias_h, length, start.hidden};
-  if (kind == OpKind::kLstm) inputs.push_back(start.cell);
-  return Append(kind, std::move(inputs), RecurrentAttributes{reverse}, name + suffix);
+  std::vector<ValueId> inputs = {z, from_h, bias_h, layer.length, layer.start.hidden};
+  if (kind == OpKind::kLstm) inputs.push_back(layer.start.cell);
+  return Append(kind, std::move(inputs), RecurrentAttributes{layer.reverse}, name + suffix);
 }
 
-ValueId Builder::Lstm(ValueId x, const std::string& name, int64_t hidden, ValueId length, bool reverse, int layer,
-                      const RecurrentStates& start, RecurrentStates* last) {
-  const std::vector<ValueId> out = Recurrent(OpKind::kLstm, 4, x, name, hidden, length, reverse, layer, start);
+ValueId Builder::Lstm(ValueId x, const std::string& name, const RecurrentLayer& layer, RecurrentStates* last) {
+  const std::vector<ValueId> out = Recurrent(OpKind::kLstm, x, name, layer);
   if (last != nullptr) *last = {.hidden = out[2], .cell = out[3]};
   return out[0];
 }
 
-ValueId Builder::Gru(ValueId x, const std::string& name, int64_t hidden, ValueId length, bool reverse, int layer,
-                     const RecurrentStates& start, RecurrentStates* last) {
-  const std::vector<ValueId> out = Recurrent(OpKind::kGru, 3, x, name, hidden, length, reverse, layer, start);
+ValueId Builder::Gru(ValueId x, const std::string& name, const RecurrentLayer& layer, RecurrentStates* last) {
+  const std::vector<ValueId> out = Recurrent(OpKind::kGru, x, name, layer);
   if (last != nullptr) *last = {.hidden = out[2], .cell = kNoValue};
   return out[0];
 }
 
-ValueId Builder::ArgMax(ValueId x) { return Append(OpKind::kArgMax, {x}, NoAttributes{}, "")[0]; }
-
-ValueId Builder::Conv2d(ValueId x, const std::string& name, int64_t out, int kernel, int stride, int padding,
-                        int groups, bool bias, Initializer weight) {
+ValueId Builder::Conv2d(ValueId x, const std::string& name, const Conv2dLayer& layer) {
   RequireImages(name, shape(x));
   const int64_t channels = shape(x).dim(3);
-  if (groups < 1 || channels % groups != 0 || out % groups != 0) {
-    throw Error(ErrorKind::kUsage,
-                fmt::format("{} input and {} output channels can't be cut into {} groups", channels, out, groups), name,
-                "both must be multiples of groups");
+  if (layer.groups < 1 || channels % layer.groups != 0 || layer.out % layer.groups != 0) {
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("{} input and {} output channels can't be cut into {} groups", channels, layer.out, layer.groups),
+        name, "both must be multiples of groups");
   }
-  const ValueId w = Parameter(name + ".weight", {out, channels / groups, kernel, kernel}, weight, true);
-  const ValueId b = bias ? Parameter(name + ".bias", {out}, {}, false) : kNoValue;
-  const Conv2dAttributes attributes{
-      .stride = stride, .padding = padding, .groups = groups, .activation = Activation::kNone};
+  const Shape weight{layer.out, channels / layer.groups, layer.kernel, layer.kernel};
+  const ValueId w = Parameter(name + ".weight", weight, layer.weight, true);
+  const ValueId b = layer.bias ? Parameter(name + ".bias", {layer.out}, {}, false) : kNoValue;
+  const Conv2dAttributes attributes{.stride = layer.stride, .padding = layer.padding, .groups = layer.groups};
   return Append(OpKind::kConv2d, {x, w, b}, attributes, name)[0];
 }
-
-ValueId Builder::MaxPool2d(ValueId x, int kernel, int stride, int padding) {
-  const Pool2dAttributes attributes{.kernel = kernel, .stride = stride, .padding = padding};
-  return Append(OpKind::kMaxPool2d, {x}, attributes, "")[0];
-}
-
-ValueId Builder::AveragePool2d(ValueId x, int kernel, int stride, int padding) {
-  const Pool2dAttributes attributes{.kernel = kernel, .stride = stride, .padding = padding};
-  return Append(OpKind::kAveragePool2d, {x}, attributes, "")[0];
-}
-
-ValueId Builder::GlobalAveragePool(ValueId x) { return Append(OpKind::kGlobalAveragePool, {x}, NoAttributes{}, "")[0]; }
 
 ValueId Builder::BatchNorm(ValueId x, const std::string& name, float epsilon, float momentum, float weight_start) {
   RequireRows(name, shape(x));
@@ -246,28 +198,14 @@ ValueId Builder::Dropout(ValueId x, float probability) {
                 DropoutAttributes{.probability = probability, .layer_key = key}, "")[0];
 }
 
-ValueId Builder::Add(ValueId a, ValueId b) {
-  return Append(OpKind::kAdd, {a, b}, ActivationAttributes{Activation::kNone}, "")[0];
-}
-
-ValueId Builder::Reshape(ValueId x, const Shape& shape) {
-  return Append(OpKind::kReshape, {x}, ReshapeAttributes{shape}, "")[0];
-}
-
 ValueId Builder::Flatten(ValueId x) {
   const Shape from = shape(x);
   if (from.rank() == 2) return x;
   RequireImages("flatten", from);
-  // Where nothing changes places a reshape does, which costs nothing.
+  // Where no element moves a reshape does, which costs nothing.
   if (from.dim(3) == 1 || from.dim(1) * from.dim(2) == 1) return Reshape(x, {from.dim(0), from.size() / from.dim(0)});
   return Append(OpKind::kFlatten, {x}, NoAttributes{}, "")[0];
 }
-
-ValueId Builder::PadChannels(ValueId x, int stride, int64_t channels) {
-  return Append(OpKind::kPadChannels, {x}, PadChannelsAttributes{.stride = stride, .channels = channels}, "")[0];
-}
-
-ValueId Builder::Concat(ValueId a, ValueId b) { return Append(OpKind::kConcat, {a, b}, NoAttributes{}, "")[0]; }
 
 void Builder::SoftmaxCrossEntropy(ValueId logits, float label_smoothing) {
   if (mode_ == Mode::kInfer) return;

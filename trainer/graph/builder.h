@@ -1,5 +1,6 @@
-// Builds forward graphs: each call appends an op, infers its shapes, and returns its result. Parameters are created
-// with their initialisation; names follow PyTorch's ("conv1.weight", "layer1.0.bn1.running_mean").
+// Builds forward graphs: each call appends ops, infers their shapes, and returns the result. Single ops are inherited
+// (OpCalls, ops.h); here are values, layers, which create their parameters with their initialisation under PyTorch's
+// names ("conv1.weight", "layer1.0.bn1.running_mean"), and losses.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +27,29 @@ struct ParameterInfo {
   bool decay = true;  ///< false for biases and norms
 };
 
+struct Conv1dLayer {
+  int64_t out = 0;
+  int kernel = 1, stride = 1, padding = 0;
+  bool bias = true;
+  Initializer weight = {};
+};
+struct Conv2dLayer {
+  int64_t out = 0;
+  int kernel = 1, stride = 1, padding = 0, groups = 1;
+  bool bias = true;
+  Initializer weight = {};
+};
+
 /// States of a recurrent layer, each [batch, hidden]; a GRU has no cell.
 struct RecurrentStates {
   ValueId hidden = kNoValue, cell = kNoValue;
+};
+struct RecurrentLayer {
+  int64_t hidden = 0;
+  ValueId length = kNoValue;  ///< i32 [batch], time steps of each row; absent: all
+  bool reverse = false;
+  int layer = 0;
+  RecurrentStates start = {};  ///< before the first time step; absent: zeros
 };
 
 enum class Mode : uint8_t {
@@ -37,7 +58,7 @@ enum class Mode : uint8_t {
   kInfer,     ///< running statistics; outputs only
 };
 
-class Builder {
+class Builder final : public OpCalls {
  public:
   Builder(Mode mode, int64_t batch) : mode_(mode), batch_(batch) {}
 
@@ -59,45 +80,18 @@ class Builder {
   /// x [batch, in] -> [batch, out]. Parameters name.weight [out, in] and, with `bias`, name.bias [out].
   ValueId Linear(ValueId x, const std::string& name, int64_t out, bool bias, Initializer weight,
                  Initializer bias_start = {});
-  /// The same with a weight [out, in] that is there already (tied to an embedding), without bias.
-  ValueId TiedLinear(ValueId x, const std::string& name, ValueId weight);
-  /// id i32 [.., t] -> [.., t, channels of `table`]. `table` [v, c] and `position` [p >= t, c] (or kNoValue) are
-  /// parameters. Adds sinusoids of the place with `sinusoids`. `first` i32 [batch], where given, is a row's first
-  /// place, of at most `places`.
-  ValueId Embedding(ValueId id, const std::string& name, ValueId table, ValueId position, float scale = 1,
-                    bool sinusoids = false, ValueId first = kNoValue, int64_t places = 0);
-  /// See OpKind::kAttention; `memory` and `length` may be kNoValue.
-  ValueId Attention(ValueId query, ValueId memory, ValueId length, const AttentionAttributes& attributes);
-  ValueId Rotary(ValueId x, const RotaryAttributes& attributes, ValueId first = kNoValue);
-  /// Channels [begin, end) of x [batch, t, c] at places first[n].. of the state `cache` [batch, s, end - begin]: the
-  /// cache as it is then.
-  ValueId CacheAppend(ValueId cache, ValueId x, ValueId first, int64_t begin, int64_t end);
-  /// x [.., c] -> [.., end - begin].
-  ValueId Slice(ValueId x, int64_t begin, int64_t end);
-  ValueId SwiGlu(ValueId x);
-  /// PyTorch's conv1d over places: x [batch, t, in] -> [batch, t', out]. Parameters name.weight [out, in * kernel] (its
-  /// [out, in, kernel], the last two as one) and, with `bias`, name.bias.
-  ValueId Conv1d(ValueId x, const std::string& name, int64_t out, int kernel, int stride, int padding, bool bias,
-                 Initializer weight);
-  /// One direction of layer `layer` of PyTorch's nn.LSTM: x [batch, t, in] -> [batch, t, hidden]. Parameters
+  /// x [batch, t, in] -> [batch, t', out]. Parameters name.weight [out, in * kernel] (PyTorch's [out, in, kernel], the
+  /// last two as one) and, with `bias`, name.bias.
+  ValueId Conv1d(ValueId x, const std::string& name, const Conv1dLayer& layer);
+  /// x [batch, h, w, in] -> [batch, h', w', out]. Parameters name.weight and, with `bias`, name.bias.
+  ValueId Conv2d(ValueId x, const std::string& name, const Conv2dLayer& layer);
+  /// One direction of a layer of PyTorch's nn.LSTM: x [batch, t, in] -> [batch, t, hidden]. Parameters
   /// name.weight_ih_l0, name.weight_hh_l0, name.bias_ih_l0, name.bias_hh_l0 (l1, .. for further layers; "_reverse"
-  /// behind them for the reverse direction), which start as PyTorch's do. `length` i32 [batch] may be kNoValue.
-  /// `start`: the states before the first place, or kNoValue for zeros; `last` receives those behind the last. No
-  /// gradient goes through either.
-  ValueId Lstm(ValueId x, const std::string& name, int64_t hidden, ValueId length, bool reverse = false, int layer = 0,
-               const RecurrentStates& start = {}, RecurrentStates* last = nullptr);
+  /// behind them for the reverse direction), which start as PyTorch's do. `last` receives the states behind the last
+  /// time step. No gradient goes through states.
+  ValueId Lstm(ValueId x, const std::string& name, const RecurrentLayer& layer, RecurrentStates* last = nullptr);
   /// The same of nn.GRU.
-  ValueId Gru(ValueId x, const std::string& name, int64_t hidden, ValueId length, bool reverse = false, int layer = 0,
-              const RecurrentStates& start = {}, RecurrentStates* last = nullptr);
-  /// The place of the first largest: x [.., c] -> i32 [..].
-  ValueId ArgMax(ValueId x);
-  /// x [batch, h, w, in] -> [batch, h', w', out].
-  ValueId Conv2d(ValueId x, const std::string& name, int64_t out, int kernel, int stride, int padding, int groups,
-                 bool bias, Initializer weight);
-  ValueId MaxPool2d(ValueId x, int kernel, int stride, int padding);
-  ValueId AveragePool2d(ValueId x, int kernel, int stride, int padding);
-  /// [batch, h, w, c] -> [batch, c].
-  ValueId GlobalAveragePool(ValueId x);
+  ValueId Gru(ValueId x, const std::string& name, const RecurrentLayer& layer, RecurrentStates* last = nullptr);
   /// Normalises over all but the last dimension. Parameters name.weight, name.bias; statistics name.running_mean,
   /// name.running_var.
   ValueId BatchNorm(ValueId x, const std::string& name, float epsilon, float momentum, float weight_start);
@@ -105,22 +99,15 @@ class Builder {
   ValueId LayerNorm(ValueId x, const std::string& name, float epsilon, bool bias = true);
   /// Divides by the root mean square over the last dimension. Parameter name.weight.
   ValueId RmsNorm(ValueId x, const std::string& name, float epsilon);
+  /// x itself for kNone.
   ValueId Activate(ValueId x, Activation activation);
   /// Nothing in kEvaluate and kInfer.
   ValueId Dropout(ValueId x, float probability);
-  ValueId Add(ValueId a, ValueId b);
-  ValueId Reshape(ValueId x, const Shape& shape);
   /// [batch, h, w, c] -> [batch, c * h * w], channels first, as PyTorch flattens NCHW; [batch, n] stays.
   ValueId Flatten(ValueId x);
-  /// Keeps every `stride`-th row and column and appends zero channels: ResNet's option A shortcut.
-  ValueId PadChannels(ValueId x, int stride, int64_t channels);
-
-  /// a [.., p], b [.., q] -> [.., p + q].
-  ValueId Concat(ValueId a, ValueId b);
 
   /// Adds the loss "loss" = sum over rows of cross entropy of logits [batch, .., classes] with input "label" i32
-  /// [batch,
-  /// ..]; rows of label -1 don't count. Adds the counter "correct".
+  /// [batch, ..]; rows of label -1 don't count. Adds the counter "correct".
   void SoftmaxCrossEntropy(ValueId logits, float label_smoothing);
   /// Adds the loss "loss" = sum over rows of the mean over columns of (prediction - target)^2, with inputs "target" f32
   /// [batch, k] and "mask" f32 [batch].
@@ -138,10 +125,10 @@ class Builder {
  private:
   ValueId NewValue(Value value);
   ValueId StepBlockValue();
-  /// A layer of `gates` gates; result: the op's outputs.
-  std::vector<ValueId> Recurrent(OpKind kind, int gates, ValueId x, const std::string& name, int64_t hidden,
-                                 ValueId length, bool reverse, int layer, const RecurrentStates& start);
-  std::vector<ValueId> Append(OpKind kind, std::vector<ValueId> inputs, Attributes attributes, const std::string& name);
+  /// A layer of kLstm or kGru; result: the op's outputs.
+  std::vector<ValueId> Recurrent(OpKind kind, ValueId x, const std::string& name, const RecurrentLayer& layer);
+  std::vector<ValueId> Append(OpKind kind, std::vector<ValueId> inputs, Attributes attributes,
+                              const std::string& name) override;
 
   Mode mode_;
   int64_t batch_;

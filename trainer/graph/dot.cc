@@ -1,11 +1,12 @@
-// Graphviz text of a graph.
+#include "trainer/graph/dot.h"
+
 #include <fmt/format.h>
 
 #include <string>
 #include <string_view>
 #include <type_traits>
 
-#include "trainer/graph/graph.h"
+#include "trainer/graph/op_table.h"
 
 namespace lockstep::graph {
 namespace {

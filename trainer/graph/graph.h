@@ -1,27 +1,18 @@
 // The graph: values and ops in topological order. A model is built once as a forward graph (builder.h); passes turn it
 // into the graph of one lane's training step or of inference, and the engine compiles that into a program.
-//
-// Layout conventions, the same for all backends:
-//   images       [batch, height, width, channels]      (NHWC)
-//   sequences    [batch, time, channels]
-//   linear       weight [out, in], y = x weight^T + bias
-//   convolution  weight [out channels, in channels / groups, kernel height, kernel width], as PyTorch stores it
 #pragma once
 
 #include <cstdint>
 #include <map>
-#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "base/shape.h"
+#include "trainer/graph/ops.h"
 
 namespace lockstep::graph {
-
-using ValueId = int32_t;
-inline constexpr ValueId kNoValue = -1;
 
 enum class Role : uint8_t {
   kInput,       ///< what the loader delivers: "image", "label", ...
@@ -39,216 +30,6 @@ struct Value {
   DType dtype = DType::kF32;
   Role role = Role::kActivation;
 };
-
-/// What there is to compute. Operands in order; [..] shapes; `?` marks operands that may be absent (kNoValue).
-/// n: rows of the batch, t: places of a sequence; losses and counters are scalars.
-enum class OpKind : uint8_t {
-  // Forward.
-  kLinear,  ///< x [.., in], weight [out, in], bias? [out] -> y [.., out] = act(x weight^T + bias)
-  /// x [n, h, w, c], weight [o, c / groups, kh, kw], bias? [o] -> y [n, h', w', o] = act(conv + bias)
-  kConv2d,
-  /// x [n, h, w, c] -> y [n, h', w', c], index? u8: y's place in its window, row-major, the first of equals
-  kMaxPool2d,
-  kAveragePool2d,      ///< x [n, h, w, c] -> y [n, h', w', c]: the mean over the window's cells that lie in the image
-  kGlobalAveragePool,  ///< x [n, h, w, c] -> y [n, c]
-  /// x [.., c], weight [c], bias [c] -> y, mean [c], variance [c] (unbiased), inv_std [c] (of the biased one)
-  kBatchNormTrain,
-  kBatchNormInfer,  ///< x [.., c], weight [c], bias [c], running_mean [c], running_var [c] -> y
-  kLayerNorm,       ///< x [.., c], weight [c], bias? [c] -> y, mean? [..], inv_std? [..]
-  /// x [.., c], weight [c] -> y = x inv_rms weight, inv_rms? [..] = 1 / sqrt(mean(x^2) + epsilon) (Zhang and Sennrich
-  /// 2019)
-  kRmsNorm,
-  kActivation,  ///< x -> y
-  /// x [n, ..], step_block -> y: row r keeps element e where RandomStream{seed, step, layer key, first_sample +
-  /// r}.Uniform(e) >= probability, and divides it by 1 - probability
-  kDropout,
-  kAdd,      ///< a, b -> y = act(a + b), same shapes
-  kReshape,  ///< x -> y, the same bytes
-  kFlatten,  ///< x [n, h, w, c] -> y [n, c * h * w], channels first
-  /// x [n, h, w, c] -> y [n, ceil(h / stride), ceil(w / stride), channels]: every stride-th cell, new channels 0
-  kPadChannels,
-  kConcat,  ///< a [.., p], b [.., q] -> y [.., p + q]: along the last dimension, a first
-  /// id i32 [.., t], table [v, c], position? [p >= t, c], first? i32 [n] -> y [.., t, c] = scale table[id] (zeros for
-  /// id -1) + position[place], or + sinusoids of the place where the attributes say so. Row n's places count from
-  /// first[n], 0 where that is absent; a place past the last is the last
-  kEmbedding,
-  /// x [.., t, c], first? i32 [n] -> y: the first `heads` heads of c are turned by their place (Su et al. 2021),
-  /// dimension i with i + head_size / 2 by place base^(-2 i / head_size); what is behind them stays. Places as
-  /// kEmbedding's
-  kRotary,
-  /// cache [n, s, c], x [n, t, p], first i32 [n] -> y, which is the cache, in its place: channels [begin, end) of x (c
-  /// of them) are written to places first[n].. of it, those past its end left out
-  kCacheAppend,
-  /// query, memory?, length? i32 [n] -> y [n, t, heads d], lse? [n, heads, t] (log of the sum of exponentials of the
-  /// scores): softmax(q k^T / sqrt(d)) v by head. Without memory, query [n, t, (heads + 2 kv_heads) d] holds q, k and v
-  /// side by side; with it query is q [n, t, heads d], and memory [n, s, 2 kv_heads d] k and v. Head h reads k and v of
-  /// head h kv_heads / heads. Keys from length[n] on are left out, and with `causal` those behind the query's place
-  /// (with memory, whose last t keys of length[n] are the queries' own: inference alone); what attends to no key is 0,
-  /// and its lse too
-  kAttention,
-  kSwiGlu,  ///< x [.., 2 k] -> y [.., k] = silu(first half) * second half (Shazeer 2020)
-  /// x [n, t, c] -> y [n, t', c kernel], t' = (t + 2 padding - kernel) / stride + 1: y[.., p, ch kernel + j] = x[.., p
-  /// stride + j - padding, ch], 0 outside, so that a kLinear of weight [o, c kernel] is PyTorch's conv1d of weight [o,
-  /// c, kernel]
-  kWindows,
-  /// gates [n, t, 4 h] (x W_ih^T + b_ih in PyTorch's order i, f, g, o), weight [4 h, h], bias? [4 h], length? i32 [n],
-  /// hidden? [n, h], cell? [n, h] -> y [n, t, h], saved? f32 [n, t, 5 h] (i, f, g, o behind their activations, and the
-  /// cell), last_hidden? f32 [n, h], last_cell? f32 [n, h]. Place by place, with z = gates + weight h + bias: cell =
-  /// sigmoid(f) cell + sigmoid(i) tanh(g), y = h = sigmoid(o) tanh(cell) (Gers et al. 2000). Places from length[n] on
-  /// touch nothing, and y and saved are 0 there; `reverse` starts at place length[n] - 1. States are zeros at first
-  /// where absent; last_*: behind the last place gone through
-  kLstm,
-  /// gates [n, t, 3 h] (x W_ih^T + b_ih in PyTorch's order r, z, n), weight [3 h, h], bias? [3 h], length? i32 [n],
-  /// hidden? [n, h] -> y [n, t, h], saved? f32 [n, t, 4 h] (r, z, n behind their activations, and q), last_hidden? f32
-  /// [n, h], all as kLstm; q = (weight h + bias)_n, n = tanh(gates_n + r q), h = (1 - z) n + z h (Cho et al. 2014, with
-  /// the reset behind the product)
-  kGru,
-  /// logits [.., c], label i32 [..] -> sum f64 [], lse [..] (log of the sum of exponentials); rows of label -1 add
-  /// nothing. The target is 1 - s on the label plus s / c everywhere
-  kSoftmaxCrossEntropy,
-  kMeanSquaredError,  ///< prediction [n, k], target [n, k], mask [n] -> sum f64 [] of mask * mean over k of squares
-  /// logits [n, t, c], label i32 [n, u], length i32 [n], label_length i32 [n] -> sum f64 [] of -log p, dlogits? f32 [n,
-  /// t, c] (softmax - posterior: unscaled; 0 from length[n] on), impossible? i64 []: connectionist temporal
-  /// classification (Graves et al. 2006), class 0 the blank. label_length -1 is padding, 0 the empty transcript. A
-  /// sample whose label, a place more for each repetition, is longer than length[n], or is longer than u, has no
-  /// alignment: it counts as impossible, adds nothing and has no gradient
-  kCtc,
-  kCountCorrect,  ///< logits [.., c], label i32 [..] -> count i64 []: rows whose first largest logit is the label's
-  kArgMax,        ///< x [.., c] -> y i32 [..]: the place of the first largest
-  // Gradients. dy has y's shape; results have the shape of what they are the gradient of.
-  kLinearInputGrad,          ///< dy, weight -> dx
-  kLinearWeightGrad,         ///< dy, x -> dweight, dbias?
-  kConv2dInputGrad,          ///< dy, weight -> dx
-  kConv2dWeightGrad,         ///< dy, x -> dweight, dbias?
-  kMaxPool2dGrad,            ///< dy, index -> dx
-  kAveragePool2dGrad,        ///< dy -> dx
-  kGlobalAveragePoolGrad,    ///< dy -> dx
-  kBatchNormGrad,            ///< dy, x, weight, mean, inv_std, y? (where an activation is fused) -> dx, dweight, dbias
-  kLayerNormGrad,            ///< dy, x, weight, mean, inv_std -> dx, dweight, dbias?
-  kRmsNormGrad,              ///< dy, x, weight, inv_rms -> dx, dweight
-  kEmbeddingGrad,            ///< dy, id -> dtable, dposition?; rows of one id are added in the order of places
-  kAttentionGrad,            ///< dy, query, memory?, length?, y, lse -> dquery, dmemory?
-  kSwiGluGrad,               ///< dy, x -> dx
-  kWindowsGrad,              ///< dy -> dx
-  kLstmGrad,                 ///< dy, y, saved, weight, length?, hidden?, cell? -> dgates, dweight?, dbias?
-  kGruGrad,                  ///< dy, y, saved, weight, length?, hidden? -> dgates, dweight?, dbias?
-  kActivationGrad,           ///< dy, v -> dx; v is y for relu, tanh and sigmoid, x for the others
-  kDropoutGrad,              ///< dy, step_block -> dx
-  kFlattenGrad,              ///< dy -> dx
-  kPadChannelsGrad,          ///< dy -> dx
-  kSlice,                    ///< x [.., c] -> y [.., end - begin]: elements [begin, end) of the last dimension
-  kSoftmaxCrossEntropyGrad,  ///< logits, label, lse, step_block -> dlogits = (softmax - target) * loss_scale[loss];
-                             ///< 0 for label -1
-  kMeanSquaredErrorGrad,     ///< prediction, target, mask, step_block -> dprediction
-                             ///< = 2 / k (p - t) * mask * loss_scale[loss]
-  kCtcGrad,                  ///< dlogits (kCtc's), step_block -> dlogits * loss_scale[loss]
-  kCount,
-};
-
-enum class Activation : uint8_t {
-  kNone,
-  kRelu,
-  kGelu,  ///< the erf form
-  kSilu,
-  kTanh,
-  kSigmoid,
-  kGeluTanh,  ///< GELU's approximation by tanh, GPT-2's (Hendrycks and Gimpel 2016)
-};
-
-// What an op needs to know beyond its operands' shapes.
-
-struct NoAttributes {
-  bool operator==(const NoAttributes&) const = default;
-};  // kGlobalAveragePool, kFlatten, kConcat, kSwiGlu, kCountCorrect, kArgMax
-
-struct LinearAttributes {  // kLinear and its gradients, and so on: gradient ops carry the forward op's, with kNone
-  Activation activation = Activation::kNone;  ///< fused: applied to the result
-  bool operator==(const LinearAttributes&) const = default;
-};
-struct Conv2dAttributes {
-  int stride = 1, padding = 0, groups = 1;
-  Activation activation = Activation::kNone;  ///< fused: applied to the result
-  Shape result = {};                          ///< gradient ops: the shape of x, or of weight
-  bool operator==(const Conv2dAttributes&) const = default;
-};
-struct Pool2dAttributes {
-  int kernel = 2, stride = 2, padding = 0;  ///< padded cells don't count in averages
-  Shape result = {};                        ///< gradient ops: the shape of x
-  bool operator==(const Pool2dAttributes&) const = default;
-};
-struct PadChannelsAttributes {
-  int stride = 1;
-  int64_t channels = 0;
-  Shape result = {};  ///< the gradient op: the shape of x
-  bool operator==(const PadChannelsAttributes&) const = default;
-};
-struct SliceAttributes {       // kSlice, kCacheAppend
-  int64_t begin = 0, end = 0;  ///< along the last dimension
-  bool operator==(const SliceAttributes&) const = default;
-};
-struct NormAttributes {
-  float epsilon = 1e-5f;
-  /// Fused: applied to the result (batch norm; kNone or kRelu). kBatchNormGrad has it too, and undoes it.
-  Activation activation = Activation::kNone;
-  bool operator==(const NormAttributes&) const = default;
-};
-struct EmbeddingAttributes {
-  float scale = 1;
-  bool sinusoids = false;      ///< of the place, added: sin at even, cos at odd dimensions (Vaswani et al. 2017)
-  DType result = DType::kF32;  ///< of y
-  int64_t places = 0;          ///< that there are sinusoids for, where `first` is given
-  Shape table, position = {};  ///< the gradient op: of what it gives; position of rank 0 where there is none
-  bool operator==(const EmbeddingAttributes&) const = default;
-};
-struct RotaryAttributes {
-  int heads = 1;
-  int64_t head_size = 0;  ///< even
-  float base = 10000;
-  bool inverse = false;  ///< turns back: the gradient
-  int64_t places = 0;    ///< that there are turns for, where `first` is given
-  bool operator==(const RotaryAttributes&) const = default;
-};
-struct AttentionAttributes {
-  int heads = 1, kv_heads = 1;  ///< heads is a multiple of kv_heads
-  bool causal = false;
-  bool operator==(const AttentionAttributes&) const = default;
-};
-struct WindowsAttributes {
-  int kernel = 1, stride = 1, padding = 0;
-  Shape result = {};  ///< the gradient op: the shape of x
-  bool operator==(const WindowsAttributes&) const = default;
-};
-struct RecurrentAttributes {  // kLstm, kGru and their gradients
-  bool reverse = false;       ///< from the last place to the first
-  bool operator==(const RecurrentAttributes&) const = default;
-};
-struct ActivationAttributes {  // kActivation, kActivationGrad, kAdd (kNone or kRelu)
-  Activation activation = Activation::kRelu;
-  bool operator==(const ActivationAttributes&) const = default;
-};
-struct DropoutAttributes {
-  float probability = 0;   ///< of a zero
-  uint32_t layer_key = 0;  ///< given when the graph is built, before any pass
-  bool operator==(const DropoutAttributes&) const = default;
-};
-struct LossAttributes {
-  float label_smoothing = 0;
-  int loss = 0;  ///< its index in Graph::losses, and so in StepBlock::loss_scale
-  bool operator==(const LossAttributes&) const = default;
-};
-struct CtcAttributes {
-  int loss = 0;                ///< its index in Graph::losses, and so in StepBlock::loss_scale
-  DType result = DType::kF32;  ///< the gradient op: of the logits
-  bool operator==(const CtcAttributes&) const = default;
-};
-struct ReshapeAttributes {  // kReshape, and gradients of global pooling and flatten
-  Shape shape;              ///< of the result, batch included
-  bool operator==(const ReshapeAttributes&) const = default;
-};
-using Attributes = std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
-                                ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes,
-                                PadChannelsAttributes, SliceAttributes, EmbeddingAttributes, RotaryAttributes,
-                                AttentionAttributes, WindowsAttributes, RecurrentAttributes, CtcAttributes>;
 
 struct Op {
   OpKind kind;
@@ -299,13 +80,5 @@ struct Graph {
   /// kNoValue where there is none.
   ValueId Find(std::string_view name) const;
 };
-
-/// Whether result 0 lies where input 0 lies: kReshape, kCacheAppend.
-bool SharesMemory(OpKind kind);
-
-const char* Name(OpKind kind);
-const char* Name(Activation activation);
-/// Graphviz text: ops as boxes, values as edges with shapes.
-std::string ToDot(const Graph& graph);
 
 }  // namespace lockstep::graph

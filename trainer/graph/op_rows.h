@@ -1,28 +1,16 @@
-// What the op table's families share: checks of operands, and gradients through a fused activation.
+// What families of rows (ops_*.cc) share: checks of operands, and gradients through a fused activation.
 #pragma once
 
 #include <initializer_list>
-#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
 
 #include "base/error.h"
+#include "trainer/graph/op_families.h"
 #include "trainer/graph/op_table.h"
 
 namespace lockstep::graph {
-
-// The table's families, each in a file of its own (ops_*.cc).
-std::span<const OpRow> LinearRows();
-std::span<const OpRow> ConvolutionRows();
-std::span<const OpRow> PoolingRows();
-std::span<const OpRow> NormRows();
-std::span<const OpRow> ElementwiseRows();
-std::span<const OpRow> ReshapeRows();
-std::span<const OpRow> SequenceRows();
-std::span<const OpRow> RecurrentRows();
-std::span<const OpRow> LossRows();
-std::span<const OpRow> CtcRows();
 
 /// Throws Error(kUsage) with the op's name as its place.
 [[noreturn]] void Reject(const Op& op, const std::string& message, const std::string& hint = "");

@@ -1,30 +1,14 @@
 #include "trainer/graph/op_table.h"
 
-#include <array>
 #include <utility>
 
 #include "base/error.h"
-#include "trainer/graph/op_rows.h"
+#include "trainer/graph/op_families.h"
+#include "trainer/graph/rows_by_kind.h"
 #include "trainer/graph/step_block.h"
 
 namespace lockstep::graph {
 namespace {
-
-constexpr size_t kKinds = static_cast<size_t>(OpKind::kCount);
-
-std::array<const OpRow*, kKinds> CollectRows() {
-  std::array<const OpRow*, kKinds> rows{};
-  for (std::span<const OpRow> family : {LinearRows(), ConvolutionRows(), PoolingRows(), NormRows(), ElementwiseRows(),
-                                        ReshapeRows(), SequenceRows(), RecurrentRows(), LossRows(), CtcRows()}) {
-    for (const OpRow& row : family) {
-      const OpRow*& slot = rows[static_cast<size_t>(row.kind)];
-      CHECK(slot == nullptr, "op {} has two rows", row.name);
-      slot = &row;
-    }
-  }
-  for (size_t kind = 0; kind < kKinds; ++kind) CHECK(rows[kind] != nullptr, "op kind {} has no row", kind);
-  return rows;
-}
 
 void CheckOperands(const Graph& graph, const Op& op) {
   const std::vector<Operand> operands = ParseOperands(Row(op.kind).inputs);
@@ -40,10 +24,15 @@ void CheckOperands(const Graph& graph, const Op& op) {
 }  // namespace
 
 const OpRow& Row(OpKind kind) {
-  static const std::array<const OpRow*, kKinds> rows = CollectRows();
-  CHECK(kind < OpKind::kCount);
-  return *rows[static_cast<size_t>(kind)];
+  static const RowsByKind<OpRow> rows =
+      CollectRows<OpRow>("the op table", {LinearRows(), ConvolutionRows(), PoolingRows(), NormRows(), ElementwiseRows(),
+                                          LayoutRows(), SequenceRows(), RecurrentRows(), LossRows(), CtcRows()});
+  const OpRow* row = rows.Find(kind);
+  CHECK(row != nullptr, "op kind {} has no row", static_cast<int>(kind));
+  return *row;
 }
+
+const char* Name(OpKind kind) { return Row(kind).name; }
 
 std::vector<Operand> ParseOperands(std::string_view text) {
   std::vector<Operand> operands;

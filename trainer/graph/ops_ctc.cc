@@ -1,4 +1,4 @@
-// Connectionist temporal classification: a loss over all alignments of a label with places.
+// Connectionist temporal classification: a loss over all alignments of a label with time steps.
 #include "trainer/graph/op_rows.h"
 #include "trainer/graph/step_block.h"
 
@@ -48,7 +48,7 @@ void CtcGradient(GradientContext& context) {
                      context.Emit(OpKind::kCtcGrad, {op.outputs[1], context.StepBlockValue()}, attributes, "/grad")[0]);
 }
 
-/// Alphas and betas: three exponentials and a logarithm for each of 2 u + 1 states at each place, and a softmax.
+/// Alphas and betas: three exponentials and a logarithm for each of 2 u + 1 states at each time step, and a softmax.
 double CtcFlops(const Graph& graph, const Op& op) {
   const Shape& logits = InputOf(graph, op, 0).shape;
   const auto states = static_cast<double>(2 * InputOf(graph, op, 1).shape.dim(1) + 1);

@@ -106,7 +106,7 @@ constexpr OpRow kRows[] = {
      -1, FlopsPerInputElement},
     {OpKind::kCountCorrect, "count_correct", "logits, label", "count",
      "count = rows whose first largest logit is the label's", InferCountCorrect, nullptr, -1, FlopsPerInputElement},
-    {OpKind::kArgMax, "arg_max", "x", "y", "y = the place of the first largest of x", InferArgMax, nullptr, -1,
+    {OpKind::kArgMax, "arg_max", "x", "y", "y = the index of the first largest of x", InferArgMax, nullptr, -1,
      FlopsPerInputElement},
     {OpKind::kSoftmaxCrossEntropyGrad, "softmax_cross_entropy_grad", "logits, label, lse, step_block", "dlogits",
      "dlogits = (softmax(logits) - target) loss_scale", InferSoftmaxCrossEntropyGrad, nullptr, -1, FlopsPerElement},

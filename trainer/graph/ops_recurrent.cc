@@ -38,12 +38,12 @@ std::vector<OutputSpec> Infer(const Graph& graph, const Op& op, const Kind& kind
   const Value& gates = InputOf(graph, op, 0);
   RequireFloat(op, gates, "gates");
   RequireRank(op, gates, "gates", 3);
-  const int64_t hidden = RequireWeight(graph, op, kind, 1), rows = gates.shape.dim(0), places = gates.shape.dim(1);
-  RequireShape(op, gates, "gates", {rows, places, kind.gates * hidden});
+  const int64_t hidden = RequireWeight(graph, op, kind, 1), rows = gates.shape.dim(0), time_steps = gates.shape.dim(1);
+  RequireShape(op, gates, "gates", {rows, time_steps, kind.gates * hidden});
   if (HasInput(op, 2)) RequireShape(op, InputOf(graph, op, 2), "bias", {kind.gates * hidden});
   RequireStates(graph, op, kind, 3, rows, hidden);
-  std::vector<OutputSpec> results = {{{rows, places, hidden}, gates.dtype},
-                                     {{rows, places, kind.saved * hidden}, DType::kF32},
+  std::vector<OutputSpec> results = {{{rows, time_steps, hidden}, gates.dtype},
+                                     {{rows, time_steps, kind.saved * hidden}, DType::kF32},
                                      {{rows, hidden}, DType::kF32}};
   if (kind.cell) results.push_back({{rows, hidden}, DType::kF32});
   return results;
@@ -57,20 +57,20 @@ std::vector<OutputSpec> InferGrad(const Graph& graph, const Op& op, const Kind& 
   RequireFloat(op, dy, "dy");
   RequireRank(op, dy, "dy", 3);
   RequireShape(op, InputOf(graph, op, 1), "y", dy.shape);
-  const int64_t hidden = RequireWeight(graph, op, kind, 3), rows = dy.shape.dim(0), places = dy.shape.dim(1);
-  RequireShape(op, dy, "dy", {rows, places, hidden});
+  const int64_t hidden = RequireWeight(graph, op, kind, 3), rows = dy.shape.dim(0), time_steps = dy.shape.dim(1);
+  RequireShape(op, dy, "dy", {rows, time_steps, hidden});
   RequireDType(op, InputOf(graph, op, 2), "saved", DType::kF32);
-  RequireShape(op, InputOf(graph, op, 2), "saved", {rows, places, kind.saved * hidden});
+  RequireShape(op, InputOf(graph, op, 2), "saved", {rows, time_steps, kind.saved * hidden});
   RequireStates(graph, op, kind, 4, rows, hidden);
-  return {{{rows, places, kind.gates * hidden}, dy.dtype},
+  return {{{rows, time_steps, kind.gates * hidden}, dy.dtype},
           {{kind.gates * hidden, hidden}, DType::kF32},
           {{kind.gates * hidden}, DType::kF32}};
 }
 std::vector<OutputSpec> InferLstmGrad(const Graph& graph, const Op& op) { return InferGrad(graph, op, kLstm); }
 std::vector<OutputSpec> InferGruGrad(const Graph& graph, const Op& op) { return InferGrad(graph, op, kGru); }
 
-/// Gradients go from y to the gates and no further: neither to the states before the first place, nor from those behind
-/// the last.
+/// Gradients go from y to the gates and no further: neither to the states before the first time step, nor from those
+/// behind the last.
 void RequireNoStates(const GradientContext& context, const Op& op, const Kind& kind) {
   const std::string hint = "train through y, and carry states only where nothing is trained through them";
   const auto outputs = static_cast<int>(op.outputs.size());
@@ -97,7 +97,8 @@ void Gradient(GradientContext& context, const Kind& kind, OpKind gradient_kind) 
 void LstmGradient(GradientContext& context) { Gradient(context, kLstm, OpKind::kLstmGrad); }
 void GruGradient(GradientContext& context) { Gradient(context, kGru, OpKind::kGruGrad); }
 
-/// The product with the weight at each place; behind it the same again for the state's gradient and for the weight's.
+/// The product with the weight at each time step; behind it the same again for the state's gradient and for the
+/// weight's.
 double Flops(const Graph& graph, const Op& op) {
   const Value& gates = InputOf(graph, op, 0);
   return 2 * static_cast<double>(gates.shape.size()) * static_cast<double>(InputOf(graph, op, 1).shape.dim(1));
@@ -111,9 +112,9 @@ double GradFlops(const Graph& graph, const Op& op) {
 
 constexpr OpRow kRows[] = {
     {OpKind::kLstm, "lstm", "gates, weight, bias?, length?, hidden?, cell?", "y, saved?, last_hidden?, last_cell?",
-     "y = LSTM over places of gates + weight h + bias", InferLstm, LstmGradient, -1, Flops},
+     "y = LSTM over time steps of gates + weight h + bias", InferLstm, LstmGradient, -1, Flops},
     {OpKind::kGru, "gru", "gates, weight, bias?, length?, hidden?", "y, saved?, last_hidden?",
-     "y = GRU over places of gates, weight h + bias", InferGru, GruGradient, -1, Flops},
+     "y = GRU over time steps of gates, weight h + bias", InferGru, GruGradient, -1, Flops},
     {OpKind::kLstmGrad, "lstm_grad", "dy, y, saved, weight, length?, hidden?, cell?", "dgates, dweight?, dbias?",
      "the gradients of lstm", InferLstmGrad, nullptr, -1, GradFlops},
     {OpKind::kGruGrad, "gru_grad", "dy, y, saved, weight, length?, hidden?", "dgates, dweight?, dbias?",

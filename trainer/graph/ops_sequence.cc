@@ -4,7 +4,7 @@
 namespace lockstep::graph {
 namespace {
 
-/// Where rows of `shape` begin to count their places, where that is given.
+/// Where rows of `shape` begin to count their positions, where that is given.
 void RequireFirst(const Op& op, const Graph& graph, int input, const Shape& shape) {
   if (!HasInput(op, input)) return;
   RequireDType(op, InputOf(graph, op, input), "first", DType::kI32);
@@ -20,14 +20,14 @@ std::vector<OutputSpec> InferEmbedding(const Graph& graph, const Op& op) {
   RequireDType(op, id, "id", DType::kI32);
   RequireDType(op, table, "table", DType::kF32);
   RequireRank(op, table, "table", 2);
-  if (id.shape.rank() < 1) Reject(op, fmt::format("id has shape {}, but places are needed", id.shape.ToString()));
-  const int64_t places = id.shape.dim(-1), channels = table.shape.dim(1);
+  if (id.shape.rank() < 1) Reject(op, fmt::format("id has shape {}, but positions are needed", id.shape.ToString()));
+  const int64_t positions = id.shape.dim(-1), channels = table.shape.dim(1);
   if (HasInput(op, 2)) {
     const Value& position = InputOf(graph, op, 2);
     RequireRank(op, position, "position", 2);
-    if (position.shape.dim(0) < places || position.shape.dim(1) != channels) {
-      Reject(op, fmt::format("position has shape {}, but {} places of {} channels are needed",
-                             position.shape.ToString(), places, channels));
+    if (position.shape.dim(0) < positions || position.shape.dim(1) != channels) {
+      Reject(op, fmt::format("position has shape {}, but {} positions of {} channels are needed",
+                             position.shape.ToString(), positions, channels));
     }
     CHECK(!attributes.sinusoids, "{} has positions of two kinds", op.name);
   }
@@ -68,7 +68,7 @@ std::vector<OutputSpec> InferRotary(const Graph& graph, const Op& op) {
   const Value& x = InputOf(graph, op, 0);
   const auto& attributes = AttributesOf<RotaryAttributes>(op);
   RequireFloat(op, x, "x");
-  if (x.shape.rank() < 2) Reject(op, fmt::format("x has shape {}, but places are needed", x.shape.ToString()));
+  if (x.shape.rank() < 2) Reject(op, fmt::format("x has shape {}, but positions are needed", x.shape.ToString()));
   if (attributes.head_size < 2 || attributes.head_size % 2 != 0)
     Reject(op, fmt::format("heads of {} dimensions have no pairs", attributes.head_size), "use an even number");
   if (attributes.heads * attributes.head_size > x.shape.dim(-1)) {
@@ -210,9 +210,9 @@ std::vector<OutputSpec> InferWindows(const Graph& graph, const Op& op) {
   const auto& attributes = AttributesOf<WindowsAttributes>(op);
   RequireFloat(op, x, "x");
   RequireRank(op, x, "x", 3);
-  const int64_t places =
+  const int64_t positions =
       RequireWindow(op, x.shape, x.shape.dim(1), attributes.kernel, attributes.stride, attributes.padding);
-  return {{{x.shape.dim(0), places, x.shape.dim(2) * attributes.kernel}, x.dtype}};
+  return {{{x.shape.dim(0), positions, x.shape.dim(2) * attributes.kernel}, x.dtype}};
 }
 
 std::vector<OutputSpec> InferWindowsGrad(const Graph& graph, const Op& op) {
@@ -221,8 +221,8 @@ std::vector<OutputSpec> InferWindowsGrad(const Graph& graph, const Op& op) {
   const Shape& x = attributes.result;
   RequireFloat(op, dy, "dy");
   RequireResult(op, x, 3);
-  const int64_t places = RequireWindow(op, x, x.dim(1), attributes.kernel, attributes.stride, attributes.padding);
-  RequireShape(op, dy, "dy", {x.dim(0), places, x.dim(2) * attributes.kernel});
+  const int64_t positions = RequireWindow(op, x, x.dim(1), attributes.kernel, attributes.stride, attributes.padding);
+  RequireShape(op, dy, "dy", {x.dim(0), positions, x.dim(2) * attributes.kernel});
   return {{x, dy.dtype}};
 }
 
@@ -233,11 +233,11 @@ void WindowsGradient(GradientContext& context) {
 }
 
 constexpr OpRow kRows[] = {
-    {OpKind::kEmbedding, "embedding", "id, table, position?, first?", "y", "y = scale table[id] + position[place]",
+    {OpKind::kEmbedding, "embedding", "id, table, position?, first?", "y", "y = scale table[id] + position",
      InferEmbedding, EmbeddingGradient, -1, FlopsPerElement},
-    {OpKind::kRotary, "rotary", "x, first?", "y", "y = x, its heads turned by their place", InferRotary, RotaryGradient,
-     0, FlopsPerElement},
-    {OpKind::kCacheAppend, "cache_append", "cache, x, first", "y", "y = the cache, with x at its places",
+    {OpKind::kRotary, "rotary", "x, first?", "y", "y = x, its heads turned by their position", InferRotary,
+     RotaryGradient, 0, FlopsPerElement},
+    {OpKind::kCacheAppend, "cache_append", "cache, x, first", "y", "y = the cache, with x at its positions",
      InferCacheAppend, nullptr, -1, NoFlops},
     {OpKind::kAttention, "attention", "query, memory?, length?", "y, lse?", "y = softmax(q k^T / sqrt(d)) v",
      InferAttention, AttentionGradient, -1, AttentionFlops},

@@ -5,10 +5,10 @@
 
 namespace lockstep::graph {
 
-/// `tokens` more places of `rows` sequences that may come to `capacity`.
+/// `tokens` more positions of `rows` sequences that may come to `capacity`.
 struct StepShape {
   int64_t rows = 1, tokens = 1, capacity = 0;
-  int64_t source = 0;  ///< of a translator: places of the source
+  int64_t source = 0;  ///< of a translator: positions of the source
   bool logits = true;  ///< false: it only reads
 };
 

@@ -1,4 +1,5 @@
 #include "trainer/infer/inference_program.h"
+#include "trainer/engine/compile.h"
 
 #include <cstring>
 
@@ -23,9 +24,7 @@ InferenceProgram::InferenceProgram(const graph::Graph& graph, const Weights& wei
   PackWeights();
 }
 
-void InferenceProgram::PackWeights() {
-  packed_->Pack();
-}
+void InferenceProgram::PackWeights() { packed_->Pack(); }
 
 void InferenceProgram::Run() {
   program_->Run(nullptr);

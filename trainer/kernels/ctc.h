@@ -1,9 +1,9 @@
 // What the backends' kernels of connectionist temporal classification share. States of a label of u classes: 2 u + 1,
-// the blanks at even places; a path goes from a state to itself, to the next, or over a blank between classes that
+// the blanks at even time steps; a path goes from a state to itself, to the next, or over a blank between classes that
 // differ.
 //
-// Logarithms are kept relative to the largest of their place, whose sum is kept in double: float then is as precise for
-// the thousandth place as for the first.
+// Logarithms are kept relative to the largest of their time step, whose sum is kept in double: float then is as precise
+// for the thousandth time step as for the first.
 #pragma once
 
 #include <cstdint>
@@ -56,24 +56,24 @@ LOCKSTEP_HD float CtcSkip(const int32_t* label, int64_t state) {
 
 /// What a sample's lengths say.
 struct CtcSample {
-  int64_t places = 0;  ///< 0: nothing to do
+  int64_t time_steps = 0;  ///< 0: nothing to do
   int64_t states = 0;
   bool impossible = false;
 };
 /// `label`: of up to `most_labels` classes.
-LOCKSTEP_HD CtcSample CtcSampleOf(const int32_t* label, int64_t length, int64_t label_length, int64_t most_places,
+LOCKSTEP_HD CtcSample CtcSampleOf(const int32_t* label, int64_t length, int64_t label_length, int64_t most_time_steps,
                                   int64_t most_labels) {
   CtcSample sample;
   if (label_length < 0) return sample;
-  const int64_t places = length < 0 ? 0 : (length > most_places ? most_places : length);
+  const int64_t time_steps = length < 0 ? 0 : (length > most_time_steps ? most_time_steps : length);
   if (label_length > most_labels) {
     sample.impossible = true;
     return sample;
   }
   int64_t least = label_length;
   for (int64_t i = 1; i < label_length; ++i) least += label[i] == label[i - 1] ? 1 : 0;
-  sample.impossible = least > places;
-  if (!sample.impossible) sample.places = places;
+  sample.impossible = least > time_steps;
+  if (!sample.impossible) sample.time_steps = time_steps;
   sample.states = 2 * label_length + 1;
   return sample;
 }

@@ -1,4 +1,4 @@
-// How places of a sequence turn into angles: for rotary positions and sinusoids. In double, of plain multiplications
+// How positions of a sequence turn into angles: for rotary positions and sinusoids. In double, of plain multiplications
 // and additions (never contracted), so that every machine has the same tables; the C library picks its sine by CPU.
 #pragma once
 
@@ -9,7 +9,8 @@
 
 namespace lockstep::kernels {
 
-/// base^(-2 pair / size): how far pair `pair` of `size` dimensions turns from one place to the next. Error below 1e-13.
+/// base^(-2 pair / size): how far pair `pair` of `size` dimensions turns from one position to the next. Error below
+/// 1e-13.
 LOCKSTEP_HD double Frequency(double base, int64_t pair, int64_t size) {
   const double x = -2.0 * static_cast<double>(pair) / static_cast<double>(size) * Log(base);
   const double n = static_cast<double>(static_cast<int64_t>(x * 1.4426950408889634 - 0.5));  // rounds, as x <= 0
@@ -47,9 +48,9 @@ LOCKSTEP_HD Turn TurnBy(double angle) {
   }
 }
 
-/// What sinusoidal positions add to dimension `dimension` of place `place`.
-LOCKSTEP_HD double Sinusoid(int64_t place, int64_t dimension, int64_t channels) {
-  const Turn turn = TurnBy(static_cast<double>(place) * Frequency(10000.0, dimension / 2, channels));
+/// What sinusoidal positions add to dimension `dimension` of position `position`.
+LOCKSTEP_HD double Sinusoid(int64_t position, int64_t dimension, int64_t channels) {
+  const Turn turn = TurnBy(static_cast<double>(position) * Frequency(10000.0, dimension / 2, channels));
   return dimension % 2 == 0 ? turn.sine : turn.cosine;
 }
 

@@ -1,4 +1,4 @@
-// What LSTM and GRU do at one unit and place, and what flows back: written once for all backends, which compute the
+// What LSTM and GRU do at one unit and time step, and what flows back: written once for all backends, which compute the
 // products between them. `x`, `state`: the gates' parts from x, and from the state (bias included).
 #pragma once
 
@@ -23,7 +23,7 @@ struct LstmUnitGradient {
   float gates[4];
   float cell;  ///< of the cell before
 };
-/// dhidden, dcell: of the states behind this place; `before`: the cell before it.
+/// dhidden, dcell: of the states behind this time step; `before`: the cell before it.
 LOCKSTEP_HD LstmUnitGradient LstmBackward(float dhidden, float dcell, const float (&saved)[5], float before) {
   const float i = saved[0], f = saved[1], g = saved[2], o = saved[3], t = Tanh(saved[4]);
   const float dc = dcell + dhidden * o * ((1.0f - t) * (1.0f + t));

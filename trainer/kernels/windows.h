@@ -1,4 +1,4 @@
-// Where windows lie over places [batch, time, channels] (graph.h, kWindows), for all backends.
+// Where windows lie over time steps [batch, time, channels] (graph.h, kWindows), for all backends.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +8,11 @@
 namespace lockstep::kernels {
 
 struct WindowsGeometry {
-  int64_t rows, places, channels, windows, kernel, stride, padding;
+  int64_t rows, time_steps, channels, windows, kernel, stride, padding;
 
   /// `x`: the shape of what windows are taken from; `y`: of the windows.
   WindowsGeometry(const engine::OpView& op, const Shape& x, const Shape& y)
-      : rows(x.dim(0)), places(x.dim(1)), channels(x.dim(2)), windows(y.dim(1)) {
+      : rows(x.dim(0)), time_steps(x.dim(1)), channels(x.dim(2)), windows(y.dim(1)) {
     const auto& attributes = op.Attributes<graph::WindowsAttributes>();
     kernel = attributes.kernel, stride = attributes.stride, padding = attributes.padding;
   }

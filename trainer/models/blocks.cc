@@ -99,9 +99,14 @@ ValueId AddConv(Builder& builder, ValueId x, const std::string& name, const Conv
          fmt::format("{} does not divide both {} input and {} output channels", conv.groups, channels, conv.channels));
   }
   const auto fan_in = static_cast<int64_t>(channels / conv.groups * conv.kernel * conv.kernel);
-  return builder.Conv2d(x, name, static_cast<int64_t>(conv.channels), static_cast<int>(conv.kernel),
-                        static_cast<int>(conv.stride), static_cast<int>(conv.padding), static_cast<int>(conv.groups),
-                        conv.bias, HeNormal(fan_in));
+  return builder.Conv2d(x, name,
+                        {.out = static_cast<int64_t>(conv.channels),
+                         .kernel = static_cast<int>(conv.kernel),
+                         .stride = static_cast<int>(conv.stride),
+                         .padding = static_cast<int>(conv.padding),
+                         .groups = static_cast<int>(conv.groups),
+                         .bias = conv.bias,
+                         .weight = HeNormal(fan_in)});
 }
 
 ValueId AddPool(Builder& builder, ValueId x, PoolKind kind, uint64_t kernel, uint64_t stride, uint64_t padding,

@@ -31,7 +31,7 @@ class GptBuilder {
   ValueId Build(ValueId tokens, int vocabulary) {
     const ValueId table = b_.Parameter("wte.weight", {vocabulary, width_}, {.value = 0, .deviation = kDeviation}, true);
     const int64_t time = continuation_ != nullptr ? continuation_->context : b_.shape(tokens).dim(1);
-    ValueId x = b_.Embedding(tokens, "embedding", table, PositionTable(time), 1, false, First());
+    ValueId x = b_.Embedding(tokens, "embedding", table, PositionTable(time), {}, First());
     x = Dropout(x);
     for (uint32_t layer = 0; layer < config_.layers(); ++layer) x = Layer(x, fmt::format("h.{}", layer));
     x = Normalise(x, "ln_f");
@@ -64,7 +64,7 @@ class GptBuilder {
       graph::RotaryAttributes rotary;
       rotary.heads = heads_ + kv_heads_;
       rotary.head_size = head;
-      if (continuation_ != nullptr) rotary.places = continuation_->capacity;
+      if (continuation_ != nullptr) rotary.positions = continuation_->capacity;
       x = b_.Rotary(x, rotary, First());
     }
     const graph::AttentionAttributes attention{.heads = heads_, .kv_heads = kv_heads_, .causal = true};

@@ -18,8 +18,8 @@ ValueId BuildRecurrent(Builder& builder, ValueId x, ValueId length, const Recurr
     return config.dropout() > 0 ? builder.Dropout(value, static_cast<float>(config.dropout())) : value;
   };
   const auto direction = [&](ValueId value, int layer, bool reverse) {
-    return gru ? builder.Gru(value, "gru", config.hidden(), length, reverse, layer)
-               : builder.Lstm(value, "lstm", config.hidden(), length, reverse, layer);
+    return gru ? builder.Gru(value, "gru", {config.hidden(), length, reverse, layer})
+               : builder.Lstm(value, "lstm", {config.hidden(), length, reverse, layer});
   };
   for (int layer = 0; layer < static_cast<int>(config.layers()); ++layer) {
     if (layer > 0) x = dropout(x);

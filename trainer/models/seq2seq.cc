@@ -14,6 +14,7 @@ namespace {
 using graph::Builder;
 using graph::Initializer;
 using graph::kNoValue;
+using graph::RecurrentLayer;
 using graph::RecurrentStates;
 using graph::ValueId;
 
@@ -49,7 +50,8 @@ class Blocks {
     const ValueId first = transformer() && continuation != nullptr ? continuation->first : kNoValue;
     const int64_t places = continuation != nullptr ? continuation->capacity : 0;
     const auto scale = static_cast<float>(std::sqrt(static_cast<double>(width_)));
-    return Dropout(b_.Embedding(tokens, name, Table(vocabulary), kNoValue, scale, transformer(), first, places));
+    const graph::EmbeddingAttributes attributes{.scale = scale, .sinusoids = transformer(), .positions = places};
+    return Dropout(b_.Embedding(tokens, name, Table(vocabulary), kNoValue, attributes, first));
   }
 
   /// `parts` matrices of one input side by side, each within the bounds of Glorot and Bengio (2010).
@@ -70,10 +72,8 @@ class Blocks {
   }
 
   /// A layer of the cell that the recipe names.
-  ValueId Recur(ValueId x, const std::string& name, int64_t hidden, ValueId length, bool reverse, int layer,
-                const RecurrentStates& start = {}, RecurrentStates* last = nullptr) {
-    return config_.kind() == Seq2SeqKind::GRU ? b_.Gru(x, name, hidden, length, reverse, layer, start, last)
-                                              : b_.Lstm(x, name, hidden, length, reverse, layer, start, last);
+  ValueId Recur(ValueId x, const std::string& name, const RecurrentLayer& layer, RecurrentStates* last = nullptr) {
+    return config_.kind() == Seq2SeqKind::GRU ? b_.Gru(x, name, layer, last) : b_.Lstm(x, name, layer, last);
   }
 
   Builder& b_;
@@ -112,8 +112,8 @@ class Encoder : Blocks {
     const int64_t half = width_ / 2;
     const int number = static_cast<int>(layer);
     // One after the other: arguments are evaluated in any order, and parameters are created in one.
-    const ValueId forwards = Recur(x, "encoder", half, length, false, number);
-    const ValueId backwards = Recur(x, "encoder", half, length, true, number);
+    const ValueId forwards = Recur(x, "encoder", {half, length, false, number});
+    const ValueId backwards = Recur(x, "encoder", {half, length, true, number});
     return Dropout(b_.Concat(forwards, backwards));
   }
 };
@@ -159,13 +159,13 @@ class Decoder : Blocks {
 
   ValueId Step(ValueId x, uint32_t layer) {
     const int number = static_cast<int>(layer);
-    if (continuation_ == nullptr) return Recur(x, "decoder", width_, kNoValue, false, number);
+    if (continuation_ == nullptr) return Recur(x, "decoder", {width_, kNoValue, false, number});
     const std::string hidden = fmt::format("decoder.{}.hidden", layer), cell = fmt::format("decoder.{}.cell", layer);
     const bool lstm = config_.kind() == Seq2SeqKind::LSTM;
     const RecurrentStates start{.hidden = b_.State(hidden, {width_}),
                                 .cell = lstm ? b_.State(cell, {width_}) : kNoValue};
     RecurrentStates last;
-    const ValueId y = Recur(x, "decoder", width_, kNoValue, false, number, start, &last);
+    const ValueId y = Recur(x, "decoder", {width_, kNoValue, false, number, start}, &last);
     b_.NextState(hidden, last.hidden);
     if (lstm) b_.NextState(cell, last.cell);
     return y;

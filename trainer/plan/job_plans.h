@@ -1,5 +1,5 @@
-// A job compiled: what follows from recipe and data alone, before ranks and memory come in. `plan` prints it, Session
-// runs it.
+// A job compiled: what follows from recipe and data alone, before ranks and memory come in. `plan` prints it, a run
+// computes with it.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,9 @@
 #include "trainer/engine/parameter_layout.h"
 #include "trainer/engine/program.h"
 #include "trainer/optim/optimizer.h"
-#include "trainer/plan/job.h"
+#include "trainer/plan/model_spec.h"
+#include "trainer/plan/run_config.h"
+#include "trainer/plan/splits.h"
 
 namespace lockstep::plan {
 
@@ -23,10 +25,12 @@ struct JobPlans {
   /// By shape: of Batches::shapes(), and of evaluation_shapes.
   std::vector<std::shared_ptr<const engine::ProgramPlan>> train, evaluate;
   std::vector<data::BatchShape> evaluation_shapes;  ///< of blocks
+  optim::RunLength length = {};
 };
 
 /// For `ranks` ranks, which decide no bits: how often a rank uses weights that it packs.
-JobPlans CompileJob(const Job& job, int ranks);
+JobPlans CompileJob(const RunConfig& config, const Splits& splits, const ModelSpec& model, engine::Backend& backend,
+                    int ranks);
 
 /// Names of the parameters that `config` freezes.
 std::set<std::string> FrozenParameters(const graph::Model& model, const optim::OptimizerConfig& config);
@@ -40,15 +44,10 @@ std::vector<std::string> StateArrays(const optim::Optimizer& optimizer, const Tr
 /// Whether an update waits until all sums are known (clipping, steps that may be skipped), so that owners keep theirs.
 bool KeepsSums(const optim::Optimizer& optimizer, const TrainConfig& config);
 
-/// Steps and steps per epoch of the run.
-optim::RunLength LengthOf(const Job& job);
+/// The optimizer of the compiled model.
+optim::Optimizer MakeOptimizer(const RunConfig& config, const JobPlans& plans);
 
 /// Whether checkpoints are written before the end: then a copy of the state is kept.
 bool SavesMeanwhile(const checkpoint::CheckpointConfig& config);
-
-/// Throws Error(kUsage), with the plan by kind, where the ranks of a host (`plan` and `local_ranks` of it) need more
-/// memory than `limit` bytes.
-void CheckMemory(const Job& job, const JobPlans& plans, const comm::LanePlan& plan, const std::vector<int>& local_ranks,
-                 size_t limit);
 
 }  // namespace lockstep::plan

@@ -2,10 +2,16 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/lane_tree.h"
 #include "trainer/plan/fold_plan.h"
 
 namespace lockstep::plan {
+namespace {
+
+std::string Mebibytes(int64_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
+
+}  // namespace
 
 MemoryEstimate EstimateMemory(const JobPlans& plans, int lanes, const comm::LanePlan& plan, int rank, int state_arrays,
                               bool saves) {
@@ -37,6 +43,37 @@ int64_t BytesOf(const data::Dataset& dataset) {
   int64_t sample = 0;
   for (const data::Field& field : dataset.fields()) sample += field.shape.size() * SizeOf(field.dtype);
   return sample * static_cast<int64_t>(dataset.size());
+}
+
+void CheckMemory(const RunConfig& config, const Splits& splits, const JobPlans& plans, const comm::LanePlan& plan,
+                 const std::vector<int>& local_ranks, size_t limit) {
+  const optim::Optimizer optimizer = MakeOptimizer(config, plans);
+  const int arrays =
+      static_cast<int>(StateArrays(optimizer, config.train).size()) + (KeepsSums(optimizer, config.train) ? 1 : 0);
+  MemoryEstimate host;
+  for (int rank : local_ranks) {
+    const MemoryEstimate mine = EstimateMemory(plans, static_cast<int>(config.train.lanes()), plan, rank, arrays,
+                                               SavesMeanwhile(config.checkpoint));
+    host.weights = mine.weights;
+    host.gradients += mine.gradients;
+    host.optimizer += mine.optimizer;
+    host.activations += mine.activations;
+    host.packed += mine.packed;
+    host.checkpoint += mine.checkpoint;
+    for (const auto& split : {splits.train, splits.validation, splits.test})
+      if (split) host.data += BytesOf(*split);
+  }
+  const int64_t need = host.weights + host.rank();
+  if (need <= static_cast<int64_t>(limit)) return;
+  throw Error(ErrorKind::kMemory,
+              fmt::format("{} rank{} on this host need {}: weights {}, gradients {}, optimizer {}, activations {}, "
+                          "packed weights {}, copy for checkpoints {}, data {}; "
+                          "the limit is {}",
+                          local_ranks.size(), local_ranks.size() == 1 ? "" : "s", Mebibytes(need),
+                          Mebibytes(host.weights), Mebibytes(host.gradients), Mebibytes(host.optimizer),
+                          Mebibytes(host.activations), Mebibytes(host.packed), Mebibytes(host.checkpoint),
+                          Mebibytes(host.data), Mebibytes(static_cast<int64_t>(limit))),
+              "", "use fewer executors (--executors), more hosts, a smaller train.global_batch or more train.lanes");
 }
 
 }  // namespace lockstep::plan

@@ -32,4 +32,9 @@ MemoryEstimate EstimateMemory(const JobPlans& plans, int lanes, const comm::Lane
 /// Bytes of all samples, as the formats hold them.
 int64_t BytesOf(const data::Dataset& dataset);
 
+/// Throws Error(kMemory), with the plan by kind, where the ranks of a host (`plan` and `local_ranks` of it) need more
+/// memory than `limit` bytes.
+void CheckMemory(const RunConfig& config, const Splits& splits, const JobPlans& plans, const comm::LanePlan& plan,
+                 const std::vector<int>& local_ranks, size_t limit);
+
 }  // namespace lockstep::plan

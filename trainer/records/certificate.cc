@@ -2,18 +2,18 @@
 
 #include <algorithm>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <span>
 #include <utility>
 
 #include "base/hash.h"
+#include "base/json_fields.h"
 #include "base/log.h"
 
 namespace lockstep::records {
 namespace {
 
-using nlohmann::json;
+using Texts = std::map<std::string, std::string>;
 
 constexpr size_t kHashDigits = 16;
 
@@ -21,41 +21,9 @@ constexpr size_t kHashDigits = 16;
   throw Error(ErrorKind::kUsage, "damaged certificate: " + what, where);
 }
 
-const json& Field(const json& object, const char* name, const std::string& where) {
-  const auto found = object.find(name);
-  if (found == object.end()) Damaged(where, fmt::format("there is no \"{}\"", name));
-  return *found;
-}
-
-template <typename Integer>
-Integer IntegerField(const json& object, const char* name, const std::string& where) {
-  const json& value = Field(object, name, where);
-  if (!value.is_number_unsigned() || !std::in_range<Integer>(value.get<uint64_t>()))
-    Damaged(where, fmt::format("\"{}\" is no number that fits", name));
-  return static_cast<Integer>(value.get<uint64_t>());
-}
-
-std::string TextField(const json& object, const char* name, const std::string& where) {
-  const json& value = Field(object, name, where);
-  if (!value.is_string()) Damaged(where, fmt::format("\"{}\" is no text", name));
-  return value.get<std::string>();
-}
-
-std::map<std::string, std::string> MapField(const json& object, const char* name, const std::string& where) {
-  const json& value = Field(object, name, where);
-  if (!value.is_object()) Damaged(where, fmt::format("\"{}\" is no object", name));
-  std::map<std::string, std::string> map;
-  for (const auto& [key, text] : value.items()) {
-    if (!text.is_string()) Damaged(where, fmt::format("\"{}\" of \"{}\" is no text", key, name));
-    map[key] = text.get<std::string>();
-  }
-  return map;
-}
-
-const json& ArrayField(const json& object, const char* name, const std::string& where) {
-  const json& value = Field(object, name, where);
-  if (!value.is_array()) Damaged(where, fmt::format("\"{}\" is no list", name));
-  return value;
+/// Of the certificate `where`.
+JsonFields::Damaged DamagedAt(const std::string& where) {
+  return [where](const std::string& what) { Damaged(where, what); };
 }
 
 uint64_t ParseHash(std::string_view text, const std::string& where) {
@@ -69,14 +37,16 @@ uint64_t ParseHash(std::string_view text, const std::string& where) {
   return hash;
 }
 
-CertificateRow ParseRow(const json& object, size_t tensors, const std::string& where) {
+CertificateRow ParseRow(const Json& object, size_t tensors, const std::string& where) {
   if (!object.is_object()) Damaged(where, "a row is no object");
+  const JsonFields::Damaged damaged = DamagedAt(where);
+  const JsonFields fields(object, damaged);
   CertificateRow row;
-  row.step = IntegerField<uint64_t>(object, "step", where);
-  row.weights = ParseHash(TextField(object, "weights", where), where);
-  row.order = ParseHash(TextField(object, "order", where), where);
-  if (!object.contains("tensors")) return row;
-  const std::string hashes = TextField(object, "tensors", where);
+  row.step = fields.Get<uint64_t>("step");
+  row.weights = ParseHash(fields.Get<std::string>("weights"), where);
+  row.order = ParseHash(fields.Get<std::string>("order"), where);
+  if (!fields.Has("tensors")) return row;
+  const auto hashes = fields.Get<std::string>("tensors");
   if (hashes.size() != tensors * kHashDigits)
     Damaged(where, fmt::format("the row of step {} has hashes of other than {} tensors", row.step, tensors));
   for (size_t at = 0; at < hashes.size(); at += kHashDigits)
@@ -84,8 +54,8 @@ CertificateRow ParseRow(const json& object, size_t tensors, const std::string& w
   return row;
 }
 
-json RowObject(const CertificateRow& row) {
-  json object = {{"step", row.step}, {"weights", HashText(row.weights)}, {"order", HashText(row.order)}};
+Json RowObject(const CertificateRow& row) {
+  Json object = {{"step", row.step}, {"weights", HashText(row.weights)}, {"order", HashText(row.order)}};
   if (row.tensors.empty()) return object;
   std::string hashes;
   for (const uint64_t hash : row.tensors) hashes += HashText(hash);
@@ -93,11 +63,12 @@ json RowObject(const CertificateRow& row) {
   return object;
 }
 
-CertificateAttempt ParseAttempt(const json& object, const std::string& where) {
+CertificateAttempt ParseAttempt(const Json& object, const std::string& where) {
   if (!object.is_object()) Damaged(where, "an attempt is no object");
-  return {IntegerField<uint32_t>(object, "attempt", where), IntegerField<int>(object, "ranks", where),
-          IntegerField<uint64_t>(object, "from_step", where), TextField(object, "build_hash", where),
-          MapField(object, "numerics", where)};
+  const JsonFields::Damaged damaged = DamagedAt(where);
+  const JsonFields fields(object, damaged);
+  return {fields.Get<uint32_t>("attempt"), fields.Get<int>("ranks"), fields.Get<uint64_t>("from_step"),
+          fields.Get<std::string>("build_hash"), fields.Get<Texts>("numerics")};
 }
 
 template <typename Items, typename Key>
@@ -155,42 +126,43 @@ std::vector<uint64_t> HashTensors(const engine::ParameterLayout& layout, const f
 }
 
 std::string FormatCertificate(const Certificate& certificate) {
-  json attempts = json::array();
+  Json attempts = Json::array();
   for (const CertificateAttempt& attempt : certificate.attempts)
     attempts.push_back({{"attempt", attempt.attempt},
                         {"ranks", attempt.ranks},
                         {"from_step", attempt.from_step},
                         {"build_hash", attempt.build_hash},
                         {"numerics", attempt.numerics}});
-  const json head = {{"version", kCertificateVersion}, {"recipe", certificate.recipe},
+  const Json head = {{"version", kCertificateVersion}, {"recipe", certificate.recipe},
                      {"data", certificate.data},       {"attempts", attempts},
                      {"every", certificate.every},     {"tensors", certificate.tensors}};
   // A line for each attempt and row: such files are looked at with grep and diff.
   std::string text = "{\n";
   for (const char* name : {"version", "recipe", "data", "every", "tensors"})
-    text += fmt::format("\"{}\": {},\n", name, head[name].dump(-1, ' ', false, json::error_handler_t::replace));
+    text += fmt::format("\"{}\": {},\n", name, DumpJson(head[name]));
   const auto append_list = [&](const char* name, const auto& objects) {
     text += fmt::format("\"{}\": [", name);
     const char* separator = "\n";
-    for (const json& object : objects) {
-      text += separator + object.dump(-1, ' ', false, json::error_handler_t::replace);
+    for (const Json& object : objects) {
+      text += separator + DumpJson(object);
       separator = ",\n";
     }
     text += "]";
   };
   append_list("attempts", attempts);
   text += ",\n";
-  std::vector<json> rows;
+  std::vector<Json> rows;
   for (const CertificateRow& row : certificate.rows) rows.push_back(RowObject(row));
   append_list("rows", rows);
-  if (certificate.final) text += ",\n\"final\": " + RowObject(*certificate.final).dump();
+  if (certificate.final) text += ",\n\"final\": " + DumpJson(RowObject(*certificate.final));
   return text + "\n}\n";
 }
 
 Certificate ParseCertificate(std::string_view text, const std::string& where) {
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) Damaged(where, "it is no JSON object");
-  const auto version = IntegerField<uint64_t>(object, "version", where);
+  const Json object = ParseJsonObject(text);
+  const JsonFields::Damaged damaged = DamagedAt(where);
+  const JsonFields fields(object, damaged);
+  const auto version = fields.Get<uint64_t>("version");
   if (version > kCertificateVersion)
     throw Error(ErrorKind::kUsage,
                 fmt::format("certificate format {} is newer than this program, which knows format {}", version,
@@ -198,18 +170,14 @@ Certificate ParseCertificate(std::string_view text, const std::string& where) {
                 where, "use the Lockstep that wrote it, or a newer one");
   if (version < 1) Damaged(where, "its version is 0");
   Certificate certificate;
-  certificate.recipe = TextField(object, "recipe", where);
-  certificate.data = MapField(object, "data", where);
-  certificate.every = IntegerField<uint64_t>(object, "every", where);
-  for (const json& attempt : ArrayField(object, "attempts", where))
-    certificate.attempts.push_back(ParseAttempt(attempt, where));
-  for (const json& name : ArrayField(object, "tensors", where)) {
-    if (!name.is_string()) Damaged(where, "the name of a tensor is no text");
-    certificate.tensors.push_back(name.get<std::string>());
-  }
-  for (const json& row : ArrayField(object, "rows", where))
+  certificate.recipe = fields.Get<std::string>("recipe");
+  certificate.data = fields.Get<Texts>("data");
+  certificate.every = fields.Get<uint64_t>("every");
+  for (const Json& attempt : fields.List("attempts")) certificate.attempts.push_back(ParseAttempt(attempt, where));
+  certificate.tensors = fields.Texts("tensors");
+  for (const Json& row : fields.List("rows"))
     certificate.rows.push_back(ParseRow(row, certificate.tensors.size(), where));
-  if (object.contains("final")) certificate.final = ParseRow(object["final"], certificate.tensors.size(), where);
+  if (fields.Has("final")) certificate.final = ParseRow(object["final"], certificate.tensors.size(), where);
   CheckOrder(certificate, where);
   return certificate;
 }
@@ -227,7 +195,7 @@ CertificateWriter::CertificateWriter(FileSystem& files, std::string path, Certif
 
 void CertificateWriter::ResumeAt(uint64_t step) {
   if (!files_.Exists(path_)) return;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Certificate before;
   try {
     before = ReadCertificate(files_, path_);
@@ -250,7 +218,7 @@ void CertificateWriter::ResumeAt(uint64_t step) {
 }
 
 void CertificateWriter::Add(CertificateRow row) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   CHECK(certificate_.rows.empty() || certificate_.rows.back().step < row.step, "step {} comes after {}", row.step,
         certificate_.rows.back().step);
   CHECK(row.tensors.empty() || row.tensors.size() == certificate_.tensors.size());
@@ -258,17 +226,17 @@ void CertificateWriter::Add(CertificateRow row) {
 }
 
 void CertificateWriter::SetFinal(uint64_t step, uint64_t weights, uint64_t order) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   certificate_.final = CertificateRow{step, weights, order, {}};
 }
 
 void CertificateWriter::Write() {
-  const std::lock_guard lock(write_mutex_);
+  const MutexLock lock(write_mutex_);
   WriteFileAtomically(files_, path_, FormatCertificate(certificate()));
 }
 
 Certificate CertificateWriter::certificate() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return certificate_;
 }
 

@@ -16,7 +16,6 @@
 
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +23,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/mutex.h"
 #include "trainer/engine/parameter_layout.h"
 
 namespace lockstep::records {
@@ -102,9 +102,9 @@ class CertificateWriter {
   FileSystem& files_;
   const std::string path_;
   const uint64_t every_;
-  std::mutex write_mutex_;  ///< one thread at a time writes
-  mutable std::mutex mutex_;
-  Certificate certificate_;  // guarded by mutex_
+  Mutex write_mutex_;  ///< one thread at a time writes
+  mutable Mutex mutex_;
+  Certificate certificate_ GUARDED_BY(mutex_);
 };
 
 /// Where two certificates part.

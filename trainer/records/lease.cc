@@ -1,10 +1,12 @@
 #include "trainer/records/lease.h"
 
 #include <ctime>
+#include <exception>
 #include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/threads.h"
 
 namespace lockstep::records {
 namespace {
@@ -24,7 +26,7 @@ Lease::Lease(FileSystem& files, const std::string& folder, LeaseOptions options)
     : files_(files),
       folder_(folder),
       path_(folder + "/" + kLeaseName),
-      temporary_(path_ + ".tmp-" + options.self.id),
+      temporary_(path_ + "." + options.self.id + std::string(kTemporarySuffix)),
       aside_(path_ + ".aside-" + options.self.id),
       options_(std::move(options)),
       attempt_(options_.self.attempt),
@@ -51,7 +53,7 @@ std::unique_ptr<Lease> Lease::Acquire(FileSystem& files, const std::string& fold
         break;
       }
     } else if (state == LeaseState::kHeld) {
-      throw Error(ErrorKind::kUsage,
+      throw Error(ErrorKind::kFolderHeld,
                   fmt::format("another job is running in this folder: {}, at step {}", holder, record->step), folder,
                   "wait for it or stop it, or use another --out");
     } else if (!announced) {
@@ -62,7 +64,7 @@ std::unique_ptr<Lease> Lease::Acquire(FileSystem& files, const std::string& fold
     std::this_thread::sleep_for(lease->options_.look);
   }
   lease->RemoveLeftovers();
-  lease->thread_ = std::thread([raw = lease.get()] { raw->Work(); });
+  lease->thread_ = StartThread("lease", [raw = lease.get()] { raw->Work(); });
   return lease;
 }
 
@@ -118,7 +120,7 @@ bool Lease::MoveAside(const std::string& observed) {
 }
 
 bool Lease::Take(const std::optional<std::string>& observed) {
-  const std::lock_guard lock(file_mutex_);
+  const MutexLock lock(file_mutex_);
   const auto begin = Clock::now();
   bool taken = false;
   try {
@@ -151,17 +153,19 @@ void Lease::RemoveLeftovers() {
 }
 
 void Lease::Work() {
-  std::unique_lock lock(stop_mutex_);
-  while (!stop_.wait_for(lock, options_.period, [&] { return stopping_; })) {
-    lock.unlock();
+  MutexLock lock(stop_mutex_);
+  for (auto next = Clock::now() + options_.period; !stopping_;) {
+    if (stop_.WaitUntil(stop_mutex_, next) || stopping_) continue;
+    lock.Unlock();
     RenewOnce();
-    lock.lock();
+    next = Clock::now() + options_.period;
+    lock.Lock();
   }
 }
 
 void Lease::RenewOnce() {
   if (superseded_) return;
-  const std::lock_guard lock(file_mutex_);
+  const MutexLock lock(file_mutex_);
   try {
     const std::optional<std::string> current = ReadFile();
     if (IsMine(current)) {
@@ -169,13 +173,11 @@ void Lease::RenewOnce() {
     } else {
       LogWarning("{} has taken over this run; this attempt commits nothing any more", successor_.Text());
     }
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     if (failed_++ == 0) LogInfo("the lease of the run folder could not be renewed: {}", error.what());
   }
 }
 
-/// False, and noted, where the file names another. A file that is gone or damaged is nobody else's.
-/// REQUIRES: file_mutex_ is held.
 bool Lease::IsMine(const std::optional<std::string>& text) {
   const std::optional<LeaseRecord> record = TryParse(text);
   if (!record || record->holder.id == options_.self.id) return true;
@@ -184,7 +186,6 @@ bool Lease::IsMine(const std::optional<std::string>& text) {
   return false;
 }
 
-/// REQUIRES: file_mutex_ is held, and the file says `current`, which names no other.
 void Lease::Renew(const std::optional<std::string>& current) {
   const auto begin = Clock::now();
   WriteTemporary();
@@ -200,12 +201,13 @@ void Lease::Renew(const std::optional<std::string>& current) {
 void Lease::ThrowSuperseded() const {
   const uint32_t attempt = attempt_;
   const std::string self = attempt > 0 ? fmt::format("this attempt ({})", attempt) : "this attempt";
-  throw Error(ErrorKind::kUsage, fmt::format("{} was superseded by {}: it may not commit", self, successor_.Text()),
-              folder_, "the other job goes on with this run; end one of them");
+  throw Error(ErrorKind::kSuperseded,
+              fmt::format("{} was superseded by {}: it may not commit", self, successor_.Text()), folder_,
+              "the other job goes on with this run; end one of them");
 }
 
 void Lease::CheckHeld() {
-  const std::lock_guard lock(file_mutex_);
+  const MutexLock lock(file_mutex_);
   if (superseded_) ThrowSuperseded();
   try {
     const std::optional<std::string> current = ReadFile();
@@ -220,13 +222,13 @@ void Lease::CheckHeld() {
 
 void Lease::Release() {
   {
-    const std::lock_guard lock(stop_mutex_);
+    const MutexLock lock(stop_mutex_);
     stopping_ = true;
   }
-  stop_.notify_all();
+  stop_.NotifyAll();
   if (!thread_.joinable()) return;
   thread_.join();
-  const std::lock_guard lock(file_mutex_);
+  const MutexLock lock(file_mutex_);
   try {
     const std::optional<LeaseRecord> record = TryParse(ReadFile());
     if (record && record->holder.id == options_.self.id) files_.RemoveAll(path_);

@@ -24,16 +24,15 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 
 #include "base/file.h"
+#include "base/mutex.h"
 #include "trainer/records/lease_watch.h"
 
 namespace lockstep::records {
@@ -44,8 +43,8 @@ inline constexpr char kLeaseName[] = "lease.json";
 class Lease {
  public:
   /// Takes the lease of `folder`, which exists, and begins to renew it on a thread of its own. `poll` is called while
-  /// it waits, and may throw to end the wait. Throws Error(kUsage) where another job runs in the folder, and what the
-  /// file system says where the lease can't be written.
+  /// it waits, and may throw to end the wait. Throws Error(kFolderHeld) where another job runs in the folder, and what
+  /// the file system says where the lease can't be written.
   static std::unique_ptr<Lease> Acquire(FileSystem& files, const std::string& folder, LeaseOptions options,
                                         const std::function<void()>& poll);
   /// Releases.
@@ -59,8 +58,8 @@ class Lease {
   bool Holds() const { return !superseded_ && !Lapsed(); }
   /// From memory: another's name has been seen in the file. This never changes back. Cheap.
   bool Superseded() const { return superseded_; }
-  /// Reads the file. Throws Error(kUsage) where another's name is in it: this attempt is over, and must not be started
-  /// again blindly (a supervisor takes exit code 2 for that). Throws Error(kCheckpoint) where the lease has lapsed and
+  /// Reads the file. Throws Error(kSuperseded) where another's name is in it: this attempt is over, and must not be
+  /// started again blindly. Throws Error(kCheckpoint) where the lease has lapsed and
   /// can't be renewed (a full disk), or can't be read: what was to be committed must not be, but later it may work.
   void CheckHeld();
 
@@ -77,14 +76,16 @@ class Lease {
   std::optional<std::string> ReadFile();
   bool Take(const std::optional<std::string>& observed);
   bool MoveAside(const std::string& observed);
-  void WriteTemporary();
+  void WriteTemporary() REQUIRES(file_mutex_);
   void RemoveLeftovers();
 
   void Work();
   void RenewOnce();
-  bool IsMine(const std::optional<std::string>& text);
-  void Renew(const std::optional<std::string>& current);
-  [[noreturn]] void ThrowSuperseded() const;
+  /// False, and noted, where the file names another. A file that is gone or damaged is nobody else's.
+  bool IsMine(const std::optional<std::string>& text) REQUIRES(file_mutex_);
+  /// REQUIRES: the file says `current`, which names no other.
+  void Renew(const std::optional<std::string>& current) REQUIRES(file_mutex_);
+  [[noreturn]] void ThrowSuperseded() const REQUIRES(file_mutex_);
   bool Lapsed() const { return Clock::now() - renewed_.load() > options_.lapse; }
 
   FileSystem& files_;
@@ -97,12 +98,12 @@ class Lease {
   std::atomic<uint64_t> failed_{0};
   std::atomic<bool> superseded_{false};
 
-  std::mutex file_mutex_;  ///< held while the file is looked at and changed, which may take as long as a disk takes
-  uint64_t sequence_ = 0;  // guarded by file_mutex_
-  LeaseHolder successor_;  // guarded by file_mutex_
-  std::mutex stop_mutex_;
-  std::condition_variable stop_;
-  bool stopping_ = false;  // guarded by stop_mutex_
+  Mutex file_mutex_;  ///< held while the file is looked at and changed, which may take as long as a disk takes
+  uint64_t sequence_ GUARDED_BY(file_mutex_) = 0;
+  LeaseHolder successor_ GUARDED_BY(file_mutex_);
+  Mutex stop_mutex_;
+  CondVar stop_;
+  bool stopping_ GUARDED_BY(stop_mutex_) = false;
   std::thread thread_;
 };
 

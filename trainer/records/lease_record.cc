@@ -9,7 +9,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <random>
 #include <sstream>
@@ -17,12 +16,11 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/threads.h"
+#include "base/json_fields.h"
+#include "base/machine/host.h"
 
 namespace lockstep::records {
 namespace {
-
-using nlohmann::json;
 
 constexpr size_t kMaxLeaseBytes = 1 << 16;
 
@@ -72,23 +70,6 @@ uint64_t RandomId() {
   throw Error(ErrorKind::kUsage, "damaged lease: " + what, where, "remove the file where no job runs in this folder");
 }
 
-/// Field `name` of `object` into `value`, where it is there; it has to be of a fitting type.
-void Get(const json& object, const char* name, std::string& value, const std::string& where) {
-  const auto found = object.find(name);
-  if (found == object.end()) return;
-  if (!found->is_string()) Damaged(where, fmt::format("\"{}\" is no text", name));
-  value = found->get<std::string>();
-}
-
-template <typename Integer>
-void Get(const json& object, const char* name, Integer& value, const std::string& where) {
-  const auto found = object.find(name);
-  if (found == object.end()) return;
-  const bool fits = found->is_number_unsigned() && std::in_range<Integer>(found->get<uint64_t>());
-  if (!fits) Damaged(where, fmt::format("\"{}\" is no number that fits", name));
-  value = static_cast<Integer>(found->get<uint64_t>());
-}
-
 }  // namespace
 
 LeaseHolder LeaseHolder::Self() {
@@ -113,7 +94,7 @@ std::string LeaseHolder::Text() const {
 
 std::string FormatLease(const LeaseRecord& record) {
   const LeaseHolder& holder = record.holder;
-  json object = {{"version", kLeaseVersion},
+  Json object = {{"version", kLeaseVersion},
                  {"id", holder.id},
                  {"host", holder.host},
                  {"pid", holder.pid},
@@ -129,15 +110,15 @@ std::string FormatLease(const LeaseRecord& record) {
     object["slurm_job"] = holder.slurm_job;
     object["slurm_restart"] = holder.slurm_restart;
   }
-  return object.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  return DumpJson(object, 2) + "\n";
 }
 
 LeaseRecord ParseLease(std::string_view text, const std::string& where) {
   if (text.size() > kMaxLeaseBytes) Damaged(where, fmt::format("it has {} bytes", text.size()));
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) Damaged(where, "it is no JSON object");
-  uint64_t version = 0;
-  Get(object, "version", version, where);
+  const Json object = ParseJsonObject(text);
+  const JsonFields::Damaged damaged = [&](const std::string& what) { Damaged(where, what); };
+  const JsonFields fields(object, damaged);
+  const auto version = fields.GetOr<uint64_t>("version", 0);
   if (version > kLeaseVersion)
     throw Error(
         ErrorKind::kUsage,
@@ -146,22 +127,20 @@ LeaseRecord ParseLease(std::string_view text, const std::string& where) {
   if (version < 1) Damaged(where, "it names no version");
   LeaseRecord record;
   LeaseHolder& holder = record.holder;
-  Get(object, "id", holder.id, where);
-  Get(object, "host", holder.host, where);
-  Get(object, "pid", holder.pid, where);
-  Get(object, "pid_start", holder.pid_start, where);
-  Get(object, "boot_id", holder.boot_id, where);
-  Get(object, "pid_namespace", holder.pid_namespace, where);
-  Get(object, "slurm_job", holder.slurm_job, where);
-  Get(object, "slurm_restart", holder.slurm_restart, where);
-  Get(object, "attempt", holder.attempt, where);
-  Get(object, "step", record.step, where);
-  Get(object, "sequence", record.sequence, where);
-  Get(object, "time", record.time, where);
+  holder.id = fields.GetOr<std::string>("id", "");
+  holder.host = fields.GetOr<std::string>("host", "");
+  holder.pid = fields.GetOr<int64_t>("pid", 0);
+  holder.pid_start = fields.GetOr<uint64_t>("pid_start", 0);
+  holder.boot_id = fields.GetOr<std::string>("boot_id", "");
+  holder.pid_namespace = fields.GetOr<std::string>("pid_namespace", "");
+  holder.slurm_job = fields.GetOr<std::string>("slurm_job", "");
+  holder.slurm_restart = fields.GetOr<uint32_t>("slurm_restart", 0);
+  holder.attempt = fields.GetOr<uint32_t>("attempt", 0);
+  record.step = fields.GetOr<uint64_t>("step", 0);
+  record.sequence = fields.GetOr<uint64_t>("sequence", 0);
+  record.time = fields.GetOr<int64_t>("time", 0);
   if (holder.id.empty() || holder.host.empty() || holder.pid < 1) Damaged(where, "it names no holder");
-  const auto period = object.find("period_seconds");
-  if (period == object.end() || !period->is_number()) Damaged(where, "\"period_seconds\" is no number");
-  record.period_seconds = period->get<double>();
+  record.period_seconds = fields.Get<double>("period_seconds");
   constexpr double kLongestPeriod = 600;
   if (!(record.period_seconds > 0 && record.period_seconds <= kLongestPeriod))
     Damaged(where, fmt::format("its period is {} s", record.period_seconds));
@@ -169,10 +148,7 @@ LeaseRecord ParseLease(std::string_view text, const std::string& where) {
 }
 
 bool IsOfNewerVersion(std::string_view text) {
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) return false;
-  const auto version = object.find("version");
-  return version != object.end() && version->is_number_unsigned() && version->get<uint64_t>() > kLeaseVersion;
+  return FieldOr<uint64_t>(ParseJsonObject(text), "version", 0) > kLeaseVersion;
 }
 
 bool ProvablyDead(const LeaseHolder& holder) {

@@ -1,16 +1,25 @@
 #include "trainer/records/run_folder.h"
 
+#include <algorithm>
 #include <ctime>
-#include <fstream>
-#include <nlohmann/json.hpp>
+#include <iterator>
 #include <sstream>
+#include <utility>
 
 #include "base/error.h"
+#include "base/json_fields.h"
+#include "base/log.h"
 #include "trainer/checkpoint/checkpoint.h"
 
 namespace lockstep::records {
 
-using nlohmann::json;
+namespace {
+
+/// What a run writes into its folder itself. That which begins with a dot is there for a moment only.
+constexpr const char* kOwnFiles[] = {"recipe.textproto", "metrics.jsonl", "metrics.discarded.jsonl", "attempts.jsonl",
+                                     "done.json",        "verdict.json",  "certificate.json",        ".probe"};
+
+}  // namespace
 
 std::string RunFolder::checkpoint(uint64_t step) const { return checkpoints() + "/" + checkpoint::FolderName(step); }
 
@@ -22,8 +31,10 @@ void RunFolder::Create() {
     WriteFileAtomically(files_, probe, "lockstep\n");
     files_.RemoveAll(probe);
   } catch (const Error& error) {
-    throw Error(ErrorKind::kUsage, fmt::format("this run's folder can't be written: {}", error.what()),
-                "--out " + path_, "give another folder with --out");
+    // A file server that fails may be back at the next start; what one may not write to stays so.
+    throw Error(error.kind() == ErrorKind::kStorage ? ErrorKind::kStorage : ErrorKind::kAccess,
+                fmt::format("this run's folder can't be written: {}", error.what()), "--out " + path_,
+                "give another folder with --out");
   }
 }
 
@@ -35,74 +46,75 @@ std::string RunFolder::MoveAside() {
   return to;
 }
 
-std::optional<RunFolder::Attempt> RunFolder::LastAttempt() {
-  const std::string path = path_ + "/attempts.jsonl";
-  if (!files_.Exists(path)) return std::nullopt;
-  std::optional<Attempt> last;
-  std::istringstream lines(ReadWholeFile(files_, path));
-  for (std::string line; std::getline(lines, line);) {
-    const json row = json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!row.is_object()) continue;
-    last = Attempt{row.value("attempt", 0u),    row.value("host", ""),
-                   row.value("ranks", 0),       row.value("from_step", uint64_t{0}),
-                   row.value("build_hash", ""), row.value("numerics", std::map<std::string, std::string>())};
-  }
+std::string RunFolder::ReadIfThere(const std::string& path) {
+  return files_.Exists(path) ? ReadWholeFile(files_, path) : "";
+}
+
+std::optional<AttemptStart> RunFolder::LastAttempt() {
+  std::optional<AttemptStart> last;
+  for (AttemptStart& attempt : ParseAttempts(ReadIfThere(path_ + "/attempts.jsonl")))
+    if (!last || attempt.number >= last->number) last = std::move(attempt);
   return last;
 }
 
-uint32_t RunFolder::BeginAttempt(Attempt attempt) {
+uint32_t RunFolder::NextAttempt() { return LastAttemptNumber(ReadIfThere(path_ + "/attempts.jsonl")) + 1; }
+
+uint32_t RunFolder::BeginAttempt(AttemptStart attempt) {
   const std::string path = path_ + "/attempts.jsonl";
-  const std::optional<Attempt> last = LastAttempt();
-  attempt.number = last ? last->number + 1 : 1;
-  const json row = {{"attempt", attempt.number},        {"host", attempt.host},
-                    {"ranks", attempt.ranks},           {"from_step", attempt.from_step},
-                    {"build_hash", attempt.build_hash}, {"numerics", attempt.numerics},
-                    {"time", std::time(nullptr)}};
-  const std::string before = files_.Exists(path) ? ReadWholeFile(files_, path) : "";
-  WriteFileAtomically(files_, path, before + row.dump() + "\n");
+  const std::string before = ReadIfThere(path);
+  attempt.number = LastAttemptNumber(before) + 1;
+  files_.RemoveAll(ending());
+  const char* separator = before.empty() || before.ends_with('\n') ? "" : "\n";
+  WriteFileAtomically(files_, path, before + separator + FormatAttempt(attempt, std::time(nullptr)));
   return attempt.number;
 }
 
+void RunFolder::RemoveLeftovers() noexcept {
+  const auto remove_in = [&](const std::string& folder, const auto& is_left_over) {
+    for (const std::string& name : files_.List(folder))
+      if (is_left_over(name)) files_.RemoveAll(folder + "/" + name);
+  };
+  try {
+    remove_in(path_, [](const std::string& name) {
+      if (name.starts_with(".witness-")) return true;
+      return std::any_of(std::begin(kOwnFiles), std::end(kOwnFiles),
+                         [&](const char* own) { return name == own ? *own == '.' : IsTemporaryOf(name, own); });
+    });
+    for (const std::string& attempt : files_.List(path_ + "/flight"))
+      remove_in(path_ + "/flight/" + attempt, [](const std::string& name) { return name.ends_with(kTemporarySuffix); });
+  } catch (const std::exception& error) {
+    // They cost a little room and nothing else.
+    LogInfo("what earlier attempts have left unfinished could not be removed: {}", error.what());
+  }
+}
+
 void RunFolder::DiscardMetricsAfter(uint64_t step, bool evaluated) {
-  if (!files_.Exists(metrics())) return;
+  const std::string all = ReadIfThere(metrics());
   std::string kept, discarded;
-  const std::string all = ReadWholeFile(files_, metrics());
   std::istringstream lines(all);
   for (std::string line; std::getline(lines, line);) {
-    const json row = json::parse(line, nullptr, /*allow_exceptions=*/false);
-    const uint64_t at = row.is_object() ? row.value("step", uint64_t{0}) : step + 1;
+    const Json row = ParseJsonObject(line);
+    const uint64_t at = FieldOr<uint64_t>(row, "step", step + 1);
     const bool keep = at < step || (at == step && (evaluated || !row.contains("split")));
     (keep ? kept : discarded) += line + "\n";
   }
   if (!discarded.empty()) {
     const std::string aside = path_ + "/metrics.discarded.jsonl";
-    const std::string before = files_.Exists(aside) ? ReadWholeFile(files_, aside) : "";
-    WriteFileAtomically(files_, aside, before + discarded);
+    WriteFileAtomically(files_, aside, ReadIfThere(aside) + discarded);
   }
   if (kept != all) WriteFileAtomically(files_, metrics(), kept);
 }
 
-void RunFolder::WriteEnding(const Ending& ending) {
-  const json object = {{"attempt", ending.attempt}, {"exit_code", ending.exit_code}, {"message", ending.message},
-                       {"where", ending.where},     {"step", ending.step},           {"time", std::time(nullptr)}};
+void RunFolder::WriteEnding(const AttemptEnding& ending) noexcept {
   try {
-    WriteFileAtomically(files_, path_ + "/verdict.json", object.dump(2) + "\n");
-  } catch (const Error&) {
-    // What ended the run may be this very disk.
+    WriteNewFileAtomically(files_, this->ending(), FormatEnding(ending, std::time(nullptr)));
+  } catch (const std::exception& error) {
+    LogInfo("how this attempt ended could not be written down: {}", error.what());
   }
 }
 
-void RunFolder::WriteDone(const Done& done) {
-  const json object = {{"line", done.line}, {"identity_hash", done.identity_hash}, {"step", done.step}};
-  WriteFileAtomically(files_, path_ + "/done.json", object.dump(2) + "\n");
-}
+void RunFolder::WriteDone(const RunDone& done) { WriteFileAtomically(files_, path_ + "/done.json", FormatDone(done)); }
 
-std::optional<RunFolder::Done> RunFolder::ReadDone() {
-  const std::string path = path_ + "/done.json";
-  if (!files_.Exists(path)) return std::nullopt;
-  const json object = json::parse(ReadWholeFile(files_, path), nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) return std::nullopt;
-  return Done{object.value("line", ""), object.value("identity_hash", ""), object.value("step", uint64_t{0})};
-}
+std::optional<RunDone> RunFolder::ReadDone() { return ParseDone(ReadIfThere(path_ + "/done.json")); }
 
 }  // namespace lockstep::records

@@ -1,11 +1,13 @@
-// The folder of a run: what lies where, and the files that only rank 0 writes.
+// The folder of a run: what lies where, and the files that the run itself writes; what reads them from outside is in
+// run_folder_reader.h. Rank 0 writes them, but for verdict.json, which the rank writes that knows how the attempt
+// ended.
 //
 //   recipe.textproto            the resolved recipe
 //   metrics.jsonl               a row per logged step and per evaluation
 //   metrics.discarded.jsonl     rows past the checkpoint that a resume went back to
 //   attempts.jsonl              a row per start
 //   done.json                   the last line of a finished run
-//   verdict.json                how the last attempt has ended
+//   verdict.json                how the last attempt has ended; none while it runs, and where it was killed
 //   checkpoints/step-00001200/  checkpoints
 //   logs/rank-N.log             each rank's log
 //   lease.json                  who may write here now (lease.h)
@@ -15,11 +17,11 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 
 #include "base/file.h"
+#include "trainer/records/run_records.h"
 
 namespace lockstep::records {
 
@@ -32,54 +34,47 @@ class RunFolder {
   std::string checkpoint(uint64_t step) const;
   std::string recipe() const { return path_ + "/recipe.textproto"; }
   std::string metrics() const { return path_ + "/metrics.jsonl"; }
+  std::string ending() const { return path_ + "/verdict.json"; }
   std::string heartbeats() const { return path_ + "/heartbeat"; }
   std::string flight_records(uint32_t attempt) const { return path_ + "/flight/attempt-" + std::to_string(attempt); }
   std::string log(int rank) const { return path_ + "/logs/rank-" + std::to_string(rank) + ".log"; }
 
-  /// Makes the folder and its subfolders, and tries that a file can be written there. Throws Error(kUsage).
+  /// Makes the folder and its subfolders, and tries that a file can be written there. Throws Error(kAccess), or
+  /// Error(kStorage) where the file system is full or fails.
   void Create();
   /// Moves an existing run aside, to path.old, path.old-2, ...; returns where to, empty where there was none.
   std::string MoveAside();
   bool HasRun() { return files_.Exists(recipe()); }
 
-  /// What a start of the run notes: a row of attempts.jsonl.
-  struct Attempt {
-    uint32_t number = 0;
-    std::string host;  ///< of rank 0
-    int ranks = 0;
-    uint64_t from_step = 0;
-    std::string build_hash;
-    std::map<std::string, std::string> numerics;  ///< the numerics fingerprint
-  };
-  std::optional<Attempt> LastAttempt();
-  /// Gives `attempt` the next number, from 1, and notes it.
-  uint32_t BeginAttempt(Attempt attempt);
+  /// The one with the highest number.
+  std::optional<AttemptStart> LastAttempt();
+  /// The number that the next attempt gets, from 1: none is given twice.
+  uint32_t NextAttempt();
+  /// Gives `attempt` that number, and notes it. The verdict on an earlier one goes.
+  uint32_t BeginAttempt(AttemptStart attempt);
+
+  /// Removes what killed writers of earlier attempts have left unfinished, outside of checkpoints and of the lease,
+  /// which have rules of their own. Never throws. REQUIRES: the lease is held, and no rank of the next attempt writes
+  /// yet.
+  void RemoveLeftovers() noexcept;
 
   /// Moves rows of metrics.jsonl past `step` to metrics.discarded.jsonl, and a torn last row. Without `evaluated`,
   /// evaluations at `step` too: a run that was stopped between a step and its evaluation makes up for it, each time it
   /// goes on from there.
   void DiscardMetricsAfter(uint64_t step, bool evaluated = true);
 
-  struct Done {
-    std::string line;
-    std::string identity_hash;
-    uint64_t step = 0;
-  };
-  /// How an attempt has ended, for people and for what starts the run again. Best effort.
-  struct Ending {
-    uint32_t attempt = 0;
-    int exit_code = 0;
-    std::string message;
-    std::string where;
-    uint64_t step = 0;
-  };
-  void WriteEnding(const Ending& ending);
+  /// Writes how the attempt has ended, for people and for what starts the run again; the first of several ranks' words
+  /// stays. Best effort: never throws, since what ended the run may be this very disk. May be called on any rank and
+  /// thread.
+  void WriteEnding(const AttemptEnding& ending) noexcept;
 
-  void WriteDone(const Done& done);
-  std::optional<Done> ReadDone();
+  void WriteDone(const RunDone& done);
+  std::optional<RunDone> ReadDone();
   void RemoveDone() { files_.RemoveAll(path_ + "/done.json"); }
 
  private:
+  std::string ReadIfThere(const std::string& path);
+
   FileSystem& files_;
   std::string path_;
 };

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <limits>
+#include <memory>
+#include <span>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -14,33 +15,7 @@
 namespace lockstep::records {
 namespace {
 
-using nlohmann::json;
-
-constexpr std::streamoff kTail = 64 << 10;
-
-json Parse(const std::string& text) {
-  const json value = json::parse(text, nullptr, false);
-  return value.is_object() ? value : json();
-}
-
-std::string ReadFrom(const std::string& path, std::streamoff most) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) return "";
-  const std::streamoff size = file.tellg();
-  file.seekg(most > 0 ? std::max<std::streamoff>(0, size - most) : 0);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-/// A row that is torn at either end is none.
-std::vector<json> ParseRows(const std::string& text) {
-  std::vector<json> rows;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);)
-    if (json row = Parse(line); row.is_object()) rows.push_back(std::move(row));
-  return rows;
-}
+constexpr uint64_t kTail = 64 << 10, kAll = std::numeric_limits<uint64_t>::max();
 
 }  // namespace
 
@@ -60,39 +35,28 @@ void RequireReplaceable(const std::string& path) {
     throw Error(ErrorKind::kUsage, "is a folder or a device, no file", path, "name another output");
 }
 
-double NumberIn(const json& row, const char* name, double otherwise) {
-  if (!row.is_object()) return otherwise;
-  const auto found = row.find(name);
-  return found != row.end() && found->is_number() ? found->get<double>() : otherwise;
+std::string RunFolderReader::ReadEnd(const std::string& name, uint64_t most) const {
+  try {
+    const std::unique_ptr<ReadableFile> file = FileSystem::Real().Open(folder_ + "/" + name);
+    std::string bytes(std::min(file->size(), most), '\0');
+    file->ReadAt(file->size() - bytes.size(), std::as_writable_bytes(std::span(bytes)));
+    return bytes;
+  } catch (const Error&) {
+    return "";
+  }
 }
 
-std::string TextIn(const json& row, const char* name) {
-  if (!row.is_object()) return "";
-  const auto found = row.find(name);
-  return found != row.end() && found->is_string() ? found->get<std::string>() : "";
+Json RunFolderReader::Object(const std::string& name) const { return ParseJsonObject(ReadEnd(name, kAll)); }
+
+std::vector<Json> RunFolderReader::Rows(const std::string& name) const { return ParseJsonRows(ReadEnd(name, kAll)); }
+
+std::vector<Json> RunFolderReader::LastRows(const std::string& name) const {
+  return ParseJsonRows(ReadEnd(name, kTail));
 }
 
-json RunFolderReader::Object(const std::string& name) const { return Parse(ReadFrom(folder_ + "/" + name, 0)); }
+std::optional<AttemptEnding> RunFolderReader::ReadEnding() const { return ParseEnding(ReadEnd("verdict.json", kAll)); }
 
-std::vector<json> RunFolderReader::Rows(const std::string& name) const {
-  return ParseRows(ReadFrom(folder_ + "/" + name, 0));
-}
-
-std::vector<json> RunFolderReader::LastRows(const std::string& name) const {
-  return ParseRows(ReadFrom(folder_ + "/" + name, kTail));
-}
-
-std::optional<AttemptEnding> RunFolderReader::ReadEnding() const {
-  const std::string text = ReadFrom(folder_ + "/verdict.json", 0);
-  const json object = Parse(text);
-  if (!object.is_object() || !object.contains("exit_code")) return std::nullopt;
-  return AttemptEnding{static_cast<int64_t>(NumberIn(object, "attempt")),
-                       static_cast<int>(NumberIn(object, "exit_code")),
-                       TextIn(object, "message"),
-                       TextIn(object, "where"),
-                       static_cast<int64_t>(NumberIn(object, "step")),
-                       text};
-}
+uint32_t RunFolderReader::LastAttempt() const { return LastAttemptNumber(ReadEnd("attempts.jsonl", kAll)); }
 
 std::optional<NewestCheckpoint> RunFolderReader::FindNewestCheckpoint() const {
   try {
@@ -114,16 +78,13 @@ std::optional<NewestCheckpoint> RunFolderReader::FindNewestCheckpoint() const {
 uint64_t RunFolderReader::Progress() const {
   uint64_t step = 0;
   if (const auto newest = FindNewestCheckpoint()) step = newest->step;
-  for (const json& row : LastRows("metrics.jsonl"))
-    step = std::max(step, static_cast<uint64_t>(std::max(0.0, NumberIn(row, "step"))));
+  for (const Json& row : LastRows("metrics.jsonl")) step = std::max(step, FieldOr<uint64_t>(row, "step", 0));
   return step;
 }
 
 std::string RunFolderReader::FirstAttempt() const {
-  std::ifstream file(folder_ + "/attempts.jsonl");
-  std::string line;
-  std::getline(file, line);
-  return line;
+  const std::string text = ReadEnd("attempts.jsonl", kAll);
+  return text.substr(0, text.find('\n'));
 }
 
 }  // namespace lockstep::records

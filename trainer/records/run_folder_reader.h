@@ -1,23 +1,16 @@
-// What a run's folder says about the run, read from outside while it may be changing (docs/run-folder.md). RunFiles
-// never fails: what is missing, torn or of another form is not there.
+// What a run's folder says about the run, read from outside while it may be changing (docs/run-folder.md).
+// RunFolderReader never fails: what is missing, torn, unreadable or of another form is not there.
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
-namespace lockstep::records {
+#include "base/json_fields.h"
+#include "trainer/records/run_records.h"
 
-/// verdict.json: how an attempt ended, in its own words.
-struct AttemptEnding {
-  int64_t attempt = 0;
-  int exit_code = 0;
-  std::string message, where;
-  int64_t step = 0;
-  std::string text;  ///< the file as it is: two verdicts are the same one where these are equal
-};
+namespace lockstep::records {
 
 /// The newest committed checkpoint: not verified.
 struct NewestCheckpoint {
@@ -39,13 +32,15 @@ class RunFolderReader {
 
   const std::string& folder() const { return folder_; }
   /// A file of the folder that holds one JSON object; null where there is none.
-  nlohmann::json Object(const std::string& name) const;
+  Json Object(const std::string& name) const;
   /// The rows of a .jsonl file, whole ones.
-  std::vector<nlohmann::json> Rows(const std::string& name) const;
+  std::vector<Json> Rows(const std::string& name) const;
   /// Of the last 64 KiB only.
-  std::vector<nlohmann::json> LastRows(const std::string& name) const;
+  std::vector<Json> LastRows(const std::string& name) const;
 
   std::optional<AttemptEnding> ReadEnding() const;
+  /// The highest number of a start; 0: nothing has begun.
+  uint32_t LastAttempt() const;
   std::optional<NewestCheckpoint> FindNewestCheckpoint() const;
   /// The last step that is known of: of the newest checkpoint, or of the last row of metrics.
   uint64_t Progress() const;
@@ -53,11 +48,10 @@ class RunFolderReader {
   std::string FirstAttempt() const;
 
  private:
+  /// The end of a file, of `most` bytes; empty where it can't be read.
+  std::string ReadEnd(const std::string& name, uint64_t most) const;
+
   std::string folder_;
 };
-
-/// A number, text or whatever of `row`, where it has one of this kind.
-double NumberIn(const nlohmann::json& row, const char* name, double otherwise = 0);
-std::string TextIn(const nlohmann::json& row, const char* name);
 
 }  // namespace lockstep::records

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/threads.h"
 #include "trainer/plan/job_plans.h"
 
 namespace lockstep::run {
@@ -26,11 +27,11 @@ double SecondsSince(steady_clock::time_point start) {
 }
 
 /// Where this rank's shard goes: the sizes of all ranks' follow from the slices alone.
-checkpoint::ShardPlace PlaceOf(const plan::Job& job, const step::OwnedState& state) {
+checkpoint::ShardPlace PlaceOf(const Job& job, const step::OwnedState& state) {
   std::vector<uint64_t> bytes;
-  for (int rank = 0; rank < job.comm->world_size(); ++rank)
+  for (int rank = 0; rank < job.place.comm->world_size(); ++rank)
     bytes.push_back(checkpoint::ShardBytes(state.RangeSizes(rank)));
-  return checkpoint::PlaceShards(bytes, job.checkpoint.files())[static_cast<size_t>(job.comm->rank())];
+  return checkpoint::PlaceShards(bytes, job.config.checkpoint.files())[static_cast<size_t>(job.place.comm->rank())];
 }
 
 }  // namespace
@@ -38,8 +39,7 @@ checkpoint::ShardPlace PlaceOf(const plan::Job& job, const step::OwnedState& sta
 void BackgroundTask::Start(const std::string& name, std::function<void()> work) {
   Join();
   done_ = false;
-  thread_ = std::thread([this, name, work = std::move(work)] {
-    pthread_setname_np(pthread_self(), name.c_str());
+  thread_ = StartThread(name, [this, work = std::move(work)] {
     work();
     done_ = true;
   });
@@ -49,18 +49,18 @@ void BackgroundTask::Join() {
   if (thread_.joinable()) thread_.join();
 }
 
-Checkpointer::Checkpointer(const plan::Job& job, FileSystem& files, uint32_t attempt, step::OwnedState& state,
+Checkpointer::Checkpointer(const Job& job, const Start& start, uint32_t attempt, step::OwnedState& state,
                            Coordinator* coordinator)
     : job_(job),
-      comm_(*job.comm),
-      files_(files),
-      folder_(files, job.folder),
+      comm_(*job.place.comm),
+      files_(*start.files),
+      folder_(*start.files, start.folder),
       attempt_(attempt),
       state_(state),
       coordinator_(coordinator),
       place_(PlaceOf(job, state)) {
   state_.SetReader([this](int bucket) { AwaitCopy(bucket); });
-  if (!plan::SavesMeanwhile(job.checkpoint)) return;
+  if (!plan::SavesMeanwhile(job.config.checkpoint)) return;
   // The first touch of much memory takes long: beside the first step, not in the first checkpoint.
   AllocateCopy();
   task_.Start("checkpoint", [this] {
@@ -117,7 +117,7 @@ void Checkpointer::Write(const std::vector<checkpoint::OwnedRange>& ranges) {
   const auto start = steady_clock::now();
   const auto rank = static_cast<uint32_t>(comm_.rank());
   *receipt_.mutable_file() = checkpoint::WriteShard(files_, folder_.checkpoint(step_), rank, attempt_,
-                                                    comm_.topology().host_name_of[rank], ranges, place_);
+                                                    comm_.topology().host_name(), ranges, place_);
   write_seconds_ = SecondsSince(start);
 }
 
@@ -142,8 +142,8 @@ void Checkpointer::Begin(uint64_t step, std::span<const float> weights, std::fun
       }
       YieldToTraining();
       Write(ranges);
-    } catch (const std::exception& error) {
-      receipt_.set_error(error.what());
+    } catch (...) {
+      receipt_.set_error(CurrentError().what());
       CopiedUpTo(state_.buckets());
     }
   });
@@ -179,18 +179,26 @@ void Checkpointer::Commit() {
     outcome_ = kDurable;
     try {
       coordinator_->Commit(manifest_, receipts, folder_.checkpoint(step_));
-    } catch (const std::exception& error) {
-      outcome_ = coordinator_->Superseded() ? kSuperseded : kFailed;
-      failure_ = error.what();
-      superseded_ = std::current_exception();
+    } catch (...) {
+      // Nothing here may throw, so that whether another job has the run is not asked of the disk again.
+      failure_ = CurrentError();
+      outcome_ = failure_->kind() == ErrorKind::kSuperseded ? kSuperseded : kFailed;
       return;
     }
-    try {
-      checkpoint::RemoveOld(files_, folder_.checkpoints(), static_cast<int>(job_.checkpoint.keep()), pinned_);
-    } catch (const std::exception& error) {
-      LogWarning("old checkpoints could not be removed: {}", error.what());
-    }
+    RemoveOld();
   });
+}
+
+/// What can't be listed or removed only takes room.
+void Checkpointer::RemoveOld() {
+  try {
+    if (const uint64_t every = job_.config.checkpoint.keep_every(); every > 0)
+      for (const uint64_t step : checkpoint::ListSteps(files_, folder_.checkpoints()))
+        if (step % every == 0) pinned_.push_back(step);
+    checkpoint::RemoveOld(files_, folder_.checkpoints(), static_cast<int>(job_.config.checkpoint.keep()), pinned_);
+  } catch (const std::exception& error) {
+    LogWarning("old checkpoints could not be removed: {}", error.what());
+  }
 }
 
 void Checkpointer::Settle() {
@@ -200,8 +208,8 @@ void Checkpointer::Settle() {
   comm_.Wait(*comm_.Broadcast(std::as_writable_bytes(std::span(&outcome, 1)), 0), what());
   phase_ = Phase::kIdle;
   if (outcome == kSuperseded) {
-    if (leads) std::rethrow_exception(superseded_);
-    throw comm::PeerAborted(0, static_cast<int>(ErrorKind::kUsage));
+    if (leads) throw *failure_;
+    throw comm::PeerAborted(0, ExitCodeOf(ErrorKind::kSuperseded));
   }
   if (outcome == kDurable) {
     saved_step_ = step_;
@@ -215,13 +223,14 @@ void Checkpointer::Settle() {
   }
   // No rank writes any more: what there is of the checkpoint only takes room.
   if (leads) checkpoint::DiscardUnfinished(files_, folder_.checkpoint(step_));
-  if (job_.checkpoint.on_write_error() == checkpoint::STOP) {
-    if (!leads) throw comm::PeerAborted(0, static_cast<int>(ErrorKind::kCheckpoint));
-    throw Error(ErrorKind::kCheckpoint, fmt::format("{} could not be written: {}", what(), failure_), "",
+  if (job_.config.checkpoint.on_write_error() == checkpoint::STOP) {
+    if (!leads) throw comm::PeerAborted(0, ExitCodeOf(ErrorKind::kCheckpoint));
+    throw Error(ErrorKind::kCheckpoint, fmt::format("{} could not be written: {}", what(), failure_->what()), "",
                 "make room and start again: the run resumes from the newest good checkpoint");
   }
   if (leads)
-    LogWarning("{} could not be written: {}; training goes on, older checkpoints are untouched", what(), failure_);
+    LogWarning("{} could not be written: {}; training goes on, older checkpoints are untouched", what(),
+               failure_->what());
 }
 
 }  // namespace lockstep::run

@@ -10,19 +10,21 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "trainer/checkpoint/checkpoint.h"
-#include "trainer/plan/job.h"
 #include "trainer/records/run_folder.h"
 #include "trainer/run/coordinator.h"
+#include "trainer/run/job.h"
+#include "trainer/run/start.h"
 #include "trainer/step/owned_state.h"
 
 namespace lockstep::run {
@@ -31,6 +33,7 @@ namespace lockstep::run {
 class BackgroundTask {
  public:
   ~BackgroundTask() { Join(); }
+  /// REQUIRES: `work` throws nothing.
   void Start(const std::string& name, std::function<void()> work);
   bool done() const { return done_; }
   void Join();
@@ -43,8 +46,7 @@ class BackgroundTask {
 class Checkpointer {
  public:
   /// `coordinator` on rank 0, else null.
-  Checkpointer(const plan::Job& job, FileSystem& files, uint32_t attempt, step::OwnedState& state,
-               Coordinator* coordinator);
+  Checkpointer(const Job& job, const Start& start, uint32_t attempt, step::OwnedState& state, Coordinator* coordinator);
   ~Checkpointer();
 
   /// What the control record carries: this rank has written its part (or failed to); on rank 0, that the commit is
@@ -62,8 +64,8 @@ class Checkpointer {
 
   /// Starts the checkpoint of `step`, between two steps. `fetched` returns when `weights` and the state are what they
   /// are to be (Compute::StartFetch); then they are copied, for which the next step's updates wait (OwnedState).
-  /// `manifest`, used on rank 0, says everything but the files. `pinned` are steps whose checkpoints stay. REQUIRES:
-  /// none is in flight.
+  /// `manifest`, used on rank 0, says everything but the files. `pinned` are steps whose checkpoints stay, besides
+  /// those of checkpoint.keep_every. REQUIRES: none is in flight.
   void Begin(uint64_t step, std::span<const float> weights, std::function<void()> fetched,
              checkpoint::Manifest manifest, std::vector<uint64_t> pinned);
   /// Collective: the same of what is there already, without a copy, and waits until it is over.
@@ -88,9 +90,10 @@ class Checkpointer {
   void AwaitCopy(int bucket);
   void Write(const std::vector<checkpoint::OwnedRange>& ranges);
   void Commit();
+  void RemoveOld();
   void Settle();
 
-  const plan::Job& job_;
+  const Job& job_;
   comm::Communicator& comm_;
   FileSystem& files_;
   records::RunFolder folder_;
@@ -112,8 +115,7 @@ class Checkpointer {
   std::vector<uint64_t> pinned_;
   checkpoint::Receipt receipt_;  // written by the task
   Outcome outcome_ = kDurable;   // likewise, on rank 0, with its reason:
-  std::string failure_;
-  std::exception_ptr superseded_;
+  std::optional<Error> failure_;
   BackgroundTask task_;  // last: ends before what it works on
 };
 

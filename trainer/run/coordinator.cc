@@ -1,5 +1,9 @@
 #include "trainer/run/coordinator.h"
 
+#include <fmt/ranges.h>
+
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -9,8 +13,10 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "comm/agreement.h"
+#include "trainer/optim/schedule.h"
+#include "trainer/plan/core_report.h"
 #include "trainer/plan/device_placement.h"
-#include "trainer/plan/lane_plan.h"
+#include "trainer/run/core_messages.h"
 
 namespace lockstep::run {
 namespace {
@@ -24,6 +30,13 @@ bool IsEvaluated(const checkpoint::Manifest& manifest) {
   const auto& evaluations = manifest.loop().evaluations();
   return std::any_of(evaluations.begin(), evaluations.end(),
                      [&](const auto& evaluation) { return evaluation.step() == manifest.step(); });
+}
+
+/// What a rank said of its recipe.
+plan::RunIdentity IdentityOf(const Hello& hello) {
+  std::vector<plan::RunIdentity::Field> fields;
+  for (const IdentityField& field : hello.identity()) fields.push_back({field.name(), field.value(), field.numerics()});
+  return {"", hello.recipe(), std::move(fields)};
 }
 
 using Numerics = std::map<std::string, std::string>;
@@ -46,28 +59,33 @@ std::string DescribeNumerics(const Numerics& a, const std::string& where_a, cons
 
 }  // namespace
 
-Coordinator::Coordinator(const plan::Job& job, FileSystem& files, uint64_t total_steps)
-    : job_(job), files_(files), folder_(files, job.folder), total_steps_(total_steps) {}
+Coordinator::Coordinator(const Job& job, const Start& start)
+    : job_(job), start_(start), files_(*start.files), folder_(files_, start.folder) {}
 
 StartPlan Coordinator::Decide(const std::vector<Hello>& hellos) {
   StartPlan verdict;
   try {
     CompareRanks(hellos);
-    const comm::Topology& topology = job_.comm->topology();
+    const comm::Topology& topology = job_.place.comm->topology();
     std::vector<plan::RankCores> cores;
     for (size_t r = 0; r < hellos.size(); ++r)
-      cores.push_back({topology.host_of[r],
-                       {hellos[r].cores().begin(), hellos[r].cores().end()},
-                       hellos[r].usable_cores(),
-                       hellos[r].executors()});
-    for (int executors :
-         plan::PlanExecutors(cores, static_cast<int>(job_.train.lanes()), static_cast<int>(job_.train.lane_threads())))
-      verdict.add_executors(executors);
+      cores.push_back(CoresOf(hellos[r].cores(), topology.host_of[r], hellos[r].executors()));
+    const plan::CorePlan plan =
+        plan::PlanCores(cores, static_cast<int>(job_.config.train.lanes()),
+                        static_cast<int>(job_.config.train.lane_threads()), PinningOf(hellos.front().cores()));
+    SetCorePlan(plan, &verdict);
     OpenFolder(verdict, hellos);
-    Report(hellos, verdict);
+    job_.place.device ? ReportDevices(hellos) : ReportCores(hellos, cores, plan);
+    ReportIgnored(hellos);
     WarnOfRecipe();
-  } catch (const Error& error) {
+  } catch (const comm::PeerAborted&) {
+    throw;
+  } catch (...) {
+    const Error error = CurrentError();
     *verdict.mutable_error() = comm::ToText(error);
+    if (verdict.attempt() > 0)  // it has begun
+      folder_.WriteEnding({verdict.attempt(), error.kind(), error.exit_code(), error.message(),
+                           error.where().empty() ? RankName(hellos, 0) : error.where(), verdict.resume_step(), ""});
   }
   return verdict;
 }
@@ -77,14 +95,14 @@ void Coordinator::CompareRanks(const std::vector<Hello>& hellos) const {
   for (size_t r = 1; r < hellos.size(); ++r) {
     const Hello& other = hellos[r];
     if (other.build_hash() != first.build_hash())
-      throw Error(ErrorKind::kUsage,
+      throw Error(ErrorKind::kMixed,
                   fmt::format("it runs another build of lockstep ({}) than rank 0 on {} ({})", other.build_hash(),
                               first.host(), first.build_hash()),
                   RankName(hellos, r), "install the same build on every host");
     if (other.recipe() != first.recipe())
-      throw Error(ErrorKind::kUsage,
+      throw Error(ErrorKind::kMixed,
                   fmt::format("its recipe differs from rank 0's on {} in {}", first.host(),
-                              job_.recipe.describe_difference(first.recipe(), other.recipe())),
+                              fmt::join(IdentityOf(first).Compare(IdentityOf(other)), ", ")),
                   RankName(hellos, r), "start all ranks with the same recipe and the same --set options");
     for (const auto& [split, fingerprint] : first.data()) {
       const auto found = other.data().find(split);
@@ -99,26 +117,26 @@ void Coordinator::CompareRanks(const std::vector<Hello>& hellos) const {
         DescribeNumerics(NumericsOf(first), "on " + first.host(), NumericsOf(other), "on " + other.host());
     if (numerics.empty()) continue;
     const std::string text = fmt::format("its numerics differ from rank 0's in {}", numerics);
-    if (job_.train.on_other_hardware() == plan::OnOtherHardware::WARN)
+    if (job_.config.train.on_other_hardware() == plan::OnOtherHardware::WARN)
       LogWarning("{}: {}; the bits may depend on which rank runs which lane", RankName(hellos, r), text);
     else
-      throw Error(ErrorKind::kUsage, text, RankName(hellos, r),
+      throw Error(ErrorKind::kMixed, text, RankName(hellos, r),
                   "use hosts of one kind, or set train.on_other_hardware: WARN and give up equal bits");
   }
-  if (hellos.size() > job_.train.lanes())
+  if (hellos.size() > job_.config.train.lanes())
     throw Error(
-        ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", hellos.size(), job_.train.lanes()),
+        ErrorKind::kUsage, fmt::format("{} ranks are more than the {} lanes", hellos.size(), job_.config.train.lanes()),
         "train.lanes",
         fmt::format("start at most {} ranks, or raise train.lanes (a divisor of global_batch; it changes the bits)",
-                    job_.train.lanes()));
+                    job_.config.train.lanes()));
 }
 
 void Coordinator::TakeFolder() {
   const auto take = [this] {
     folder_.Create();
-    lease_ = records::Lease::Acquire(files_, job_.folder, {}, [this] { job_.comm->Poll(); });
+    lease_ = records::Lease::Acquire(files_, start_.folder, {}, [this] { job_.place.comm->Poll(); });
   };
-  if (job_.fresh && files_.Exists(job_.folder)) {
+  if (start_.fresh && files_.Exists(start_.folder)) {
     take();  // nobody else is in the old run, so it may be moved
     lease_.reset();
     const std::string aside = folder_.MoveAside();
@@ -127,14 +145,21 @@ void Coordinator::TakeFolder() {
   take();
 }
 
+void Coordinator::CheckContinues() const {
+  plan::CheckContinues(
+      start_.read_identity(ReadWholeFile(files_, folder_.recipe())), job_.config.identity,
+      {.longer = optim::IsExtendable(job_.config.optimizer.schedule()), .numerics = start_.change_numerics});
+}
+
 void Coordinator::OpenFolder(StartPlan& verdict, const std::vector<Hello>& hellos) {
   TakeFolder();
-  const std::string identity_hash = HashText(Hash64(job_.recipe.identity));
+  folder_.RemoveLeftovers();
+  const std::string identity_hash = job_.config.identity.Hash();
   std::unique_ptr<checkpoint::Reader> newest;
   if (folder_.HasRun()) {
-    job_.recipe.check_continues(ReadWholeFile(files_, folder_.recipe()), job_.change_numerics);
+    CheckContinues();
     std::vector<std::string> passed_over;
-    newest = checkpoint::FindNewest(files_, folder_.checkpoints(), total_steps_, &passed_over);
+    newest = checkpoint::FindNewest(files_, folder_.checkpoints(), job_.splits.length.total_steps, &passed_over);
     for (const std::string& text : passed_over) LogWarning("{}; passed over", text);
     if (!newest && !passed_over.empty())
       throw Error(ErrorKind::kCheckpoint, "none of the checkpoints of this run is whole", folder_.checkpoints(),
@@ -146,7 +171,7 @@ void Coordinator::OpenFolder(StartPlan& verdict, const std::vector<Hello>& hello
   if (newest) {
     verdict.set_has_checkpoint(true);
     verdict.set_resume_step(newest->manifest().step());
-    const std::optional<records::RunFolder::Done> done = folder_.ReadDone();
+    const std::optional<records::RunDone> done = folder_.ReadDone();
     if (done && done->step == newest->manifest().step() && done->identity_hash == identity_hash) {
       verdict.set_done_line(done->line);
       return;
@@ -155,43 +180,40 @@ void Coordinator::OpenFolder(StartPlan& verdict, const std::vector<Hello>& hello
   if (newest) CompareWithLastAttempt(hellos.front(), newest->manifest().build_hash());
   folder_.RemoveDone();
   files_.RemoveAll(folder_.heartbeats());
-  WriteFileAtomically(files_, folder_.recipe(), job_.recipe.resolved);
+  WriteFileAtomically(files_, folder_.recipe(), job_.config.identity.resolved());
   folder_.DiscardMetricsAfter(verdict.resume_step(), newest && IsEvaluated(newest->manifest()));
-  verdict.set_attempt(
-      folder_.BeginAttempt({0, hellos.front().host(), static_cast<int>(hellos.size()), verdict.resume_step(),
-                            hellos.front().build_hash(), NumericsOf(hellos.front())}));
+  verdict.set_attempt(folder_.NextAttempt());  // first: from here on an error is one of this attempt
+  folder_.BeginAttempt({0, hellos.front().host(), static_cast<int>(hellos.size()), verdict.resume_step(),
+                        hellos.front().build_hash(), NumericsOf(hellos.front())});
   lease_->SetAttempt(verdict.attempt());
   begun_.recipe = identity_hash;
   for (const auto& [split, fingerprint] : hellos.front().data()) begun_.data[split] = HashText(fingerprint);
   begun_.attempts = {{verdict.attempt(), static_cast<int>(hellos.size()), verdict.resume_step(),
                       hellos.front().build_hash(), NumericsOf(hellos.front())}};
-  begun_.every = job_.train.certificate_every_steps();
-  // A start that was killed right here has left its own.
-  for (const std::string& name : files_.List(job_.folder))
-    if (name.starts_with(".witness-")) files_.RemoveAll(job_.folder + "/" + name);
+  begun_.every = job_.config.train.certificate_every_steps();
   verdict.set_witness(fmt::format(".witness-{}", verdict.attempt()));
-  WriteFileAtomically(files_, job_.folder + "/" + verdict.witness(), hellos.front().host() + "\n");
+  WriteFileAtomically(files_, start_.folder + "/" + verdict.witness(), hellos.front().host() + "\n");
 }
 
 void Coordinator::CompareWithLastAttempt(const Hello& now, const std::string& build_hash) {
   if (build_hash != now.build_hash()) {
-    if (!job_.accept_build)
+    if (!start_.accept_build)
       throw Error(
-          ErrorKind::kUsage,
+          ErrorKind::kMixed,
           fmt::format("this run was trained by another build of lockstep ({}; this one is {})", build_hash,
                       now.build_hash()),
-          job_.folder,
+          start_.folder,
           "continue with --accept-build (recorded; the bits may differ from here on), or start anew with --fresh");
     LogWarning("continuing with another build of lockstep ({} instead of {}); the bits may differ from here on",
                now.build_hash(), build_hash);
   }
-  const std::optional<records::RunFolder::Attempt> last = folder_.LastAttempt();
+  const std::optional<records::AttemptStart> last = folder_.LastAttempt();
   if (!last) return;
   const std::string numerics = DescribeNumerics(last->numerics, "before", NumericsOf(now), "on " + now.host());
   if (numerics.empty()) return;
-  if (job_.train.on_other_hardware() == plan::OnOtherHardware::STOP && !job_.change_numerics)
-    throw Error(ErrorKind::kUsage, fmt::format("the run began on other hardware: it differs in {}", numerics),
-                job_.folder, "go on where it began, or set train.on_other_hardware: WARN and give up equal bits");
+  if (job_.config.train.on_other_hardware() == plan::OnOtherHardware::STOP && !start_.change_numerics)
+    throw Error(ErrorKind::kMixed, fmt::format("the run began on other hardware: it differs in {}", numerics),
+                start_.folder, "go on where it began, or set train.on_other_hardware: WARN and give up equal bits");
   LogWarning("the run began on other hardware: it differs in {}; the bits may differ from here on", numerics);
 }
 
@@ -204,56 +226,33 @@ void Coordinator::ReportDevices(const std::vector<Hello>& hellos) const {
   for (const std::string& line : plan::WarningsOfDevices(devices)) LogWarning("{}", line);
 }
 
-void Coordinator::Report(const std::vector<Hello>& hellos, const StartPlan& verdict) const {
-  if (job_.device) return ReportDevices(hellos);
-  const comm::Topology& topology = job_.comm->topology();
-  int all_executors = 0;
-  bool shared = false;
-  int idle = 0;
-  for (const std::vector<int>& ranks : topology.hosts) {
-    std::set<int> cores;
-    int executors = 0, least = 1 << 20, most = 0, usable = 0;
-    for (int rank : ranks) {
-      const Hello& hello = hellos[static_cast<size_t>(rank)];
-      cores.insert(hello.cores().begin(), hello.cores().end());
-      const int count = verdict.executors(rank);
-      executors += count;
-      least = std::min(least, count);
-      most = std::max(most, count);
-      usable = std::max(usable, hello.usable_cores());
-    }
-    const int allowed = std::min(static_cast<int>(cores.size()), std::max(usable, static_cast<int>(ranks.size())));
-    all_executors += executors;
-    shared |= executors * static_cast<int>(job_.train.lane_threads()) > static_cast<int>(cores.size());
-    const Hello& hello = hellos[static_cast<size_t>(ranks.front())];
-    idle += std::max(0, allowed - executors * static_cast<int>(job_.train.lane_threads()));
-    LogNote("{}: {} rank{}, {} of {} cores allowed, {} executor{} a rank", hello.host(), ranks.size(),
-            ranks.size() == 1 ? "" : "s", allowed, hello.machine_cores(),
-            least == most ? std::to_string(least) : fmt::format("{}-{}", least, most), most == 1 ? "" : "s");
-    if (ranks.size() == 1 && cores.size() == 1 && hello.machine_cores() > 1 && topology.world_size == 1 &&
-        std::getenv("OMPI_COMM_WORLD_SIZE"))
-      LogWarning("mpirun binds a single rank to one core; add --bind-to none to use all {} cores of {}",
-                 hello.machine_cores(), hello.host());
-  }
-  if (shared) LogWarning("ranks share cores: start at most one rank (or executor) a core, or lower --executors");
-  const int lanes = static_cast<int>(job_.train.lanes());
-  if (idle > 0 && all_executors == lanes) {
-    const int batch = static_cast<int>(job_.train.global_batch());
-    int better = all_executors + idle;
-    while (better > lanes && batch % better != 0) --better;
-    LogWarning("{} lane{} leave{} {} core{} idle{}", lanes, lanes == 1 ? "" : "s", lanes == 1 ? "s" : "", idle,
-               idle == 1 ? "" : "s",
-               better > lanes ? fmt::format("; train.lanes: {} would use more (it changes the bits)", better) : "");
-  }
+void Coordinator::ReportCores(const std::vector<Hello>& hellos, const std::vector<plan::RankCores>& cores,
+                              const plan::CorePlan& plan) const {
+  plan::CoreReportOptions options;
+  for (const Hello& hello : hellos) options.host_names.push_back(hello.host());
+  options.lanes = static_cast<int>(job_.config.train.lanes());
+  options.lane_threads = static_cast<int>(job_.config.train.lane_threads());
+  options.global_batch = static_cast<int>(job_.config.train.global_batch());
+  options.under_mpirun = std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr;
+  const plan::CoreReport report = plan::DescribeCorePlan(cores, plan, options);
+  for (const std::string& line : report.notes) LogNote("{}", line);
+  for (const std::string& line : report.warnings) LogWarning("{}", line);
+}
+
+void Coordinator::ReportIgnored(const std::vector<Hello>& hellos) const {
+  std::set<std::string> variables;
+  for (const Hello& hello : hellos) variables.insert(hello.cores().ignored().begin(), hello.cores().ignored().end());
+  if (!variables.empty())
+    LogNote("not followed, since the plan of cores decides where threads run: {}", fmt::join(variables, ", "));
 }
 
 void Coordinator::WarnOfRecipe() const {
-  if (job_.train.has_early_stopping() && !job_.splits.validation)
+  if (job_.config.train.has_early_stopping() && !job_.splits.validation)
     LogWarning("early stopping is steered by the {} split, so its result flatters; give data.validation",
                job_.splits.reported_name());
   const data::BatchShape shape = job_.splits.batches->shapes().back();
   const int64_t rows = shape.rows;
-  const graph::Model model = job_.build_model(graph::Mode::kTrain, shape);
+  const graph::Model model = job_.model.build(graph::Mode::kTrain, shape);
   if (rows < 8 && !model.graph.statistics.empty())
     LogWarning(
         "batch norm sees {} samples a lane, which is few; lower train.lanes or raise train.global_batch (either "
@@ -264,14 +263,14 @@ void Coordinator::WarnOfRecipe() const {
 void Coordinator::BeginCertificate(const engine::ParameterLayout& layout, uint64_t step) {
   begun_.tensors = records::TensorNames(layout);
   certificate_ =
-      std::make_unique<records::CertificateWriter>(files_, job_.folder + "/" + records::kCertificateName, begun_);
+      std::make_unique<records::CertificateWriter>(files_, start_.folder + "/" + records::kCertificateName, begun_);
   certificate_->ResumeAt(step);
 }
 
 bool Coordinator::Superseded() {
   if (lease_->Superseded()) return true;
   // A later attempt may have come and gone, its lease with it, while this process was stopped.
-  const std::optional<records::RunFolder::Attempt> last = folder_.LastAttempt();
+  const std::optional<records::AttemptStart> last = folder_.LastAttempt();
   return last && last->number > begun_.attempts.front().attempt;
 }
 
@@ -282,9 +281,9 @@ void Coordinator::Commit(checkpoint::Manifest manifest, const std::vector<checkp
     if (receipt.file().chunks_size() > 0) *manifest.add_files() = receipt.file();
   }
   if (Superseded())
-    throw Error(ErrorKind::kUsage,
+    throw Error(ErrorKind::kSuperseded,
                 fmt::format("attempt {} was superseded: another job has gone on with this run", manifest.attempt()),
-                job_.folder, "nothing is lost; see attempts.jsonl");
+                start_.folder, "nothing is lost; see attempts.jsonl");
   certificate_->Write();
   lease_->NoteStep(manifest.step());
   lease_->CheckHeld();

@@ -11,17 +11,19 @@
 #include "base/file.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/engine/parameter_layout.h"
-#include "trainer/plan/job.h"
+#include "trainer/plan/core_plan.h"
 #include "trainer/records/certificate.h"
 #include "trainer/records/lease.h"
 #include "trainer/records/run_folder.h"
+#include "trainer/run/job.h"
 #include "trainer/run/messages.pb.h"
+#include "trainer/run/start.h"
 
 namespace lockstep::run {
 
 class Coordinator {
  public:
-  Coordinator(const plan::Job& job, FileSystem& files, uint64_t total_steps);
+  Coordinator(const Job& job, const Start& start);
 
   /// Compares the ranks, opens the run folder, finds the checkpoint to resume from, deals executors. Errors are part of
   /// the verdict: all ranks learn of them.
@@ -43,16 +45,20 @@ class Coordinator {
  private:
   void CompareRanks(const std::vector<Hello>& hellos) const;
   void TakeFolder();
+  /// Throws where the run in the folder is another one than this.
+  void CheckContinues() const;
   void OpenFolder(StartPlan& verdict, const std::vector<Hello>& hellos);
   void CompareWithLastAttempt(const Hello& now, const std::string& build_hash);
   void WarnOfRecipe() const;
-  void Report(const std::vector<Hello>& hellos, const StartPlan& verdict) const;
+  void ReportCores(const std::vector<Hello>& hellos, const std::vector<plan::RankCores>& cores,
+                   const plan::CorePlan& plan) const;
+  void ReportIgnored(const std::vector<Hello>& hellos) const;
   void ReportDevices(const std::vector<Hello>& hellos) const;
 
-  const plan::Job& job_;
+  const Job& job_;
+  const Start& start_;
   FileSystem& files_;
   records::RunFolder folder_;
-  uint64_t total_steps_;
   std::unique_ptr<records::Lease> lease_;
   records::Certificate begun_;  ///< what the certificate says besides rows
   std::unique_ptr<records::CertificateWriter> certificate_;

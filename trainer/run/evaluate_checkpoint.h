@@ -3,12 +3,12 @@
 
 #include <string>
 
-#include "trainer/plan/job.h"
+#include "trainer/run/job.h"
 
 namespace lockstep::run {
 
 /// Evaluates the weights of the checkpoint at `path` (or of a run's newest) on the reported split of the job.
 /// Collective. Returns the "eval ..." line. Throws Error(kCheckpoint).
-std::string EvaluateCheckpoint(const plan::Job& job, const std::string& path);
+std::string EvaluateCheckpoint(const Job& job, const std::string& path);
 
 }  // namespace lockstep::run

@@ -4,42 +4,47 @@
 #include <thread>
 
 #include "base/build_info.h"
-#include "base/threads.h"
+#include "base/machine/host.h"
 #include "comm/agreement.h"
 #include "trainer/run/coordinator.h"
+#include "trainer/run/core_messages.h"
 #include "trainer/run/numerics.h"
-#include "trainer/step/device_kit.h"
+#include "trainer/step/device/device_kit.h"
 
 namespace lockstep::run {
 
-Hello SayHello(const plan::Job& job) {
+Hello SayHello(const Job& job) {
   Hello hello;
-  hello.set_host(job.comm->topology().host_name_of[static_cast<size_t>(job.comm->rank())]);
-  hello.set_recipe(job.recipe.identity);
+  hello.set_host(job.place.comm->topology().host_name());
+  hello.set_recipe(job.config.identity.text());
+  for (const plan::RunIdentity::Field& field : job.config.identity.fields()) {
+    IdentityField& added = *hello.add_identity();
+    added.set_name(field.name);
+    added.set_value(field.value);
+    added.set_numerics(field.numerics);
+  }
   hello.set_build_hash(std::string(BuildHash()));
   hello.set_build(std::string(BuildDescription()));
   for (const auto& [name, split] :
        {std::pair{"train", job.splits.train}, {"validation", job.splits.validation}, {"test", job.splits.test}})
     if (split) (*hello.mutable_data())[name] = split->fingerprint();
-  for (const auto& [name, value] : NumericsFingerprint(job)) (*hello.mutable_numerics())[name] = value;
-  const CoreBudget cores = QueryCores();
-  for (int core : cores.allowed) hello.add_cores(core);
-  hello.set_usable_cores(cores.usable);
-  hello.set_machine_cores(cores.machine);
-  hello.set_executors(job.executors);
+  for (const auto& [name, value] : NumericsFingerprint(job.config.train, job.place))
+    (*hello.mutable_numerics())[name] = value;
+  *hello.mutable_cores() = DescribeOwnCores();
+  hello.set_executors(job.place.executors);
   hello.set_memory_limit(MemoryLimit());
-  if (job.device) {
-    const DeviceInfo& info = job.device->device->info();
+  if (job.place.device) {
+    const DeviceInfo& info = job.place.device->device->info();
     hello.mutable_gpu()->set_name(info.name);
     hello.mutable_gpu()->set_uuid(info.uuid);
     hello.mutable_gpu()->set_ordinal(info.ordinal);
-    hello.mutable_gpu()->set_visible(job.device->visible);
+    hello.mutable_gpu()->set_visible(job.place.device->visible);
   }
   return hello;
 }
 
-StartPlan Handshake(const plan::Job& job, FileSystem& files, Coordinator* coordinator) {
-  comm::Communicator& comm = *job.comm;
+StartPlan Handshake(const Job& job, Coordinator* coordinator) {
+  comm::Communicator& comm = *job.place.comm;
   std::vector<Hello> hellos;
   for (const std::string& bytes : comm::GatherStrings(comm, SayHello(job).SerializeAsString(), "the handshake"))
     hellos.emplace_back().ParseFromString(bytes);
@@ -49,23 +54,39 @@ StartPlan Handshake(const plan::Job& job, FileSystem& files, Coordinator* coordi
   verdict.ParseFromString(comm::BroadcastString(comm, answer, 0, "the coordinator's verdict"));
   if (verdict.has_error()) {
     if (comm.rank() == 0) throw comm::FromText(verdict.error());
-    throw comm::PeerAborted(0, verdict.error().kind());
+    throw comm::PeerAborted(0, comm::FromText(verdict.error()).exit_code());
   }
-  if (verdict.witness().empty()) return verdict;
+  return verdict;
+}
 
-  const std::string witness = job.folder + "/" + verdict.witness();
-  comm::Together(comm, "the check of the run folder", [&] {
+void CheckFolder(const Job& job, const Start& start, const StartPlan& plan) {
+  comm::Communicator& comm = *job.place.comm;
+  FileSystem& files = *start.files;
+  const std::string witness = start.folder + "/" + plan.witness(), what = "the check of the run folder";
+  std::string mine;
+  try {
     // A network file system may take a moment to show what another host wrote.
     for (int tries = 0; !files.Exists(witness); ++tries) {
       if (tries == 20)
         throw Error(ErrorKind::kUsage, "this host does not see the file that rank 0 wrote into the run folder",
-                    job.folder, "--out must be on a file system that all hosts share");
+                    start.folder, "--out must be on a file system that all hosts share");
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
-  });
-  comm.Wait(*comm.Barrier(), "the check of the run folder");
+  } catch (...) {
+    mine = comm::ToText(CurrentError()).SerializeAsString();
+  }
+  const std::vector<std::string> all = comm::GatherStrings(comm, mine, what);
+  // Rank 0 speaks for all: a rank that does not see the folder can't leave a verdict in it.
+  for (size_t rank = 0; rank < all.size(); ++rank) {
+    if (all[rank].empty()) continue;
+    comm::ErrorText text;
+    text.ParseFromString(all[rank]);
+    text.set_where(fmt::format("rank {} on {}: {}", rank, comm.topology().host_name_of[rank], text.where()));
+    const Error error = comm::FromText(text);
+    if (comm.rank() != 0) throw comm::PeerAborted(0, error.exit_code());
+    throw error;
+  }
   if (comm.rank() == 0) files.RemoveAll(witness);
-  return verdict;
 }
 
 }  // namespace lockstep::run

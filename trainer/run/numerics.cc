@@ -5,17 +5,16 @@
 
 #include <cstdlib>
 
-#include "base/threads.h"
-#include "trainer/step/device_kit.h"
+#include "base/machine/cpu_info.h"
 
 namespace lockstep::run {
 
-std::map<std::string, std::string> NumericsFingerprint(const plan::Job& job) {
+std::map<std::string, std::string> NumericsFingerprint(const plan::TrainConfig& config, const step::Place& place) {
   std::map<std::string, std::string> print = {{"libc", gnu_get_libc_version()},
-                                              {"backend", job.backend_version},
-                                              {"precision", plan::Precision::Value_Name(job.train.precision())}};
-  if (job.device) {
-    const DeviceInfo& info = job.device->device->info();
+                                              {"backend", place.backend_version},
+                                              {"precision", plan::Precision::Value_Name(config.precision())}};
+  if (place.device) {
+    const DeviceInfo& info = place.device->device->info();
     print["gpu"] = fmt::format("{}, {} processors", info.name, info.processors);
   } else {
     std::string& caches = print["caches"];

@@ -4,12 +4,13 @@
 #include <map>
 #include <string>
 
-#include "trainer/plan/job.h"
+#include "trainer/plan/train.pb.h"
+#include "trainer/step/place.h"
 
 namespace lockstep::run {
 
 /// The GPU's model, or the CPU's with its cache sizes and instruction set; precision, libc, the backend's library, and
 /// environment variables that change numbers.
-std::map<std::string, std::string> NumericsFingerprint(const plan::Job& job);
+std::map<std::string, std::string> NumericsFingerprint(const plan::TrainConfig& config, const step::Place& place);
 
 }  // namespace lockstep::run

@@ -2,17 +2,18 @@
 
 #include <utility>
 
-#include "trainer/step/device_kit.h"
+#include "base/machine/nvml_meter.h"
+#include "base/machine/rapl_meter.h"
 
 namespace lockstep::run {
 
-std::unique_ptr<EnergyMeter> MakeMeter(const plan::Job& job) {
-  if (job.device) return MakeNvmlMeter(job.device->device->info().uuid);
-  return job.comm->topology().local_rank() == 0 ? MakeRaplMeter() : nullptr;
+std::unique_ptr<EnergyMeter> MakeMeter(const step::Place& place) {
+  if (place.device) return MakeNvmlMeter(place.device->device->info().uuid);
+  return place.comm->topology().local_rank() == 0 ? MakeRaplMeter() : nullptr;
 }
 
-double ReadMeter(const plan::Job& job, EnergyMeter* meter) {
-  const bool elsewhere = !job.device && job.comm->topology().local_rank() > 0;
+double ReadMeter(const step::Place& place, EnergyMeter* meter) {
+  const bool elsewhere = !place.device && place.comm->topology().local_rank() > 0;
   if (elsewhere) return 0;
   return meter == nullptr ? -1 : meter->Joules().value_or(-1);
 }

@@ -6,19 +6,19 @@
 #include <memory>
 #include <optional>
 
-#include "base/energy.h"
-#include "trainer/plan/job.h"
+#include "base/machine/energy_meter.h"
 #include "trainer/run/reporter.h"
+#include "trainer/step/place.h"
 
 namespace lockstep::run {
 
 /// The meter of what this rank computes on: its GPU's, or, on the first rank of a host, the processors'. Null where
 /// there is none.
-std::unique_ptr<EnergyMeter> MakeMeter(const plan::Job& job);
+std::unique_ptr<EnergyMeter> MakeMeter(const step::Place& place);
 
 /// What a rank's record says of its meter: 0 where another rank's meter shows the same hardware, < 0 where there is
 /// none.
-double ReadMeter(const plan::Job& job, EnergyMeter* meter);
+double ReadMeter(const step::Place& place, EnergyMeter* meter);
 
 /// Differences between rows.
 class PowerLog {

@@ -15,18 +15,20 @@
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/plan/job_plans.h"
 #include "trainer/records/certificate.h"
+#include "trainer/run/core_messages.h"
 #include "trainer/run/handshake.h"
 #include "trainer/step/training.h"
 
 namespace lockstep::run {
 namespace {
 
-void CheckOptions(const plan::Job& job, const ReplayOptions& options) {
-  if (job.comm->world_size() > static_cast<int>(job.train.lanes()))
-    throw Error(ErrorKind::kUsage,
-                fmt::format("{} ranks are more than the {} lanes", job.comm->world_size(), job.train.lanes()),
-                "train.lanes", "replay on fewer ranks");
-  const uint64_t total = plan::LengthOf(job).total_steps;
+void CheckOptions(const Job& job, const ReplayOptions& options) {
+  if (job.place.comm->world_size() > static_cast<int>(job.config.train.lanes()))
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("{} ranks are more than the {} lanes", job.place.comm->world_size(), job.config.train.lanes()),
+        "train.lanes", "replay on fewer ranks");
+  const uint64_t total = job.splits.length.total_steps;
   if (options.first > options.last || options.last > total)
     throw Error(ErrorKind::kUsage,
                 fmt::format("steps {} to {} are not within the run's {} steps", options.first, options.last, total),
@@ -37,21 +39,14 @@ void CheckOptions(const plan::Job& job, const ReplayOptions& options) {
                 "record the steps with --record FILE, and compare two such files with lockstep diff");
 }
 
-std::vector<int> ExecutorsOfRanks(const plan::Job& job) {
-  std::vector<int> executors;
-  for (const LaneRange& run : DealLanes(static_cast<int>(job.train.lanes()), job.comm->world_size()))
-    executors.push_back(std::clamp(job.executors, 1, run.size()));
-  return executors;
-}
-
 /// Everything of a certificate but its rows: what this replay is made of.
-records::Certificate Head(const plan::Job& job) {
+records::Certificate Head(const Job& job) {
   const Hello hello = SayHello(job);
   records::Certificate head;
-  head.recipe = HashText(Hash64(job.recipe.identity));
+  head.recipe = job.config.identity.Hash();
   for (const auto& [split, fingerprint] : hello.data()) head.data[split] = HashText(fingerprint);
   head.attempts = {
-      {1, job.comm->world_size(), 0, hello.build_hash(), {hello.numerics().begin(), hello.numerics().end()}}};
+      {1, job.place.comm->world_size(), 0, hello.build_hash(), {hello.numerics().begin(), hello.numerics().end()}}};
   head.every = 1;
   return head;
 }
@@ -78,11 +73,13 @@ std::unique_ptr<checkpoint::Reader> OpenCheckpoint(const ReplayOptions& options)
 
 class Replayer {
  public:
-  Replayer(const plan::Job& job, const ReplayOptions& options, const std::function<void(const std::string&)>& say)
+  Replayer(const Job& job, const ReplayOptions& options, const std::function<void(const std::string&)>& say)
       : job_(job),
         options_(options),
         say_(say),
-        state_(job, plan::CompileJob(job, job.comm->world_size()), ExecutorsOfRanks(job)),
+        training_({job.config, job.splits, job.model, job.place},
+                  plan::CompileJob(job.config, job.splits, job.model, *job.place.backend, job.place.comm->world_size()),
+                  AgreeOnCores(job, std::max(1, job.place.executors))),
         mine_(Head(job)) {
     mine_.tensors = records::TensorNames(layout());
     if (options.every > 0) mine_.every = options.every;
@@ -91,10 +88,10 @@ class Replayer {
   ReplayResult Run();
 
  private:
-  comm::Communicator& comm() const { return *job_.comm; }
-  bool leads() const { return job_.comm->rank() == 0; }
-  uint64_t step() const { return state_.step(); }
-  const engine::ParameterLayout& layout() const { return state_.session().layout(); }
+  comm::Communicator& comm() const { return *job_.place.comm; }
+  bool leads() const { return job_.place.comm->rank() == 0; }
+  uint64_t step() const { return training_.step(); }
+  const engine::ParameterLayout& layout() const { return training_.layout(); }
   void Open();
   void CompareRanks();
   bool Due() const;
@@ -104,10 +101,10 @@ class Replayer {
   std::string Owners(const std::string& tensor);
   ReplayResult Finish();
 
-  const plan::Job& job_;
+  const Job& job_;
   const ReplayOptions& options_;
   const std::function<void(const std::string&)>& say_;
-  step::Training state_;
+  step::Training training_;
   std::optional<records::Certificate> theirs_;
   records::Certificate mine_;
   std::string first_difference_;    ///< rank 0
@@ -118,7 +115,7 @@ void Replayer::Open() {
   comm::Together(comm(), "the reading of the certificate", [&] {
     if (!options_.certificate.empty()) theirs_ = records::ReadCertificate(FileSystem::Real(), options_.certificate);
   });
-  state_.Load([&] { return OpenCheckpoint(options_); });
+  training_.Load([&] { return OpenCheckpoint(options_); });
   comm::Together(comm(), "the reading of the certificate", [&] {
     if (!theirs_) return;
     const bool common = std::any_of(
@@ -129,7 +126,7 @@ void Replayer::Open() {
                   fmt::format("the certificate has no row from step {} to {}", options_.first, options_.last),
                   options_.certificate, fmt::format("it has one every {} steps: take more of them", theirs_->every));
   });
-  state_.StartLoader(options_.last);
+  training_.StartLoader(options_.last);
   mine_.attempts.front().from_step = step();
 }
 
@@ -150,7 +147,7 @@ void Replayer::CompareRanks() {
   };
   comm::Together(comm(), "the comparison of ranks", [&] {
     if (const char* what = differs(hellos[static_cast<size_t>(comm().rank())]))
-      throw Error(ErrorKind::kUsage, fmt::format("its {} differs from rank 0's on {}", what, first.host()));
+      throw Error(ErrorKind::kMixed, fmt::format("its {} differs from rank 0's on {}", what, first.host()));
   });
 }
 
@@ -163,9 +160,9 @@ bool Replayer::Due() const {
 /// "rank 1 on h1", "ranks 0 on h1 and 1 on h2": who holds the master copy and updates it, in this replay.
 std::string Replayer::Owners(const std::string& tensor) {
   const engine::ArenaEntry* entry = layout().Find(tensor);
-  const comm::SliceMap& slices = state_.session().compute().slices();
+  const comm::SliceMap& slices = training_.compute().slices();
   std::vector<int> owners;
-  for (int rank = 0; rank < job_.comm->world_size(); ++rank)
+  for (int rank = 0; rank < job_.place.comm->world_size(); ++rank)
     for (int bucket = 0; bucket < slices.buckets(); ++bucket) {
       const ElementRange slice = slices.slice(bucket, rank);
       if (slice.begin >= entry->offset + entry->size() || slice.end <= entry->offset) continue;
@@ -178,7 +175,7 @@ std::string Replayer::Owners(const std::string& tensor) {
                         text.empty()            ? ""
                         : rank == owners.back() ? " and "
                                                 : ", ",
-                        rank, job_.comm->topology().host_name_of[static_cast<size_t>(rank)]);
+                        rank, job_.place.comm->topology().host_name_of[static_cast<size_t>(rank)]);
   return (owners.size() == 1 ? "rank " : "ranks ") + text;
 }
 
@@ -197,11 +194,11 @@ records::CertificateDifference Replayer::Compare(const records::CertificateRow& 
 bool Replayer::Look() {
   records::CertificateRow row;
   row.step = step();
-  row.weights = state_.check().CompareHosts(step());
-  row.order = state_.ledger().chain();
+  row.weights = training_.CompareHosts();
+  row.order = training_.ledger().chain();
   std::string over;
   if (leads()) {
-    row.tensors = records::HashTensors(layout(), state_.weights().data());
+    row.tensors = records::HashTensors(layout(), training_.weights().data());
     const records::CertificateDifference difference = Compare(row);
     if (!difference.text.empty() && first_difference_.empty())
       first_difference_ = difference.tensor.empty() ? difference.text
@@ -252,7 +249,7 @@ ReplayResult Replayer::Run() {
   }
   bool goes_on = !Due() || Look();
   while (goes_on && step() < options_.last) {
-    state_.Step(/*want_norm=*/false, [](step::RankRecord&) {});
+    training_.Step(/*want_norm=*/false, [](step::RankRecord&) {});
     goes_on = !Due() || Look();
   }
   return Finish();
@@ -260,9 +257,8 @@ ReplayResult Replayer::Run() {
 
 }  // namespace
 
-ReplayResult Replay(const plan::Job& job, const ReplayOptions& options,
-                    const std::function<void(const std::string&)>& say) {
-  comm::Together(*job.comm, "the set-up", [&] { CheckOptions(job, options); });
+ReplayResult Replay(const Job& job, const ReplayOptions& options, const std::function<void(const std::string&)>& say) {
+  comm::Together(*job.place.comm, "the set-up", [&] { CheckOptions(job, options); });
   return Replayer(job, options, say).Run();
 }
 

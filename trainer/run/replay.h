@@ -6,7 +6,7 @@
 #include <functional>
 #include <string>
 
-#include "trainer/plan/job.h"
+#include "trainer/run/job.h"
 
 namespace lockstep::run {
 
@@ -30,7 +30,6 @@ struct ReplayResult {
 /// Collective. `say` gets a line for each step that was looked at, on rank 0. Stops at the first difference, unless it
 /// records. Throws Error(kUsage) where there is nothing to compare or to record, or the checkpoint is later than
 /// `first`; Error(kCheckpoint); and what training throws.
-ReplayResult Replay(const plan::Job& job, const ReplayOptions& options,
-                    const std::function<void(const std::string&)>& say);
+ReplayResult Replay(const Job& job, const ReplayOptions& options, const std::function<void(const std::string&)>& say);
 
 }  // namespace lockstep::run

@@ -2,18 +2,17 @@
 
 #include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <ctime>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/json_fields.h"
+#include "base/log.h"
 
 namespace lockstep::run {
 namespace {
 
-using nlohmann::json;
 using std::chrono::steady_clock;
 
 /// The number with as many digits as a metric needs: rows stay readable, and equal at every number of ranks.
@@ -34,17 +33,35 @@ std::string Clock(double seconds) {
 
 Reporter::Reporter(Options options) : options_(std::move(options)), start_(steady_clock::now()), shown_(start_) {
   metrics_ = std::fopen(options_.metrics_path.c_str(), "a");
-  if (metrics_ == nullptr)
-    throw Error(ErrorKind::kUsage, fmt::format("can't be written: {}", std::strerror(errno)), options_.metrics_path);
+  if (metrics_ == nullptr) throw FileError(errno, "can't write", options_.metrics_path);
+  std::setvbuf(metrics_, nullptr, _IONBF, 0);  // each row at once, and no row twice after a failure
 }
 
 Reporter::~Reporter() {
   Clear();
+  if (lost_rows_ > 0) LogWarning("{}: {} rows could not be written", options_.metrics_path, lost_rows_);
   std::fclose(metrics_);
 }
 
+void Reporter::Append(const std::string& row) {
+  const std::string line = (torn_ ? "\n" : "") + row + "\n";
+  errno = 0;
+  const size_t written = std::fwrite(line.data(), 1, line.size(), metrics_);
+  const int reason = errno;
+  if (written == line.size()) {
+    torn_ = false;
+    return;
+  }
+  torn_ |= written > 0;
+  std::clearerr(metrics_);
+  if (++lost_rows_ > 1) return;
+  Clear();
+  LogWarning("{}; training goes on, and rows are missing there",
+             FileError(reason, "can't write", options_.metrics_path).what());
+}
+
 void Reporter::Log(const StepRow& row) {
-  json object = {{"step", row.step},
+  Json object = {{"step", row.step},
                  {"epoch", Rounded(row.epoch)},
                  {"loss", Rounded(row.loss)},
                  {"learning_rate", Rounded(row.learning_rate)},
@@ -58,16 +75,14 @@ void Reporter::Log(const StepRow& row) {
     object["watts"] = std::round(row.power->watts * 10) / 10;
     object["joules_per_sample"] = Rounded(row.power->joules_per_sample);
   }
-  std::fprintf(metrics_, "%s\n", object.dump().c_str());
-  std::fflush(metrics_);
+  Append(DumpJson(object));
 }
 
 void Reporter::Log(const checkpoint::Evaluation& evaluation, double epoch) {
-  json object = {{"step", evaluation.step()},          {"epoch", Rounded(epoch)},     {"split", evaluation.split()},
+  Json object = {{"step", evaluation.step()},          {"epoch", Rounded(epoch)},     {"split", evaluation.split()},
                  {"loss", Rounded(evaluation.loss())}, {"attempt", options_.attempt}, {"time", std::time(nullptr)}};
   for (const auto& [name, value] : evaluation.metrics()) object[name] = Rounded(value);
-  std::fprintf(metrics_, "%s\n", object.dump().c_str());
-  std::fflush(metrics_);
+  Append(DumpJson(object));
   if (options_.quiet) return;
   Clear();
   std::string text = fmt::format("step {}  epoch {:.2f}  {}: loss {:.4f}", evaluation.step(), epoch, evaluation.split(),

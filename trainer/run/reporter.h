@@ -45,7 +45,8 @@ class Reporter {
   explicit Reporter(Options options);
   ~Reporter();
 
-  /// Appends a row to metrics.jsonl.
+  /// Appends a row to metrics.jsonl. Where it can't be written (a full disk), training goes on: that is said once, and
+  /// at the end how many rows are missing.
   void Log(const StepRow& row);
   void Log(const checkpoint::Evaluation& evaluation, double epoch);
   /// Shows where the run stands, at most a few times a second on a terminal, else every few seconds.
@@ -54,11 +55,15 @@ class Reporter {
   void Clear();
 
  private:
+  void Append(const std::string& row);
+
   Options options_;
   std::FILE* metrics_ = nullptr;
   std::chrono::steady_clock::time_point start_, shown_;
   uint64_t first_step_ = 0;
   bool drawn_ = false;
+  bool torn_ = false;  ///< the last row was cut off
+  uint64_t lost_rows_ = 0;
 };
 
 /// "done name=mnist step=2343 epoch=5 loss=0.0123 accuracy=0.9941 weights=0123456789abcdef samples_per_s=8123

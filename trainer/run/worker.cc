@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/stop_signals.h"
+#include "trainer/run/core_messages.h"
 #include "trainer/run/early_stopping.h"
 #include "trainer/run/handshake.h"
 
@@ -25,30 +26,26 @@ double SecondsSince(steady_clock::time_point start) {
   return std::chrono::duration<double>(steady_clock::now() - start).count();
 }
 
-double Median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<int64_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 }  // namespace
 
-Worker::Worker(const plan::Job& job, plan::JobPlans plans, const StartPlan& verdict, Coordinator* coordinator)
+Worker::Worker(const Job& job, const Start& start, plan::JobPlans plans, const StartPlan& verdict,
+               Coordinator* coordinator)
     : job_(job),
-      files_(*job.files),
-      folder_(files_, job.folder),
+      start_(start),
+      files_(*start.files),
+      folder_(files_, start.folder),
       verdict_(verdict),
-      length_(plan::LengthOf(job)),
-      state_(job, std::move(plans), {verdict.executors().begin(), verdict.executors().end()}),
-      evaluations_(job, state_.session()),
-      clock_(job.stop_before),
-      stragglers_(job.comm->topology(), job.watchdog.straggler_factor()),
-      meter_(MakeMeter(job)),
+      length_(job.splits.length),
+      training_({job.config, job.splits, job.model, job.place}, std::move(plans), CorePlanOf(verdict)),
+      evaluations_(job.splits, job.model.task, job.make_scorer, training_.compute()),
+      clock_(start.stop_before),
+      stragglers_(job.place.comm->topology(), job.config.watchdog.straggler_factor()),
+      meter_(MakeMeter(job.place)),
       coordinator_(coordinator),
-      checkpointer_(job, files_, verdict.attempt(), state_.owned(), coordinator) {
+      checkpointer_(job, start, verdict.attempt(), training_.owned(), coordinator) {
   // Until a save was measured: as on a slow disk.
-  const double bytes = static_cast<double>(state_.owned().owned()) *
-                       static_cast<double>(state_.owned().arrays().size() + 1) * sizeof(float);
+  const double bytes = static_cast<double>(training_.owned().owned()) *
+                       static_cast<double>(training_.owned().arrays().size() + 1) * sizeof(float);
   clock_.NoteSave(0.5 + bytes / 50e6);
   if (!leads()) return;
   Reporter::Options options;
@@ -56,34 +53,32 @@ Worker::Worker(const plan::Job& job, plan::JobPlans plans, const StartPlan& verd
   options.attempt = verdict.attempt();
   options.total_steps = length_.total_steps;
   options.total_epochs = EpochAt(length_.total_steps);
-  options.terminal = job.terminal;
-  options.quiet = job.quiet;
+  options.terminal = start.terminal;
+  options.quiet = start.quiet;
   reporter_ = std::make_unique<Reporter>(std::move(options));
 }
 
-void Worker::Enter(comm::Phase::Value phase) {
-  if (comm::FlightRecorder* recorder = comm().recorder()) recorder->EnterPhase(phase, static_cast<int64_t>(step()));
-}
+void Worker::Enter(comm::Phase::Value phase) { comm().recorder().EnterPhase(phase, static_cast<int64_t>(step())); }
 
 /// Takes up the checkpoint of the verdict, or begins at step 0.
 void Worker::Begin() {
   const comm::Topology& topology = comm().topology();
   LogInfo("attempt {}: rank {} of {} on {}, lanes {} to {}, {} executors, from step {} of {}", verdict_.attempt(),
-          topology.rank, topology.world_size, topology.host_name_of[static_cast<size_t>(topology.rank)],
-          state_.session().lanes().begin, state_.session().lanes().end - 1, state_.session().pool().size(),
-          verdict_.resume_step(), length_.total_steps);
+          topology.rank, topology.world_size, topology.host_name(), training_.executors().lanes().begin,
+          training_.executors().lanes().end - 1, training_.executors().size(), verdict_.resume_step(),
+          length_.total_steps);
   Enter(comm::Phase::LOADING_CHECKPOINT);
   if (verdict_.has_checkpoint()) {
-    state_.Load([&] { return checkpoint::Reader::Open(files_, folder_.checkpoint(verdict_.resume_step())); });
+    training_.Load([&] { return checkpoint::Reader::Open(files_, folder_.checkpoint(verdict_.resume_step())); });
     checkpointer_.set_saved_step(step());
     if (leads()) LogNote("resuming from step {} of {}", step(), length_.total_steps);
   } else {
-    state_.Initialize();
+    training_.Initialize();
   }
-  if (leads()) coordinator_->BeginCertificate(state_.session().layout(), step());
-  state_.StartLoader(length_.total_steps);
+  if (leads()) coordinator_->BeginCertificate(training_.layout(), step());
+  training_.StartLoader(length_.total_steps);
   PollStopSignals();
-  start_ = last_save_ = steady_clock::now();
+  begun_ = last_save_ = steady_clock::now();
 }
 
 Outcome Worker::Run() {
@@ -96,7 +91,7 @@ Outcome Worker::Run() {
   while (!Ended()) {
     Enter(comm::Phase::COMPUTING);
     Step();
-    if (comm::FlightRecorder* recorder = comm().recorder()) recorder->SetWarmingUp(false);
+    comm().recorder().SetWarmingUp(false);
     if (stopping_) return StopHere();
     if (EvaluationDue() && !EvaluateSplits()) return StopHere();
     if (CheckpointDue()) SaveInBackground();
@@ -105,47 +100,48 @@ Outcome Worker::Run() {
 }
 
 bool Worker::Logged(uint64_t step) const {
-  return step % job_.train.log_every_steps() == 0 || step == length_.total_steps;
+  return step % job_.config.train.log_every_steps() == 0 || step == length_.total_steps;
 }
 
 void Worker::Step() {
   const auto begin = steady_clock::now();
   const bool logged = Logged(step() + 1);
-  const step::StepResult result = state_.Step(logged, [this](step::RankRecord& record) { FillRecord(record); });
+  const step::StepResult result = training_.Step(logged, [this](step::RankRecord& record) { FillRecord(record); });
   saved_is_old_ = false;
   stopping_ = result.record.stop();
   checkpoint_due_ = result.record.ranks.front().checkpoint_due != 0;
   checkpointer_.Advance(result.record.checkpoint_written(), result.record.ranks.front().checkpoint_settled != 0);
-  if (const uint64_t k = job_.train.certificate_every_steps(); k > 0 && step() % k == 0) Certify();
+  if (const uint64_t k = job_.config.train.certificate_every_steps(); k > 0 && step() % k == 0) Certify();
   Report(result, SecondsSince(begin), logged);
 }
 
 void Worker::FillRecord(step::RankRecord& record) {
   record.checkpoint_written = checkpointer_.written();
-  if (Logged(step() + 1)) record.joules = ReadMeter(job_, meter_.get());
+  if (Logged(step() + 1)) record.joules = ReadMeter(job_.place, meter_.get());
   record.stop = StopSignal();
   // Whichever rank was told when the job ends.
   if (clock_.Due(StopClock::Clock::now())) record.stop = kStopTime;
   if (!leads()) return;
   record.checkpoint_settled = checkpointer_.settled();
-  const double every_minutes = job_.checkpoint.every_minutes();
+  const double every_minutes = job_.config.checkpoint.every_minutes();
   record.checkpoint_due =
       every_minutes > 0 && SecondsSince(last_save_) >= 60 * every_minutes && !checkpointer_.in_flight();
 }
 
 void Worker::Certify() {
-  const uint64_t weights = state_.check().CompareHosts(step());
+  const uint64_t weights = training_.CompareHosts();
   weights_hash_ = HashText(weights);
   hashed_step_ = step();
-  state_.session().compute().NoteWeights();
+  training_.NoteWeights();
   if (leads() && coordinator_->certificate().Due(step()))
-    coordinator_->certificate().Add({step(), weights, state_.ledger().chain(),
-                                     records::HashTensors(state_.session().layout(), state_.weights().data())});
+    coordinator_->certificate().Add({step(), weights, training_.ledger().chain(),
+                                     records::HashTensors(training_.layout(), training_.weights().data())});
 }
 
 void Worker::Report(const step::StepResult& result, double seconds, bool logged) {
-  samples_per_s_.push_back(static_cast<double>(LastSamples()) / seconds);
-  tokens_per_s_.push_back(static_cast<double>(plan::TokensOf(job_, step() - 1)) / seconds);
+  const double samples_per_s = static_cast<double>(LastSamples()) / seconds;
+  samples_per_s_.Add(samples_per_s);
+  tokens_per_s_.Add(static_cast<double>(plan::TokensOf(job_.splits, job_.model.task, step() - 1)) / seconds);
   checkpoint_seconds_ += checkpointer_.TakeWaitedSeconds();
   clock_.NoteStep(seconds);
   if (leads()) coordinator_->lease().NoteStep(step());
@@ -157,8 +153,8 @@ void Worker::Report(const step::StepResult& result, double seconds, bool logged)
   row.epoch = EpochAt(step());
   row.loss = result.loss;
   row.accuracy = result.accuracy;
-  row.learning_rate = state_.optimizer().LearningRate(step() - 1);
-  row.samples_per_s = samples_per_s_.back();
+  row.learning_rate = training_.optimizer().LearningRate(step() - 1);
+  row.samples_per_s = samples_per_s;
   row.grad_norm = result.grad_norm;
   row.checkpoint_seconds = checkpoint_seconds_;
   if (logged) {
@@ -171,16 +167,16 @@ void Worker::Report(const step::StepResult& result, double seconds, bool logged)
 
 bool Worker::EvaluationDue() const {
   if (!job_.splits.test && !job_.splits.validation) return false;
-  for (const checkpoint::Evaluation& evaluation : state_.loop().evaluations())
+  for (const checkpoint::Evaluation& evaluation : training_.loop().evaluations())
     if (evaluation.step() == step()) return false;
   if (step() == length_.total_steps) return true;
-  if (const uint64_t every = job_.train.evaluate_every_steps(); every > 0) return step() % every == 0;
+  if (const uint64_t every = job_.config.train.evaluate_every_steps(); every > 0) return step() % every == 0;
   const uint64_t size = job_.splits.train->size();
   return Position() / size > (Position() - LastSamples()) / size;
 }
 
 bool Worker::CheckpointDue() const {
-  const uint64_t every = job_.checkpoint.every_steps();
+  const uint64_t every = job_.config.checkpoint.every_steps();
   return !Ended() && (checkpoint_due_ || (every > 0 && step() % every == 0));
 }
 
@@ -192,38 +188,38 @@ bool Worker::Evaluate(const std::string& split, checkpoint::Evaluation* evaluati
 
 bool Worker::EvaluateSplits() {
   Enter(comm::Phase::EVALUATING);
-  const int array = state_.EvaluatedArray();
+  const int array = training_.EvaluatedArray();
   std::vector<std::string> splits;  // the one that steers first
   if (job_.splits.validation) splits.push_back("validation");
   if (job_.splits.test) splits.push_back("test");
   std::vector<checkpoint::Evaluation> evaluations;
-  if (array >= 0) state_.SwapWeights(array);
+  if (array >= 0) training_.SwapWeights(array);
   const bool complete = std::all_of(splits.begin(), splits.end(), [&](const std::string& split) {
     return Evaluate(split, &evaluations.emplace_back());
   });
-  if (array >= 0) state_.SwapWeights(array);
+  if (array >= 0) training_.SwapWeights(array);
   if (!complete) return false;
   for (const checkpoint::Evaluation& evaluation : evaluations)
     if (leads()) reporter_->Log(evaluation, EpochAt(step()));
   Observe(evaluations.front());
-  state_.loop().clear_evaluations();
-  for (const checkpoint::Evaluation& evaluation : evaluations) *state_.loop().add_evaluations() = evaluation;
+  training_.loop().clear_evaluations();
+  for (const checkpoint::Evaluation& evaluation : evaluations) *training_.loop().add_evaluations() = evaluation;
   return true;
 }
 
 void Worker::Observe(const checkpoint::Evaluation& evaluation) {
-  const bool stops = job_.train.has_early_stopping(), saves = job_.checkpoint.when() == checkpoint::BEST;
+  const bool stops = job_.config.train.has_early_stopping(), saves = job_.config.checkpoint.when() == checkpoint::BEST;
   if (!stops && !saves) return;
-  EarlyStoppingRule rule(job_.train.early_stopping(), state_.loop());
+  EarlyStoppingRule rule(job_.config.train.early_stopping(), training_.loop());
   const bool best = rule.Observe(evaluation);
   checkpoint_due_ |= best && saves;
   if (!stops) return;
-  if (best) state_.KeepBest();
+  if (best) training_.KeepBest();
   if (rule.ShouldStop() && step() < length_.total_steps) {
-    state_.loop().set_stopped_early(true);
+    training_.loop().set_stopped_early(true);
     if (leads())
       LogNote("stopping early: no gain in {} evaluations; the best weights are those of step {}",
-              state_.loop().evaluations_without_gain(), state_.loop().best_step());
+              training_.loop().evaluations_without_gain(), training_.loop().best_step());
   }
 }
 
@@ -234,21 +230,18 @@ checkpoint::Manifest Worker::MakeManifest() const {
   manifest.set_world_size(static_cast<uint32_t>(comm().world_size()));
   manifest.set_lockstep_version(std::string(Version()));
   manifest.set_build_hash(std::string(BuildHash()));
-  manifest.set_recipe_hash(HashText(Hash64(job_.recipe.identity)));
+  manifest.set_recipe_hash(job_.config.identity.Hash());
   // Hashing all weights takes as long as copying them: only where it was done anyway.
   if (hashed_step_ == step()) manifest.set_weights_hash(weights_hash_);
-  state_.Describe(manifest);
+  training_.Describe(manifest);
   return manifest;
 }
 
 std::vector<uint64_t> Worker::PinnedSteps() const {
   std::vector<uint64_t> pinned;
   if (!leads()) return pinned;
-  if (job_.checkpoint.when() == checkpoint::BEST && state_.loop().has_best())
-    pinned.push_back(state_.loop().best_step());
-  if (const uint64_t every = job_.checkpoint.keep_every(); every > 0)
-    for (uint64_t step : checkpoint::ListSteps(files_, folder_.checkpoints()))
-      if (step % every == 0) pinned.push_back(step);
+  if (job_.config.checkpoint.when() == checkpoint::BEST && training_.loop().has_best())
+    pinned.push_back(training_.loop().best_step());
   return pinned;
 }
 
@@ -256,14 +249,14 @@ void Worker::SaveInBackground() {
   Enter(comm::Phase::SAVING_CHECKPOINT);
   const auto begin = steady_clock::now();
   checkpointer_.Drain();
-  checkpointer_.Begin(step(), state_.weights(), state_.StartFetch(), MakeManifest(), PinnedSteps());
+  checkpointer_.Begin(step(), training_.weights(), training_.StartFetch(), MakeManifest(), PinnedSteps());
   checkpoint_seconds_ += SecondsSince(begin);
   last_save_ = begin;
-  if (leads() && job_.grace_seconds > 0 && checkpointer_.save_seconds() > job_.grace_seconds &&
+  if (leads() && start_.grace_seconds > 0 && checkpointer_.save_seconds() > start_.grace_seconds &&
       !std::exchange(warned_of_grace_, true))
     LogWarning(
         "a checkpoint takes {:.1f} s, longer than the {:.0f} s between the signal to stop and the end: give more time",
-        checkpointer_.save_seconds(), job_.grace_seconds);
+        checkpointer_.save_seconds(), start_.grace_seconds);
 }
 
 void Worker::SaveNow() {
@@ -271,8 +264,8 @@ void Worker::SaveNow() {
   checkpointer_.Drain();
   if (checkpointer_.saved_step() == step() && step() > 0 && !saved_is_old_) return;
   if (hashed_step_ != step() || step() == 0) Certify();
-  state_.Fetch(step::Compute::Part::kAll);
-  checkpointer_.Save(step(), state_.weights(), MakeManifest(), PinnedSteps());
+  training_.FetchAll();
+  checkpointer_.Save(step(), training_.weights(), MakeManifest(), PinnedSteps());
 }
 
 Outcome Worker::StopHere() {
@@ -287,20 +280,20 @@ Outcome Worker::StopHere() {
 
 Outcome Worker::Finish() {
   Enter(comm::Phase::FINISHING);
-  const bool best = state_.BestArray() >= 0 && state_.loop().has_best();
+  const bool best = training_.BestArray() >= 0 && training_.loop().has_best();
   const std::string split = job_.splits.reported_name();
   checkpoint::Evaluation evaluation;
-  for (const checkpoint::Evaluation& candidate : state_.loop().evaluations())
+  for (const checkpoint::Evaluation& candidate : training_.loop().evaluations())
     if (!best && candidate.split() == split && candidate.step() == step()) evaluation = candidate;
   // The last checkpoint holds the state from which training could go on; what is reported are the weights that
   // evaluation means.
-  const int array = best ? state_.BestArray() : state_.EvaluatedArray();
-  if (array >= 0) state_.SwapWeights(array);
+  const int array = best ? training_.BestArray() : training_.EvaluatedArray();
+  if (array >= 0) training_.SwapWeights(array);
   const bool evaluated = !evaluation.split().empty() || Evaluate(split, &evaluation);
-  const double seconds = SecondsSince(start_);
-  state_.Fetch(step::Compute::Part::kWeights);
-  const uint64_t weights = engine::HashWeights(state_.session().layout(), state_.weights().data());
-  if (array >= 0) state_.SwapWeights(array);
+  const double seconds = SecondsSince(begun_);
+  training_.FetchWeights();
+  const uint64_t weights = engine::HashWeights(training_.layout(), training_.weights().data());
+  if (array >= 0) training_.SwapWeights(array);
   if (!evaluated) return StopHere();
   SaveNow();
   const ResultLine result = MakeResult(evaluation, weights, seconds);
@@ -312,17 +305,17 @@ Outcome Worker::Finish() {
 
 ResultLine Worker::MakeResult(const checkpoint::Evaluation& evaluation, uint64_t weights, double seconds) const {
   ResultLine result;
-  result.name = job_.name;
+  result.name = job_.config.name;
   result.weights = weights;
   result.step = step();
   result.epoch = static_cast<uint64_t>(std::ceil(EpochAt(step()) - 1e-9));
   result.evaluation = evaluation;
   result.seconds = seconds;
   if (!samples_per_s_.empty()) {
-    result.samples_per_s = Median(samples_per_s_);
-    result.tokens_per_s = Median(tokens_per_s_);
+    result.samples_per_s = samples_per_s_.Get();
+    result.tokens_per_s = tokens_per_s_.Get();
   }
-  if (state_.BestArray() >= 0 && state_.loop().has_best()) result.best_step = state_.loop().best_step();
+  if (training_.BestArray() >= 0 && training_.loop().has_best()) result.best_step = training_.loop().best_step();
   return result;
 }
 
@@ -340,9 +333,9 @@ void Worker::EndUnsaved(const ResultLine& result) const {
 /// That the run is done: from now on, starting it again only repeats its line.
 void Worker::WriteDown(const ResultLine& result) {
   try {
-    coordinator_->certificate().SetFinal(step(), result.weights, state_.ledger().chain());
+    coordinator_->certificate().SetFinal(step(), result.weights, training_.ledger().chain());
     coordinator_->certificate().Write();
-    folder_.WriteDone({Format(result), HashText(Hash64(job_.recipe.identity)), step()});
+    folder_.WriteDone({Format(result), job_.config.identity.Hash(), step()});
   } catch (const Error& error) {
     throw Error(ErrorKind::kCheckpoint,
                 fmt::format("the run is done, but this can't be written down: {}", error.message()), error.where(),

@@ -10,13 +10,15 @@
 
 #include "comm/flight_recorder.h"
 #include "trainer/evaluate/evaluations.h"
-#include "trainer/plan/job.h"
 #include "trainer/plan/job_plans.h"
 #include "trainer/records/run_folder.h"
 #include "trainer/run/checkpointer.h"
 #include "trainer/run/coordinator.h"
+#include "trainer/run/job.h"
 #include "trainer/run/power_log.h"
+#include "trainer/run/recent_median.h"
 #include "trainer/run/reporter.h"
+#include "trainer/run/start.h"
 #include "trainer/run/stop_clock.h"
 #include "trainer/run/straggler.h"
 #include "trainer/step/training.h"
@@ -31,20 +33,20 @@ struct Outcome {
 class Worker {
  public:
   /// Collective. `coordinator`: on rank 0, else null.
-  Worker(const plan::Job& job, plan::JobPlans plans, const StartPlan& verdict, Coordinator* coordinator);
+  Worker(const Job& job, const Start& start, plan::JobPlans plans, const StartPlan& verdict, Coordinator* coordinator);
 
   /// Until the run is done or stopped. Collective.
   Outcome Run();
-  uint64_t step() const { return state_.step(); }  ///< finished steps
+  uint64_t step() const { return training_.step(); }  ///< finished steps
 
  private:
-  comm::Communicator& comm() const { return *job_.comm; }
-  bool leads() const { return job_.comm->rank() == 0; }
+  comm::Communicator& comm() const { return *job_.place.comm; }
+  bool leads() const { return job_.place.comm->rank() == 0; }
   double EpochAt(uint64_t step) const { return static_cast<double>(step) / length_.steps_per_epoch; }
   /// Samples through all steps so far, and of the last one.
   uint64_t Position() const { return job_.splits.batches->FirstPosition(step()); }
   uint64_t LastSamples() const { return Position() - job_.splits.batches->FirstPosition(step() - 1); }
-  bool Ended() const { return step() >= length_.total_steps || state_.loop().stopped_early(); }
+  bool Ended() const { return step() >= length_.total_steps || training_.loop().stopped_early(); }
   void Enter(comm::Phase::Value phase);
 
   void Begin();
@@ -72,12 +74,13 @@ class Worker {
   [[noreturn]] void EndUnsaved(const ResultLine& result) const;
   void WriteDown(const ResultLine& result);
 
-  const plan::Job& job_;
+  const Job& job_;
+  const Start& start_;
   FileSystem& files_;
   records::RunFolder folder_;
   StartPlan verdict_;
-  optim::RunLength length_;
-  step::Training state_;
+  const optim::RunLength length_;
+  step::Training training_;
   evaluate::Evaluations evaluations_;
   bool stopping_ = false;        ///< all ranks have agreed to
   bool checkpoint_due_ = false;  ///< by time, or because the weights are the best so far
@@ -92,8 +95,8 @@ class Worker {
   Coordinator* coordinator_;            ///< rank 0
   std::unique_ptr<Reporter> reporter_;  ///< rank 0
   Checkpointer checkpointer_;
-  std::vector<double> samples_per_s_, tokens_per_s_;  ///< by step of this start
-  std::chrono::steady_clock::time_point start_, last_save_;
+  RecentMedian samples_per_s_, tokens_per_s_;  ///< of the steps of this start
+  std::chrono::steady_clock::time_point begun_, last_save_;
   bool warned_of_grace_ = false;
 };
 

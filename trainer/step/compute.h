@@ -1,30 +1,72 @@
 // What a rank computes on: memory for weights, gradients and what it owns beside them, the programs of its lanes, and
 // the exchange with the other ranks. On the host (host_compute.h): executors on CPU cores, memory that the ranks of a
-// node share. On a device (device_compute.h): one GPU.
+// host share. On a device (device_compute.h): one GPU. Where nothing is trained, a ForwardCompute is all of it.
 //
 // Weights and owned state live where they are computed. `weights()` and OwnedState's arrays are the host's view of
-// them: on the CPU the same memory; of a device's a copy, which Fetch brings up to date and Store sends back.
+// them: on the CPU the same memory; of a device's a copy, which FetchWeights and FetchAll bring up to date and Store
+// sends back.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "base/memory.h"
 #include "comm/slice_map.h"
-#include "data/loader.h"
+#include "data/batches/batches.h"
+#include "data/batches/loader.h"
+#include "trainer/plan/job_plans.h"
+#include "trainer/plan/run_config.h"
 #include "trainer/step/control_record.h"
-
-namespace lockstep::optim {
-class Optimizer;
-}
+#include "trainer/step/executors.h"
+#include "trainer/step/place.h"
 
 namespace lockstep::step {
 
-class OwnedState;
-class WeightCheck;
+/// What every compute is made of. All outlive it.
+struct ComputeParts {
+  const plan::RunConfig& config;
+  const data::Batches& batches;
+  const Place& place;
+  const plan::JobPlans& plans;
+  Executors& executors;
+};
+
+/// Weights in memory, and forward passes with them: what evaluations take.
+class ForwardCompute {
+ public:
+  explicit ForwardCompute(const ComputeParts& parts) : parts_(parts) {}
+  virtual ~ForwardCompute() = default;
+  ForwardCompute(const ForwardCompute&) = delete;
+  ForwardCompute& operator=(const ForwardCompute&) = delete;
+
+  comm::Communicator& comm() const { return parts_.executors.comm(); }
+  const plan::JobPlans& plans() const { return parts_.plans; }
+  Executors& executors() const { return parts_.executors; }
+
+  virtual const comm::SliceMap& slices() const = 0;
+  /// The host's view of the parameter arena.
+  virtual std::span<float> weights() = 0;
+  /// Whether that view is this rank's own, or it is the first of those that share one.
+  virtual bool holds_weights() const = 0;
+  /// Brings the view up to date.
+  virtual void FetchWeights() = 0;
+  /// Takes over the owned slices of the host's view, of weights and of what else this rank owns, and shares the
+  /// weights. Collective.
+  virtual void Store() = 0;
+
+  /// Makes ready for Evaluate with the present weights.
+  virtual void PrepareEvaluation() = 0;
+  /// Forward of one block of an evaluation, on the thread of executor `executor`.
+  virtual LaneRecord Evaluate(int executor, const data::LaneBatch& block) = 0;
+  /// A named output of that executor's last Evaluate, on its thread. Valid until its next one, or another output's.
+  virtual std::span<const std::byte> Output(int executor, const std::string& name) = 0;
+
+ protected:
+  const ComputeParts parts_;
+};
 
 struct StepWork {
   uint64_t step = 0;     ///< 0-based
@@ -40,45 +82,28 @@ struct StepSums {
   double lanes_seconds = 0, load_seconds = 0;  ///< of the slowest executor, and what it waited for samples in them
 };
 
-class Compute {
+/// The same with training steps, which update the weights and an OwnedState.
+class Compute : public ForwardCompute {
  public:
-  virtual ~Compute() = default;
+  using ForwardCompute::ForwardCompute;
 
-  virtual const comm::SliceMap& slices() const = 0;
-  /// The host's view of the parameter arena.
-  virtual std::span<float> weights() = 0;
-  /// Whether that view is this rank's own, or it is the first of those that share one.
-  virtual bool holds_weights() const = 0;
-
-  /// Zeroed memory for OwnedState's arrays.
-  virtual Buffer AllocateView(size_t bytes) = 0;
-
-  /// To be called before the first Step; `state`'s arrays begin with the optimizer's. All three outlive the steps.
-  virtual void PrepareTraining(const optim::Optimizer& optimizer, OwnedState& state, WeightCheck& check) = 0;
   /// Lanes, exchange and update of one step. Collective. Where a gradient is not finite and such steps are skipped,
   /// nothing is updated. However it ends, no executor works any more.
   virtual StepSums Step(const StepWork& work) = 0;
   /// After a step: remembers what the owned slices hold; the next Step throws (WeightCheck) where they have changed.
   virtual void NoteWeights() = 0;
+  /// Collective, after `step` finished steps: fetches the weights, and throws where a host's differ (WeightCheck).
+  /// Returns their hash.
+  virtual uint64_t CompareHosts(uint64_t step) = 0;
   /// By lane of this rank: whether its gradient, or a sum that it is in, is not finite at `element`. After Step and
   /// before the next one.
   virtual std::vector<char> NonfiniteLanes(int64_t element) = 0;
 
-  /// Makes ready for Evaluate with the present weights.
-  virtual void PrepareEvaluation() = 0;
-  /// Forward of one block of an evaluation, on the thread of executor `executor`.
-  virtual LaneRecord Evaluate(int executor, const data::LaneBatch& block) = 0;
-  /// A named output of that executor's last Evaluate, on its thread. Valid until its next one, or another output's.
-  virtual std::span<const std::byte> Output(int executor, const std::string& name) = 0;
-
-  enum class Part { kWeights, kAll };
-  /// Brings the host's view up to date: all weights, and with kAll what this rank owns beside them.
-  virtual void Fetch(Part part) = 0;
+  /// Brings the host's view of the weights and of what this rank owns beside them up to date.
+  virtual void FetchAll() = 0;
   /// Begins to bring the host's view of what this rank owns up to date, beside the lanes of the next step, whose
   /// updates wait for it. What is returned waits on any thread until that is done; this must outlive it.
   virtual std::function<void()> StartFetch() = 0;
-  /// Takes over the owned slices of the host's view, weights and companions, and shares the weights. Collective.
-  virtual void Store() = 0;
 };
 
 }  // namespace lockstep::step

@@ -8,7 +8,7 @@
 
 #include "comm/communicator.h"
 #include "comm/exchange.h"
-#include "data/ledger.h"
+#include "data/batches/ledger.h"
 #include "trainer/graph/step_block.h"
 
 namespace lockstep::step {

@@ -3,34 +3,44 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "base/error.h"
+#include "base/machine/cores.h"
+#include "base/mutex.h"
 #include "base/threads.h"
 
 namespace lockstep::step {
 
 struct ExecutorPool::State {
   std::function<void(bool)> on_computing;
-  std::mutex mutex;
-  std::condition_variable work_ready, all_done;
-  std::function<void(int)> work;  // guarded by mutex, as are the next four
-  uint64_t round = 0;
-  int running = 0;
-  bool stop = false;
-  std::vector<std::exception_ptr> errors;
+  Mutex mutex;
+  CondVar work_ready, all_done;
+  std::function<void(int)> work GUARDED_BY(mutex);
+  uint64_t round GUARDED_BY(mutex) = 0;
+  int running GUARDED_BY(mutex) = 0;
+  bool stop GUARDED_BY(mutex) = false;
+  std::vector<std::exception_ptr> errors GUARDED_BY(mutex);
   std::vector<std::thread> threads;
+
+  /// Here and not in the pool's destructor: a pool of which only some threads could be started ends them too.
+  ~State() {
+    {
+      MutexLock lock(mutex);
+      stop = true;
+    }
+    work_ready.NotifyAll();
+    for (std::thread& thread : threads) thread.join();
+  }
 
   void Loop(int executor) {
     uint64_t done = 0;
     while (true) {
       std::function<void(int)> mine;
       {
-        std::unique_lock lock(mutex);
-        work_ready.wait(lock, [&] { return stop || round != done; });
+        MutexLock lock(mutex);
+        while (!stop && round == done) work_ready.Wait(mutex);
         if (stop) return;
         done = round;
         mine = work;
@@ -41,16 +51,16 @@ struct ExecutorPool::State {
       } catch (...) {
         error = std::current_exception();
       }
-      std::lock_guard lock(mutex);
+      MutexLock lock(mutex);
       errors[static_cast<size_t>(executor)] =
           std::move(error);  // who waits owns it alone: no thread frees it while it is read
       if (--running > 0) continue;
       if (on_computing) on_computing(false);
-      all_done.notify_all();
+      all_done.NotifyAll();
     }
   }
 
-  std::exception_ptr FirstError() {
+  std::exception_ptr FirstError() REQUIRES(mutex) {
     for (const std::exception_ptr& error : errors)
       if (error) return error;
     return nullptr;
@@ -59,32 +69,30 @@ struct ExecutorPool::State {
 
 ExecutorPool::ExecutorPool(const Options& options) : state_(std::make_unique<State>()) {
   CHECK(options.executors >= 1);
+  CHECK(options.pins.empty() || options.pins.size() == static_cast<size_t>(options.executors));
   state_->on_computing = options.on_computing;
-  state_->errors.resize(static_cast<size_t>(options.executors));
+  {
+    const MutexLock lock(state_->mutex);
+    state_->errors.resize(static_cast<size_t>(options.executors));
+  }
   for (int e = 0; e < options.executors; ++e) {
-    const int core = options.pin_to.empty() ? -1 : options.pin_to[static_cast<size_t>(e) % options.pin_to.size()];
-    state_->threads.emplace_back([state = state_.get(), e, core, team = options.lane_threads] {
-      PrepareComputeThread(team, fmt::format("executor-{}", e));
-      if (core >= 0) PinThread(core);
+    const std::vector<int> pin = options.pins.empty() ? std::vector<int>() : options.pins[static_cast<size_t>(e)];
+    const std::string name = fmt::format("executor-{}", e);
+    state_->threads.push_back(StartThread(name, [state = state_.get(), e, pin, team = options.lane_threads, name] {
+      PinThread(pin);  // first: the team's threads, which PrepareComputeThread starts, inherit it
+      PrepareComputeThread(team, name);
       state->Loop(e);
-    });
+    }));
   }
 }
 
-ExecutorPool::~ExecutorPool() {
-  {
-    std::lock_guard lock(state_->mutex);
-    state_->stop = true;
-  }
-  state_->work_ready.notify_all();
-  for (std::thread& thread : state_->threads) thread.join();
-}
+ExecutorPool::~ExecutorPool() = default;
 
 int ExecutorPool::size() const { return static_cast<int>(state_->threads.size()); }
 
 void ExecutorPool::Start(std::function<void(int)> work) {
   {
-    std::lock_guard lock(state_->mutex);
+    MutexLock lock(state_->mutex);
     CHECK(state_->running == 0, "executors are busy");
     state_->work = std::move(work);
     state_->running = static_cast<int>(state_->threads.size());
@@ -92,25 +100,25 @@ void ExecutorPool::Start(std::function<void(int)> work) {
     ++state_->round;
     if (state_->on_computing) state_->on_computing(true);
   }
-  state_->work_ready.notify_all();
+  state_->work_ready.NotifyAll();
 }
 
 bool ExecutorPool::Finished() {
-  std::lock_guard lock(state_->mutex);
+  MutexLock lock(state_->mutex);
   if (state_->running > 0) return false;
   if (std::exception_ptr error = state_->FirstError()) std::rethrow_exception(error);
   return true;
 }
 
 void ExecutorPool::Wait() {
-  std::unique_lock lock(state_->mutex);
-  state_->all_done.wait(lock, [&] { return state_->running == 0; });
+  MutexLock lock(state_->mutex);
+  while (state_->running != 0) state_->all_done.Wait(state_->mutex);
   if (std::exception_ptr error = state_->FirstError()) std::rethrow_exception(error);
 }
 
 void ExecutorPool::AwaitIdle() noexcept {
-  std::unique_lock lock(state_->mutex);
-  state_->all_done.wait(lock, [&] { return state_->running == 0; });
+  MutexLock lock(state_->mutex);
+  while (state_->running != 0) state_->all_done.Wait(state_->mutex);
 }
 
 void ExecutorPool::Run(std::function<void(int)> work) {
@@ -119,14 +127,14 @@ void ExecutorPool::Run(std::function<void(int)> work) {
 }
 
 std::exception_ptr ExecutorPool::error() {
-  std::lock_guard lock(state_->mutex);
+  MutexLock lock(state_->mutex);
   return state_->FirstError();
 }
 
 void ExecutorPool::ParallelFor(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& work) {
   bool busy;
   {
-    std::lock_guard lock(state_->mutex);
+    MutexLock lock(state_->mutex);
     busy = state_->running > 0;
   }
   if (busy || size() < 2 || count < 4 * grain) return work(0, count);

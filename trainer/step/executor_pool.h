@@ -14,10 +14,11 @@ class ExecutorPool {
   struct Options {
     int executors = 1;
     int lane_threads = 1;
-    std::vector<int> pin_to;  ///< one core per executor; empty: not pinned
+    std::vector<std::vector<int>> pins;  ///< [executors], the cores of each one's team; empty: not pinned
     /// Told true when work starts, by the thread that starts it, and false when all have ended, by the last.
     std::function<void(bool computing)> on_computing = nullptr;
   };
+  /// Throws Error(kMemory) where the system gives no more threads.
   explicit ExecutorPool(const Options& options);
   ~ExecutorPool();
 

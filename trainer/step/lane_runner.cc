@@ -21,17 +21,14 @@ LaneRecord ResultsOf(const engine::Program& program) {
 
 }  // namespace
 
-LaneRunner::LaneRunner(const LanePrograms& model, const engine::ParameterLayout& layout, engine::Backend& backend,
-                       comm::Exchange& exchange, comm::FlightRecorder* recorder, int executor, LaneRange lanes,
-                       int all_lanes)
+LaneRunner::LaneRunner(const LanePrograms& model, comm::Exchange& exchange, comm::FlightRecorder* recorder,
+                       int executor, LaneRange lanes)
     : model_(model),
-      layout_(layout),
-      backend_(backend),
       exchange_(exchange),
       recorder_(recorder),
       executor_(executor),
       lanes_(lanes),
-      fold_(all_lanes, exchange.piece_nodes(executor), exchange.pieces(executor), layout.elements()) {
+      fold_(model.lanes, exchange.piece_nodes(executor), exchange.pieces(executor), model.layout.elements()) {
   size_t arena = 0, workspace = 0;
   for (const ProgramSet* set : {&model.train, &model.evaluate})
     for (const auto& plan : set->plans) {
@@ -45,7 +42,7 @@ LaneRunner::LaneRunner(const LanePrograms& model, const engine::ParameterLayout&
   // An executor with one lane needs no fold: its program writes into the piece.
   target_ = lanes.size() == 1 ? fold_.DirectTarget(lanes.begin) : nullptr;
   if (target_ == nullptr) {
-    gradients_ = Buffer(static_cast<size_t>(layout.elements()) * sizeof(float));
+    gradients_ = Buffer(static_cast<size_t>(model.layout.elements()) * sizeof(float));
     target_ = gradients_.As<float>().data();
   }
   train_.resize(model.train.plans.size());
@@ -63,7 +60,7 @@ engine::Program& LaneRunner::Prepared(Programs& programs, const ProgramSet& set,
     bindings.packed = set.packed[index].get();
     bindings.arena = {arena_.data(), arena_.size()};
     bindings.workspace = {workspace_.data(), workspace_.size()};
-    programs[index] = std::make_unique<engine::Program>(set.plans[index], layout_, backend_, bindings);
+    programs[index] = std::make_unique<engine::Program>(set.plans[index], model_.layout, model_.backend, bindings);
   }
   return *programs[index];
 }

@@ -6,28 +6,32 @@
 #include <vector>
 
 #include "comm/exchange.h"
-#include "data/loader.h"
+#include "data/batches/loader.h"
 #include "trainer/engine/program.h"
 #include "trainer/step/control_record.h"
 #include "trainer/step/lane_fold.h"
 
 namespace lockstep::step {
 
-/// The programs of one mode by shape, and their packed weights: shared by the executors of a rank.
+/// The programs of one mode by shape, and their packed weights.
 struct ProgramSet {
   std::vector<std::shared_ptr<const engine::ProgramPlan>> plans;
   std::vector<std::unique_ptr<engine::PackedWeights>> packed;
 };
+/// What the executors of a rank share.
 struct LanePrograms {
   ProgramSet train, evaluate;
+  const engine::ParameterLayout& layout;
+  engine::Backend& backend;
+  int lanes = 0;  ///< of all ranks
 };
 
 class LaneRunner {
  public:
   /// `lanes`: those of this executor. Called on the executor's thread: kernels are prepared where they run. Where there
   /// are several shapes, a program is prepared when its first batch comes. All outlive this.
-  LaneRunner(const LanePrograms& model, const engine::ParameterLayout& layout, engine::Backend& backend,
-             comm::Exchange& exchange, comm::FlightRecorder* recorder, int executor, LaneRange lanes, int all_lanes);
+  LaneRunner(const LanePrograms& model, comm::Exchange& exchange, comm::FlightRecorder* recorder, int executor,
+             LaneRange lanes);
 
   /// Forward and backward of all lanes of this executor. `records` has one entry per lane, filled in.
   void RunStep(uint64_t seed, uint64_t step, data::Loader& loader, std::span<LaneRecord> records);
@@ -47,8 +51,6 @@ class LaneRunner {
   void Fill(engine::Program& program, const data::LaneBatch& batch);
 
   const LanePrograms& model_;
-  const engine::ParameterLayout& layout_;
-  engine::Backend& backend_;
   comm::Exchange& exchange_;
   comm::FlightRecorder* recorder_;  ///< may be null
   int executor_;

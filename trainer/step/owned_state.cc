@@ -4,9 +4,8 @@
 
 namespace lockstep::step {
 
-OwnedState::OwnedState(const comm::SliceMap& slices, int rank, std::vector<std::string> arrays,
-                       const Allocate& allocate)
-    : slices_(slices), rank_(rank), arrays_(std::move(arrays)) {
+OwnedState::OwnedState(comm::SliceMap slices, int rank, std::vector<std::string> arrays, const Allocate& allocate)
+    : slices_(std::move(slices)), rank_(rank), arrays_(std::move(arrays)) {
   for (int bucket = 0; bucket < slices_.buckets(); ++bucket) {
     offset_.push_back(owned_);
     owned_ += slice(bucket).size();
@@ -16,8 +15,8 @@ OwnedState::OwnedState(const comm::SliceMap& slices, int rank, std::vector<std::
 }
 
 std::span<float> OwnedState::data(int array, int bucket) const {
-  return memory_[static_cast<size_t>(array)].As<float>().subspan(
-      static_cast<size_t>(offset_[static_cast<size_t>(bucket)]), static_cast<size_t>(slice(bucket).size()));
+  return memory_[static_cast<size_t>(array)].As<float>().subspan(static_cast<size_t>(offset(bucket)),
+                                                                 static_cast<size_t>(slice(bucket).size()));
 }
 
 std::vector<checkpoint::OwnedRange> OwnedState::Ranges(std::span<const float> weights) const {

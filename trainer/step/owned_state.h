@@ -1,5 +1,6 @@
 // What this rank owns: its slices of the weights' companions (optimizer state, EMA, best weights), bucket after bucket,
-// packed without gaps, and how they go into and out of checkpoints. The weights themselves lie in the exchange's arena.
+// packed without gaps (`offset`), and how they go into and out of checkpoints. The weights themselves lie in the
+// exchange's arena.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@
 #include <vector>
 
 #include "base/memory.h"
-#include "comm/exchange.h"
+#include "comm/slice_map.h"
 #include "trainer/checkpoint/checkpoint.h"
 
 namespace lockstep::step {
@@ -24,11 +25,13 @@ class OwnedState {
 
   /// `arrays` names the companions; the array "weights" comes before them in checkpoints. `allocate` gives their
   /// memory, zeroed.
-  OwnedState(const comm::SliceMap& slices, int rank, std::vector<std::string> arrays, const Allocate& allocate);
+  OwnedState(comm::SliceMap slices, int rank, std::vector<std::string> arrays, const Allocate& allocate);
 
   int buckets() const { return slices_.buckets(); }
   ElementRange slice(int bucket) const { return slices_.slice(bucket, rank_); }
   int64_t owned() const { return owned_; }
+  /// Where the owned slice of `bucket` begins in what is packed like an array of this.
+  int64_t offset(int bucket) const { return offset_[static_cast<size_t>(bucket)]; }
   const std::vector<std::string>& arrays() const { return arrays_; }
   /// The part of array `array` for the owned slice of `bucket`.
   std::span<float> data(int array, int bucket) const;
@@ -39,6 +42,9 @@ class OwnedState {
   void AwaitReaderOf(int bucket) const {
     if (await_reader_) await_reader_(bucket);
   }
+  void AwaitReaderOfAll() const {
+    for (int bucket = 0; bucket < buckets(); ++bucket) AwaitReaderOf(bucket);
+  }
 
   /// All that this rank owns, for a checkpoint; array 0 is `weights`.
   std::vector<checkpoint::OwnedRange> Ranges(std::span<const float> weights) const;
@@ -48,11 +54,11 @@ class OwnedState {
   void Load(const checkpoint::Reader& reader, std::span<float> weights);
 
  private:
-  const comm::SliceMap& slices_;
+  const comm::SliceMap slices_;
   int rank_;
   std::vector<std::string> arrays_;
   int64_t owned_ = 0;
-  std::vector<int64_t> offset_;  ///< by bucket, in the packed arrays
+  std::vector<int64_t> offset_;  ///< by bucket
   std::vector<Buffer> memory_;   ///< by array
   AwaitReader await_reader_;
 };

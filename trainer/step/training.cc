@@ -1,10 +1,16 @@
 #include "trainer/step/training.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "comm/agreement.h"
 #include "trainer/checkpoint/same_tensors.h"
+#include "trainer/step/describe_nonfinite.h"
+#include "trainer/step/initial_weights.h"
+#include "trainer/step/make_compute.h"
 
 namespace lockstep::step {
 namespace {
@@ -22,89 +28,140 @@ void DescribeTensors(const engine::ParameterLayout& layout, checkpoint::Manifest
 
 }  // namespace
 
-Training::Training(const plan::Job& job, plan::JobPlans plans, const std::vector<int>& executors)
-    : job_(job),
-      session_(job, std::move(plans), executors),
-      optimizer_(job.optimizer, plan::MakeSegments(session_.plans(), job.optimizer), plan::LengthOf(job),
-                 static_cast<int>(job.train.lanes())),
-      owned_(session_.compute().slices(), job.comm->rank(), plan::StateArrays(optimizer_, job.train),
-             [this](size_t bytes) { return session_.compute().AllocateView(bytes); }),
-      check_(session_),
-      stepper_(job, session_),
-      ledger_(job.splits.train->size()) {
-  session_.compute().PrepareTraining(optimizer_, owned_, check_);
-}
+Training::Training(const TrainingParts& parts, plan::JobPlans plans, const plan::CorePlan& cores)
+    : parts_(parts),
+      plans_(std::move(plans)),
+      executors_(comm(), parts.config.train, cores),
+      optimizer_(plan::MakeOptimizer(parts.config, plans_)),
+      owned_(comm::SliceMap(plans_.buckets, comm().world_size()), comm().rank(),
+             plan::StateArrays(optimizer_, parts.config.train), ViewMemoryOf(parts.place)),
+      compute_(MakeCompute({parts.config, *parts.splits.batches, parts.place, plans_, executors_}, optimizer_, owned_)),
+      records_(static_cast<size_t>(executors_.lanes().size())),
+      ledger_(parts.splits.train->size()) {}
 
 void Training::Initialize() {
-  session_.Initialize();
+  if (compute_->holds_weights()) {
+    InitializeWeights(plans_.model, layout(), parts_.config.train.seed(), compute_->weights());
+    if (parts_.model.initial_weights) parts_.model.initial_weights(layout(), compute_->weights().data());
+  }
+  comm().Wait(*comm().Barrier(), "the initial weights");
   const int ema = optimizer_.ema_index();
   for (int bucket = 0; ema >= 0 && bucket < owned_.buckets(); ++bucket) {
     const ElementRange range = owned_.slice(bucket);
     std::copy_n(weights().data() + range.begin, range.size(), owned_.data(ema, bucket).data());
   }
-  session_.compute().Store();
+  compute_->Store();
 }
 
 void Training::Load(const std::function<std::unique_ptr<checkpoint::Reader>()>& open) {
-  comm::Together(session_.comm(), "the loading of the checkpoint", [&] {
+  comm::Together(comm(), "the loading of the checkpoint", [&] {
     const std::unique_ptr<checkpoint::Reader> reader = open();
-    checkpoint::RequireSameTensors(*reader, session_.layout());
-    owned_.Load(*reader, session_.compute().weights());
+    checkpoint::RequireSameTensors(*reader, layout());
+    owned_.Load(*reader, compute_->weights());
     loop_ = reader->manifest().loop();
     ledger_.Restore(loop_.ledger());
     step_ = reader->manifest().step();
   });
-  session_.compute().Store();
+  compute_->Store();
 }
 
 void Training::StartLoader(uint64_t end_step) {
   data::Loader::Options options;
-  options.dataset = job_.splits.train;
-  options.transform = job_.splits.transform;
-  options.batches = job_.splits.batches;
-  options.mine = session_.lanes();
+  options.dataset = parts_.splits.train;
+  options.transform = parts_.splits.transform;
+  options.batches = parts_.splits.batches;
+  options.mine = executors_.lanes();
   options.first_step = step_;
   options.end_step = end_step;
-  options.threads = static_cast<int>(std::max(1u, job_.data.threads()));
+  options.threads = static_cast<int>(std::max(1u, parts_.config.data.threads()));
   loader_ = std::make_unique<data::Loader>(std::move(options));
 }
 
-StepResult Training::Step(bool want_norm, const Stepper::FillRecord& fill) {
-  StepResult result = stepper_.Run(step_, loop_.updates_applied(), want_norm, fill, *loader_);
+StepResult Training::Step(bool want_norm, const FillRecord& fill) {
+  StepResult result = RunStep(want_norm, fill);
+  const bool finite = std::isfinite(result.loss) && result.record.nonfinite() < 0 && std::isfinite(result.grad_norm);
+  if (!finite) SkipOrThrow(result);
+  result.skipped = !finite;
   std::vector<data::LaneDelivery> deliveries;
   for (const LaneRecord& lane : result.record.lanes) deliveries.push_back(lane.delivery);
-  ledger_.Add(step_, deliveries, job_.splits.batches->FirstPosition(step_ + 1));
+  ledger_.Add(step_, deliveries, parts_.splits.batches->FirstPosition(step_ + 1));
   ++step_;
   if (!result.skipped) loop_.set_updates_applied(loop_.updates_applied() + 1);
   return result;
 }
 
+/// Computes the step, and tells all ranks what came of it.
+StepResult Training::RunStep(bool want_norm, const FillRecord& fill) {
+  StepResult result;
+  const StepSums sums = compute_->Step({step_, loop_.updates_applied(), want_norm, loader_.get(), records_});
+  result.grad_norm = sums.grad_norm;
+  RankRecord mine;
+  mine.lanes_seconds = sums.lanes_seconds;
+  mine.load_seconds = sums.load_seconds;
+  mine.nonfinite = sums.nonfinite;
+  fill(mine);
+  result.record = ExchangeControlRecords(comm(), executors_.plan(), mine, records_, step_);
+  const auto denominator = static_cast<double>(parts_.splits.batches->Denominator(step_));
+  result.loss = result.record.loss(0) / denominator;
+  if (const auto& counters = plans_.model.graph.counters; !counters.empty()) {
+    const int64_t count = result.record.counter(0);
+    if (counters[0].name == "correct") result.accuracy = static_cast<double>(count) / denominator;
+    if (counters[0].name == "impossible") WarnOfImpossible(count);
+  }
+  return result;
+}
+
+/// Of a step that is not finite: returns where it is skipped. All ranks see the same record; rank 0 says so.
+void Training::SkipOrThrow(const StepResult& result) {
+  const std::string text = DescribeNonfinite(*parts_.splits.batches, *compute_, step_, result.record);
+  const bool leads = comm().rank() == 0;
+  if (parts_.config.train.on_nonfinite() == plan::OnNonfinite::SKIP_STEP && result.record.nonfinite() >= 0) {
+    if (leads) LogWarning("{}; the step is skipped", text);
+    return;
+  }
+  if (!leads) throw comm::PeerAborted(0, static_cast<int>(ErrorKind::kDiverged));
+  throw Error(
+      ErrorKind::kDiverged, text, "",
+      "lower optimizer.learning_rate, clip gradients (optimizer.clip_norm), look at these samples, or skip such steps "
+      "(train.on_nonfinite: SKIP_STEP)");
+}
+
+/// Once: speed alone makes some of many.
+void Training::WarnOfImpossible(int64_t count) {
+  if (count == 0 || warned_of_impossible_ || comm().rank() != 0) return;
+  warned_of_impossible_ = true;
+  LogWarning(
+      "step {}: {} transcript{} longer than the recording's places: no alignment, so no gradient (data check finds "
+      "those that always are)",
+      step_, count, count == 1 ? " is" : "s are");
+}
+
 void Training::KeepBest() {
-  session_.compute().Fetch(Compute::Part::kAll);
+  compute_->FetchAll();
   for (int bucket = 0; bucket < owned_.buckets(); ++bucket) {
     const ElementRange range = owned_.slice(bucket);
     const float* from =
         EvaluatedArray() >= 0 ? owned_.data(EvaluatedArray(), bucket).data() : weights().data() + range.begin;
     std::copy_n(from, range.size(), owned_.data(BestArray(), bucket).data());
   }
-  session_.compute().Store();
+  compute_->Store();
 }
 
 void Training::SwapWeights(int array) {
-  // Ranks of this node may still read the weights that are swapped out.
-  session_.comm().Wait(*session_.comm().Barrier(), "the swap of weights");
-  session_.compute().Fetch(Compute::Part::kAll);
-  const std::span<float> weights = session_.compute().weights();
+  // Ranks of this host may still read the weights that are swapped out.
+  comm().Wait(*comm().Barrier(), "the swap of weights");
+  compute_->FetchAll();
+  const std::span<float> weights = compute_->weights();
   for (int bucket = 0; bucket < owned_.buckets(); ++bucket) {
     const std::span<float> other = owned_.data(array, bucket);
     std::swap_ranges(other.begin(), other.end(), weights.begin() + owned_.slice(bucket).begin);
   }
-  session_.compute().Store();
+  compute_->Store();
 }
 
 void Training::Describe(checkpoint::Manifest& manifest) const {
   manifest.set_step(step_);
-  DescribeTensors(session_.layout(), manifest);
+  DescribeTensors(layout(), manifest);
   manifest.add_arrays("weights");
   for (const std::string& array : owned_.arrays()) manifest.add_arrays(array);
   *manifest.mutable_loop() = loop_;

@@ -7,38 +7,63 @@
 #include <memory>
 #include <vector>
 
-#include "data/ledger.h"
-#include "data/loader.h"
+#include "data/batches/ledger.h"
+#include "data/batches/loader.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/optim/optimizer.h"
-#include "trainer/plan/job.h"
+#include "trainer/plan/core_plan.h"
 #include "trainer/plan/job_plans.h"
-#include "trainer/step/compiled_model.h"
+#include "trainer/plan/model_spec.h"
+#include "trainer/plan/run_config.h"
+#include "trainer/plan/splits.h"
+#include "trainer/step/compute.h"
+#include "trainer/step/control_record.h"
+#include "trainer/step/executors.h"
 #include "trainer/step/owned_state.h"
-#include "trainer/step/stepper.h"
-#include "trainer/step/weight_check.h"
+#include "trainer/step/place.h"
 
 namespace lockstep::step {
 
+struct StepResult {
+  double loss = 0;       ///< mean over the global batch
+  double accuracy = -1;  ///< < 0: the model counts nothing
+  double grad_norm = 0;  ///< before clipping; 0 where it was not asked for and not needed
+  bool skipped = false;  ///< not finite, and train.on_nonfinite is SKIP_STEP: nothing was updated
+  ControlRecord record;  ///< in which all ranks agree on what came of the step
+};
+
+/// What a run trains, with what, and where. All outlive it.
+struct TrainingParts {
+  const plan::RunConfig& config;
+  const plan::Splits& splits;
+  const plan::ModelSpec& model;
+  const Place& place;
+};
+
 class Training {
  public:
-  /// Collective. `executors`: of each rank.
-  Training(const plan::Job& job, plan::JobPlans plans, const std::vector<int>& executors);
+  /// Collective.
+  Training(const TrainingParts& parts, plan::JobPlans plans, const plan::CorePlan& cores);
 
-  CompiledModel& session() { return session_; }
-  const CompiledModel& session() const { return session_; }
+  const engine::ParameterLayout& layout() const { return plans_.layout; }
+  const Executors& executors() const { return executors_; }
+  ForwardCompute& compute() { return *compute_; }
   const optim::Optimizer& optimizer() const { return optimizer_; }
   const OwnedState& owned() const { return owned_; }
   OwnedState& owned() { return owned_; }
-  WeightCheck& check() { return check_; }
   const data::Ledger& ledger() const { return ledger_; }
   const checkpoint::LoopState& loop() const { return loop_; }
   checkpoint::LoopState& loop() { return loop_; }
   uint64_t step() const { return step_; }  ///< finished steps
   /// The host's view (compute.h), as Fetch has left it.
-  std::span<const float> weights() { return session_.compute().weights(); }
-  void Fetch(Compute::Part part) { session_.compute().Fetch(part); }
-  std::function<void()> StartFetch() { return session_.compute().StartFetch(); }
+  std::span<const float> weights() { return compute_->weights(); }
+  void FetchWeights() { compute_->FetchWeights(); }
+  void FetchAll() { compute_->FetchAll(); }
+  std::function<void()> StartFetch() { return compute_->StartFetch(); }
+  /// Fetches the weights and compares them with the other ranks' (WeightCheck). Collective. Returns their hash.
+  uint64_t CompareHosts() { return compute_->CompareHosts(step_); }
+  /// The next step compares this rank's slices with what they hold now.
+  void NoteWeights() { compute_->NoteWeights(); }
 
   /// Step 0: initial weights, and an EMA that begins with them. Collective.
   void Initialize();
@@ -47,13 +72,18 @@ class Training {
 
   /// Batches get ready from here to `end_step`. To be called before the first Step.
   void StartLoader(uint64_t end_step);
-  /// The next step; see Stepper::Run. Collective.
-  StepResult Step(bool want_norm, const Stepper::FillRecord& fill);
+  /// Called at the end of a step, when its sums are known: fills in what this rank has to say besides.
+  using FillRecord = std::function<void(RankRecord&)>;
+  /// The next step. `want_norm`: the gradient's norm is asked for. Collective. Where the loss or a gradient is not
+  /// finite: Error(kDiverged) on all ranks, or a skipped step.
+  StepResult Step(bool want_norm, const FillRecord& fill);
 
   /// The array whose weights evaluations mean: the EMA's; -1: the weights themselves.
   int EvaluatedArray() const { return optimizer_.ema_index(); }
   /// The array that early stopping keeps the best weights in; -1: there is none.
-  int BestArray() const { return job_.train.has_early_stopping() ? static_cast<int>(owned_.arrays().size()) - 1 : -1; }
+  int BestArray() const {
+    return parts_.config.train.has_early_stopping() ? static_cast<int>(owned_.arrays().size()) - 1 : -1;
+  }
   /// Collective.
   void KeepBest();
   /// Swaps `array` of the owned state with the weights, on all ranks. Collective.
@@ -63,12 +93,20 @@ class Training {
   void Describe(checkpoint::Manifest& manifest) const;
 
  private:
-  const plan::Job& job_;
-  CompiledModel session_;
-  optim::Optimizer optimizer_;
+  StepResult RunStep(bool want_norm, const FillRecord& fill);
+  void SkipOrThrow(const StepResult& result);
+  void WarnOfImpossible(int64_t count);
+
+  comm::Communicator& comm() const { return *parts_.place.comm; }
+
+  const TrainingParts parts_;
+  const plan::JobPlans plans_;
+  Executors executors_;
+  const optim::Optimizer optimizer_;
   OwnedState owned_;
-  WeightCheck check_;
-  Stepper stepper_;
+  std::unique_ptr<Compute> compute_;
+  std::vector<LaneRecord> records_;  ///< of this rank's lanes
+  bool warned_of_impossible_ = false;
   data::Ledger ledger_;
   checkpoint::LoopState loop_;
   uint64_t step_ = 0;

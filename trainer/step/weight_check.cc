@@ -16,13 +16,13 @@ constexpr char kHint[] =
 }  // namespace
 
 uint64_t WeightCheck::HashSlice(ElementRange slice) const {
-  return Hash64(std::as_bytes(
-      session_.compute().weights().subspan(static_cast<size_t>(slice.begin), static_cast<size_t>(slice.size()))));
+  return Hash64(
+      std::as_bytes(weights_.view.subspan(static_cast<size_t>(slice.begin), static_cast<size_t>(slice.size()))));
 }
 
 std::string WeightCheck::TensorsIn(ElementRange slice) const {
   std::string first, last;
-  for (const engine::ArenaEntry& entry : session_.layout().entries())
+  for (const engine::ArenaEntry& entry : weights_.layout.entries())
     if (entry.offset < slice.end && slice.begin < entry.offset + entry.size()) {
       if (first.empty()) first = entry.name;
       last = entry.name;
@@ -31,10 +31,10 @@ std::string WeightCheck::TensorsIn(ElementRange slice) const {
 }
 
 void WeightCheck::NoteOwned() {
-  const comm::SliceMap& slices = session_.compute().slices();
+  const comm::SliceMap& slices = weights_.slices;
   written_.resize(static_cast<size_t>(slices.buckets()));
   for (int bucket = 0; bucket < slices.buckets(); ++bucket)
-    written_[static_cast<size_t>(bucket)] = HashSlice(slices.slice(bucket, session_.comm().rank()));
+    written_[static_cast<size_t>(bucket)] = HashSlice(slices.slice(bucket, comm_.rank()));
   pending_.assign(written_.size(), 1);
 }
 
@@ -42,8 +42,8 @@ void WeightCheck::CheckOwned(int bucket, uint64_t step) {
   const auto index = static_cast<size_t>(bucket);
   if (index >= pending_.size() || !pending_[index]) return;
   pending_[index] = 0;
-  const int rank = session_.comm().rank();
-  const ElementRange slice = session_.compute().slices().slice(bucket, rank);
+  const int rank = comm_.rank();
+  const ElementRange slice = weights_.slices.slice(bucket, rank);
   if (HashSlice(slice) != written_[index]) ThrowChangedIn(slice, step);
 }
 
@@ -52,30 +52,27 @@ void WeightCheck::ThrowChanged(int64_t element, uint64_t step) const {
 }
 
 void WeightCheck::ThrowChangedIn(ElementRange slice, uint64_t step) const {
-  const int rank = session_.comm().rank();
   throw Error(
       ErrorKind::kPeer,
       fmt::format("the weights in memory changed between steps {} and {}, in {}", step, step + 1, TensorsIn(slice)),
-      fmt::format("rank {} on {}", rank, session_.comm().topology().host_name_of[static_cast<size_t>(rank)]), kHint);
+      comm_.topology().Name(), kHint);
 }
 
 uint64_t WeightCheck::CompareHosts(uint64_t step) {
-  // The ranks of a node may share their weights.
+  // The ranks of a host may share their weights.
   struct Holding {
     uint64_t holds, weights;
   };
-  comm::Communicator& comm = session_.comm();
-  session_.compute().Fetch(Compute::Part::kWeights);
-  Holding mine = {session_.compute().holds_weights(), 0};
-  if (mine.holds) mine.weights = engine::HashWeights(session_.layout(), session_.compute().weights().data());
-  std::vector<Holding> all(static_cast<size_t>(comm.world_size()));
-  comm.Wait(*comm.AllGather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all))),
-            fmt::format("the comparison of weights at step {}", step));
+  Holding mine = {weights_.holds, 0};
+  if (mine.holds) mine.weights = engine::HashWeights(weights_.layout, weights_.view.data());
+  std::vector<Holding> all(static_cast<size_t>(comm_.world_size()));
+  comm_.Wait(*comm_.AllGather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all))),
+             fmt::format("the comparison of weights at step {}", step));
   const uint64_t first = all.front().weights;
   const bool same =
       std::all_of(all.begin(), all.end(), [&](const Holding& other) { return !other.holds || other.weights == first; });
   if (same) return first;
-  comm::Together(comm, "the comparison of weights", [&] {
+  comm::Together(comm_, "the comparison of weights", [&] {
     const std::string difference = FindDifference();
     if (!difference.empty())
       throw Error(
@@ -88,15 +85,14 @@ uint64_t WeightCheck::CompareHosts(uint64_t step) {
 }
 
 std::string WeightCheck::FindDifference() {
-  comm::Communicator& comm = session_.comm();
-  const comm::SliceMap& slices = session_.compute().slices();
+  const comm::SliceMap& slices = weights_.slices;
   NoteOwned();
   pending_.clear();
-  std::vector<uint64_t> all(written_.size() * static_cast<size_t>(comm.world_size()));
-  comm.Wait(*comm.AllGather(std::as_bytes(std::span(written_)), std::as_writable_bytes(std::span(all))),
-            "the owners' hashes");
-  if (!session_.compute().holds_weights()) return "";
-  for (int owner = 0; owner < comm.world_size(); ++owner)
+  std::vector<uint64_t> all(written_.size() * static_cast<size_t>(comm_.world_size()));
+  comm_.Wait(*comm_.AllGather(std::as_bytes(std::span(written_)), std::as_writable_bytes(std::span(all))),
+             "the owners' hashes");
+  if (!weights_.holds) return "";
+  for (int owner = 0; owner < comm_.world_size(); ++owner)
     for (int bucket = 0; bucket < slices.buckets(); ++bucket) {
       const ElementRange slice = slices.slice(bucket, owner);
       if (HashSlice(slice) != all[static_cast<size_t>(owner) * written_.size() + static_cast<size_t>(bucket)])

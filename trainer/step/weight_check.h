@@ -9,16 +9,27 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "trainer/step/compiled_model.h"
+#include "comm/communicator.h"
+#include "comm/slice_map.h"
+#include "trainer/engine/parameter_layout.h"
 
 namespace lockstep::step {
 
 class WeightCheck {
  public:
-  explicit WeightCheck(CompiledModel& session) : session_(session) {}
+  /// What is looked at: this rank's view of the arena's weights, and whether it holds them: ranks of a host may share
+  /// one view, which then one of them holds. All that this refers to outlives it.
+  struct Weights {
+    const engine::ParameterLayout& layout;
+    const comm::SliceMap& slices;
+    std::span<const float> view;
+    bool holds = true;
+  };
+  WeightCheck(comm::Communicator& comm, const Weights& weights) : comm_(comm), weights_(weights) {}
 
   /// After a step: remembers what this rank's slices hold, for CheckOwned before the next update of theirs.
   void NoteOwned();
@@ -27,7 +38,7 @@ class WeightCheck {
   void CheckOwned(int bucket, uint64_t step);
   /// Says that weights changed between steps `step` and the next, from element `element` on. Throws.
   [[noreturn]] void ThrowChanged(int64_t element, uint64_t step) const;
-  /// Collective, after `step` finished steps: throws where a node's weights differ. Returns their hash
+  /// Collective, after `step` finished steps: throws where a host's weights differ. Returns their hash
   /// (engine::HashWeights).
   uint64_t CompareHosts(uint64_t step);
 
@@ -37,7 +48,8 @@ class WeightCheck {
   [[noreturn]] void ThrowChangedIn(ElementRange slice, uint64_t step) const;
   std::string FindDifference();
 
-  CompiledModel& session_;
+  comm::Communicator& comm_;
+  const Weights weights_;
   std::vector<uint64_t> written_;  ///< by bucket, of this rank's slices
   std::vector<char> pending_;      ///< by bucket: not compared yet
 };

@@ -36,7 +36,7 @@ TEST(Features, AreThoseOfPyTorch) {
     const std::vector<float> audio = Noise(expected["samples"]);
     std::vector<float> frames;
     extractor.Compute(audio, frames);
-    const int64_t places = extractor.Places(static_cast<int64_t>(audio.size()));
+    const int64_t places = extractor.TimeSteps(static_cast<int64_t>(audio.size()));
     ASSERT_EQ(places, expected["shape"][0]);
     ASSERT_EQ(extractor.width(), expected["shape"][1]);
     const std::vector<double> values = expected["values"];
@@ -63,7 +63,7 @@ TEST(Features, OfTooLittleAudioAreOneInput) {
     std::vector<float> frames;
     extractor.Compute(Noise(samples), frames);
     EXPECT_EQ(extractor.Frames(samples), samples < 360 ? 2 : samples < 440 ? 3 : 4);
-    EXPECT_EQ(extractor.Places(samples), samples < 440 ? 1 : 2);
+    EXPECT_EQ(extractor.TimeSteps(samples), samples < 440 ? 1 : 2);
     EXPECT_EQ(frames.size(), static_cast<size_t>(extractor.Frames(samples)) * 40);
     for (const float value : frames) EXPECT_TRUE(std::isfinite(value));
   }

@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "data/audio/recordings.h"
-#include "data/open_dataset.h"
+#include "data/open/open_dataset.h"
 #include "tests/base/error_of.h"
 #include "tests/data/audio/audio_test_files.h"
 
@@ -142,9 +142,11 @@ TEST_F(Speech, OfNoEpochIsLongerThanSaid) {
       fmt::format("speech {{ manifest: '{}' join {{ min: 2 max: 4 }} }}", folder_.Path("all.tsv"));
   for (const std::string slice : {"", "skip: 3"}) {
     const auto dataset = Open(fmt::format("train {{ {} {} }} speech_features {{ sample_rate: 8000 }}", speech, slice));
-    std::vector<int64_t> most, lengths;
+    SampleSize largest;
+    std::vector<int64_t> lengths;
     for (uint64_t id = 0; id < dataset->size(); ++id) {
-      dataset->MostLengths(id, most);
+      dataset->MeasureLargest(id, largest);
+      const std::vector<int64_t>& most = largest.lengths;
       for (uint64_t epoch = 0; epoch < 40; ++epoch) {
         dataset->Lengths(epoch, id, lengths);
         std::sort(lengths.begin(), lengths.end(), std::greater<>());
@@ -233,7 +235,7 @@ TEST_F(Speech, WithoutALetterIsRefused) {
   });
 }
 
-TEST_F(Speech, SamplesKnowTheirLines) { EXPECT_EQ(Open(Config(""))->PlaceOf(0, 6), folder_.Path("all.tsv:7")); }
+TEST_F(Speech, SamplesKnowTheirLines) { EXPECT_EQ(Open(Config(""))->LineOf(0, 6), folder_.Path("all.tsv:7")); }
 
 TEST_F(Speech, RecordingsNeedNoManifest) {
   ArchiveCache archives;
@@ -273,7 +275,7 @@ TEST_F(Speech, BrokenFilesAreNamedAtOpening) {
          {"all.tsv:2: ", "x.tar:b.wav: there is no such member among the archive's 1", "the first is a.wav"});
   expect("y.tar:b.wav", {"all.tsv:2: there is no file", "y.tar", "get the file, or name another)"});
   folder_.Write("z.tar.gz", Gzip(TarMember("a.wav", Wav(Noise(100))).substr(0, 600)));
-  expect("z.tar.gz:a.wav", {"z.tar.gz: the archive is cut off"});
+  expect("z.tar.gz:a.wav", {"z.tar.gz: the archive is damaged or cut off"});
 }
 
 TEST_F(Speech, BrokenFilesAreAllToldOfWhereSomebodyListens) {

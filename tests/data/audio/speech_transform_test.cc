@@ -4,6 +4,7 @@
 
 #include "data/audio/features.h"
 #include "data/audio/speech_augment.h"
+#include "data/open/make_transform.h"
 #include "data/transform.h"
 #include "tests/data/audio/audio_test_files.h"
 
@@ -68,7 +69,7 @@ TEST(SpeechTransform, PadsFeaturesAndLabels) {
   EXPECT_EQ(transform->fields()[2].padding, -1);
   EXPECT_EQ(transform->fields()[3].padding, -1);
   const Recordings recordings({500, 460}, {3, 1, 2});
-  ASSERT_EQ(transform->Places(recordings.lengths, 0, 0, false), 5);
+  ASSERT_EQ(transform->SequenceLength(recordings.lengths, 0, 0, false), 5);
   Row row(8, 80);
   row.Fill(*transform, recordings.sample, 0, 0, false);
   EXPECT_EQ(row.length, 5);
@@ -84,7 +85,7 @@ TEST(SpeechTransform, PadsFeaturesAndLabels) {
 TEST(SpeechTransform, CutsTranscriptsThatAreTooLongForTheRow) {
   const auto transform = Make(kEight);
   const Recordings recordings({100}, {1, 2, 3, 4});
-  ASSERT_EQ(transform->Places(recordings.lengths, 0, 0, false), 1);
+  ASSERT_EQ(transform->SequenceLength(recordings.lengths, 0, 0, false), 1);
   Row row(3, 80);
   row.Fill(*transform, recordings.sample, 0, 0, false);
   EXPECT_EQ(row.length, 1);
@@ -97,9 +98,9 @@ TEST(SpeechTransform, HasAsManyPlacesAsItSaysWhateverIsDrawn) {
   std::set<int64_t> seen;
   for (uint64_t id = 0; id < 300; ++id) {
     const Recordings recordings({3000 + static_cast<int>(id), 40, 2777}, {1});
-    const int64_t places = transform->Places(recordings.lengths, id % 5, id, true);
-    EXPECT_LE(places, transform->MostPlaces(recordings.lengths));
-    EXPECT_EQ(transform->Places(recordings.lengths, id % 5, id, false),
+    const int64_t places = transform->SequenceLength(recordings.lengths, id % 5, id, true);
+    EXPECT_LE(places, transform->LongestSequence(recordings.lengths));
+    EXPECT_EQ(transform->SequenceLength(recordings.lengths, id % 5, id, false),
               ((5817 + static_cast<int64_t>(id) - 200) / 80 + 1) / 2);
     Row row(places, 80);
     row.Fill(*transform, recordings.sample, id % 5, id, true);
@@ -111,8 +112,8 @@ TEST(SpeechTransform, HasAsManyPlacesAsItSaysWhateverIsDrawn) {
 
 TEST(SpeechTransform, MostPlacesHoldForFasterSpeech) {
   const auto transform = Make(std::string(kEight) + "augment { speed { min: 1.5 max: 2 } }");
-  EXPECT_EQ(transform->MostPlaces(std::vector<int64_t>{8000}),
-            transform->Places(std::vector<int64_t>{8000}, 0, 0, false));
+  EXPECT_EQ(transform->LongestSequence(std::vector<int64_t>{8000}),
+            transform->SequenceLength(std::vector<int64_t>{8000}, 0, 0, false));
 }
 
 TEST(SpeechTransform, AugmentsEachRecordingByItsOwnDraws) {
@@ -130,9 +131,9 @@ TEST(SpeechTransform, AugmentsEachRecordingByItsOwnDraws) {
   }
   FeatureExtractor(MakeFeatureOptions(ParseText<DataConfig>(kEight).speech_features())).Compute(audio, frames);
   Mask(augment, key, 40, frames);
-  const int64_t places = transform->Places(recordings.lengths, 4, 9, true);
-  Row row(places, 80), other(transform->MostPlaces(recordings.lengths), 80),
-      plain(transform->MostPlaces(recordings.lengths), 80);
+  const int64_t places = transform->SequenceLength(recordings.lengths, 4, 9, true);
+  Row row(places, 80), other(transform->LongestSequence(recordings.lengths), 80),
+      plain(transform->LongestSequence(recordings.lengths), 80);
   row.Fill(*transform, recordings.sample, 4, 9, true);
   frames.resize(row.features.size());
   EXPECT_EQ(row.features, frames);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "data/text/tokenizers/character_tokenizer.h"
 
 namespace lockstep::data {
 namespace {

@@ -13,7 +13,11 @@
 #include <iterator>
 
 #include "base/error.h"
-#include "data/text/tokenizer.h"
+#include "data/text/sentencepiece/sentencepiece_tokenizer.h"
+#include "data/text/tokenizers/bpe_files.h"
+#include "data/text/tokenizers/character_tokenizer.h"
+#include "data/text/tokenizers/tokenizer.h"
+#include "data/text/tokenizers/tokenizer_json.h"
 
 namespace {
 

@@ -1,4 +1,8 @@
 #include "data/text/write_token_file.h"
+#include "data/text/sentencepiece/sentencepiece_tokenizer.h"
+#include "data/text/tokenizers/bpe_files.h"
+#include "data/text/tokenizers/character_tokenizer.h"
+#include "data/text/tokenizers/tokenizer_json.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json_fields.h"
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
 #include "tests/base/temporary_folder.h"
@@ -206,6 +207,29 @@ INSTANTIATE_TEST_SUITE_P(All, ExampleRecipes, testing::ValuesIn(Examples()), [](
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 });
+
+// Paths are bytes: Latin-1 file names are common on file servers that are older than UTF-8.
+TEST(CommandLine, NamesThatAreNoUtf8AreNamesLikeOthers) {
+  const TemporaryFolder folder;
+  const std::string recipe = folder / "caf\xe9.textproto", run = folder / "\xe9t\xe9";
+  std::ofstream(recipe) << "name: \"cafe\" data { train { synthetic { features: 4 classes: 3 samples: 64 } } test { "
+                           "synthetic { features: 4 classes: 3 samples: 32 } } } model { mlp { hidden: 8 } } train { "
+                           "steps: 3 global_batch: 8 lanes: 2 } optimizer { sgd {} learning_rate: 0.1 }";
+  const std::string words = "'" + recipe + "' --out '" + run + "' --progress off";
+  const Ended trained = Call("train " + words);
+  EXPECT_EQ(trained.code, 0) << trained.output;
+  EXPECT_THAT(trained.output, HasSubstr("done name=cafe"));
+  const Ended status = Call("status --json '" + run + "'");
+  EXPECT_EQ(status.code, 0) << status.output;
+  EXPECT_EQ(TextOr(ParseJsonObject(status.output), "state"), "done") << status.output;
+  // What ends an attempt is noted with such a path, too.
+  std::filesystem::remove_all(run);
+  std::filesystem::create_directories(run + "/logs/rank-0.log");
+  const Ended refused = Call("train " + words);
+  EXPECT_EQ(refused.code, 2) << refused.output;
+  EXPECT_THAT(refused.output, HasSubstr(run + "/logs/rank-0.log"));
+  EXPECT_THAT(Call("status '" + run + "'").output, HasSubstr("failed with exit code 2"));
+}
 
 }  // namespace
 }  // namespace lockstep::launch

@@ -1,4 +1,5 @@
 #include "launch/commands/tokenizer_command.h"
+#include "data/text/sentencepiece/sentencepiece_tokenizer.h"
 #include "launch/commands/commands.h"
 
 #include <gmock/gmock.h>

@@ -162,7 +162,7 @@ TEST(ResolveDevice, WhatTheHostsProcessorCanDoIsNoMatterOnAGpu) {
 // --- What a run may change.
 
 std::string ContinueError(const Recipe& before, const Recipe& now, bool change_numerics) {
-  return UsageErrorOf([&] { CheckContinues(before, now, change_numerics); });
+  return ErrorOf(ErrorKind::kMixed, [&] { CheckContinues(before, now, change_numerics); });
 }
 
 TEST(ChangeNumerics, DevicePrecisionInstructionSetAndLanesMayChangeWhenToldTo) {

@@ -1,11 +1,13 @@
 // Scripts of Slurm jobs, a site's defaults, and what `status` makes of a run's files.
 #include <gmock/gmock.h>
 
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
 
 #include "base/duration.h"
 #include "base/error.h"
+#include "launch/commands/commands.h"
 #include "launch/commands/status_command.h"
 #include "launch/slurm/sbatch_script.h"
 #include "launch/slurm/site_config.h"
@@ -303,6 +305,26 @@ TEST_F(StatusTest, BeforeTheFirstAttemptThereIsNone) {
   Write("lease.json", "{\"version\":1,\"id\":\"a\",\"host\":\"h9\",\"pid\":1,\"attempt\":0,\"step\":0}");
   EXPECT_EQ(Status()["state"], "running");
   EXPECT_THAT(FormatStatus(Status()), AllOf(HasSubstr("attempts    none yet\n"), Not(HasSubstr("attempt 0"))));
+}
+
+TEST_F(StatusTest, AFolderWhoseNameIsNoUtf8IsShown) {
+  Write("recipe.textproto", "");
+  Write("attempts.jsonl", "{\"attempt\":1}\n");
+  const std::string latin1 = folder_ / "caf\xe9";
+  std::filesystem::create_directory(latin1);
+  std::filesystem::copy(folder_ / "recipe.textproto", latin1);
+  std::filesystem::copy(folder_ / "attempts.jsonl", latin1);
+  for (const bool as_json : {false, true}) {
+    CLI::App app;
+    int code = -1;
+    AddStatusCommand(app, &code);
+    std::vector<std::string> args = {latin1, "status"};
+    if (as_json) args.insert(args.begin(), "--json");
+    testing::internal::CaptureStdout();
+    EXPECT_NO_THROW(app.parse(args));
+    EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("killed"));
+    EXPECT_EQ(code, 0);
+  }
 }
 
 TEST_F(StatusTest, NonsenseInFilesIsNoError) {

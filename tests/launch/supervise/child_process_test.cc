@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -43,6 +44,31 @@ TEST(ChildProcess, AMissingProgramIsNamed) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
     EXPECT_EQ(error.where(), "/no/such/program");
   }
+}
+
+int OpenFiles() {
+  int count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
+  return count;
+}
+
+TEST(ChildProcess, WhereItCanNotBeStartedNothingStaysOpen) {
+  ChildOptions options;
+  options.pipe_stdout = options.pipe_stderr = true;
+  const int before = OpenFiles();
+  EXPECT_THROW(ChildProcess({"/no/such/program"}, options), Error);
+  EXPECT_EQ(OpenFiles(), before);
+  // Room for the first pipe, and not for the second.
+  rlimit all{};
+  getrlimit(RLIMIT_NOFILE, &all);
+  const int next = dup(STDIN_FILENO);
+  close(next);
+  rlimit few = all;
+  few.rlim_cur = static_cast<rlim_t>(next) + 3;
+  setrlimit(RLIMIT_NOFILE, &few);
+  EXPECT_THROW(ChildProcess({"true"}, options), Error);
+  setrlimit(RLIMIT_NOFILE, &all);
+  EXPECT_EQ(OpenFiles(), before);
 }
 
 TEST(ChildProcess, EnvironmentAndOutputsAreItsOwn) {

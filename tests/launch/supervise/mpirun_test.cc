@@ -215,43 +215,43 @@ TEST(StartReport, NamesTheFirstCause) {
   facts.launcher = "mpirun";
   facts.this_host = "h0";
   facts.events = ReadLauncherText(kNoticed);
-  facts.ending = records::AttemptEnding{1, 6, "MPI_Isend failed: no route", "rank 0 on h1", 10, ""};
-  EXPECT_EQ(Explain(facts).name, "killed rank");
-  EXPECT_EQ(Explain(facts).host, "h2");
-  EXPECT_THAT(Explain(facts).sentence, HasSubstr("rank 1 on h2 was killed"));
+  facts.ending = records::AttemptEnding{1, ErrorKind::kPeer, 6, "MPI_Isend failed: no route", "rank 0 on h1", 10, ""};
+  EXPECT_EQ(CauseOf(facts).name, "killed rank");
+  EXPECT_EQ(CauseOf(facts).host, "h2");
+  EXPECT_THAT(CauseOf(facts).sentence, HasSubstr("rank 1 on h2 was killed"));
   facts.events = {};
-  EXPECT_EQ(Explain(facts).name, "failed peer");
-  EXPECT_EQ(Explain(facts).host, "h1");
+  EXPECT_EQ(CauseOf(facts).name, "failed peer");
+  EXPECT_EQ(CauseOf(facts).host, "h1");
   facts.ending->where = "";
   for (const char* watchdogs :
        {"rank 3 on h2 has not entered exchange 4711 of step 310", "rank 3 on h2 is stuck loading batch in step 310",
         "rank 3 on h2 has given no sign of life for 70 s"}) {
     facts.ending->message = watchdogs;
-    EXPECT_EQ(Explain(facts).name, "hang");
-    EXPECT_EQ(Explain(facts).host, "h2");
+    EXPECT_EQ(CauseOf(facts).name, "hang");
+    EXPECT_EQ(CauseOf(facts).host, "h2");
   }
   facts.ending->where = "rank 3 on h2";  // said once
-  EXPECT_EQ(Explain(facts).sentence, "rank 3 on h2 has given no sign of life for 70 s");
+  EXPECT_EQ(CauseOf(facts).sentence, "rank 3 on h2 has given no sign of life for 70 s");
   facts.ending->message = "the weights in memory changed between steps 5 and 6, in fc1.weight";
-  EXPECT_EQ(Explain(facts).name, "memory");
-  EXPECT_EQ(Explain(facts).sentence,
+  EXPECT_EQ(CauseOf(facts).name, "memory");
+  EXPECT_EQ(CauseOf(facts).sentence,
             "rank 3 on h2: the weights in memory changed between steps 5 and 6, in fc1.weight");
   facts.ending->message = "all ranks are in exchange 17: the network between h1 and h2 no longer delivers";
   facts.ending->where = "rank 0 on h1";  // who says it is not to blame
-  EXPECT_EQ(Explain(facts).name, "network");
-  EXPECT_EQ(Explain(facts).host, "");
+  EXPECT_EQ(CauseOf(facts).name, "network");
+  EXPECT_EQ(CauseOf(facts).host, "");
   facts.ending->message = "rank 2 on h3 still waits in exchange 17: what was sent there has not arrived";
   facts.ending->where = "rank 2 on h3";
-  EXPECT_EQ(Explain(facts).name, "network");
-  EXPECT_EQ(Explain(facts).sentence, facts.ending->message);
+  EXPECT_EQ(CauseOf(facts).name, "network");
+  EXPECT_EQ(CauseOf(facts).sentence, facts.ending->message);
   facts.not_done = true;
-  EXPECT_EQ(Explain(facts).name, "false start");
+  EXPECT_EQ(CauseOf(facts).name, "false start");
   facts.lost_host = "h3";
-  EXPECT_EQ(Explain(facts).name, "lost host");
+  EXPECT_EQ(CauseOf(facts).name, "lost host");
   facts.lost_host = "";
   facts.launcher_signal = 9;
-  EXPECT_EQ(Explain(facts).name, "killed mpirun");
-  EXPECT_EQ(Explain(facts).host, "h0");
+  EXPECT_EQ(CauseOf(facts).name, "killed mpirun");
+  EXPECT_EQ(CauseOf(facts).host, "h0");
 }
 
 }  // namespace

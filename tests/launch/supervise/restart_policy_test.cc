@@ -1,6 +1,7 @@
 // What a supervisor does after a job ended, and what it says of what that has cost.
 #include "launch/supervise/restart_policy.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "launch/supervise/goodput.h"
@@ -8,11 +9,11 @@
 namespace lockstep::launch {
 namespace {
 
-StartEnd Code(int code, uint64_t progress = 0) {
-  StartEnd end;
-  end.launcher_code = code;
-  end.progress = progress;
-  return end;
+StartOutcome Code(int code, uint64_t progress = 0) {
+  StartOutcome outcome;
+  outcome.launcher_code = code;
+  outcome.progress = progress;
+  return outcome;
 }
 
 TEST(RestartPolicy, ARunThatIsDoneIsDone) {
@@ -38,33 +39,60 @@ TEST(RestartPolicy, EverythingElseIs) {
   }
 }
 
+StartOutcome WithVerdict(int launcher_code, const std::string& verdict) {
+  StartOutcome outcome = Code(launcher_code, 100);
+  outcome.verdict = records::ParseEnding(verdict);
+  return outcome;
+}
+
 TEST(RestartPolicy, AVerdictKnowsBetterThanTheLauncher) {
-  StartEnd end = Code(1, 100);
-  end.verdict_code = 3;
-  EXPECT_EQ(RestartPolicy({}).After(end).exit_code, 3);
-  end.verdict_code = 6;
-  EXPECT_EQ(RestartPolicy({}).After(end).action, Decision::kRestart);
-  end.launcher_code = 0;  // the last word
-  EXPECT_EQ(RestartPolicy({}).After(end).exit_code, 0);
+  // Of versions that named no kind.
+  EXPECT_EQ(RestartPolicy({}).After(WithVerdict(1, R"({"exit_code": 3})")).exit_code, 3);
+  EXPECT_EQ(RestartPolicy({}).After(WithVerdict(1, R"({"exit_code": 6})")).action, Decision::kRestart);
+  // The launcher's 0 is the last word.
+  EXPECT_EQ(RestartPolicy({}).After(WithVerdict(0, R"({"exit_code": 6})")).exit_code, 0);
+}
+
+TEST(RestartPolicy, TheKindDecidesAndNotTheNumber) {
+  for (const ErrorKindInfo& info : ErrorKinds()) {
+    const StartOutcome outcome =
+        WithVerdict(137, fmt::format(R"({{"exit_code": {}, "kind": "{}"}})", info.exit_code, info.name));
+    EXPECT_EQ(EffectiveKind(outcome), info.kind);
+    EXPECT_EQ(EffectiveCode(outcome), info.exit_code);
+    EXPECT_EQ(RestartPolicy({}).After(outcome).action, info.may_pass ? Decision::kRestart : Decision::kFinish)
+        << info.name;
+  }
+  // Where the two don't fit, as another version's may.
+  EXPECT_EQ(RestartPolicy({}).After(WithVerdict(1, R"({"exit_code": 2, "kind": "storage"})")).action,
+            Decision::kRestart);
+  EXPECT_EQ(RestartPolicy({}).After(WithVerdict(1, R"({"exit_code": 6, "kind": "memory"})")).exit_code, 2);
+  EXPECT_EQ(RestartPolicy({}).After(WithVerdict(1, R"({"exit_code": 3, "kind": "of a later version"})")).exit_code, 3);
+}
+
+TEST(RestartPolicy, ADiskThatFailedInMidRunIsTriedAgain) {
+  EXPECT_EQ(RestartPolicy({}).After(WithVerdict(6, R"({"exit_code": 6, "kind": "storage"})")).action,
+            Decision::kRestart);
+  // And where it could not even take the verdict.
+  EXPECT_EQ(RestartPolicy({}).After(Code(ExitCodeOf(ErrorKind::kStorage), 100)).action, Decision::kRestart);
 }
 
 TEST(RestartPolicy, AStopThatWasAskedForIsKept) {
-  StartEnd end = Code(75, 100);
-  end.stop_asked = true;
-  Decision decision = RestartPolicy({}).After(end);
+  StartOutcome outcome = Code(75, 100);
+  outcome.stop_asked = true;
+  Decision decision = RestartPolicy({}).After(outcome);
   EXPECT_EQ(decision.action, Decision::kFinish);
   EXPECT_EQ(decision.exit_code, 75);
   // A rank that died while it saved: the run goes on when it is started again.
-  end.launcher_code = 137;
-  decision = RestartPolicy({}).After(end);
+  outcome.launcher_code = 137;
+  decision = RestartPolicy({}).After(outcome);
   EXPECT_EQ(decision.action, Decision::kFinish);
   EXPECT_EQ(decision.exit_code, 75);
   // But not what is wrong for good.
-  end.launcher_code = 4;
-  EXPECT_EQ(RestartPolicy({}).After(end).exit_code, 4);
-  end.launcher_code = 137;
-  end.interrupted = true;
-  EXPECT_EQ(RestartPolicy({}).After(end).exit_code, 130);
+  outcome.launcher_code = 4;
+  EXPECT_EQ(RestartPolicy({}).After(outcome).exit_code, 4);
+  outcome.launcher_code = 137;
+  outcome.interrupted = true;
+  EXPECT_EQ(RestartPolicy({}).After(outcome).exit_code, 130);
 }
 
 TEST(RestartPolicy, AStopBecauseOfATimeLimitIsTheCallers) {
@@ -75,9 +103,9 @@ TEST(RestartPolicy, AStopBecauseOfATimeLimitIsTheCallers) {
 }
 
 TEST(RestartPolicy, OutOfMemoryIsNotTriedUnchanged) {
-  StartEnd end = Code(137, 100);
-  end.out_of_memory = true;
-  const Decision decision = RestartPolicy({}).After(end);
+  StartOutcome outcome = Code(137, 100);
+  outcome.out_of_memory = true;
+  const Decision decision = RestartPolicy({}).After(outcome);
   EXPECT_EQ(decision.action, Decision::kFinish);
   EXPECT_EQ(decision.exit_code, 2);
 }

@@ -14,13 +14,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class EndedStarts : public testing::Test {
+class StartEndings : public testing::Test {
  protected:
-  EndedStarts() : folder_(fs::path(testing::TempDir()) / "ended_start") {
+  StartEndings() : folder_(fs::path(testing::TempDir()) / "start_ending") {
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }
-  ~EndedStarts() override { fs::remove_all(folder_); }
+  ~StartEndings() override { fs::remove_all(folder_); }
 
   void Write(const std::string& name, const std::string& text) {
     fs::create_directories((folder_ / name).parent_path());
@@ -31,13 +31,13 @@ class EndedStarts : public testing::Test {
   }
 
   /// A start whose launcher runs `script` in the folder and says `said`.
-  EndedStart Start(const std::string& script, const std::string& said = "") {
-    before_ = LookBefore(files_);
+  StartEnding Start(const std::string& script, const std::string& said = "") {
+    before_ = LookBeforeStart(files_);
     ChildProcess launcher({"sh", "-c", "cd " + folder_.string() + "; " + script}, {});
     while (!launcher.Poll()) std::this_thread::yield();
     LauncherOutput output;
     output.Add(said);
-    return Gather(before_, "mpirun", launcher, output, requests_, files_);
+    return GatherStartEnding(before_, "mpirun", launcher, output, requests_, files_);
   }
 
   fs::path folder_;
@@ -46,53 +46,64 @@ class EndedStarts : public testing::Test {
   BeforeStart before_;
 };
 
-TEST_F(EndedStarts, ADoneRunIsDone) {
+TEST_F(StartEndings, ADoneRunIsDone) {
   Write("done.json", "{}");
-  const EndedStart ended = Start("exit 0");
-  EXPECT_EQ(ended.end.launcher_code, 0);
-  EXPECT_FALSE(ended.facts.not_done);
+  const StartEnding ending = Start("exit 0");
+  EXPECT_EQ(ending.outcome.launcher_code, 0);
+  EXPECT_FALSE(ending.facts.not_done);
 }
 
-TEST_F(EndedStarts, ALaunchersZeroAloneIsNoEnd) {
-  const EndedStart ended = Start("exit 0");
-  EXPECT_TRUE(ended.facts.not_done);
-  EXPECT_EQ(ended.end.launcher_code, kPeerCode);
+TEST_F(StartEndings, ALaunchersZeroAloneIsNoEnd) {
+  const StartEnding ending = Start("exit 0");
+  EXPECT_TRUE(ending.facts.not_done);
+  EXPECT_EQ(ending.outcome.launcher_code, kPeerCode);
 }
 
-TEST_F(EndedStarts, OnlyAVerdictOfThisStartCounts) {
+TEST_F(StartEndings, OnlyAVerdictOfThisStartCounts) {
+  Write("attempts.jsonl", "{\"attempt\":1}\n");
   Write("verdict.json", R"({"attempt": 1, "exit_code": 6, "message": "gone"})");
-  EXPECT_EQ(Start("exit 137").end.verdict_code, std::nullopt);
-  const EndedStart ended = Start(R"(echo '{"attempt": 2, "exit_code": 3, "message": "bad"}' >verdict.json; exit 1)");
-  EXPECT_EQ(ended.end.verdict_code, 3);
-  EXPECT_EQ(EffectiveCode(ended.end), 3);
-  ASSERT_TRUE(ended.facts.ending);
-  EXPECT_EQ(ended.facts.ending->message, "bad");
+  EXPECT_FALSE(Start("exit 137").outcome.verdict);
+  const StartEnding ending = Start(R"(echo '{"attempt": 2, "exit_code": 3, "message": "bad"}' >verdict.json; exit 1)");
+  ASSERT_TRUE(ending.outcome.verdict);
+  EXPECT_EQ(ending.outcome.verdict->kind, ErrorKind::kData);
+  EXPECT_EQ(EffectiveCode(ending.outcome), 3);
+  ASSERT_TRUE(ending.facts.ending);
+  EXPECT_EQ(ending.facts.ending->message, "bad");
 }
 
-TEST_F(EndedStarts, ProgressIsWhatFilesTell) {
+TEST_F(StartEndings, AVerdictOfAJobThatTookTheRunOverIsNotThisOnes) {
+  Write("attempts.jsonl", "{\"attempt\":1}\n");
+  // This start's attempt is 2; it is superseded by 3, which another job stops in time.
+  const StartEnding ending = Start(R"(echo '{"attempt":2}' >>attempts.jsonl; echo '{"attempt":3}' >>attempts.jsonl
+      echo '{"attempt": 3, "kind": "preempted", "exit_code": 75}' >verdict.json; exit 2)");
+  EXPECT_FALSE(ending.facts.ending);
+  EXPECT_EQ(RestartPolicy({}).After(ending.outcome).action, Decision::kFinish);
+}
+
+TEST_F(StartEndings, ProgressIsWhatFilesTell) {
   CommitCheckpoint(40);
-  EXPECT_EQ(Start("exit 137").end.progress, 40u);
+  EXPECT_EQ(Start("exit 137").outcome.progress, 40u);
   Write("metrics.jsonl", "{\"step\": 52}\n");
-  EXPECT_EQ(Start("exit 137").end.progress, 52u);
+  EXPECT_EQ(Start("exit 137").outcome.progress, 52u);
 }
 
-TEST_F(EndedStarts, TheSignalThatEndedTheLauncherIsKnown) {
-  const EndedStart ended = Start("kill -9 $$");
-  EXPECT_EQ(ended.facts.launcher_signal, 9);
-  EXPECT_EQ(ended.end.launcher_code, 137);
-  EXPECT_TRUE(ended.IsExplained());
+TEST_F(StartEndings, TheSignalThatEndedTheLauncherIsKnown) {
+  const StartEnding ending = Start("kill -9 $$");
+  EXPECT_EQ(ending.facts.launcher_signal, 9);
+  EXPECT_EQ(ending.outcome.launcher_code, 137);
+  EXPECT_TRUE(ending.IsExplained());
 }
 
-TEST_F(EndedStarts, WhereNobodySaysWhyItIsUnexplained) {
+TEST_F(StartEndings, WhereNobodySaysWhyItIsUnexplained) {
   EXPECT_FALSE(Start("exit 1", "mpirun: something\n").IsExplained());
   EXPECT_TRUE(Start("exit 1", "lockstep: error: bad\n").IsExplained());
 }
 
-TEST_F(EndedStarts, AFailureLosesWhatCameAfterTheNewestCheckpoint) {
-  EndedStart ended = Start("exit 137");
-  ended.seconds = 10;
-  const Cause cause = {"killed rank", "h2", ""};
-  StartCost cost = CostOf(ended, cause, 2, before_, files_);
+TEST_F(StartEndings, AFailureLosesWhatCameAfterTheNewestCheckpoint) {
+  StartEnding ending = Start("exit 137");
+  ending.seconds = 10;
+  const StartCause cause = {"killed rank", "h2", ""};
+  StartCost cost = CostOf(ending, cause, 2, before_, files_);
   EXPECT_EQ(cost.lost_seconds, 10);
   EXPECT_EQ(cost.nodes, 2);
   EXPECT_EQ(cost.cause, "killed rank");
@@ -100,17 +111,17 @@ TEST_F(EndedStarts, AFailureLosesWhatCameAfterTheNewestCheckpoint) {
   // Written between the start's begin and end.
   CommitCheckpoint(40);
   before_.time = files_.FindNewestCheckpoint()->written - 4;
-  EXPECT_NEAR(CostOf(ended, cause, 2, before_, files_).lost_seconds, 6, 1e-6);
+  EXPECT_NEAR(CostOf(ending, cause, 2, before_, files_).lost_seconds, 6, 1e-6);
   // Written by an earlier start.
   before_.time = files_.FindNewestCheckpoint()->written + 1;
-  EXPECT_EQ(CostOf(ended, cause, 2, before_, files_).lost_seconds, 10);
+  EXPECT_EQ(CostOf(ending, cause, 2, before_, files_).lost_seconds, 10);
 }
 
-TEST_F(EndedStarts, AnEndThatWasWantedLosesNothing) {
+TEST_F(StartEndings, AnEndThatWasWantedLosesNothing) {
   for (const int code : {kDone, kPreempted}) {
-    EndedStart ended = Start("exit 0");
-    ended.facts.code = code;
-    const StartCost cost = CostOf(ended, {"stop", "h1", ""}, 1, before_, files_);
+    StartEnding ending = Start("exit 0");
+    ending.facts.code = code;
+    const StartCost cost = CostOf(ending, {"stop", "h1", ""}, 1, before_, files_);
     EXPECT_EQ(cost.lost_seconds, 0);
     EXPECT_TRUE(cost.cause.empty());
   }

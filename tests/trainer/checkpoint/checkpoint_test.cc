@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "tests/base/error_of.h"
 #include "tests/trainer/checkpoint/memory_file_system.h"
 #include "tests/trainer/checkpoint/small_run.h"
 #include "trainer/checkpoint/shard_format.h"
@@ -32,6 +33,7 @@ TEST(ShardName, TellsItsAttempt) {
   EXPECT_EQ(ShardName(3, 2), "rank-00003.attempt-0002.shard");
   EXPECT_EQ(AttemptOfShard("rank-00003.attempt-0002.shard"), 2u);
   EXPECT_EQ(AttemptOfShard("rank-00003.attempt-0002.shard.tmp"), 2u);
+  EXPECT_EQ(AttemptOfShard(TemporaryName("rank-00003.attempt-0002.shard")), 2u);
   for (const char* other : {"manifest.pb", "rank-3.attempt-2.shard", "rank-00003.attempt-0002.shard.bak", "notes.txt"})
     EXPECT_EQ(AttemptOfShard(other), std::nullopt) << other;
 }
@@ -184,6 +186,8 @@ TEST(CommitManifest, RemovesWhatEarlierAttemptsLeftAndNothingElse) {
   WriteShard(files, folder, 7, 1, "h", all);
   WriteShard(files, folder, 0, 3, "h", all);  // by an attempt that has overtaken this one
   files.Create(folder + "/rank-00001.attempt-0001.shard.tmp");
+  files.Create(TemporaryName(folder + "/rank-00001.attempt-0001.shard"));
+  files.Create(TemporaryName(folder + "/manifest.pb"));
   files.Create(folder + "/notes.txt");
   run.Write(files, "checkpoints", 5, 2, 1);
   EXPECT_THAT(files.List(folder), testing::ElementsAre("manifest.pb", "notes.txt", "rank-00000.attempt-0002.shard",
@@ -193,8 +197,9 @@ TEST(CommitManifest, RemovesWhatEarlierAttemptsLeftAndNothingElse) {
 TEST(CommitManifest, OfASupersededAttemptIsRefused) {
   MemoryFileSystem files;
   const std::string folder = SmallRun(1, 16, 1).Write(files, "checkpoints", 5, 4, 1);
-  EXPECT_THAT(CheckpointErrorOf([&] { SmallRun(1, 16, 2).Write(files, "checkpoints", 5, 3, 1); }),
-              HasSubstr("attempt 4 has committed this step; attempt 3 is superseded"));
+  const Error error = ErrorOf([&] { SmallRun(1, 16, 2).Write(files, "checkpoints", 5, 3, 1); });
+  EXPECT_EQ(error.kind(), ErrorKind::kSuperseded);
+  EXPECT_THAT(error.message(), HasSubstr("attempt 4 has committed this step; attempt 3 is superseded"));
   EXPECT_EQ(Reader::Open(files, folder)->manifest().attempt(), 4u);
   EXPECT_NO_THROW(Reader::Open(files, folder)->Verify());
 }

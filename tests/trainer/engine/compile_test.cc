@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "tests/trainer/engine/fake_backend.h"
 #include "tests/trainer/engine/small_model.h"
+#include "trainer/engine/compile.h"
+#include "trainer/graph/dot.h"
 #include "trainer/graph/op_table.h"
 
 namespace lockstep::engine {

@@ -6,6 +6,7 @@
 
 #include "tests/trainer/engine/fake_backend.h"
 #include "tests/trainer/engine/small_model.h"
+#include "trainer/engine/compile.h"
 
 namespace {
 std::atomic<int64_t> allocations{0};

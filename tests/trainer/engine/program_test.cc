@@ -5,6 +5,7 @@
 
 #include "tests/trainer/engine/fake_backend.h"
 #include "tests/trainer/engine/small_model.h"
+#include "trainer/engine/compile.h"
 
 namespace lockstep::engine {
 namespace {

@@ -17,15 +17,16 @@ class Said final : public data::Dataset {
   std::span<const data::Field> fields() const override { return {}; }
   uint64_t fingerprint() const override { return 0; }
   void Read(uint64_t, uint64_t, data::Sample&) const override {}
-  std::string Reference(uint64_t, uint64_t id) const override { return transcripts_[id]; }
-  std::string TextOf(std::span<const int32_t> labels) const override {
-    std::string text;
-    for (const int32_t label : labels) text += " ab"[label - 1];
-    return text;
-  }
+  const data::SourceTraits& traits() const override { return traits_; }
+  data::SampleText Describe(uint64_t, uint64_t id) const override { return {.reference = transcripts_[id]}; }
 
  private:
   const std::vector<std::string> transcripts_;
+  const data::SourceTraits traits_{.text_of = [](std::span<const int32_t> labels) {
+    std::string text;
+    for (const int32_t label : labels) text += " ab"[label - 1];
+    return text;
+  }};
 };
 
 TEST(SpeechScorer, ReadsEachRowToItsLengthAndCountsItsErrors) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "trainer/graph/op_table.h"
 
 namespace lockstep::graph {
 namespace {
@@ -17,7 +18,7 @@ using ::testing::HasSubstr;
 Graph Build(Mode mode, int64_t batch) {
   Builder b(mode, batch);
   ValueId x = b.Input("image", {8, 8, 3}, DType::kF32);
-  x = b.Conv2d(x, "conv1", 4, 3, 1, 1, 1, false, {.deviation = 0.1f});
+  x = b.Conv2d(x, "conv1", {4, 3, 1, 1, 1, false, {.deviation = 0.1f}});
   x = b.BatchNorm(x, "bn1", 1e-5f, 0.1f, 1);
   x = b.Activate(x, Activation::kRelu);
   x = b.MaxPool2d(x, 2, 2, 0);
@@ -91,9 +92,9 @@ TEST(Builder, RecurrentLayersHavePyTorchsParameters) {
   const ValueId x = b.Input("features", {7, 6}, DType::kF32), length = b.Input("length", {}, DType::kI32);
   const RecurrentStates start{b.Input("hidden", {5}, DType::kF32), b.Input("cell", {5}, DType::kF32)};
   RecurrentStates last, last_gru;
-  const ValueId there = b.Lstm(x, "rnn", 5, length), back = b.Lstm(x, "rnn", 5, length, true);
-  b.Lstm(b.Concat(there, back), "rnn", 5, length, true, 1, start, &last);
-  b.Gru(x, "gru", 3, kNoValue, false, 0, {}, &last_gru);
+  const ValueId there = b.Lstm(x, "rnn", {5, length}), back = b.Lstm(x, "rnn", {5, length, true});
+  b.Lstm(b.Concat(there, back), "rnn", {5, length, true, 1, start}, &last);
+  b.Gru(x, "gru", {3, kNoValue, false, 0, {}}, &last_gru);
   EXPECT_EQ(b.shape(last.hidden), (Shape{4, 5}));
   EXPECT_EQ(b.shape(last.cell), (Shape{4, 5}));
   EXPECT_EQ(b.shape(last_gru.hidden), (Shape{4, 3}));
@@ -116,7 +117,7 @@ TEST(Builder, RecurrentLayersHavePyTorchsParameters) {
 
 TEST(Builder, ConvolutionsOverPlacesAreWindowsAndALinearLayer) {
   Builder b(Mode::kTrain, 2);
-  const ValueId y = b.Conv1d(b.Input("features", {9, 4}, DType::kF32), "conv", 6, 3, 2, 1, true, {.deviation = 0.5f});
+  const ValueId y = b.Conv1d(b.Input("features", {9, 4}, DType::kF32), "conv", {6, 3, 2, 1, true, {.deviation = 0.5f}});
   EXPECT_EQ(b.shape(y), (Shape{2, 5, 6}));
   EXPECT_EQ(b.shape(b.ArgMax(y)), (Shape{2, 5}));
   const Graph graph = b.Finish();
@@ -198,11 +199,17 @@ TEST(Builder, RejectsWhatDoesNotFitAndNamesTheLayer) {
     }
     return "no error";
   };
-  EXPECT_THAT(message([](Builder& b, ValueId x) { b.Conv2d(x, "c1", 4, 9, 1, 0, 1, false, {}); }),
+  EXPECT_THAT(message([](Builder& b, ValueId x) {
+                b.Conv2d(x, "c1", {4, 9, 1, 0, 1, false, {}});
+              }),
               ::testing::AllOf(HasSubstr("c1"), HasSubstr("window of 9")));
-  EXPECT_THAT(message([](Builder& b, ValueId x) { b.Conv2d(x, "c1", 4, 3, 1, 0, 2, false, {}); }),
+  EXPECT_THAT(message([](Builder& b, ValueId x) {
+                b.Conv2d(x, "c1", {4, 3, 1, 0, 2, false, {}});
+              }),
               ::testing::AllOf(HasSubstr("c1"), HasSubstr("2 groups")));
-  EXPECT_THAT(message([](Builder& b, ValueId x) { b.Conv2d(b.Flatten(x), "c1", 4, 3, 1, 0, 1, false, {}); }),
+  EXPECT_THAT(message([](Builder& b, ValueId x) {
+                b.Conv2d(b.Flatten(x), "c1", {4, 3, 1, 0, 1, false, {}});
+              }),
               ::testing::AllOf(HasSubstr("c1"), HasSubstr("[4, 192]")));
   EXPECT_THAT(message([](Builder& b, ValueId x) {
                 b.Linear(b.Flatten(x), "fc", 4, true, {});

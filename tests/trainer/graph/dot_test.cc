@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "trainer/graph/builder.h"
+#include "trainer/graph/dot.h"
 
 namespace lockstep::graph {
 namespace {

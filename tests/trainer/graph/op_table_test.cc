@@ -205,7 +205,7 @@ TEST(SequenceShapes, EmbeddingsAddTheTablesChannels) {
   gradient.table = {9, 3}, gradient.position = {7, 3};
   EXPECT_EQ(v.Infer(OpKind::kEmbeddingGrad, {v.Add({2, 5, 3}), id}, gradient), "f32 [9, 3], f32 [7, 3]");
   ExpectMentions(v.Infer(OpKind::kEmbedding, {id, table, v.Add({4, 3})}, EmbeddingAttributes{}),
-                 {"[4, 3]", "5 places"});
+                 {"[4, 3]", "5 positions"});
   ExpectMentions(v.Infer(OpKind::kEmbedding, {v.Add({2, 5}), table, kNoValue}, EmbeddingAttributes{}), {"id", "i32"});
 }
 

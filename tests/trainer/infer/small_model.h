@@ -11,6 +11,7 @@
 #include "tests/trainer/models/model_world.h"
 #include "trainer/infer/decoder.h"
 #include "trainer/infer/inference_program.h"
+#include "trainer/infer/trained_model.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
 
 namespace lockstep::infer {
@@ -23,12 +24,25 @@ class SmallModel {
  public:
   /// A gpt trained on samples of `block` tokens; -1: a translator.
   explicit SmallModel(const std::string& model, int64_t block = -1, int vocabulary = kVocabulary, uint64_t seed = 1)
-      : config_(models::Parse(model)),
-        data_{.input = block < 0 ? "source" : "tokens", .sample = {block}, .classes = vocabulary},
-        layout_(models::Build(config_, data_, graph::Mode::kTrain, 1, 4).graph),
-        backend_(MakeOneDnnBackend({})),
-        arena_(static_cast<size_t>(layout_.elements()) * sizeof(float)) {
-    Draw(seed);
+      : SmallModel(models::Parse(model),
+                   {.input = block < 0 ? "source" : "tokens", .sample = {block}, .classes = vocabulary}, seed) {}
+
+  /// Speech of `channels` values a time step.
+  static SmallModel OfSpeech(const std::string& model, int64_t channels, int classes) {
+    return SmallModel(models::Parse(model), {.input = "features", .sample = {-1, channels}, .classes = classes}, 1);
+  }
+
+  /// The same model as commands and servers have it.
+  std::unique_ptr<const TrainedModel> Trained() const {
+    ModelGraphs graphs;
+    graphs.build = [model = config_, data = data_](int64_t rows, int64_t positions) {
+      return models::Build(model, data, graph::Mode::kInfer, rows, positions);
+    };
+    if (!data_.speech()) graphs.decoder = decoder_model();
+    return std::make_unique<const TrainedModel>(graphs, backend_,
+                                                [this](const engine::ParameterLayout&, std::span<float> arena) {
+                                                  std::ranges::copy(arena_.As<float>(), arena.begin());
+                                                });
   }
 
   Weights weights() const { return {layout_, *backend_, arena_.As<float>().data()}; }
@@ -76,6 +90,15 @@ class SmallModel {
   }
 
  private:
+  SmallModel(const models::ModelConfig& config, const models::DataShape& data, uint64_t seed)
+      : config_(config),
+        data_(data),
+        layout_(models::Build(config_, data_, graph::Mode::kTrain, 1, 4).graph),
+        backend_(MakeOneDnnBackend({})),
+        arena_(static_cast<size_t>(layout_.elements()) * sizeof(float)) {
+    Draw(seed);
+  }
+
   static void Fill(InferenceProgram& program, const std::string& input, const std::vector<Tokens>& rows,
                    size_t places) {
     for (size_t i = 0; i < rows.size(); ++i)
@@ -85,7 +108,7 @@ class SmallModel {
   const models::ModelConfig config_;
   const models::DataShape data_;
   const engine::ParameterLayout layout_;
-  std::unique_ptr<engine::Backend> backend_;
+  std::shared_ptr<engine::Backend> backend_;
   Buffer arena_;
 };
 

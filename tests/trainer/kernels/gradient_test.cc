@@ -125,7 +125,7 @@ ValueId Embedded(Builder& builder, ValueId x, const Shape& position, float scale
   const ValueId table = builder.Parameter("table", {3, 6}, {0, 1}, false);
   const ValueId positions =
       position.rank() > 0 ? builder.Parameter("position", position, {0, 1}, false) : graph::kNoValue;
-  const ValueId y = builder.Embedding(id, "embedding", table, positions, scale, sinusoids);
+  const ValueId y = builder.Embedding(id, "embedding", table, positions, {.scale = scale, .sinusoids = sinusoids});
   return builder.Concat(Places(builder, x, 1), builder.Reshape(y, {4, 36}));
 }
 
@@ -142,13 +142,21 @@ const std::vector<ModelCase>& ModelCases() {
       {"linear_without_bias", OpKind::kLinear,
        [](Builder& b, ValueId x) { return b.Linear(b.Flatten(x), "linear", 5, false, {}); }},
       {"convolution", OpKind::kConv2d,
-       [](Builder& b, ValueId x) { return b.Conv2d(x, "tried", 3, 3, 1, 1, 1, true, {}); }},
+       [](Builder& b, ValueId x) {
+         return b.Conv2d(x, "tried", {3, 3, 1, 1, 1, true, {}});
+       }},
       {"strided_convolution", OpKind::kConv2d,
-       [](Builder& b, ValueId x) { return b.Conv2d(x, "tried", 2, 3, 2, 1, 1, false, {}); }},
+       [](Builder& b, ValueId x) {
+         return b.Conv2d(x, "tried", {2, 3, 2, 1, 1, false, {}});
+       }},
       {"grouped_convolution", OpKind::kConv2d,
-       [](Builder& b, ValueId x) { return b.Conv2d(x, "tried", 6, 2, 2, 0, 2, true, {}); }},
+       [](Builder& b, ValueId x) {
+         return b.Conv2d(x, "tried", {6, 2, 2, 0, 2, true, {}});
+       }},
       {"depthwise_convolution", OpKind::kConv2d,
-       [](Builder& b, ValueId x) { return b.Conv2d(x, "tried", 4, 3, 1, 1, 4, true, {}); }},
+       [](Builder& b, ValueId x) {
+         return b.Conv2d(x, "tried", {4, 3, 1, 1, 4, true, {}});
+       }},
       {"max_pool", OpKind::kMaxPool2d, [](Builder& b, ValueId x) { return b.MaxPool2d(x, 2, 2, 0); }},
       {"overlapping_max_pool", OpKind::kMaxPool2d, [](Builder& b, ValueId x) { return b.MaxPool2d(x, 3, 2, 1); }},
       {"average_pool", OpKind::kAveragePool2d, [](Builder& b, ValueId x) { return b.AveragePool2d(x, 2, 2, 0); }},
@@ -169,10 +177,14 @@ const std::vector<ModelCase>& ModelCases() {
       {"sigmoid", OpKind::kActivation, [](Builder& b, ValueId x) { return b.Activate(x, Activation::kSigmoid); }},
       {"dropout", OpKind::kDropout, [](Builder& b, ValueId x) { return b.Dropout(x, 0.4f); }},
       {"residual_sum", OpKind::kAdd,
-       [](Builder& b, ValueId x) { return b.Add(x, b.Conv2d(x, "tried", 4, 3, 1, 1, 1, true, {})); }},
+       [](Builder& b, ValueId x) {
+         return b.Add(x, b.Conv2d(x, "tried", {4, 3, 1, 1, 1, true, {}}));
+       }},
       {"sum_with_itself", OpKind::kAdd, [](Builder& b, ValueId x) { return b.Add(x, x); }},
       {"concat", OpKind::kConcat,
-       [](Builder& b, ValueId x) { return b.Concat(x, b.Conv2d(x, "tried", 3, 3, 1, 1, 1, true, {})); }},
+       [](Builder& b, ValueId x) {
+         return b.Concat(x, b.Conv2d(x, "tried", {3, 3, 1, 1, 1, true, {}}));
+       }},
       {"concat_with_itself", OpKind::kConcat, [](Builder& b, ValueId x) { return b.Concat(x, x); }},
       {"reshape", OpKind::kReshape,
        [](Builder& b, ValueId x) {
@@ -210,31 +222,35 @@ const std::vector<ModelCase>& ModelCases() {
          return Places(b, b.Attention(Places(b, x, 12), Places(b, x, 6), length, {2, 2}), 1);
        }},
       {"lstm", OpKind::kLstm,
-       [](Builder& b, ValueId x) { return Places(b, b.Lstm(Places(b, x, 12), "rnn", 12, graph::kNoValue), 1); }},
+       [](Builder& b, ValueId x) {
+         return Places(b, b.Lstm(Places(b, x, 12), "rnn", {12, graph::kNoValue}), 1);
+       }},
       {"lstm_both_ways_with_lengths", OpKind::kLstm,
        [](Builder& b, ValueId x) {
          const ValueId places = Places(b, x, 6), length = b.Input("length", {}, DType::kI32);
-         const ValueId there = b.Lstm(places, "rnn", 12, length), back = b.Lstm(places, "rnn", 12, length, true);
-         return Places(b, b.Lstm(b.Concat(there, back), "rnn", 24, length, true, 1), 1);
+         const ValueId there = b.Lstm(places, "rnn", {12, length}), back = b.Lstm(places, "rnn", {12, length, true});
+         return Places(b, b.Lstm(b.Concat(there, back), "rnn", {24, length, true, 1}), 1);
        }},
       {"lstm_from_states", OpKind::kLstm,
        [](Builder& b, ValueId x) {
          const graph::RecurrentStates start{b.Input("hidden", {12}, DType::kF32), b.Input("cell", {12}, DType::kF32)};
-         return Places(b, b.Lstm(Places(b, x, 12), "rnn", 12, graph::kNoValue, true, 0, start), 1);
+         return Places(b, b.Lstm(Places(b, x, 12), "rnn", {12, graph::kNoValue, true, 0, start}), 1);
        }},
       {"gru", OpKind::kGru,
-       [](Builder& b, ValueId x) { return Places(b, b.Gru(Places(b, x, 12), "rnn", 12, graph::kNoValue), 1); }},
+       [](Builder& b, ValueId x) {
+         return Places(b, b.Gru(Places(b, x, 12), "rnn", {12, graph::kNoValue}), 1);
+       }},
       {"gru_with_lengths_and_states", OpKind::kGru,
        [](Builder& b, ValueId x) {
          const ValueId places = Places(b, x, 6), length = b.Input("length", {}, DType::kI32);
          const graph::RecurrentStates start{b.Input("hidden", {12}, DType::kF32), graph::kNoValue};
-         const ValueId there = b.Gru(places, "rnn", 12, length, false, 0, start);
-         const ValueId back = b.Gru(places, "rnn", 12, length, true, 0, start);
+         const ValueId there = b.Gru(places, "rnn", {12, length, false, 0, start});
+         const ValueId back = b.Gru(places, "rnn", {12, length, true, 0, start});
          return Places(b, b.Concat(there, back), 1);
        }},
       {"windows", OpKind::kWindows,
        [](Builder& b, ValueId x) {
-         const ValueId y = b.Conv1d(Places(b, x, 12), "conv", 5, 4, 3, 2, true, {});
+         const ValueId y = b.Conv1d(Places(b, x, 12), "conv", {5, 4, 3, 2, true, {}});
          return b.Reshape(y, {4, 25});
        }},
       {"swiglu", OpKind::kSwiGlu, [](Builder& b, ValueId x) { return b.SwiGlu(x); }},
@@ -248,7 +264,7 @@ const std::vector<ModelCase>& ModelCases() {
 Graph SmallModel(const ModelCase& model, bool cross_entropy) {
   Builder builder(graph::Mode::kTrain, 4);
   const ValueId image = builder.Input("image", {6, 6, 2}, DType::kF32);
-  const ValueId x = builder.Conv2d(image, "first", 4, 3, 1, 1, 1, true, {0, 1});
+  const ValueId x = builder.Conv2d(image, "first", {4, 3, 1, 1, 1, true, {0, 1}});
   const ValueId y = Close(builder, model.layers(builder, x));
   if (cross_entropy)
     builder.SoftmaxCrossEntropy(y, 0.1f);
@@ -284,10 +300,10 @@ TEST(GradientTest, EveryOpWithAGradientIsTried) {
 Graph ResidualModel(Activation activation) {
   Builder builder(graph::Mode::kTrain, 4);
   ValueId x = builder.Input("image", {8, 8, 3}, DType::kF32);
-  x = builder.Conv2d(x, "conv1", 4, 3, 1, 1, 1, false, {0, 1});
+  x = builder.Conv2d(x, "conv1", {4, 3, 1, 1, 1, false, {0, 1}});
   x = builder.Activate(builder.BatchNorm(x, "bn1", 1e-3f, 0.1f, 1), activation);
-  ValueId branch = builder.Activate(builder.Conv2d(x, "conv2", 8, 3, 2, 1, 1, true, {0, 1}), activation);
-  branch = builder.BatchNorm(builder.Conv2d(branch, "conv3", 8, 3, 1, 1, 2, false, {0, 1}), "bn3", 1e-3f, 0.1f, 1);
+  ValueId branch = builder.Activate(builder.Conv2d(x, "conv2", {8, 3, 2, 1, 1, true, {0, 1}}), activation);
+  branch = builder.BatchNorm(builder.Conv2d(branch, "conv3", {8, 3, 1, 1, 2, false, {0, 1}}), "bn3", 1e-3f, 0.1f, 1);
   x = builder.Activate(builder.Add(branch, builder.PadChannels(x, 2, 8)), activation);
   x = builder.Flatten(builder.AveragePool2d(builder.MaxPool2d(x, 2, 1, 0), 2, 2, 1));
   x = builder.Dropout(builder.Activate(builder.Linear(x, "fc1", 10, true, {0, 1}), activation), 0.3f);
@@ -333,7 +349,7 @@ INSTANTIATE_TEST_SUITE_P(Activations, ModelGradientTest,
 TEST(GradientTest, TemporalClassificationFollowsFromDifferences) {
   Builder builder(graph::Mode::kTrain, 4);
   const ValueId length = builder.Input("length", {}, DType::kI32), x = builder.Input("features", {6, 5}, DType::kF32);
-  const ValueId y = builder.Lstm(builder.Conv1d(x, "conv", 4, 3, 1, 1, true, {0, 1}), "rnn", 5, length);
+  const ValueId y = builder.Lstm(builder.Conv1d(x, "conv", {4, 3, 1, 1, true, {0, 1}}), "rnn", {5, length});
   builder.Ctc(builder.Linear(y, "classes", 3, true, {0, 1}), builder.Input("transcript", {3}, DType::kI32), length,
               builder.Input("label_length", {}, DType::kI32));
   builder.MeanSquaredError(builder.Reshape(y, {4, 30}));

@@ -46,7 +46,7 @@ const std::vector<OpCase> kLaterPlaces = {
      graph::EmbeddingAttributes{}},
     {"sinusoids from a place on",
      {Ids({6, 1}, 9), Weight({9, 7}), Absent(), Lengths(6, 30)},
-     graph::EmbeddingAttributes{.scale = 3, .sinusoids = true, .places = 31, .table = {}, .position = {}}},
+     graph::EmbeddingAttributes{.scale = 3, .sinusoids = true, .positions = 31, .table = {}, .position = {}}},
 };
 OpCase EmbeddingGradCase(const EmbeddingGeometry& g) {
   std::vector<int64_t> dims(g.id.dims().begin(), g.id.dims().end());
@@ -71,7 +71,7 @@ const std::vector<OpCase> kRotaries = {
     {"a sequence without batch", {F({6, 8})}, graph::RotaryAttributes{.heads = 2, .head_size = 4}},
     {"from a place on",
      {F({5, 4, 30}), Lengths(5, 40)},
-     graph::RotaryAttributes{.heads = 2, .head_size = 10, .places = 42}},
+     graph::RotaryAttributes{.heads = 2, .head_size = 10, .positions = 42}},
 };
 
 // Caches of keys and values.

@@ -54,13 +54,13 @@ TEST(Autodiff, StatesOfRecurrentLayersHaveNoGradient) {
   };
   EXPECT_THAT(message([](Builder& b, ValueId x) {
                 graph::RecurrentStates last;
-                b.Lstm(x, "rnn", 5, graph::kNoValue, false, 0, {}, &last);
+                b.Lstm(x, "rnn", {5, graph::kNoValue, false, 0, {}}, &last);
                 b.MeanSquaredError(last.cell);
               }),
               HasSubstr("its last states have no gradient"));
   EXPECT_THAT(message([](Builder& b, ValueId x) {
                 const ValueId start = b.Linear(b.Input("start", {3}, DType::kF32), "fc", 5, true, {});
-                const ValueId y = b.Gru(x, "rnn", 5, graph::kNoValue, false, 0, {start, graph::kNoValue});
+                const ValueId y = b.Gru(x, "rnn", {5, graph::kNoValue, false, 0, {start, graph::kNoValue}});
                 b.SoftmaxCrossEntropy(y, 0);
               }),
               HasSubstr("its first states have no gradient"));
@@ -180,11 +180,11 @@ TEST(Autodiff, NormsReadWhatTheForwardOpKept) {
 TEST(Autodiff, ImageOpsCarryTheShapeThatTheyGoBackTo) {
   Builder b(Mode::kTrain, 2);
   ValueId x = b.Input("image", {9, 9, 3}, DType::kF32);
-  x = b.Conv2d(x, "stem", 4, 3, 1, 1, 1, true, {});
+  x = b.Conv2d(x, "stem", {4, 3, 1, 1, 1, true, {}});
   x = b.MaxPool2d(x, 3, 2, 0);
   x = b.Dropout(b.PadChannels(x, 2, 6), 0.5f);
   x = b.AveragePool2d(x, 2, 1, 0);
-  x = b.Conv2d(x, "conv", 4, 1, 1, 0, 2, false, {});
+  x = b.Conv2d(x, "conv", {4, 1, 1, 0, 2, false, {}});
   b.SoftmaxCrossEntropy(b.Linear(b.Flatten(x), "fc", 3, true, {}), 0);
   const graph::Graph g = AddGradients(b.Finish(), {});
   for (const graph::Graph* graph : {&g}) {

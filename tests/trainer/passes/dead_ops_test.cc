@@ -30,7 +30,7 @@ TEST(RemoveDeadOps, DropsOptionalOutputsThatNobodyReads) {
   const auto build = [](Mode mode) {
     Builder b(mode, 4);
     ValueId x = b.Input("image", {6, 6, 3}, DType::kF32);
-    x = b.MaxPool2d(b.Conv2d(x, "conv", 4, 3, 1, 1, 1, false, {}), 2, 2, 0);
+    x = b.MaxPool2d(b.Conv2d(x, "conv", {4, 3, 1, 1, 1, false, {}}), 2, 2, 0);
     b.SoftmaxCrossEntropy(b.LayerNorm(b.Flatten(x), "ln", 1e-5f), 0);
     return b.Finish();
   };

@@ -45,7 +45,7 @@ TEST(FuseActivations, TrainingFusesWhatCanBeUndoneFromTheResult) {
 TEST(FuseActivations, ConvolutionsNormsAndSumsFuseRelu) {
   Builder b(Mode::kTrain, 4);
   const ValueId image = b.Input("image", {6, 6, 3}, DType::kF32);
-  ValueId x = b.Activate(b.Conv2d(image, "conv", 3, 3, 1, 1, 1, false, {}), Activation::kRelu);
+  ValueId x = b.Activate(b.Conv2d(image, "conv", {3, 3, 1, 1, 1, false, {}}), Activation::kRelu);
   x = b.Activate(b.BatchNorm(x, "bn", 1e-5f, 0.1f, 1), Activation::kRelu);
   b.Output("y", b.Activate(b.Add(x, image), Activation::kRelu));
   const graph::Graph g = FuseActivations(b.Finish(), true);

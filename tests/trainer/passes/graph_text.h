@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "trainer/graph/graph.h"
+#include "trainer/graph/op_table.h"
 
 namespace lockstep::passes {
 

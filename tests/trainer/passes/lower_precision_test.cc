@@ -35,7 +35,7 @@ std::vector<std::string> Lowered(const graph::Graph& graph) {
 /// Every kind of op that has results besides activations.
 graph::Graph Convnet(Mode mode) {
   Builder b(mode, 4);
-  ValueId x = b.Conv2d(b.Input("image", {6, 6, 3}, DType::kF32), "conv", 8, 3, 1, 1, 1, false, {});
+  ValueId x = b.Conv2d(b.Input("image", {6, 6, 3}, DType::kF32), "conv", {8, 3, 1, 1, 1, false, {}});
   x = b.Activate(b.BatchNorm(x, "bn", 1e-5f, 0.1f, 1), Activation::kRelu);
   x = b.MaxPool2d(x, 2, 2, 0);
   x = b.Dropout(b.LayerNorm(b.Flatten(x), "ln", 1e-5f), 0.5f);
@@ -123,7 +123,7 @@ TEST(LowerPrecision, StatesOfRecurrentLayersStayAndGradientsOfTemporalClassifica
   Builder b(Mode::kTrain, 4);
   const ValueId length = b.Input("length", {}, DType::kI32), x = b.Input("features", {6, 5}, DType::kF32);
   const graph::RecurrentStates start{b.Input("hidden", {8}, DType::kF32), b.Input("cell", {8}, DType::kF32)};
-  const ValueId y = b.Linear(b.Lstm(x, "rnn", 8, length, false, 0, start), "fc", 3, true, {});
+  const ValueId y = b.Linear(b.Lstm(x, "rnn", {8, length, false, 0, start}), "fc", 3, true, {});
   b.Ctc(y, b.Input("label", {2}, DType::kI32), length, b.Input("label_length", {}, DType::kI32));
   const graph::Graph lowered = LowerPrecision(b.Finish());
   EXPECT_THAT(Lowered(lowered), testing::UnorderedElementsAre("features", "rnn.gates_l0", "rnn_l0", "fc"));

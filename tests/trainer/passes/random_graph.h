@@ -43,7 +43,7 @@ inline graph::Graph RandomGraph(uint32_t seed) {
         break;
       case 6: {
         const graph::ValueId image = b.Reshape(x, {4, 1, 1, flat.dim(1)});
-        rows.push_back(b.Flatten(b.MaxPool2d(b.Conv2d(image, name, 6, 1, 1, 0, 1, true, {}), 1, 1, 0)));
+        rows.push_back(b.Flatten(b.MaxPool2d(b.Conv2d(image, name, {6, 1, 1, 0, 1, true, {}}), 1, 1, 0)));
         break;
       }
       default:

@@ -8,6 +8,7 @@
 #include "tests/trainer/passes/graph_text.h"
 #include "tests/trainer/passes/random_graph.h"
 #include "trainer/graph/builder.h"
+#include "trainer/graph/op_table.h"
 #include "trainer/passes/passes.h"
 
 namespace lockstep::passes {

@@ -8,7 +8,7 @@
 
 #include "comm/local/local_communicator.h"
 #include "comm/slice_map.h"
-#include "data/open_dataset.h"
+#include "data/open/open_dataset.h"
 #include "trainer/plan/lane_plan.h"
 #include "trainer/step/lane_fold.h"
 

@@ -107,7 +107,7 @@ TEST_F(LeaseTest, ALivingHolderKeepsOthersOut) {
   lease->NoteStep(300);
   WaitFor([&] { return Written().step == 300; });
   const Error error = ErrorOf([&] { Acquire(Lively()); });
-  EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  EXPECT_EQ(error.kind(), ErrorKind::kFolderHeld);
   EXPECT_THAT(error.message(), HasSubstr("another job is running in this folder: attempt 2 (host " + first.self.host));
   EXPECT_THAT(error.message(), HasSubstr("Slurm job 77"));
   EXPECT_THAT(error.message(), HasSubstr("step 300"));
@@ -233,6 +233,26 @@ TEST_F(LeaseTest, AFailureNowAndThenIsNoLoss) {
       EXPECT_NO_THROW(lease->CheckHeld());
     }
     EXPECT_THAT(Files(), IsEmpty());
+  }
+}
+
+TEST_F(LeaseTest, ALookThatFailsAnywhereIsAnErrorOrNoLoss) {
+  for (int at = 1;; ++at) {
+    SCOPED_TRACE(at);
+    Leave(OfAnotherHost());
+    FaultFileSystem files(
+        files_, {.operation = FileOperation::kAnyRead, .at = at, .fault = Fault::kFail, .error_number = ESTALE});
+    const LeaseOptions options = Sleepy();
+    try {
+      const auto lease = Acquire(options, files);
+      EXPECT_EQ(Written().holder.id, options.self.id);
+      EXPECT_NO_THROW(lease->CheckHeld());
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kStorage) << error.what();
+    }
+    if (files.count() < at) break;
+    EXPECT_LT(at, 100);
+    files_.RemoveAll(path_);
   }
 }
 

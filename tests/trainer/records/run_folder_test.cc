@@ -2,9 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "base/error.h"
+#include "base/fault_file_system.h"
 #include "tests/base/temporary_folder.h"
 
 namespace lockstep::records {
@@ -34,13 +40,13 @@ TEST_F(RunFolderTest, MakesItsFoldersAndLeavesNothingElse) {
   EXPECT_EQ(folder_.log(3), folder_.path() + "/logs/rank-3.log");
 }
 
-TEST_F(RunFolderTest, AFileInTheWayIsAUsageErrorThatNamesIt) {
+TEST_F(RunFolderTest, AFileInTheWayIsAnErrorThatNamesIt) {
   WriteFileAtomically(files_, folder_.path(), "not a folder");
   try {
     folder_.Create();
     FAIL() << "no error";
   } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_EQ(error.kind(), ErrorKind::kAccess);
     EXPECT_NE(std::string(error.what()).find(folder_.path()), std::string::npos) << error.what();
   }
 }
@@ -48,7 +54,7 @@ TEST_F(RunFolderTest, AFileInTheWayIsAUsageErrorThatNamesIt) {
 TEST_F(RunFolderTest, AttemptsAreNumberedFromOne) {
   folder_.Create();
   EXPECT_FALSE(folder_.LastAttempt());
-  RunFolder::Attempt attempt;
+  AttemptStart attempt;
   attempt.host = "h1";
   attempt.ranks = 4;
   attempt.build_hash = "b1";
@@ -60,7 +66,7 @@ TEST_F(RunFolderTest, AttemptsAreNumberedFromOne) {
 
   // Another process.
   RunFolder again(files_, folder_.path());
-  const std::optional<RunFolder::Attempt> last = again.LastAttempt();
+  const std::optional<AttemptStart> last = again.LastAttempt();
   ASSERT_TRUE(last);
   EXPECT_EQ(last->number, 2u);
   EXPECT_EQ(last->host, "h1");
@@ -71,6 +77,79 @@ TEST_F(RunFolderTest, AttemptsAreNumberedFromOne) {
   EXPECT_EQ(again.BeginAttempt(attempt), 3u);
   const std::string text = Read("attempts.jsonl");
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3);
+}
+
+TEST_F(RunFolderTest, ADamagedRowsNumberIsNotGivenAgain) {
+  folder_.Create();
+  Write("attempts.jsonl", "{\"attempt\":1}\n{\"attempt\":\"2\",\"host\":7}\n{\"attem");
+  EXPECT_EQ(folder_.LastAttempt()->number, 1u);
+  EXPECT_EQ(folder_.BeginAttempt({}), 3u);
+  EXPECT_EQ(folder_.BeginAttempt({}), 4u + 1) << "its rows are four lines by now";
+}
+
+TEST_F(RunFolderTest, MetricsOfWrongTypesAreSetAside) {
+  folder_.Create();
+  Write("metrics.jsonl", "{\"step\":10}\n{\"step\":\"x\"}\n{\"step\":-3}\n[1]\n");
+  folder_.DiscardMetricsAfter(20);
+  EXPECT_EQ(Read("metrics.jsonl"), "{\"step\":10}\n");
+}
+
+TEST_F(RunFolderTest, TheFirstOfSeveralVerdictsStaysWhole) {
+  folder_.Create();
+  ASSERT_EQ(folder_.BeginAttempt({}), 1u);
+  std::vector<std::thread> ranks;
+  for (int rank = 0; rank < 6; ++rank)
+    ranks.emplace_back([&, rank] {
+      const std::string words(1000 * static_cast<size_t>(rank + 1), static_cast<char>('a' + rank));
+      RunFolder(files_, folder_.path()).WriteEnding({1, ErrorKind::kStorage, 6, words, "", 3, ""});
+    });
+  for (std::thread& rank : ranks) rank.join();
+  const std::string first = Read("verdict.json");
+  const auto ending = ParseEnding(first);
+  ASSERT_TRUE(ending) << first;
+  EXPECT_EQ(ending->message, std::string(1000 * static_cast<size_t>(ending->message[0] - 'a' + 1), ending->message[0]));
+  folder_.WriteEnding({1, ErrorKind::kPeer, 6, "a peer failed", "", 3, ""});
+  EXPECT_EQ(Read("verdict.json"), first);
+  EXPECT_EQ(files_.List(folder_.path()),
+            (std::vector<std::string>{"attempts.jsonl", "checkpoints", "logs", "verdict.json"}));
+  // The next attempt has not ended yet.
+  folder_.BeginAttempt({});
+  EXPECT_EQ(Read("verdict.json"), "");
+}
+
+TEST_F(RunFolderTest, AVerdictThatCantBeWrittenIsNoError) {
+  folder_.Create();
+  FaultFileSystem failing(files_, {.at = 1, .fault = Fault::kFail, .and_after = true, .error_number = EIO});
+  RunFolder(failing, folder_.path()).WriteEnding({1, ErrorKind::kStorage, 6, "EIO", "", 3, ""});
+  EXPECT_EQ(Read("verdict.json"), "");
+}
+
+TEST_F(RunFolderTest, WhatKilledWritersHaveLeftGoes) {
+  folder_.Create();
+  files_.CreateFolders(folder_.flight_records(1));
+  const std::vector<std::string> own = {"recipe.textproto", "metrics.jsonl", "attempts.jsonl",
+                                        "done.json",        "verdict.json",  "certificate.json"};
+  for (const std::string& name : own) Write(name, "kept");
+  for (const std::string& name : own) {
+    files_.Create(TemporaryName(folder_.path() + "/" + name));
+    files_.Create(folder_.path() + "/" + name + ".tmp");  // of older versions
+  }
+  for (const char* name : {"/.probe", "/.witness-7", "/flight/attempt-1/rank-0.pb", "/notes.tmp", "/lease.json.x.tmp"})
+    files_.Create(folder_.path() + name);
+  files_.Create(TemporaryName(folder_.path() + "/.probe"));
+  files_.Create(TemporaryName(folder_.flight_records(1) + "/rank-0.pb"));
+  files_.Create(folder_.flight_records(1) + "/rank-0.pb.tmp");
+
+  folder_.RemoveLeftovers();
+  std::vector<std::string> left = own;
+  // Not the run's, and another job's that waits for the lease.
+  for (const char* name : {"checkpoints", "flight", "logs", "lease.json.x.tmp", "notes.tmp"}) left.emplace_back(name);
+  std::sort(left.begin(), left.end());
+  EXPECT_EQ(files_.List(folder_.path()), left);
+  EXPECT_EQ(files_.List(folder_.flight_records(1)), std::vector<std::string>{"rank-0.pb"});
+
+  FaultFileSystem failing(files_, {.operation = FileOperation::kList, .at = 1, .fault = Fault::kFail});
+  RunFolder(failing, folder_.path()).RemoveLeftovers();
 }
 
 TEST_F(RunFolderTest, MetricsPastTheStepAreSetAside) {
@@ -128,7 +207,7 @@ TEST_F(RunFolderTest, TheDoneMarkerHoldsTheLastLine) {
   folder_.Create();
   EXPECT_FALSE(folder_.ReadDone());
   folder_.WriteDone({"done name=x \"quoted\"", "0123", 77});
-  const std::optional<RunFolder::Done> done = folder_.ReadDone();
+  const std::optional<RunDone> done = folder_.ReadDone();
   ASSERT_TRUE(done);
   EXPECT_EQ(done->line, "done name=x \"quoted\"");
   EXPECT_EQ(done->identity_hash, "0123");

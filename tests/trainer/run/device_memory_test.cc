@@ -1,5 +1,5 @@
 // The plan of a device's memory, against arithmetic by hand and against what training allocates.
-#include "trainer/step/device_memory.h"
+#include "trainer/step/device/device_memory.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -55,11 +55,12 @@ constexpr int64_t kChunk = kChunkElements * sizeof(float), kArena = 9 * kChunk;
 step::DeviceMemoryPlan PlanOf(TrainSetup setup, int rank, int ranks) {
   setup.model = kModel;
   const auto world = comm::MakeLocalWorld({});
-  plan::Job job = MakeSmallJob(setup, *world.front(), "");
+  Job job = MakeSmallJob(setup, *world.front());
   UseKit(job, MakeEmulatedKit());
-  const plan::JobPlans plans = plan::CompileJob(job, job.comm->world_size());
-  const int lanes = static_cast<int>(job.train.lanes());
-  return step::PlanDeviceMemory(job, plans, DealLanes(lanes, ranks)[static_cast<size_t>(rank)], rank, ranks);
+  const plan::JobPlans plans =
+      plan::CompileJob(job.config, job.splits, job.model, *job.place.backend, job.place.comm->world_size());
+  const int lanes = static_cast<int>(job.config.train.lanes());
+  return step::PlanDeviceMemory(job.config, plans, DealLanes(lanes, ranks)[static_cast<size_t>(rank)], rank, ranks);
 }
 
 TEST(DeviceMemory, OfOneRankByHand) {
@@ -135,12 +136,15 @@ class DeviceMemoryTest : public testing::TestWithParam<const char*> {
     TrainSetup setup{.train = std::string("steps: 6 global_batch: 24 lanes: 8 ") + GetParam(),
                      .optimizer = "adamw {} learning_rate: 0.01 clip_norm: 0.5 ema_decay: 0.9",
                      .model = kModel};
-    setup.change = [this, factor](plan::Job& job) {
-      const int rank = job.comm->rank(), ranks = job.comm->world_size();
+    setup.change = [this, factor](Job& job) {
+      const int rank = job.place.comm->rank(), ranks = job.place.comm->world_size();
       UseKit(job, MakeEmulatedKit());
-      const LaneRange run = DealLanes(static_cast<int>(job.train.lanes()), ranks)[static_cast<size_t>(rank)];
-      const int64_t planned =
-          step::PlanDeviceMemory(job, plan::CompileJob(job, job.comm->world_size()), run, rank, ranks).all();
+      const LaneRange run = DealLanes(static_cast<int>(job.config.train.lanes()), ranks)[static_cast<size_t>(rank)];
+      const int64_t planned = step::PlanDeviceMemory(job.config,
+                                                     plan::CompileJob(job.config, job.splits, job.model,
+                                                                      *job.place.backend, job.place.comm->world_size()),
+                                                     run, rank, ranks)
+                                  .all();
       auto use = std::make_shared<Use>();
       const auto memory = static_cast<size_t>(factor * static_cast<double>(planned));
       UseKit(job, MakeEmulatedKit(std::make_unique<NotingDevice>(memory, use)));
@@ -171,7 +175,7 @@ TEST_P(DeviceMemoryTest, WithLessItIsRefusedBeforeAnythingIsAllocated) {
       TrainOnThreads(SetupWith(0.9), ranks, temporary_ / std::to_string(ranks));
       ADD_FAILURE() << "trained with too little";
     } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::kUsage) << error.what();
+      EXPECT_EQ(error.kind(), ErrorKind::kMemory) << error.what();
       EXPECT_THAT(error.message(), testing::AllOf(testing::HasSubstr("of device memory are needed"),
                                                   testing::HasSubstr("are free"), testing::HasSubstr("parameters")));
     }

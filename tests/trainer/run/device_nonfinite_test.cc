@@ -24,7 +24,7 @@ class PoisonedData : public data::Dataset {
   PoisonedData(std::shared_ptr<const data::Dataset> whole, float value) : whole_(std::move(whole)), value_(value) {}
   uint64_t size() const override { return whole_->size(); }
   std::span<const data::Field> fields() const override { return whole_->fields(); }
-  int classes() const override { return whole_->classes(); }
+  const data::SourceTraits& traits() const override { return whole_->traits(); }
   uint64_t fingerprint() const override { return whole_->fingerprint(); }
   void Read(uint64_t epoch, uint64_t id, data::Sample& sample) const override {
     whole_->Read(epoch, id, sample);
@@ -46,7 +46,7 @@ class TornData : public data::Dataset {
   explicit TornData(std::shared_ptr<const data::Dataset> whole) : whole_(std::move(whole)) {}
   uint64_t size() const override { return whole_->size(); }
   std::span<const data::Field> fields() const override { return whole_->fields(); }
-  int classes() const override { return whole_->classes(); }
+  const data::SourceTraits& traits() const override { return whole_->traits(); }
   uint64_t fingerprint() const override { return whole_->fingerprint(); }
   void Read(uint64_t, uint64_t id, data::Sample&) const override {
     throw Error(ErrorKind::kData, "sample " + std::to_string(id) + " is torn", "train.bin");
@@ -73,9 +73,9 @@ class NonfiniteTest : public testing::Test {
   ~NonfiniteTest() override { StartLog("", true, 0); }
 
   static TrainSetup Poisoned(float value, const std::string& train, const std::string& optimizer,
-                             std::function<void(plan::Job&)> then = {}) {
+                             std::function<void(Job&)> then = {}) {
     TrainSetup setup{.train = train, .optimizer = optimizer, .model = kWide};
-    setup.change = [=](plan::Job& job) {
+    setup.change = [=](Job& job) {
       job.splits.train = std::make_shared<PoisonedData>(job.splits.train, value);
       if (then) then(job);
     };
@@ -133,8 +133,8 @@ TEST_F(NonfiniteTest, ALossThatIsNotFiniteNamesItsLaneAndSamples) {
 TEST_F(NonfiniteTest, ARankThatEndsDuringAStepEndsTheOthersExchanges) {
   // Rank 1 can't read a sample; what the others' streams wait for never comes.
   TrainSetup setup{.model = kWide};
-  setup.change = [](plan::Job& job) {
-    if (job.comm->rank() == 1) job.splits.train = std::make_shared<TornData>(job.splits.train);
+  setup.change = [](Job& job) {
+    if (job.place.comm->rank() == 1) job.splits.train = std::make_shared<TornData>(job.splits.train);
   };
   try {
     TrainOnThreads(OnConnectedDevices(setup), 3, temporary_ / "run");
@@ -163,7 +163,7 @@ TEST_F(NonfiniteTest, AGradientThatIsNotFiniteNamesTheLanesOfItsSum) {
   while (PoisonedPositions(1, seed).empty()) ++seed;
   TrainSetup setup =
       Poisoned(1e38f, "steps: 15 global_batch: 24 lanes: 8 seed: " + std::to_string(seed), "sgd {} learning_rate: 0.1",
-               [](plan::Job& job) { job.initial_weights = SetWeightsThatOverflow; });
+               [](Job& job) { job.model.initial_weights = SetWeightsThatOverflow; });
   setup.model = "mlp { hidden: 8 }";
   const uint64_t position = PoisonedPositions(1, seed).front();
   const int lane = static_cast<int>(position % kBatch / (kBatch / kLanes));

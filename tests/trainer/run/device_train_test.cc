@@ -154,9 +154,9 @@ class LateBackend final : public engine::Backend {
 TEST_P(DeviceTrainTest, LateKernelsChangeNothing) {
   TrainSetup setup = GetParam().setup;
   const TrainOutcome one = TrainOnThreads(OnDevices(setup), 1, temporary_ / "1");
-  setup.change = [](plan::Job& job) {
-    step::DeviceKit& kit = *job.device;
-    job.backend = kit.backend = std::make_shared<LateBackend>(kit.backend, *kit.stream);
+  setup.change = [](Job& job) {
+    step::DeviceKit& kit = *job.place.device;
+    job.place.backend = kit.backend = std::make_shared<LateBackend>(kit.backend, *kit.stream);
   };
   ExpectEqual(TrainOnThreads(OnDevices(setup), 1, temporary_ / "late"), one);
   SCOPED_TRACE("3 ranks");
@@ -174,9 +174,9 @@ TEST(SlowBus, ACheckpointHoldsItsStepThoughTheNextOneOvertakesItsCopy) {
   // A copy of owned state takes ten steps' time.
   TemporaryFolder temporary;
   TrainSetup setup{.optimizer = "adamw {} learning_rate: 0.01", .model = kWide, .checkpoint = "every_steps: 3 keep: 9"};
-  const auto on_slow_bus = [](plan::Job& job) {
+  const auto on_slow_bus = [](Job& job) {
     constexpr auto kCopyTime = std::chrono::microseconds(500);
-    const std::string uuid = "EMULATED-" + std::to_string(job.comm->rank());
+    const std::string uuid = "EMULATED-" + std::to_string(job.place.comm->rank());
     UseKit(job, MakeEmulatedKit(MakeEmulatedDevice(size_t{1} << 40, uuid, kCopyTime)));
   };
   setup.change = on_slow_bus;

@@ -11,11 +11,11 @@ std::shared_ptr<step::DeviceKit> MakeEmulatedKit(std::unique_ptr<lockstep::Devic
   return launch::AssembleKit(std::move(device), cuda::MakeLoopLibrary());
 }
 
-void UseKit(plan::Job& job, std::shared_ptr<step::DeviceKit> kit) {
-  job.backend = kit->backend;
-  job.backend_version = kit->version;
-  job.train.set_device(plan::Device::GPU);
-  job.device = std::move(kit);
+void UseKit(Job& job, std::shared_ptr<step::DeviceKit> kit) {
+  job.place.backend = kit->backend;
+  job.place.backend_version = kit->version;
+  job.config.train.set_device(plan::Device::GPU);
+  job.place.device = std::move(kit);
 }
 
 }  // namespace lockstep::run

@@ -5,8 +5,8 @@
 
 #include "base/device.h"
 #include "base/emulated_device.h"
-#include "trainer/plan/job.h"
-#include "trainer/step/device_kit.h"
+#include "trainer/run/job.h"
+#include "trainer/step/device/device_kit.h"
 
 namespace lockstep::run {
 
@@ -15,6 +15,6 @@ namespace lockstep::run {
 std::shared_ptr<step::DeviceKit> MakeEmulatedKit(std::unique_ptr<lockstep::Device> device = MakeEmulatedDevice());
 
 /// Makes `job` one for `kit`.
-void UseKit(plan::Job& job, std::shared_ptr<step::DeviceKit> kit);
+void UseKit(Job& job, std::shared_ptr<step::DeviceKit> kit);
 
 }  // namespace lockstep::run

@@ -6,14 +6,16 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/philox.h"
-#include "data/open_dataset.h"
-#include "data/text/parallel_text.h"
+#include "data/batches/make_batches.h"
+#include "data/open/make_transform.h"
+#include "data/open/open_dataset.h"
+#include "data/text/open_tokenizer.h"
+#include "data/text/sentences/parallel_text.h"
 #include "data/transform.h"
 #include "tests/trainer/run/train_world.h"
 #include "trainer/evaluate/scorer.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
 #include "trainer/models/models.h"
-#include "trainer/step/compiled_model.h"
 #include "trainer/step/compute.h"
 #include "trainer/step/executor_pool.h"
 
@@ -39,22 +41,22 @@ std::shared_ptr<const data::Dataset> Reversals(uint64_t count, uint64_t seed) {
 }
 
 /// What recipes of translation make of a job (launch/job/job_setup.cc).
-void Translate(const std::string& model_text, plan::Job& job) {
-  job.train.set_global_batch(0);
+void Translate(const std::string& model_text, Job& job) {
+  job.config.train.set_global_batch(0);
   // Five of the longest words: lanes are empty where a step's words are fewer.
-  job.train.set_batch_tokens(100);
-  job.train.set_evaluation_block(8);
-  job.task = metrics::Task::kTranslation;
+  job.config.train.set_batch_tokens(100);
+  job.config.train.set_evaluation_block(8);
+  job.model.task = metrics::Task::kTranslation;
   job.splits.train = Reversals(160, 1);
   job.splits.test = Reversals(20, 2);
-  job.splits.transform = data::MakeTransform(job.splits.train->fields(), job.data, job.train.seed());
+  job.splits.transform = data::MakeTransform(job.splits.train->fields(), job.config.data, job.config.train.seed());
   job.splits.batches = data::MakeBatches(job.splits.train, job.splits.transform,
-                                         {.seed = job.train.seed(), .lanes = kLanes, .batch_tokens = 100});
+                                         {.seed = job.config.train.seed(), .lanes = kLanes, .batch_tokens = 100});
   models::ModelConfig model;
   CHECK(google::protobuf::TextFormat::ParseFromString(model_text, &model), "{}", model_text);
   const models::DataShape shape{.input = "source", .sample = {-1}, .classes = job.splits.train->classes()};
-  job.build_model = [model, shape](graph::Mode mode, const data::BatchShape& batch) {
-    return models::Build(model, shape, mode, batch.rows, batch.places);
+  job.model.build = [model, shape](graph::Mode mode, const data::BatchShape& batch) {
+    return models::Build(model, shape, mode, batch.rows, batch.length);
   };
   evaluate::TranslationOptions options;
   options.model.build_step = [model, shape](const graph::StepShape& step) {
@@ -65,11 +67,11 @@ void Translate(const std::string& model_text, plan::Job& job) {
   };
   options.backend = MakeOneDnnBackend({});
   options.beam = 2;
-  job.make_scorer = [options](std::shared_ptr<const data::Dataset> split, step::CompiledModel& session) mutable {
+  job.make_scorer = [options](std::shared_ptr<const data::Dataset> split, step::ForwardCompute& compute) mutable {
     options.dataset = std::move(split);
-    options.executors = session.pool().size();
-    options.layout = &session.layout();
-    options.compute = &session.compute();
+    options.executors = compute.executors().size();
+    options.layout = &compute.plans().layout;
+    options.compute = &compute;
     return evaluate::MakeTranslationScorer(options);
   };
 }
@@ -79,7 +81,7 @@ TrainSetup SetupOf(const char* model, uint64_t steps = kSteps) {
           .optimizer = "adamw {} learning_rate: 0.02 clip_norm: 1",
           .model = "mlp { hidden: 3 }",
           .checkpoint = "every_steps: 5",
-          .change = [model](plan::Job& job) { Translate(model, job); }};
+          .change = [model](Job& job) { Translate(model, job); }};
 }
 
 class RaggedTrainTest : public testing::TestWithParam<const char*> {
@@ -121,7 +123,7 @@ TEST_P(RaggedTrainTest, ActivationsComputedAgainGiveTheSameBits) {
 }
 
 TEST(RaggedBatches, OfThisTestHaveEmptyLanesAndUnequalOnes) {
-  plan::Job job;
+  Job job;
   Translate("seq2seq { layers: 1 heads: 2 width: 8 }", job);
   int empty = 0, unequal = 0;
   data::LaneSamples samples;

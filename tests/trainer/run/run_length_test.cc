@@ -5,8 +5,10 @@
 #include <limits>
 
 #include "base/error.h"
-#include "data/open_dataset.h"
-#include "trainer/plan/job.h"
+#include "data/batches/make_batches.h"
+#include "data/open/make_transform.h"
+#include "data/open/open_dataset.h"
+#include "trainer/plan/splits.h"
 #include "trainer/run/early_stopping.h"
 
 namespace lockstep::run {
@@ -23,16 +25,16 @@ std::unique_ptr<data::Batches> MakeBatches(uint64_t samples, uint64_t batch) {
 uint64_t StepsOf(double epochs, uint64_t samples, uint64_t batch) {
   plan::TrainConfig config;
   config.set_epochs(epochs);
-  return plan::TotalSteps(config, *MakeBatches(samples, batch));
+  return plan::LengthOf(config, *MakeBatches(samples, batch)).total_steps;
 }
 
-TEST(TotalSteps, IsWhatWasAskedFor) {
+TEST(LengthOf, IsWhatWasAskedFor) {
   plan::TrainConfig config;
   config.set_steps(17);
-  EXPECT_EQ(plan::TotalSteps(config, *MakeBatches(1000, 64)), 17u);
+  EXPECT_EQ(plan::LengthOf(config, *MakeBatches(1000, 64)).total_steps, 17u);
 }
 
-TEST(TotalSteps, EpochsRunOnWithoutAGapAndTheLastPartOfABatchIsLeftOut) {
+TEST(LengthOf, EpochsRunOnWithoutAGapAndTheLastPartOfABatchIsLeftOut) {
   EXPECT_EQ(StepsOf(1, 1000, 64), 15u);  // 15.6
   EXPECT_EQ(StepsOf(2, 1000, 64), 31u);  // 31.25: not twice 15
   EXPECT_EQ(StepsOf(30, 1437, 32), 1347u);
@@ -40,13 +42,13 @@ TEST(TotalSteps, EpochsRunOnWithoutAGapAndTheLastPartOfABatchIsLeftOut) {
   EXPECT_EQ(StepsOf(0.5, 1000, 100), 5u);
 }
 
-TEST(TotalSteps, AWholeNumberOfStepsIsNotLostToRounding) {
+TEST(LengthOf, AWholeNumberOfStepsIsNotLostToRounding) {
   // 2.3 * 100 is a little less than 230 in double precision, and so are many others.
   for (int tenths = 1; tenths <= 3000; ++tenths)
     ASSERT_EQ(StepsOf(tenths / 10.0, 100, 10), static_cast<uint64_t>(tenths)) << tenths / 10.0 << " epochs";
 }
 
-TEST(TotalSteps, ARunWithoutStepsIsAUsageError) {
+TEST(LengthOf, ARunWithoutStepsIsAUsageError) {
   try {
     StepsOf(0.01, 1000, 100);
     FAIL() << "no error";

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "comm/device_transport.h"
+#include "comm/device/device_transport.h"
 
 namespace lockstep::run {
 

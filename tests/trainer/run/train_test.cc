@@ -82,10 +82,11 @@ TEST(TrainStopTest, WhatAStopAtTheLastStepLeavesOutComesWithTheNextStart) {
   const TrainOutcome whole = TrainOnThreads(setup, 1, temporary / "whole");
   // Its time is over when it begins: it stops after the first step, before the evaluation of the end.
   comm::RunLocalWorld({2, {}, {}}, [&](comm::Communicator& comm) {
-    plan::Job job = MakeSmallJob(setup, comm, temporary / "stopped");
-    job.executors = 1;
-    job.stop_before = StopClock::Clock::now();
-    EXPECT_EQ(Train(job).exit_code, 75);
+    Job job = MakeSmallJob(setup, comm);
+    job.place.executors = 1;
+    Start start = MakeSmallStart(job, temporary / "stopped");
+    start.stop_before = StopClock::Clock::now();
+    EXPECT_EQ(Train(job, start).exit_code, 75);
   });
   const TrainOutcome last = TrainOnThreads(setup, 3, temporary / "stopped");
   EXPECT_EQ(last.weights, whole.weights);
@@ -100,17 +101,17 @@ class TrainErrors : public testing::Test {
  protected:
   ~TrainErrors() override { StartLog("", true, 0); }
 
-  /// The error that training on `ranks` ends with, after `change` to each rank's job; and that no other rank reports
-  /// one.
-  Error ErrorOf(int ranks, const std::function<void(plan::Job& job)>& change) {
+  /// The error that training on `ranks` in `folder` ends with, after `change` to each rank's job; and that no other
+  /// rank reports one.
+  Error ErrorOf(int ranks, const std::string& folder, const std::function<void(Job& job)>& change) {
     std::vector<Error> errors;
     std::mutex mutex;
     comm::RunLocalWorld({ranks, {}, {}}, [&](comm::Communicator& comm) {
-      plan::Job job = MakeSmallJob({}, comm, temporary_ / "run");
-      job.executors = 1;
+      Job job = MakeSmallJob({}, comm);
+      job.place.executors = 1;
       change(job);
       try {
-        Train(job);
+        Train(job, MakeSmallStart(job, folder));
       } catch (const Error& error) {
         const std::lock_guard lock(mutex);
         errors.push_back(error);
@@ -125,31 +126,32 @@ class TrainErrors : public testing::Test {
 };
 
 TEST_F(TrainErrors, MoreRanksThanLanes) {
-  const Error error = ErrorOf(3, [](plan::Job& job) { job.train.set_lanes(2); });
+  const Error error = ErrorOf(3, temporary_ / "run", [](Job& job) { job.config.train.set_lanes(2); });
   EXPECT_EQ(error.kind(), ErrorKind::kUsage);
   EXPECT_EQ(error.where(), "train.lanes");
 }
 
 TEST_F(TrainErrors, ARankWithAnotherRecipe) {
-  const Error error = ErrorOf(3, [](plan::Job& job) {
-    if (job.comm->rank() == 2) job.recipe.identity += "x";
+  const Error error = ErrorOf(3, temporary_ / "run", [](Job& job) {
+    if (job.place.comm->rank() == 2) job.config.identity = {"", "other", {{"train", "steps: 13"}, {"model", "mlp"}}};
   });
-  EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  EXPECT_EQ(error.kind(), ErrorKind::kMixed);
   EXPECT_NE(std::string(error.what()).find("rank 2 on "), std::string::npos) << error.what();
   EXPECT_NE(error.message().find("differs"), std::string::npos) << error.what();
+  EXPECT_NE(error.message().find("in train, model"), std::string::npos) << error.what();
 }
 
 TEST_F(TrainErrors, ARankWithOtherData) {
-  const Error error = ErrorOf(2, [](plan::Job& job) {
-    if (job.comm->rank() == 1) job.splits.test = job.splits.train;
+  const Error error = ErrorOf(2, temporary_ / "run", [](Job& job) {
+    if (job.place.comm->rank() == 1) job.splits.test = job.splits.train;
   });
   EXPECT_EQ(error.kind(), ErrorKind::kData);
   EXPECT_NE(error.message().find("test data"), std::string::npos) << error.what();
 }
 
 TEST_F(TrainErrors, AFolderThatCannotBeMade) {
-  const Error error = ErrorOf(2, [](plan::Job& job) { job.folder = "/dev/null/run"; });
-  EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  const Error error = ErrorOf(2, "/dev/null/run", [](Job&) {});
+  EXPECT_EQ(error.kind(), ErrorKind::kAccess);
   EXPECT_NE(std::string(error.what()).find("/dev/null"), std::string::npos) << error.what();
 }
 
@@ -159,7 +161,7 @@ class TornData : public data::Dataset {
   explicit TornData(std::shared_ptr<const data::Dataset> whole) : whole_(std::move(whole)) {}
   uint64_t size() const override { return whole_->size(); }
   std::span<const data::Field> fields() const override { return whole_->fields(); }
-  int classes() const override { return whole_->classes(); }
+  const data::SourceTraits& traits() const override { return whole_->traits(); }
   uint64_t fingerprint() const override { return whole_->fingerprint(); }
   void Read(uint64_t epoch, uint64_t id, data::Sample& sample) const override {
     if (id == 77) throw Error(ErrorKind::kData, "sample 77 is torn", "train.bin");
@@ -172,7 +174,7 @@ class TornData : public data::Dataset {
 
 TEST_F(TrainErrors, DataThatCannotBeReadDuringAStepEndTheRunOnAllRanks) {
   const Error error =
-      ErrorOf(3, [](plan::Job& job) { job.splits.train = std::make_shared<TornData>(job.splits.train); });
+      ErrorOf(3, temporary_ / "run", [](Job& job) { job.splits.train = std::make_shared<TornData>(job.splits.train); });
   EXPECT_EQ(error.kind(), ErrorKind::kData);
   EXPECT_NE(std::string(error.what()).find("sample 77 is torn"), std::string::npos) << error.what();
 }

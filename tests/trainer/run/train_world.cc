@@ -12,7 +12,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "comm/local/local_communicator.h"
-#include "data/open_dataset.h"
+#include "data/batches/make_batches.h"
+#include "data/open/make_transform.h"
+#include "data/open/open_dataset.h"
 #include "data/transform.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
@@ -44,51 +46,57 @@ std::string Serialise(const google::protobuf::Message& message) {
 
 }  // namespace
 
-plan::Job MakeSmallJob(const TrainSetup& setup, comm::Communicator& comm, const std::string& folder) {
-  plan::Job job;
-  job.name = "small";
-  job.folder = folder;
-  job.comm = &comm;
-  job.train = Parse<plan::TrainConfig>(setup.train);
-  if (job.train.lane_threads() == 0) job.train.set_lane_threads(1);
-  if (job.train.evaluation_block() == 0) job.train.set_evaluation_block(16);
-  if (job.train.log_every_steps() == 0) job.train.set_log_every_steps(1);
-  if (job.train.certificate_every_steps() == 0) job.train.set_certificate_every_steps(4);
-  job.optimizer = Parse<optim::OptimizerConfig>(setup.optimizer);
-  job.checkpoint = Parse<checkpoint::CheckpointConfig>(setup.checkpoint);
-  job.data = Parse<data::DataConfig>(setup.data +
-                                     " train { synthetic { samples: 150 features: 20 classes: 4 } }"
-                                     " test { synthetic { samples: 70 features: 20 classes: 4 } }");
-  job.splits.train = data::OpenDataset(job.data.train(), "data.train", job.train.seed());
-  job.splits.test = data::OpenDataset(job.data.test(), "data.test", job.train.seed() + 1);
-  job.splits.transform = data::MakeTransform(job.splits.train->fields(), job.data, job.train.seed());
+Job MakeSmallJob(const TrainSetup& setup, comm::Communicator& comm) {
+  Job job;
+  job.config.name = "small";
+  job.place.comm = &comm;
+  job.config.train = Parse<plan::TrainConfig>(setup.train);
+  if (job.config.train.lane_threads() == 0) job.config.train.set_lane_threads(1);
+  if (job.config.train.evaluation_block() == 0) job.config.train.set_evaluation_block(16);
+  if (job.config.train.log_every_steps() == 0) job.config.train.set_log_every_steps(1);
+  if (job.config.train.certificate_every_steps() == 0) job.config.train.set_certificate_every_steps(4);
+  job.config.optimizer = Parse<optim::OptimizerConfig>(setup.optimizer);
+  job.config.checkpoint = Parse<checkpoint::CheckpointConfig>(setup.checkpoint);
+  job.config.data = Parse<data::DataConfig>(setup.data +
+                                            " train { synthetic { samples: 150 features: 20 classes: 4 } }"
+                                            " test { synthetic { samples: 70 features: 20 classes: 4 } }");
+  job.splits.train = data::OpenDataset(job.config.data.train(), "data.train", job.config.train.seed());
+  job.splits.test = data::OpenDataset(job.config.data.test(), "data.test", job.config.train.seed() + 1);
+  job.splits.transform = data::MakeTransform(job.splits.train->fields(), job.config.data, job.config.train.seed());
   job.splits.batches = data::MakeBatches(job.splits.train, job.splits.transform,
-                                         {.seed = job.train.seed(),
-                                          .lanes = static_cast<int>(job.train.lanes()),
-                                          .global_batch = job.train.global_batch()});
+                                         {.seed = job.config.train.seed(),
+                                          .lanes = static_cast<int>(job.config.train.lanes()),
+                                          .global_batch = job.config.train.global_batch()});
   const models::DataShape shape{.input = "features", .sample = {20}, .classes = 4};
-  job.build_model = [model = Parse<models::ModelConfig>(setup.model), shape](graph::Mode mode,
+  job.model.build = [model = Parse<models::ModelConfig>(setup.model), shape](graph::Mode mode,
                                                                              const data::BatchShape& batch) {
     return models::Build(model, shape, mode, batch.rows);
   };
-  job.backend = MakeOneDnnBackend({1, DetectIsa()});
-  job.recipe.resolved = job.recipe.identity =
-      job.train.ShortDebugString() + job.optimizer.ShortDebugString() + setup.model;
-  job.recipe.check_continues = [](const std::string&, bool) {};
-  job.recipe.describe_difference = [](const std::string&, const std::string&) { return "the recipe"; };
-  job.quiet = true;
+  job.place.backend = MakeOneDnnBackend({1, DetectIsa()});
+  const std::string text = job.config.train.ShortDebugString() + job.config.optimizer.ShortDebugString() + setup.model;
+  job.config.identity = {text, text, {{"train", job.config.train.ShortDebugString()}, {"model", setup.model}}};
   if (setup.change) setup.change(job);
+  job.splits.length = plan::LengthOf(job.config.train, *job.splits.batches);
   return job;
 }
 
+Start MakeSmallStart(const Job& job, const std::string& folder) {
+  Start start;
+  start.folder = folder;
+  start.read_identity = [identity = job.config.identity](const std::string&) { return identity; };
+  start.quiet = true;
+  return start;
+}
+
 TrainOutcome TrainOnThreads(const TrainSetup& setup, int ranks, const std::string& folder,
-                            std::vector<int> ranks_per_node, int executors, FileSystem& files) {
+                            std::vector<int> ranks_per_host, int executors, FileSystem& files) {
   std::string line;
-  comm::RunLocalWorld({ranks, std::move(ranks_per_node), {}}, [&](comm::Communicator& comm) {
-    plan::Job job = MakeSmallJob(setup, comm, folder);
-    job.executors = executors;
-    job.files = &files;
-    const std::string mine = Train(job).line;
+  comm::RunLocalWorld({ranks, std::move(ranks_per_host), {}}, [&](comm::Communicator& comm) {
+    Job job = MakeSmallJob(setup, comm);
+    job.place.executors = executors;
+    Start start = MakeSmallStart(job, folder);
+    start.files = &files;
+    const std::string mine = Train(job, start).line;
     if (comm.rank() == 0) line = mine;
   });
   return OutcomeOf(folder, line);

@@ -9,7 +9,8 @@
 
 #include "base/file.h"
 #include "tests/base/temporary_folder.h"
-#include "trainer/plan/job.h"
+#include "trainer/run/job.h"
+#include "trainer/run/start.h"
 
 namespace lockstep::run {
 
@@ -20,11 +21,13 @@ struct TrainSetup {
   std::string model = "mlp { hidden: 40 hidden: 24 }";
   std::string data = {};  ///< besides the splits
   std::string checkpoint = {};
-  std::function<void(plan::Job&)> change = {};  ///< the last word on each rank's job
+  std::function<void(Job&)> change = {};  ///< the last word on each rank's job
 };
 
 /// The job of `setup`: 150 synthetic samples of 20 features, 70 to test on.
-plan::Job MakeSmallJob(const TrainSetup& setup, comm::Communicator& comm, const std::string& folder);
+Job MakeSmallJob(const TrainSetup& setup, comm::Communicator& comm);
+/// How an attempt of it is started in `folder`, whatever run that holds.
+Start MakeSmallStart(const Job& job, const std::string& folder);
 
 struct TrainOutcome {
   std::string line;                                  ///< the done line
@@ -34,9 +37,9 @@ struct TrainOutcome {
   std::vector<std::string> metrics;                  ///< rows without what depends on time
 };
 
-/// Trains in `folder` on threads; `ranks_per_node` as in LocalWorldOptions.
+/// Trains in `folder` on threads; `ranks_per_host` as in LocalWorldOptions.
 TrainOutcome TrainOnThreads(const TrainSetup& setup, int ranks, const std::string& folder,
-                            std::vector<int> ranks_per_node = {}, int executors = 1,
+                            std::vector<int> ranks_per_host = {}, int executors = 1,
                             FileSystem& files = FileSystem::Real());
 /// What the run in `folder` left behind.
 TrainOutcome OutcomeOf(const std::string& folder, const std::string& line);

@@ -1,9 +1,14 @@
 #include "trainer/step/executor_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -196,6 +201,30 @@ TEST(ParallelFor, StaysOnTheCallingThreadWhileExecutorsAreBusy) {
   ASSERT_EQ(ranges.size(), 1u);
   EXPECT_EQ(ranges[0].end, 1000);
   EXPECT_EQ(ranges[0].thread, std::this_thread::get_id());
+}
+
+// Address space is what a test can be short of even where it runs as root: each thread needs some for its stack.
+TEST(ExecutorPool, ThreadsThatCantBeMadeAreAnErrorThatNamesLimits) {
+  const auto starved = [] {
+    std::ifstream statm("/proc/self/statm");
+    rlim_t pages = 0;
+    statm >> pages;
+    const rlim_t limit = pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (rlim_t{100} << 20);
+    const rlimit address_space = {limit, limit};
+    setrlimit(RLIMIT_AS, &address_space);
+    try {
+      ExecutorPool::Options many;
+      many.executors = 2000;
+      ExecutorPool pool(many);
+      std::_Exit(1);
+    } catch (const Error& error) {
+      std::fprintf(stderr, "%s\n", error.what());
+      std::_Exit(error.kind() == ErrorKind::kMemory ? 42 : 2);
+    } catch (...) {
+      std::_Exit(3);
+    }
+  };
+  EXPECT_EXIT(starved(), testing::ExitedWithCode(42), "can't start the thread \"executor-[0-9]+\".*ulimit -u");
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ TEST_F(InitializeTest, WeightsAreNormalWithHesDeviation) {
 TEST(InitializeUniformTest, WeightsAreUniformInTheirHalfWidth) {
   graph::Builder builder(graph::Mode::kTrain, 4);
   const graph::ValueId x = builder.Input("features", {7, 100}, DType::kF32);
-  builder.SoftmaxCrossEntropy(builder.Lstm(x, "rnn", 64, graph::kNoValue), 0);
+  builder.SoftmaxCrossEntropy(builder.Lstm(x, "rnn", {64, graph::kNoValue}), 0);
   const std::vector<graph::ParameterInfo> infos = builder.parameter_infos();
   const graph::Model model{builder.Finish(), infos};
   const engine::ParameterLayout layout(model.graph);

@@ -1,6 +1,6 @@
 // The place of the first largest of each row, a team of threads per row.
+#include "trainer/kernels/cuda/blocks/row_teams.h"
 #include "trainer/kernels/cuda/kernel_context.h"
-#include "trainer/kernels/cuda/row_teams.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -44,11 +44,12 @@ std::unique_ptr<Kernel> PrepareArgMax(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kArgMax, .prepare = PrepareArgMax},
+};
+
 }  // namespace
 
-KernelRow ArgMaxRow(OpKind kind) {
-  if (kind != OpKind::kArgMax) return {};
-  return {.prepare = PrepareArgMax};
-}
+std::span<const KernelRow> ArgMaxRows() { return kRows; }
 
 }  // namespace lockstep::cuda

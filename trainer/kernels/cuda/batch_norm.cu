@@ -9,7 +9,7 @@
 // only for some numbers of channels: none for 10, or for 12 in bf16. These would be needed beside it.
 #include <cmath>
 
-#include "trainer/kernels/cuda/columns.h"
+#include "trainer/kernels/cuda/blocks/columns.h"
 #include "trainer/kernels/cuda/kernel_context.h"
 #include "trainer/kernels/elementwise.h"
 
@@ -365,19 +365,14 @@ std::unique_ptr<Kernel> PrepareGrad(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kBatchNormTrain, .prepare = PrepareTrain, .workspace_bytes = WorkspaceBytes},
+    {.kind = OpKind::kBatchNormInfer, .prepare = PrepareInfer, .workspace_bytes = WorkspaceBytes},
+    {.kind = OpKind::kBatchNormGrad, .prepare = PrepareGrad, .workspace_bytes = WorkspaceBytes},
+};
+
 }  // namespace
 
-KernelRow BatchNormRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kBatchNormTrain:
-      return {.prepare = PrepareTrain, .workspace_bytes = WorkspaceBytes};
-    case OpKind::kBatchNormInfer:
-      return {.prepare = PrepareInfer, .workspace_bytes = WorkspaceBytes};
-    case OpKind::kBatchNormGrad:
-      return {.prepare = PrepareGrad, .workspace_bytes = WorkspaceBytes};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> BatchNormRows() { return kRows; }
 
 }  // namespace lockstep::cuda

@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "base/memory.h"
-#include "trainer/kernels/cuda/activations.h"
-#include "trainer/kernels/cuda/column_sums.h"
-#include "trainer/kernels/cuda/copies.h"
+#include "trainer/kernels/cuda/blocks/activations.h"
+#include "trainer/kernels/cuda/blocks/column_sums.h"
+#include "trainer/kernels/cuda/blocks/copies.h"
 #include "trainer/kernels/cuda/kernel_context.h"
 
 namespace lockstep::cuda {
@@ -55,7 +55,7 @@ std::unique_ptr<Kernel> PreparePack(const OpContext& context, int input, const v
   const DType type = context.InputType(0);
   const Shape& shape = context.InputShape(static_cast<size_t>(input));
   if (input == 2) return PrepareConversion(DType::kF32, plain, type, packed, shape.size(), stream);
-  return PrepareTransposes(DType::kF32, plain, type, packed, shape.dim(0), shape.dim(1), shape.dim(2) * shape.dim(3),
+  return PrepareTransposes(DType::kF32, plain, type, packed, {shape.dim(0), shape.dim(1), shape.dim(2) * shape.dim(3)},
                            stream);
 }
 
@@ -153,8 +153,9 @@ std::unique_ptr<Kernel> PrepareWeightGrad(const KernelContext& context) {
         {Read(context.Input<void>(1)), result, nullptr, Read(context.Input<void>(0)), workspace + grad.filter_bytes},
         context.stream);
     if (!grad.plain) {
-      unpack = PrepareTransposes(grad.spec.type, result, DType::kF32, context.Output<void>(0), grad.weight.dim(0),
-                                 grad.weight.dim(2) * grad.weight.dim(3), grad.weight.dim(1), context.stream);
+      unpack = PrepareTransposes(grad.spec.type, result, DType::kF32, context.Output<void>(0),
+                                 {grad.weight.dim(0), grad.weight.dim(2) * grad.weight.dim(3), grad.weight.dim(1)},
+                                 context.stream);
     }
   }
   if (context.HasOutput(1)) {
@@ -168,19 +169,22 @@ std::unique_ptr<Kernel> PrepareWeightGrad(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kConv2d,
+     .prepare = PrepareForward,
+     .workspace_bytes = ForwardWorkspace,
+     .packed_bytes = PackedBytes,
+     .prepare_pack = PreparePack},
+    {.kind = OpKind::kConv2dInputGrad,
+     .prepare = PrepareInputGrad,
+     .workspace_bytes = InputGradWorkspace,
+     .packed_bytes = PackedBytes,
+     .prepare_pack = PreparePack},
+    {.kind = OpKind::kConv2dWeightGrad, .prepare = PrepareWeightGrad, .workspace_bytes = WeightGradWorkspace},
+};
+
 }  // namespace
 
-KernelRow ConvolutionRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kConv2d:
-      return {PrepareForward, ForwardWorkspace, PackedBytes, PreparePack};
-    case OpKind::kConv2dInputGrad:
-      return {PrepareInputGrad, InputGradWorkspace, PackedBytes, PreparePack};
-    case OpKind::kConv2dWeightGrad:
-      return {.prepare = PrepareWeightGrad, .workspace_bytes = WeightGradWorkspace};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> ConvolutionRows() { return kRows; }
 
 }  // namespace lockstep::cuda

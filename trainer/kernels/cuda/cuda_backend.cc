@@ -1,8 +1,8 @@
 #include "trainer/kernels/cuda/cuda_backend.h"
 
-#include <array>
-
 #include "base/error.h"
+#include "trainer/graph/op_table.h"
+#include "trainer/graph/rows_by_kind.h"
 #include "trainer/kernels/cuda/kernel_context.h"
 
 namespace lockstep {
@@ -14,32 +14,22 @@ using graph::Graph;
 using graph::Op;
 using graph::OpKind;
 
-constexpr size_t kKinds = static_cast<size_t>(OpKind::kCount);
-
-std::array<KernelRow, kKinds> AllRows() {
-  constexpr std::array kFamilies = {
-      cuda::LinearRow,    cuda::ConvolutionRow,   cuda::PoolingRow,   cuda::GlobalPoolingRow,
-      cuda::BatchNormRow, cuda::LayerNormRow,     cuda::RmsNormRow,   cuda::ElementwiseRow,
-      cuda::LayoutRow,    cuda::LossRow,          cuda::EmbeddingRow, cuda::RotaryRow,
-      cuda::AttentionRow, cuda::AttentionGradRow, cuda::SwiGluRow,    cuda::RecurrentRow,
-      cuda::WindowsRow,   cuda::ArgMaxRow,        cuda::CtcRow};
-  std::array<KernelRow, kKinds> rows;
-  for (size_t k = 0; k < kKinds; ++k) {
-    for (const auto family : kFamilies) {
-      const KernelRow row = family(static_cast<OpKind>(k));
-      if (row.prepare != nullptr) rows[k] = row;
-    }
-  }
+const graph::RowsByKind<KernelRow>& AllRows() {
+  static const graph::RowsByKind<KernelRow> rows = graph::CollectRows<KernelRow>(
+      "the CUDA backend",
+      {cuda::LinearRows(), cuda::ConvolutionRows(), cuda::PoolingRows(), cuda::GlobalPoolingRows(),
+       cuda::BatchNormRows(), cuda::RowNormRows(), cuda::ElementwiseRows(), cuda::LayoutRows(), cuda::LossRows(),
+       cuda::EmbeddingRows(), cuda::RotaryRows(), cuda::AttentionRows(), cuda::AttentionGradRows(), cuda::SwiGluRows(),
+       cuda::RecurrentRows(), cuda::WindowsRows(), cuda::ArgMaxRows(), cuda::CtcRows()});
   return rows;
 }
 
 class CudaBackend final : public engine::Backend {
  public:
-  CudaBackend(cuda::DenseLibrary& library, DeviceStream& stream)
-      : library_(library), stream_(stream), rows_(AllRows()) {}
+  CudaBackend(cuda::DenseLibrary& library, DeviceStream& stream) : library_(library), stream_(stream) {}
 
   std::string_view name() const override { return "cuda"; }
-  bool Supports(OpKind kind) const override { return RowOf(kind).prepare != nullptr; }
+  bool Supports(OpKind kind) const override { return AllRows().Find(kind) != nullptr; }
 
   size_t WorkspaceBytes(const Graph& graph, const Op& op) override {
     const KernelRow& row = RowOf(op.kind);
@@ -59,16 +49,18 @@ class CudaBackend final : public engine::Backend {
   }
   std::unique_ptr<Kernel> Prepare(const Graph& graph, const Op& op, const engine::Operands& operands) override {
     const KernelRow& row = RowOf(op.kind);
-    CHECK(row.prepare != nullptr, "no kernel for {}", graph::Name(op.kind));
     return row.prepare({{{graph, op}, library_}, {operands}, stream_});
   }
 
  private:
-  const KernelRow& RowOf(OpKind kind) const { return rows_[static_cast<size_t>(kind)]; }
+  static const KernelRow& RowOf(OpKind kind) {
+    const KernelRow* row = AllRows().Find(kind);
+    CHECK(row != nullptr, "no kernel for {}", graph::Name(kind));
+    return *row;
+  }
 
   cuda::DenseLibrary& library_;
   DeviceStream& stream_;
-  const std::array<KernelRow, kKinds> rows_;
 };
 
 }  // namespace

@@ -11,7 +11,7 @@
 
 #include "base/device.h"
 #include "trainer/engine/backend.h"
-#include "trainer/kernels/cuda/dense_library.h"
+#include "trainer/kernels/cuda/dense/dense_library.h"
 
 namespace lockstep {
 

@@ -2,7 +2,7 @@
 #include "trainer/kernels/elementwise.h"
 
 #include "trainer/graph/step_block.h"
-#include "trainer/kernels/cuda/activations.h"
+#include "trainer/kernels/cuda/blocks/activations.h"
 #include "trainer/kernels/cuda/elementwise.h"
 #include "trainer/kernels/cuda/kernel_context.h"
 
@@ -130,6 +130,14 @@ std::unique_ptr<Kernel> PrepareDropout(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kActivation, .prepare = PrepareActivation},
+    {.kind = OpKind::kActivationGrad, .prepare = PrepareActivationGrad},
+    {.kind = OpKind::kAdd, .prepare = PrepareAdd},
+    {.kind = OpKind::kDropout, .prepare = PrepareDropout},
+    {.kind = OpKind::kDropoutGrad, .prepare = PrepareDropout},
+};
+
 }  // namespace
 
 void LaunchActivation(DeviceStream& stream, Activation kind, DType type, const void* x, void* y, int64_t size) {
@@ -139,20 +147,6 @@ void LaunchActivation(DeviceStream& stream, Activation kind, DType type, const v
   });
 }
 
-KernelRow ElementwiseRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kActivation:
-      return {.prepare = PrepareActivation};
-    case OpKind::kActivationGrad:
-      return {.prepare = PrepareActivationGrad};
-    case OpKind::kAdd:
-      return {.prepare = PrepareAdd};
-    case OpKind::kDropout:
-    case OpKind::kDropoutGrad:
-      return {.prepare = PrepareDropout};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> ElementwiseRows() { return kRows; }
 
 }  // namespace lockstep::cuda

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "base/bfloat16.h"
-#include "trainer/kernels/cuda/launch.h"
+#include "trainer/kernels/cuda/blocks/launch.h"
 
 namespace lockstep::cuda {
 

@@ -1,7 +1,7 @@
 // Pooling over whole images [n, h, w, c].
+#include "trainer/kernels/cuda/blocks/launch.h"
+#include "trainer/kernels/cuda/blocks/packs.h"
 #include "trainer/kernels/cuda/kernel_context.h"
-#include "trainer/kernels/cuda/launch.h"
-#include "trainer/kernels/cuda/packs.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -117,17 +117,13 @@ std::unique_ptr<Kernel> PrepareGrad(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kGlobalAveragePool, .prepare = PrepareForward},
+    {.kind = OpKind::kGlobalAveragePoolGrad, .prepare = PrepareGrad},
+};
+
 }  // namespace
 
-KernelRow GlobalPoolingRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kGlobalAveragePool:
-      return {.prepare = PrepareForward};
-    case OpKind::kGlobalAveragePoolGrad:
-      return {.prepare = PrepareGrad};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> GlobalPoolingRows() { return kRows; }
 
 }  // namespace lockstep::cuda

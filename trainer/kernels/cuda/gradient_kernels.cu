@@ -2,7 +2,7 @@
 
 #include "base/arena.h"
 #include "base/philox.h"
-#include "trainer/kernels/cuda/launch.h"
+#include "trainer/kernels/cuda/blocks/launch.h"
 
 namespace lockstep::cuda {
 namespace {

@@ -5,12 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "base/bfloat16.h"
 #include "base/device.h"
 #include "trainer/engine/op_view.h"
 #include "trainer/graph/graph.h"
-#include "trainer/kernels/cuda/dense_library.h"
+#include "trainer/kernels/cuda/dense/dense_library.h"
 
 namespace lockstep::cuda {
 
@@ -26,33 +27,33 @@ struct KernelContext : OpContext, engine::OperandView {
 
 /// One op kind's functions. Absent: no workspace, no packed copies.
 struct KernelRow {
-  std::unique_ptr<engine::Kernel> (*prepare)(const KernelContext& context) = nullptr;
+  graph::OpKind kind;
+  std::unique_ptr<engine::Kernel> (*prepare)(const KernelContext& context);
   size_t (*workspace_bytes)(const OpContext& context) = nullptr;
   size_t (*packed_bytes)(const OpContext& context, int input) = nullptr;
   std::unique_ptr<engine::Kernel> (*prepare_pack)(const OpContext& context, int input, const void* plain, void* packed,
                                                   DeviceStream& stream) = nullptr;
 };
 
-/// By kind; `prepare` is nullptr where the family has no kernel for it.
-KernelRow LinearRow(graph::OpKind kind);
-KernelRow ConvolutionRow(graph::OpKind kind);
-KernelRow PoolingRow(graph::OpKind kind);
-KernelRow GlobalPoolingRow(graph::OpKind kind);
-KernelRow BatchNormRow(graph::OpKind kind);
-KernelRow LayerNormRow(graph::OpKind kind);
-KernelRow RmsNormRow(graph::OpKind kind);
-KernelRow ElementwiseRow(graph::OpKind kind);
-KernelRow LayoutRow(graph::OpKind kind);
-KernelRow LossRow(graph::OpKind kind);
-KernelRow EmbeddingRow(graph::OpKind kind);
-KernelRow RotaryRow(graph::OpKind kind);
-KernelRow AttentionRow(graph::OpKind kind);
-KernelRow AttentionGradRow(graph::OpKind kind);
-KernelRow SwiGluRow(graph::OpKind kind);
-KernelRow RecurrentRow(graph::OpKind kind);
-KernelRow WindowsRow(graph::OpKind kind);
-KernelRow CtcRow(graph::OpKind kind);
-KernelRow ArgMaxRow(graph::OpKind kind);
+/// Each family has its rows beside its code.
+std::span<const KernelRow> LinearRows();
+std::span<const KernelRow> ConvolutionRows();
+std::span<const KernelRow> PoolingRows();
+std::span<const KernelRow> GlobalPoolingRows();
+std::span<const KernelRow> BatchNormRows();
+std::span<const KernelRow> RowNormRows();
+std::span<const KernelRow> ElementwiseRows();
+std::span<const KernelRow> LayoutRows();
+std::span<const KernelRow> LossRows();
+std::span<const KernelRow> EmbeddingRows();
+std::span<const KernelRow> RotaryRows();
+std::span<const KernelRow> AttentionRows();
+std::span<const KernelRow> AttentionGradRows();
+std::span<const KernelRow> SwiGluRows();
+std::span<const KernelRow> RecurrentRows();
+std::span<const KernelRow> WindowsRows();
+std::span<const KernelRow> CtcRows();
+std::span<const KernelRow> ArgMaxRows();
 
 /// Calls run(T{}) with T float or BFloat16, as `type` says.
 template <typename F>

@@ -1,8 +1,8 @@
 // Ops that move elements.
-#include "trainer/kernels/cuda/copies.h"
+#include "trainer/kernels/cuda/blocks/copies.h"
+#include "trainer/kernels/cuda/blocks/launch.h"
+#include "trainer/kernels/cuda/blocks/packs.h"
 #include "trainer/kernels/cuda/kernel_context.h"
-#include "trainer/kernels/cuda/launch.h"
-#include "trainer/kernels/cuda/packs.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -20,15 +20,15 @@ std::unique_ptr<Kernel> PrepareReshape(const KernelContext& context) {
 std::unique_ptr<Kernel> PrepareFlatten(const KernelContext& context) {
   const Shape& x = context.InputShape(0);
   const DType type = context.InputType(0);
-  return PrepareTransposes(type, context.Input<void>(0), type, context.Output<void>(0), x.dim(0), x.dim(1) * x.dim(2),
-                           x.dim(3), context.stream);
+  return PrepareTransposes(type, context.Input<void>(0), type, context.Output<void>(0),
+                           {x.dim(0), x.dim(1) * x.dim(2), x.dim(3)}, context.stream);
 }
 
 std::unique_ptr<Kernel> PrepareFlattenGrad(const KernelContext& context) {
   const Shape& dx = context.OutputShape(0);
   const DType type = context.InputType(0);
-  return PrepareTransposes(type, context.Input<void>(0), type, context.Output<void>(0), dx.dim(0), dx.dim(3),
-                           dx.dim(1) * dx.dim(2), context.stream);
+  return PrepareTransposes(type, context.Input<void>(0), type, context.Output<void>(0),
+                           {dx.dim(0), dx.dim(3), dx.dim(1) * dx.dim(2)}, context.stream);
 }
 
 /// `width` columns of each row, from one matrix to another.
@@ -43,23 +43,30 @@ struct CopyColumns {
   template <typename Block>
   LOCKSTEP_HD void operator()(Block& block) const {
     block.ForEachThreadAlone([&](int t) {
-      const Quotient place = Divide(block.index() * kThreads + t, width / kPack);
-      if (place.quotient >= rows) return;
+      const Quotient at = Divide(block.index() * kThreads + t, width / kPack);
+      if (at.quotient >= rows) return;
       float values[kPack];
-      LoadPack<kPack>(from + place.quotient * from_columns + place.remainder * kPack, values);
-      StorePack<kPack>(values, to + place.quotient * to_columns + place.remainder * kPack);
+      LoadPack<kPack>(from + at.quotient * from_columns + at.remainder * kPack, values);
+      StorePack<kPack>(values, to + at.quotient * to_columns + at.remainder * kPack);
     });
   }
 };
 
+/// Columns of a matrix, from `first` on.
 template <typename T>
-void LaunchCopy(DeviceStream& stream, const T* from, int64_t from_columns, int64_t from_first, T* to,
-                int64_t to_columns, int64_t to_first, int64_t rows, int64_t width) {
-  WithPack<T>({from_columns, from_first, to_columns, to_first, width},
+struct Columns {
+  T* matrix;
+  int64_t columns;  ///< of the matrix
+  int64_t first;
+};
+
+template <typename T>
+void LaunchCopy(DeviceStream& stream, const Columns<const T>& from, const Columns<T>& to, int64_t rows, int64_t width) {
+  WithPack<T>({from.columns, from.first, to.columns, to.first, width},
               [&]<int kPack>(std::integral_constant<int, kPack>) {
                 using Copy = CopyColumns<T, kPack>;
                 Launch(stream, BlocksFor(rows * (width / kPack), Copy::kThreads, 1),
-                       Copy{from + from_first, to + to_first, rows, width, from_columns, to_columns});
+                       Copy{from.matrix + from.first, to.matrix + to.first, rows, width, from.columns, to.columns});
               });
 }
 
@@ -69,8 +76,8 @@ std::unique_ptr<Kernel> PrepareConcat(const KernelContext& context) {
   return WithElementType(context.InputType(0), [&]<typename T>(T) {
     return MakeKernel(
         [=, a = context.Input<T>(0), b = context.Input<T>(1), y = context.Output<T>(0), stream = &context.stream] {
-          LaunchCopy(*stream, a, p, 0, y, p + q, 0, rows, p);
-          LaunchCopy(*stream, b, q, 0, y, p + q, p, rows, q);
+          LaunchCopy<T>(*stream, {a, p, 0}, {y, p + q, 0}, rows, p);
+          LaunchCopy<T>(*stream, {b, q, 0}, {y, p + q, p}, rows, q);
         });
   });
 }
@@ -80,37 +87,38 @@ std::unique_ptr<Kernel> PrepareSlice(const KernelContext& context) {
   const auto& attributes = context.Attributes<graph::SliceAttributes>();
   return WithElementType(context.InputType(0), [&]<typename T>(T) {
     return MakeKernel([=, begin = attributes.begin, width = attributes.end - attributes.begin, x = context.Input<T>(0),
-                       y = context.Output<T>(0),
-                       stream = &context.stream] { LaunchCopy(*stream, x, columns, begin, y, width, 0, rows, width); });
+                       y = context.Output<T>(0), stream = &context.stream] {
+      LaunchCopy<T>(*stream, {x, columns, begin}, {y, width, 0}, rows, width);
+    });
   });
 }
 
-/// Columns of x, from the first that is to be copied, to places of the cache.
+/// Columns of x, from the first that is to be copied, to positions of the cache.
 template <typename T, int kPack>
-struct AppendPlaces {
+struct AppendPositions {
   static constexpr int kThreads = 256;
 
   const T* x;
   T* cache;
   const int32_t* first;  ///< by row
-  int64_t rows, places, x_columns, cache_places, columns;
+  int64_t rows, positions, x_columns, cache_positions, columns;
 
   template <typename Block>
   LOCKSTEP_HD void operator()(Block& block) const {
     block.ForEachThreadAlone([&](int t) {
       const Quotient token = Divide(block.index() * kThreads + t, columns / kPack);
-      const Quotient row = Divide(token.quotient, places);
+      const Quotient row = Divide(token.quotient, positions);
       if (row.quotient >= rows) return;
-      const int64_t place = first[row.quotient] + row.remainder;
-      if (place >= cache_places) return;
+      const int64_t position = first[row.quotient] + row.remainder;
+      if (position >= cache_positions) return;
       float values[kPack];
       LoadPack<kPack>(x + token.quotient * x_columns + token.remainder * kPack, values);
-      StorePack<kPack>(values, cache + (row.quotient * cache_places + place) * columns + token.remainder * kPack);
+      StorePack<kPack>(values, cache + (row.quotient * cache_positions + position) * columns + token.remainder * kPack);
     });
   }
 };
 
-/// Where y is the cache itself, only the new places are written.
+/// Where y is the cache itself, only the new positions are written.
 std::unique_ptr<Kernel> PrepareCacheAppend(const KernelContext& context) {
   const Shape &cache = context.InputShape(0), &x = context.InputShape(1);
   const int64_t begin = context.Attributes<graph::SliceAttributes>().begin;
@@ -118,17 +126,18 @@ std::unique_ptr<Kernel> PrepareCacheAppend(const KernelContext& context) {
     return WithPack<T>({cache.dim(2), x.dim(2), begin}, [&]<int kPack>(std::integral_constant<int, kPack>) {
       const T* from = context.Input<T>(0);
       T* y = context.Output<T>(0);
-      const AppendPlaces<T, kPack> kernel{context.Input<T>(1) + begin,
-                                          y,
-                                          context.Input<int32_t>(2),
-                                          x.dim(0),
-                                          x.dim(1),
-                                          x.dim(2),
-                                          cache.dim(1),
-                                          cache.dim(2)};
+      const AppendPositions<T, kPack> kernel{context.Input<T>(1) + begin,
+                                             y,
+                                             context.Input<int32_t>(2),
+                                             x.dim(0),
+                                             x.dim(1),
+                                             x.dim(2),
+                                             cache.dim(1),
+                                             cache.dim(2)};
       return MakeKernel([=, stream = &context.stream] {
         if (y != from) stream->Copy(y, from, static_cast<size_t>(cache.size()) * sizeof(T));
-        Launch(*stream, BlocksFor(kernel.rows * kernel.places * (kernel.columns / kPack), kernel.kThreads, 1), kernel);
+        Launch(*stream, BlocksFor(kernel.rows * kernel.positions * (kernel.columns / kPack), kernel.kThreads, 1),
+               kernel);
       });
     });
   });
@@ -232,29 +241,19 @@ std::unique_ptr<Kernel> PreparePadChannelsGrad(const KernelContext& context) {
                                               context.Attributes<graph::PadChannelsAttributes>().stride});
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kReshape, .prepare = PrepareReshape},
+    {.kind = OpKind::kFlatten, .prepare = PrepareFlatten},
+    {.kind = OpKind::kFlattenGrad, .prepare = PrepareFlattenGrad},
+    {.kind = OpKind::kPadChannels, .prepare = PreparePadChannels},
+    {.kind = OpKind::kPadChannelsGrad, .prepare = PreparePadChannelsGrad},
+    {.kind = OpKind::kConcat, .prepare = PrepareConcat},
+    {.kind = OpKind::kSlice, .prepare = PrepareSlice},
+    {.kind = OpKind::kCacheAppend, .prepare = PrepareCacheAppend},
+};
+
 }  // namespace
 
-KernelRow LayoutRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kReshape:
-      return {.prepare = PrepareReshape};
-    case OpKind::kFlatten:
-      return {.prepare = PrepareFlatten};
-    case OpKind::kFlattenGrad:
-      return {.prepare = PrepareFlattenGrad};
-    case OpKind::kPadChannels:
-      return {.prepare = PreparePadChannels};
-    case OpKind::kPadChannelsGrad:
-      return {.prepare = PreparePadChannelsGrad};
-    case OpKind::kConcat:
-      return {.prepare = PrepareConcat};
-    case OpKind::kSlice:
-      return {.prepare = PrepareSlice};
-    case OpKind::kCacheAppend:
-      return {.prepare = PrepareCacheAppend};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> LayoutRows() { return kRows; }
 
 }  // namespace lockstep::cuda

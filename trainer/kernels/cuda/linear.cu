@@ -3,9 +3,9 @@
 // arena itself.
 #include <algorithm>
 
-#include "trainer/kernels/cuda/activations.h"
-#include "trainer/kernels/cuda/column_sums.h"
-#include "trainer/kernels/cuda/copies.h"
+#include "trainer/kernels/cuda/blocks/activations.h"
+#include "trainer/kernels/cuda/blocks/column_sums.h"
+#include "trainer/kernels/cuda/blocks/copies.h"
 #include "trainer/kernels/cuda/kernel_context.h"
 
 namespace lockstep::cuda {
@@ -136,19 +136,22 @@ std::unique_ptr<Kernel> PrepareWeightGrad(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kLinear,
+     .prepare = PrepareForward,
+     .workspace_bytes = ForwardWorkspace,
+     .packed_bytes = PackedBytes,
+     .prepare_pack = PreparePack},
+    {.kind = OpKind::kLinearInputGrad,
+     .prepare = PrepareInputGrad,
+     .workspace_bytes = InputGradWorkspace,
+     .packed_bytes = PackedBytes,
+     .prepare_pack = PreparePack},
+    {.kind = OpKind::kLinearWeightGrad, .prepare = PrepareWeightGrad, .workspace_bytes = WeightGradWorkspace},
+};
+
 }  // namespace
 
-KernelRow LinearRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kLinear:
-      return {PrepareForward, ForwardWorkspace, PackedBytes, PreparePack};
-    case OpKind::kLinearInputGrad:
-      return {PrepareInputGrad, InputGradWorkspace, PackedBytes, PreparePack};
-    case OpKind::kLinearWeightGrad:
-      return {.prepare = PrepareWeightGrad, .workspace_bytes = WeightGradWorkspace};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> LinearRows() { return kRows; }
 
 }  // namespace lockstep::cuda

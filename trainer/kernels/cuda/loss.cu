@@ -4,8 +4,8 @@
 #include <limits>
 
 #include "trainer/graph/step_block.h"
+#include "trainer/kernels/cuda/blocks/row_teams.h"
 #include "trainer/kernels/cuda/kernel_context.h"
-#include "trainer/kernels/cuda/row_teams.h"
 #include "trainer/kernels/elementwise.h"
 
 namespace lockstep::cuda {
@@ -311,23 +311,16 @@ std::unique_ptr<Kernel> PrepareCountCorrect(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kSoftmaxCrossEntropy, .prepare = PrepareCrossEntropy, .workspace_bytes = WorkspaceBytes},
+    {.kind = OpKind::kSoftmaxCrossEntropyGrad, .prepare = PrepareCrossEntropyGrad},
+    {.kind = OpKind::kCountCorrect, .prepare = PrepareCountCorrect, .workspace_bytes = WorkspaceBytes},
+    {.kind = OpKind::kMeanSquaredError, .prepare = PrepareSquaredError, .workspace_bytes = WorkspaceBytes},
+    {.kind = OpKind::kMeanSquaredErrorGrad, .prepare = PrepareSquaredErrorGrad},
+};
+
 }  // namespace
 
-KernelRow LossRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kSoftmaxCrossEntropy:
-      return {.prepare = PrepareCrossEntropy, .workspace_bytes = WorkspaceBytes};
-    case OpKind::kSoftmaxCrossEntropyGrad:
-      return {.prepare = PrepareCrossEntropyGrad};
-    case OpKind::kCountCorrect:
-      return {.prepare = PrepareCountCorrect, .workspace_bytes = WorkspaceBytes};
-    case OpKind::kMeanSquaredError:
-      return {.prepare = PrepareSquaredError, .workspace_bytes = WorkspaceBytes};
-    case OpKind::kMeanSquaredErrorGrad:
-      return {.prepare = PrepareSquaredErrorGrad};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> LossRows() { return kRows; }
 
 }  // namespace lockstep::cuda

@@ -1,8 +1,8 @@
 // Pooling over windows of images [n, h, w, c]: a thread does a pack of channels of one cell of the result.
 // Gradients gather from the windows that hold a cell, in row-major order of windows.
+#include "trainer/kernels/cuda/blocks/launch.h"
+#include "trainer/kernels/cuda/blocks/packs.h"
 #include "trainer/kernels/cuda/kernel_context.h"
-#include "trainer/kernels/cuda/launch.h"
-#include "trainer/kernels/cuda/packs.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -266,21 +266,15 @@ std::unique_ptr<Kernel> PrepareAveragePoolGrad(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kMaxPool2d, .prepare = PrepareMaxPool},
+    {.kind = OpKind::kMaxPool2dGrad, .prepare = PrepareMaxPoolGrad},
+    {.kind = OpKind::kAveragePool2d, .prepare = PrepareAveragePool},
+    {.kind = OpKind::kAveragePool2dGrad, .prepare = PrepareAveragePoolGrad},
+};
+
 }  // namespace
 
-KernelRow PoolingRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kMaxPool2d:
-      return {.prepare = PrepareMaxPool};
-    case OpKind::kMaxPool2dGrad:
-      return {.prepare = PrepareMaxPoolGrad};
-    case OpKind::kAveragePool2d:
-      return {.prepare = PrepareAveragePool};
-    case OpKind::kAveragePool2dGrad:
-      return {.prepare = PrepareAveragePoolGrad};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> PoolingRows() { return kRows; }
 
 }  // namespace lockstep::cuda

@@ -2,29 +2,28 @@
 # puts them together. What calls CUDA's libraries is not among them.
 set(cuda_kernels
   arg_max.cu
-  attention.cu
-  attention_grad.cu
+  sequence/attention.cu
+  sequence/attention_grad.cu
   batch_norm.cu
-  column_sums.cu
+  blocks/column_sums.cu
   convolution.cu
-  copies.cu
-  ctc.cu
+  blocks/copies.cu
+  sequence/ctc.cu
   elementwise.cu
-  embedding.cu
+  sequence/embedding.cu
   global_pooling.cu
   gradient_kernels.cu
-  id_order.cu
-  layer_norm.cu
+  sequence/id_order.cu
   layout.cu
   linear.cu
   loss.cu
   pooling.cu
-  recurrent.cu
-  recurrent_grad.cu
-  rms_norm.cu
-  rotary.cu
+  sequence/recurrent.cu
+  sequence/recurrent_grad.cu
+  row_norm.cu
+  sequence/rotary.cu
   swiglu.cu
-  windows.cu)
+  sequence/windows.cu)
 set(cuda_backend
   cuda_backend.cc
-  dense_library.cc)
+  dense/dense_library.cc)

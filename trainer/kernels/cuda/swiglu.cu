@@ -1,7 +1,7 @@
 // SwiGLU: each row [2 half] becomes silu(first half) * second half; a thread has a pack of both halves.
+#include "trainer/kernels/cuda/blocks/launch.h"
+#include "trainer/kernels/cuda/blocks/packs.h"
 #include "trainer/kernels/cuda/kernel_context.h"
-#include "trainer/kernels/cuda/launch.h"
-#include "trainer/kernels/cuda/packs.h"
 #include "trainer/kernels/elementwise.h"
 
 namespace lockstep::cuda {
@@ -91,17 +91,13 @@ std::unique_ptr<Kernel> PrepareGrad(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kSwiGlu, .prepare = PrepareForward},
+    {.kind = OpKind::kSwiGluGrad, .prepare = PrepareGrad},
+};
+
 }  // namespace
 
-KernelRow SwiGluRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kSwiGlu:
-      return {.prepare = PrepareForward};
-    case OpKind::kSwiGluGrad:
-      return {.prepare = PrepareGrad};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> SwiGluRows() { return kRows; }
 
 }  // namespace lockstep::cuda

@@ -42,11 +42,12 @@ std::unique_ptr<Kernel> PrepareArgMax(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kArgMax, .prepare = PrepareArgMax},
+};
+
 }  // namespace
 
-KernelRow ArgMaxRow(OpKind kind) {
-  if (kind != OpKind::kArgMax) return {};
-  return {.prepare = PrepareArgMax};
-}
+std::span<const KernelRow> ArgMaxRows() { return kRows; }
 
 }  // namespace lockstep::onednn

@@ -67,22 +67,30 @@ void Moments(const float* x, int64_t begin, int64_t end, int64_t channels, doubl
   }
 }
 
+/// Of [rows, channels] to normalise, with a number per channel of each kind.
+struct NormaliseOperands {
+  const float* x;
+  float* y;
+  int64_t channels;
+  const float *mean, *scale, *bias;
+};
+
 /// y = (x - mean) * scale + bias, and relu.
 template <bool kRelu>
-LOCKSTEP_HD void NormaliseLoop(const float* x, float* y, int64_t begin, int64_t end, int64_t channels,
-                               const float* mean, const float* scale, const float* bias) {
+LOCKSTEP_HD void NormaliseLoop(const NormaliseOperands& operands, int64_t begin, int64_t end) {
+  const NormaliseOperands o = operands;
   for (int64_t first = begin; first < end; first += kRowBlock) {
     const int64_t last = std::min(first + kRowBlock, end);
-    ForEachTile(channels, [&]<typename V, int N>(int64_t k) LOCKSTEP_INLINE {
+    ForEachTile(o.channels, [&]<typename V, int N>(int64_t k) LOCKSTEP_INLINE {
       Tile<V, N> m, s, b;
-      __builtin_memcpy(&m, mean + k, sizeof m);
-      __builtin_memcpy(&s, scale + k, sizeof s);
-      __builtin_memcpy(&b, bias + k, sizeof b);
+      __builtin_memcpy(&m, o.mean + k, sizeof m);
+      __builtin_memcpy(&s, o.scale + k, sizeof s);
+      __builtin_memcpy(&b, o.bias + k, sizeof b);
       for (int64_t r = first; r < last; ++r) {
         for (int i = 0; i < N; ++i) {
-          const int64_t at = r * channels + k + i * kWidth<V>;
-          const V v = (Load<V>(x + at) - m.v[i]) * s.v[i] + b.v[i];
-          Store(y + at, kRelu ? ReluOf(v) : v);
+          const int64_t at = r * o.channels + k + i * kWidth<V>;
+          const V v = (Load<V>(o.x + at) - m.v[i]) * s.v[i] + b.v[i];
+          Store(o.y + at, kRelu ? ReluOf(v) : v);
         }
       }
     });
@@ -90,30 +98,44 @@ LOCKSTEP_HD void NormaliseLoop(const float* x, float* y, int64_t begin, int64_t 
 }
 
 LOCKSTEP_ISA_CLONES
-void Normalise(bool relu, const float* x, float* y, int64_t begin, int64_t end, int64_t channels, const float* mean,
-               const float* scale, const float* bias) {
-  if (relu) return NormaliseLoop<true>(x, y, begin, end, channels, mean, scale, bias);
-  NormaliseLoop<false>(x, y, begin, end, channels, mean, scale, bias);
+void Normalise(bool relu, const NormaliseOperands& operands, int64_t begin, int64_t end) {
+  if (relu) return NormaliseLoop<true>(operands, begin, end);
+  NormaliseLoop<false>(operands, begin, end);
 }
 
-/// The sums of dy and of dy * (x - mean) over rows [begin, end), where y is positive if there is a y.
+/// Of [rows, channels] to differentiate. Where there is a y, dy counts where that is positive, and as 0 elsewhere.
+struct GradOperands {
+  const float *dy, *x, *y;
+  float* dx;
+  int64_t channels;
+  const float* mean;  ///< by channel
+
+  /// dy of `V`'s elements from `at` on.
+  template <typename V, bool kRelu>
+  LOCKSTEP_HD V Gradient(int64_t at) const {
+    const V g = Load<V>(dy + at);
+    if constexpr (kRelu) return Load<V>(y + at) > V{} ? g : V{};
+    return g;
+  }
+};
+
+/// The sums of dy and of dy * (x - mean) over rows [begin, end).
 template <bool kRelu>
-LOCKSTEP_HD void GradSumsLoop(const float* dy, const float* x, const float* y, int64_t begin, int64_t end,
-                              int64_t channels, const float* mean, double* sum, double* product) {
-  std::fill(sum, sum + channels, 0.0);
-  std::fill(product, product + channels, 0.0);
+LOCKSTEP_HD void GradSumsLoop(const GradOperands& operands, int64_t begin, int64_t end, double* sum, double* product) {
+  const GradOperands o = operands;
+  std::fill(sum, sum + o.channels, 0.0);
+  std::fill(product, product + o.channels, 0.0);
   for (int64_t first = begin; first < end; first += kRowBlock) {
     const int64_t last = std::min(first + kRowBlock, end);
-    ForEachTile(channels, [&]<typename V, int N>(int64_t k) LOCKSTEP_INLINE {
+    ForEachTile(o.channels, [&]<typename V, int N>(int64_t k) LOCKSTEP_INLINE {
       Tile<V, N> m, a{}, b{};
-      __builtin_memcpy(&m, mean + k, sizeof m);
+      __builtin_memcpy(&m, o.mean + k, sizeof m);
       for (int64_t r = first; r < last; ++r) {
         for (int i = 0; i < N; ++i) {
-          const int64_t at = r * channels + k + i * kWidth<V>;
-          V g = Load<V>(dy + at);
-          if constexpr (kRelu) g = Load<V>(y + at) > V{} ? g : V{};
+          const int64_t at = r * o.channels + k + i * kWidth<V>;
+          const V g = o.Gradient<V, kRelu>(at);
           a.v[i] += g;
-          b.v[i] += g * (Load<V>(x + at) - m.v[i]);
+          b.v[i] += g * (Load<V>(o.x + at) - m.v[i]);
         }
       }
       constexpr int64_t kColumns = Tile<V, N>::kColumns;
@@ -127,31 +149,34 @@ LOCKSTEP_HD void GradSumsLoop(const float* dy, const float* x, const float* y, i
 }
 
 LOCKSTEP_ISA_CLONES
-void GradSums(const float* dy, const float* x, const float* y, int64_t begin, int64_t end, int64_t channels,
-              const float* mean, double* sum, double* product) {
-  if (y != nullptr) return GradSumsLoop<true>(dy, x, y, begin, end, channels, mean, sum, product);
-  GradSumsLoop<false>(dy, x, y, begin, end, channels, mean, sum, product);
+void GradSums(const GradOperands& operands, int64_t begin, int64_t end, double* sum, double* product) {
+  if (operands.y != nullptr) return GradSumsLoop<true>(operands, begin, end, sum, product);
+  GradSumsLoop<false>(operands, begin, end, sum, product);
 }
 
-/// dx = scale * (dy - shift - (x - mean) * slope), where y is positive if there is a y; elsewhere dy counts as 0.
+/// What follows from the sums, by channel.
+struct GradFactors {
+  const float *scale, *shift, *slope;
+};
+
+/// dx = scale * (dy - shift - (x - mean) * slope).
 template <bool kRelu>
-LOCKSTEP_HD void InputGradLoop(const float* dy, const float* x, const float* y, float* dx, int64_t begin, int64_t end,
-                               int64_t channels, const float* mean, const float* scale, const float* shift,
-                               const float* slope) {
+LOCKSTEP_HD void InputGradLoop(const GradOperands& operands, const GradFactors& factors, int64_t begin, int64_t end) {
+  const GradOperands o = operands;
+  const GradFactors f = factors;
   for (int64_t first = begin; first < end; first += kRowBlock) {
     const int64_t last = std::min(first + kRowBlock, end);
-    ForEachTile(channels, [&]<typename V, int N>(int64_t k) LOCKSTEP_INLINE {
+    ForEachTile(o.channels, [&]<typename V, int N>(int64_t k) LOCKSTEP_INLINE {
       Tile<V, N> m, s, b, p;
-      __builtin_memcpy(&m, mean + k, sizeof m);
-      __builtin_memcpy(&s, scale + k, sizeof s);
-      __builtin_memcpy(&b, shift + k, sizeof b);
-      __builtin_memcpy(&p, slope + k, sizeof p);
+      __builtin_memcpy(&m, o.mean + k, sizeof m);
+      __builtin_memcpy(&s, f.scale + k, sizeof s);
+      __builtin_memcpy(&b, f.shift + k, sizeof b);
+      __builtin_memcpy(&p, f.slope + k, sizeof p);
       for (int64_t r = first; r < last; ++r) {
         for (int i = 0; i < N; ++i) {
-          const int64_t at = r * channels + k + i * kWidth<V>;
-          V g = Load<V>(dy + at);
-          if constexpr (kRelu) g = Load<V>(y + at) > V{} ? g : V{};
-          Store(dx + at, s.v[i] * (g - b.v[i] - (Load<V>(x + at) - m.v[i]) * p.v[i]));
+          const int64_t at = r * o.channels + k + i * kWidth<V>;
+          const V g = o.Gradient<V, kRelu>(at);
+          Store(o.dx + at, s.v[i] * (g - b.v[i] - (Load<V>(o.x + at) - m.v[i]) * p.v[i]));
         }
       }
     });
@@ -159,10 +184,9 @@ LOCKSTEP_HD void InputGradLoop(const float* dy, const float* x, const float* y, 
 }
 
 LOCKSTEP_ISA_CLONES
-void InputGrad(const float* dy, const float* x, const float* y, float* dx, int64_t begin, int64_t end, int64_t channels,
-               const float* mean, const float* scale, const float* shift, const float* slope) {
-  if (y != nullptr) return InputGradLoop<true>(dy, x, y, dx, begin, end, channels, mean, scale, shift, slope);
-  InputGradLoop<false>(dy, x, y, dx, begin, end, channels, mean, scale, shift, slope);
+void InputGrad(const GradOperands& operands, const GradFactors& factors, int64_t begin, int64_t end) {
+  if (operands.y != nullptr) return InputGradLoop<true>(operands, factors, begin, end);
+  InputGradLoop<false>(operands, factors, begin, end);
 }
 
 /// The workspace: for each thread two sums per channel, then `kVectors` floats per channel.
@@ -247,9 +271,9 @@ struct TrainKernel final : engine::Kernel {
       inv_std[k] = static_cast<float>(inverse);
       scale[k] = static_cast<float>(inverse * static_cast<double>(weight[k]));
     }
-    ForEachPiece(threads, rows, kLeastRows, [&](int, int64_t begin, int64_t end) {
-      Normalise(relu, x, y, begin, end, channels, mean, scale, bias);
-    });
+    const NormaliseOperands operands{x, y, channels, mean, scale, bias};
+    ForEachPiece(threads, rows, kLeastRows,
+                 [&](int, int64_t begin, int64_t end) { Normalise(relu, operands, begin, end); });
   }
 };
 
@@ -260,47 +284,52 @@ std::unique_ptr<Kernel> PrepareInfer(const KernelContext& context) {
   const auto epsilon = static_cast<double>(context.Attributes<NormAttributes>().epsilon);
   const bool relu = FusedRelu(context);
   float* scale = Scratch{context.operands.workspace, channels, context.threads}.Vector(0);
-  return MakeKernel([=, x = context.Input(0), weight = context.Input(1), bias = context.Input(2),
-                     mean = context.Input(3), variance = context.Input(4), y = context.Output(0),
-                     threads = context.threads] {
+  const NormaliseOperands operands{.x = context.Input(0),
+                                   .y = context.Output(0),
+                                   .channels = channels,
+                                   .mean = context.Input(3),
+                                   .scale = scale,
+                                   .bias = context.Input(2)};
+  return MakeKernel([=, weight = context.Input(1), variance = context.Input(4), threads = context.threads] {
     for (int64_t k = 0; k < channels; ++k) {
       scale[k] =
           static_cast<float>(static_cast<double>(weight[k]) / std::sqrt(static_cast<double>(variance[k]) + epsilon));
     }
-    ForEachPiece(threads, rows, kLeastRows, [=](int, int64_t begin, int64_t end) {
-      Normalise(relu, x, y, begin, end, channels, mean, scale, bias);
-    });
+    ForEachPiece(threads, rows, kLeastRows,
+                 [&](int, int64_t begin, int64_t end) { Normalise(relu, operands, begin, end); });
   });
 }
 
 struct GradKernel final : engine::Kernel {
-  const float *dy, *x, *weight, *mean, *inv_std, *y;
-  float *dx, *dweight, *dbias;
+  GradOperands operands;
+  const float *weight, *inv_std;
+  float *dweight, *dbias;
   int64_t rows, channels;
   int threads;
   Scratch scratch;
 
   explicit GradKernel(const KernelContext& context)
-      : dy(context.Input(0)),
-        x(context.Input(1)),
+      : operands{.dy = context.Input(0),
+                 .x = context.Input(1),
+                 .y = FusedRelu(context) ? context.Input(5) : nullptr,
+                 .dx = context.Output(0),
+                 .channels = context.InputShape(0).dim(-1),
+                 .mean = context.Input(3)},
         weight(context.Input(2)),
-        mean(context.Input(3)),
         inv_std(context.Input(4)),
-        y(FusedRelu(context) ? context.Input(5) : nullptr),
-        dx(context.Output(0)),
         dweight(context.Output(1)),
         dbias(context.Output(2)),
         rows(Rows(context.InputShape(0))),
         channels(context.InputShape(0).dim(-1)),
         threads(context.threads),
         scratch{context.operands.workspace, channels, threads} {
-    CHECK(y != nullptr || !FusedRelu(context), "the gradient of a fused activation needs its result");
+    CHECK(operands.y != nullptr || !FusedRelu(context), "the gradient of a fused activation needs its result");
   }
 
   void Run() override {
     const Pieces pieces(threads, rows, kLeastRows);
     ForEachPiece(pieces, [&](int piece, int64_t begin, int64_t end) {
-      GradSums(dy, x, y, begin, end, channels, mean, scratch.Sums(piece, 0), scratch.Sums(piece, 1));
+      GradSums(operands, begin, end, scratch.Sums(piece, 0), scratch.Sums(piece, 1));
     });
     float *scale = scratch.Vector(0), *shift = scratch.Vector(1), *slope = scratch.Vector(2);
     const auto n = static_cast<double>(rows);
@@ -317,28 +346,23 @@ struct GradKernel final : engine::Kernel {
       shift[k] = static_cast<float>(sum / n);
       slope[k] = static_cast<float>(product * inverse * inverse / n);
     }
-    if (dx == nullptr) return;
-    ForEachPiece(threads, rows, kLeastRows, [&](int, int64_t begin, int64_t end) {
-      InputGrad(dy, x, y, dx, begin, end, channels, mean, scale, shift, slope);
-    });
+    if (operands.dx == nullptr) return;
+    const GradFactors factors{scale, shift, slope};
+    ForEachPiece(threads, rows, kLeastRows,
+                 [&](int, int64_t begin, int64_t end) { InputGrad(operands, factors, begin, end); });
   }
 };
 
 std::unique_ptr<Kernel> PrepareGrad(const KernelContext& context) { return std::make_unique<GradKernel>(context); }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kBatchNormTrain, .prepare = PrepareTrain, .workspace_bytes = WorkspaceBytes},
+    {.kind = OpKind::kBatchNormInfer, .prepare = PrepareInfer, .workspace_bytes = WorkspaceBytes},
+    {.kind = OpKind::kBatchNormGrad, .prepare = PrepareGrad, .workspace_bytes = WorkspaceBytes},
+};
+
 }  // namespace
 
-KernelRow BatchNormRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kBatchNormTrain:
-      return {.prepare = PrepareTrain, .workspace_bytes = WorkspaceBytes};
-    case OpKind::kBatchNormInfer:
-      return {.prepare = PrepareInfer, .workspace_bytes = WorkspaceBytes};
-    case OpKind::kBatchNormGrad:
-      return {.prepare = PrepareGrad, .workspace_bytes = WorkspaceBytes};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> BatchNormRows() { return kRows; }
 
 }  // namespace lockstep::onednn

@@ -232,19 +232,22 @@ std::unique_ptr<Kernel> PrepareWeightGrad(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kConv2d,
+     .prepare = PrepareForward,
+     .workspace_bytes = ForwardWorkspace,
+     .packed_bytes = ForwardPackedBytes,
+     .prepare_pack = PrepareForwardPack},
+    {.kind = OpKind::kConv2dInputGrad,
+     .prepare = PrepareInputGrad,
+     .workspace_bytes = InputGradWorkspace,
+     .packed_bytes = InputGradPackedBytes,
+     .prepare_pack = PrepareInputGradPack},
+    {.kind = OpKind::kConv2dWeightGrad, .prepare = PrepareWeightGrad, .workspace_bytes = WeightGradWorkspace},
+};
+
 }  // namespace
 
-KernelRow ConvolutionRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kConv2d:
-      return {PrepareForward, ForwardWorkspace, ForwardPackedBytes, PrepareForwardPack};
-    case OpKind::kConv2dInputGrad:
-      return {PrepareInputGrad, InputGradWorkspace, InputGradPackedBytes, PrepareInputGradPack};
-    case OpKind::kConv2dWeightGrad:
-      return {.prepare = PrepareWeightGrad, .workspace_bytes = WeightGradWorkspace};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> ConvolutionRows() { return kRows; }
 
 }  // namespace lockstep::onednn

@@ -160,6 +160,14 @@ std::unique_ptr<Kernel> PrepareDropout(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kActivation, .prepare = PrepareActivation},
+    {.kind = OpKind::kActivationGrad, .prepare = PrepareActivationGrad},
+    {.kind = OpKind::kAdd, .prepare = PrepareAdd},
+    {.kind = OpKind::kDropout, .prepare = PrepareDropout},
+    {.kind = OpKind::kDropoutGrad, .prepare = PrepareDropout},
+};
+
 }  // namespace
 
 void ActivateAll(int threads, Activation activation, const float* x, float* y, int64_t size) {
@@ -167,20 +175,6 @@ void ActivateAll(int threads, Activation activation, const float* x, float* y, i
                [=](int, int64_t begin, int64_t end) { ActivatePiece(activation, x + begin, y + begin, end - begin); });
 }
 
-KernelRow ElementwiseRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kActivation:
-      return {.prepare = PrepareActivation};
-    case OpKind::kActivationGrad:
-      return {.prepare = PrepareActivationGrad};
-    case OpKind::kAdd:
-      return {.prepare = PrepareAdd};
-    case OpKind::kDropout:
-    case OpKind::kDropoutGrad:
-      return {.prepare = PrepareDropout};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> ElementwiseRows() { return kRows; }
 
 }  // namespace lockstep::onednn

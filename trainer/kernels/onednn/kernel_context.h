@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "base/error.h"
@@ -30,7 +31,8 @@ inline constexpr int kOwnLayout = -1, kForwardLayout = 0, kInputGradLayout = 1;
 
 /// One op kind's functions. Absent: no workspace, no packed copies.
 struct KernelRow {
-  std::unique_ptr<engine::Kernel> (*prepare)(const KernelContext& context) = nullptr;
+  graph::OpKind kind;
+  std::unique_ptr<engine::Kernel> (*prepare)(const KernelContext& context);
   size_t (*workspace_bytes)(const OpContext& context) = nullptr;
   size_t (*packed_bytes)(const OpContext& context, int input, int runs) = nullptr;
   std::unique_ptr<engine::Kernel> (*prepare_pack)(const OpContext& context, int input, const void* plain,
@@ -38,24 +40,23 @@ struct KernelRow {
   int packed_layout = kOwnLayout;
 };
 
-/// By kind; `prepare` is nullptr where the backend has no kernel. Each family has its rows beside its code.
-KernelRow LinearRow(graph::OpKind kind);
-KernelRow ConvolutionRow(graph::OpKind kind);
-KernelRow PoolingRow(graph::OpKind kind);
-KernelRow BatchNormRow(graph::OpKind kind);
-KernelRow LayerNormRow(graph::OpKind kind);
-KernelRow ElementwiseRow(graph::OpKind kind);
-KernelRow EmbeddingRow(graph::OpKind kind);
-KernelRow RotaryRow(graph::OpKind kind);
-KernelRow AttentionRow(graph::OpKind kind);
-KernelRow SwiGluRow(graph::OpKind kind);
-KernelRow RmsNormRow(graph::OpKind kind);
-KernelRow RecurrentRow(graph::OpKind kind);
-KernelRow WindowsRow(graph::OpKind kind);
-KernelRow CtcRow(graph::OpKind kind);
-KernelRow ArgMaxRow(graph::OpKind kind);
-KernelRow LayoutRow(graph::OpKind kind);
-KernelRow LossRow(graph::OpKind kind);
+/// Each family has its rows beside its code.
+std::span<const KernelRow> LinearRows();
+std::span<const KernelRow> ConvolutionRows();
+std::span<const KernelRow> PoolingRows();
+std::span<const KernelRow> BatchNormRows();
+std::span<const KernelRow> RowNormRows();
+std::span<const KernelRow> ElementwiseRows();
+std::span<const KernelRow> EmbeddingRows();
+std::span<const KernelRow> RotaryRows();
+std::span<const KernelRow> AttentionRows();
+std::span<const KernelRow> SwiGluRows();
+std::span<const KernelRow> RecurrentRows();
+std::span<const KernelRow> WindowsRows();
+std::span<const KernelRow> CtcRows();
+std::span<const KernelRow> ArgMaxRows();
+std::span<const KernelRow> LayoutRows();
+std::span<const KernelRow> LossRows();
 
 /// How a range [0, n) is cut for a team: one piece per thread, or one alone where n is small.
 struct Pieces {

@@ -115,7 +115,7 @@ std::unique_ptr<Kernel> PrepareSlice(const KernelContext& context) {
   });
 }
 
-/// Where y is the cache itself, only the new places are written.
+/// Where y is the cache itself, only the new positions are written.
 std::unique_ptr<Kernel> PrepareCacheAppend(const KernelContext& context) {
   const Shape &cache = context.InputShape(0), &x = context.InputShape(1);
   const int64_t begin = context.Attributes<graph::SliceAttributes>().begin;
@@ -130,29 +130,19 @@ std::unique_ptr<Kernel> PrepareCacheAppend(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kReshape, .prepare = PrepareReshape},
+    {.kind = OpKind::kFlatten, .prepare = PrepareFlatten},
+    {.kind = OpKind::kFlattenGrad, .prepare = PrepareFlattenGrad},
+    {.kind = OpKind::kConcat, .prepare = PrepareConcat},
+    {.kind = OpKind::kSlice, .prepare = PrepareSlice},
+    {.kind = OpKind::kCacheAppend, .prepare = PrepareCacheAppend},
+    {.kind = OpKind::kPadChannels, .prepare = PreparePadChannels},
+    {.kind = OpKind::kPadChannelsGrad, .prepare = PreparePadChannelsGrad},
+};
+
 }  // namespace
 
-KernelRow LayoutRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kReshape:
-      return {.prepare = PrepareReshape};
-    case OpKind::kFlatten:
-      return {.prepare = PrepareFlatten};
-    case OpKind::kFlattenGrad:
-      return {.prepare = PrepareFlattenGrad};
-    case OpKind::kConcat:
-      return {.prepare = PrepareConcat};
-    case OpKind::kSlice:
-      return {.prepare = PrepareSlice};
-    case OpKind::kCacheAppend:
-      return {.prepare = PrepareCacheAppend};
-    case OpKind::kPadChannels:
-      return {.prepare = PreparePadChannels};
-    case OpKind::kPadChannelsGrad:
-      return {.prepare = PreparePadChannelsGrad};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> LayoutRows() { return kRows; }
 
 }  // namespace lockstep::onednn

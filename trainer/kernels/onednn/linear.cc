@@ -145,19 +145,24 @@ std::unique_ptr<Kernel> PrepareWeightGrad(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kLinear,
+     .prepare = PrepareForward,
+     .workspace_bytes = ForwardWorkspace,
+     .packed_bytes = ForwardPackedBytes,
+     .prepare_pack = PrepareForwardPack,
+     .packed_layout = kForwardLayout},
+    {.kind = OpKind::kLinearInputGrad,
+     .prepare = PrepareInputGrad,
+     .workspace_bytes = InputGradWorkspace,
+     .packed_bytes = InputGradPackedBytes,
+     .prepare_pack = PrepareInputGradPack,
+     .packed_layout = kInputGradLayout},
+    {.kind = OpKind::kLinearWeightGrad, .prepare = PrepareWeightGrad, .workspace_bytes = WeightGradWorkspaceBytes},
+};
+
 }  // namespace
 
-KernelRow LinearRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kLinear:
-      return {PrepareForward, ForwardWorkspace, ForwardPackedBytes, PrepareForwardPack, kForwardLayout};
-    case OpKind::kLinearInputGrad:
-      return {PrepareInputGrad, InputGradWorkspace, InputGradPackedBytes, PrepareInputGradPack, kInputGradLayout};
-    case OpKind::kLinearWeightGrad:
-      return {.prepare = PrepareWeightGrad, .workspace_bytes = WeightGradWorkspaceBytes};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> LinearRows() { return kRows; }
 
 }  // namespace lockstep::onednn

@@ -187,23 +187,16 @@ std::unique_ptr<Kernel> PrepareSquaredErrorGrad(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kSoftmaxCrossEntropy, .prepare = PrepareCrossEntropy},
+    {.kind = OpKind::kSoftmaxCrossEntropyGrad, .prepare = PrepareCrossEntropyGrad},
+    {.kind = OpKind::kCountCorrect, .prepare = PrepareCountCorrect},
+    {.kind = OpKind::kMeanSquaredError, .prepare = PrepareSquaredError},
+    {.kind = OpKind::kMeanSquaredErrorGrad, .prepare = PrepareSquaredErrorGrad},
+};
+
 }  // namespace
 
-KernelRow LossRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kSoftmaxCrossEntropy:
-      return {.prepare = PrepareCrossEntropy};
-    case OpKind::kSoftmaxCrossEntropyGrad:
-      return {.prepare = PrepareCrossEntropyGrad};
-    case OpKind::kCountCorrect:
-      return {.prepare = PrepareCountCorrect};
-    case OpKind::kMeanSquaredError:
-      return {.prepare = PrepareSquaredError};
-    case OpKind::kMeanSquaredErrorGrad:
-      return {.prepare = PrepareSquaredErrorGrad};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> LossRows() { return kRows; }
 
 }  // namespace lockstep::onednn

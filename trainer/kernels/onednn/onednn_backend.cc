@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <array>
-
+#include "base/machine/host.h"
+#include "trainer/graph/op_table.h"
+#include "trainer/graph/rows_by_kind.h"
 #include "trainer/kernels/onednn/kernel_context.h"
 #include "trainer/kernels/onednn/primitives.h"
 
@@ -16,21 +17,13 @@ using graph::Op;
 using graph::OpKind;
 using onednn::KernelRow;
 
-constexpr size_t kKinds = static_cast<size_t>(OpKind::kCount);
-
-std::array<KernelRow, kKinds> AllRows() {
-  constexpr std::array kFamilies = {
-      onednn::LinearRow,      onednn::ConvolutionRow, onednn::PoolingRow,   onednn::BatchNormRow, onednn::LayerNormRow,
-      onednn::ElementwiseRow, onednn::LayoutRow,      onednn::EmbeddingRow, onednn::RotaryRow,    onednn::AttentionRow,
-      onednn::SwiGluRow,      onednn::RmsNormRow,     onednn::RecurrentRow, onednn::WindowsRow,   onednn::ArgMaxRow,
-      onednn::CtcRow,         onednn::LossRow};
-  std::array<KernelRow, kKinds> rows;
-  for (size_t k = 0; k < kKinds; ++k) {
-    for (const auto family : kFamilies) {
-      const KernelRow row = family(static_cast<OpKind>(k));
-      if (row.prepare != nullptr) rows[k] = row;
-    }
-  }
+const graph::RowsByKind<KernelRow>& AllRows() {
+  static const graph::RowsByKind<KernelRow> rows = graph::CollectRows<KernelRow>(
+      "the oneDNN backend",
+      {onednn::LinearRows(), onednn::ConvolutionRows(), onednn::PoolingRows(), onednn::BatchNormRows(),
+       onednn::RowNormRows(), onednn::ElementwiseRows(), onednn::LayoutRows(), onednn::EmbeddingRows(),
+       onednn::RotaryRows(), onednn::AttentionRows(), onednn::SwiGluRows(), onednn::RecurrentRows(),
+       onednn::WindowsRows(), onednn::ArgMaxRows(), onednn::CtcRows(), onednn::LossRows()});
   return rows;
 }
 
@@ -47,10 +40,10 @@ auto Translated(const Op& op, F&& run) {
 
 class OneDnnBackend final : public engine::Backend {
  public:
-  explicit OneDnnBackend(int lane_threads) : threads_(lane_threads), rows_(AllRows()) {}
+  explicit OneDnnBackend(int lane_threads) : threads_(lane_threads) {}
 
   std::string_view name() const override { return "onednn"; }
-  bool Supports(OpKind kind) const override { return RowOf(kind).prepare != nullptr; }
+  bool Supports(OpKind kind) const override { return AllRows().Find(kind) != nullptr; }
 
   size_t WorkspaceBytes(const Graph& graph, const Op& op) override {
     const KernelRow& row = RowOf(op.kind);
@@ -78,16 +71,18 @@ class OneDnnBackend final : public engine::Backend {
 
   std::unique_ptr<Kernel> Prepare(const Graph& graph, const Op& op, const engine::Operands& operands) override {
     const KernelRow& row = RowOf(op.kind);
-    CHECK(row.prepare != nullptr, "no kernel for {}", graph::Name(op.kind));
     const onednn::ScopedTeam team(threads_);
     return Translated(op, [&] { return row.prepare({{{graph, op}, threads_}, {operands}}); });
   }
 
  private:
-  const KernelRow& RowOf(OpKind kind) const { return rows_[static_cast<size_t>(kind)]; }
+  static const KernelRow& RowOf(OpKind kind) {
+    const KernelRow* row = AllRows().Find(kind);
+    CHECK(row != nullptr, "no kernel for {}", graph::Name(kind));
+    return *row;
+  }
 
   const int threads_;
-  const std::array<KernelRow, kKinds> rows_;
 };
 
 dnnl::cpu_isa LibraryIsa(Isa isa) {

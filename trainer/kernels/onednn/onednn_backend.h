@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "base/threads.h"
+#include "base/machine/cpu_info.h"
 #include "trainer/engine/backend.h"
 
 namespace lockstep {

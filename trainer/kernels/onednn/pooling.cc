@@ -277,25 +277,17 @@ std::unique_ptr<Kernel> PrepareGlobalAverageGrad(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kMaxPool2d, .prepare = PrepareMaximum},
+    {.kind = OpKind::kMaxPool2dGrad, .prepare = PrepareMaximumGrad},
+    {.kind = OpKind::kAveragePool2d, .prepare = PrepareAverage},
+    {.kind = OpKind::kAveragePool2dGrad, .prepare = PrepareAverageGrad},
+    {.kind = OpKind::kGlobalAveragePool, .prepare = PrepareGlobalAverage, .workspace_bytes = GlobalAverageWorkspace},
+    {.kind = OpKind::kGlobalAveragePoolGrad, .prepare = PrepareGlobalAverageGrad},
+};
+
 }  // namespace
 
-KernelRow PoolingRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kMaxPool2d:
-      return {.prepare = PrepareMaximum};
-    case OpKind::kMaxPool2dGrad:
-      return {.prepare = PrepareMaximumGrad};
-    case OpKind::kAveragePool2d:
-      return {.prepare = PrepareAverage};
-    case OpKind::kAveragePool2dGrad:
-      return {.prepare = PrepareAverageGrad};
-    case OpKind::kGlobalAveragePool:
-      return {.prepare = PrepareGlobalAverage, .workspace_bytes = GlobalAverageWorkspace};
-    case OpKind::kGlobalAveragePoolGrad:
-      return {.prepare = PrepareGlobalAverageGrad};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> PoolingRows() { return kRows; }
 
 }  // namespace lockstep::onednn

@@ -54,17 +54,13 @@ std::unique_ptr<Kernel> PrepareGrad(const KernelContext& context) {
   });
 }
 
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kSwiGlu, .prepare = PrepareForward},
+    {.kind = OpKind::kSwiGluGrad, .prepare = PrepareGrad},
+};
+
 }  // namespace
 
-KernelRow SwiGluRow(OpKind kind) {
-  switch (kind) {
-    case OpKind::kSwiGlu:
-      return {.prepare = PrepareForward};
-    case OpKind::kSwiGluGrad:
-      return {.prepare = PrepareGrad};
-    default:
-      return {};
-  }
-}
+std::span<const KernelRow> SwiGluRows() { return kRows; }
 
 }  // namespace lockstep::onednn

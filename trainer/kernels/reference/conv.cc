@@ -5,6 +5,8 @@
 namespace lockstep::reference {
 namespace {
 
+using graph::OpKind;
+
 /// Calls visit(i_y, i_x, i_w) for every product x[i_x] * weight[i_w] that y[i_y] is a sum of.
 template <typename Visit>
 void ForEachProduct(const Shape& x, const Shape& weight, const Shape& y, const graph::Conv2dAttributes& attributes,
@@ -32,8 +34,6 @@ void ForEachProduct(const Shape& x, const Shape& weight, const Shape& y, const g
     }
   }
 }
-
-}  // namespace
 
 std::vector<Tensor> Conv2d(const Call& call) {
   const Tensor& x = call.in(0);
@@ -78,5 +78,15 @@ std::vector<Tensor> Conv2dWeightGrad(const Call& call) {
   for (size_t i = 0; i < dy.data.size(); ++i) Add(dbias, i % dbias.data.size(), dy.data[i]);
   return {dweight, dbias};
 }
+
+constexpr OpFunction kRows[] = {
+    {.kind = OpKind::kConv2d, .run = Conv2d},
+    {.kind = OpKind::kConv2dInputGrad, .run = Conv2dInputGrad},
+    {.kind = OpKind::kConv2dWeightGrad, .run = Conv2dWeightGrad},
+};
+
+}  // namespace
+
+std::span<const OpFunction> ConvolutionRows() { return kRows; }
 
 }  // namespace lockstep::reference

@@ -1,8 +1,8 @@
 // Connectionist temporal classification: the forward and backward recursions of Graves et al. 2006, section 4.1, over
 // logarithms.
 //
-// A path's logarithm is a sum over places of logits less their lse, whose magnitudes add up: M, which is what a
-// posterior is wrong by. K is 1: places' errors partly cancel, which M leaves out.
+// A path's logarithm is a sum over time steps of logits less their lse, whose magnitudes add up: M, which is what a
+// posterior is wrong by. K is 1: time steps' errors partly cancel, which M leaves out.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -12,6 +12,8 @@
 namespace lockstep::reference {
 namespace {
 
+using graph::OpKind;
+
 constexpr double kNever = -std::numeric_limits<double>::infinity();
 
 double LogAdd(double a, double b) {
@@ -19,22 +21,24 @@ double LogAdd(double a, double b) {
   return most == kNever ? kNever : most + std::log(std::exp(a - most) + std::exp(b - most));
 }
 
-/// One sample: log softmax by place, and the label with blanks around and between its classes.
+/// One sample: log softmax by time step, and the label with blanks around and between its classes.
 struct Sample {
-  size_t places, classes, states;
+  size_t time_steps, classes, states;
   std::vector<double> log_softmax;
   std::vector<size_t> classes_of_states;
   double magnitude = 0;  ///< M
 
-  double Emission(size_t place, size_t state) const { return log_softmax[place * classes + classes_of_states[state]]; }
+  double Emission(size_t time_step, size_t state) const {
+    return log_softmax[time_step * classes + classes_of_states[state]];
+  }
   /// Whether a path may come to `state` from the one two before it.
   bool Skips(size_t state) const {
     return state >= 2 && classes_of_states[state] != 0 && classes_of_states[state] != classes_of_states[state - 2];
   }
 
   std::vector<double> Alphas() const {
-    std::vector<double> alphas(places * states, kNever);
-    for (size_t t = 0; t < places; ++t) {
+    std::vector<double> alphas(time_steps * states, kNever);
+    for (size_t t = 0; t < time_steps; ++t) {
       for (size_t s = 0; s < states; ++s) {
         double before = t == 0 && s < 2 ? 0 : kNever;
         if (t > 0) {
@@ -48,13 +52,13 @@ struct Sample {
     }
     return alphas;
   }
-  /// Behind each place, what follows: without the place's own emission.
+  /// Behind each time step, what follows: without the time step's own emission.
   std::vector<double> Betas() const {
-    std::vector<double> betas(places * states, kNever);
-    for (size_t t = places; t-- > 0;) {
+    std::vector<double> betas(time_steps * states, kNever);
+    for (size_t t = time_steps; t-- > 0;) {
       for (size_t s = 0; s < states; ++s) {
-        double behind = t + 1 == places && s + 2 >= states ? 0 : kNever;
-        if (t + 1 < places) {
+        double behind = t + 1 == time_steps && s + 2 >= states ? 0 : kNever;
+        if (t + 1 < time_steps) {
           const auto next = [&](size_t state) { return betas[(t + 1) * states + state] + Emission(t + 1, state); };
           behind = next(s);
           if (s + 1 < states) behind = LogAdd(behind, next(s + 1));
@@ -67,10 +71,10 @@ struct Sample {
   }
 };
 
-Sample MakeSample(const double* logits, size_t places, size_t classes, const double* label, size_t labels) {
-  Sample sample{places, classes, 2 * labels + 1, {}, std::vector<size_t>(2 * labels + 1)};
+Sample MakeSample(const double* logits, size_t time_steps, size_t classes, const double* label, size_t labels) {
+  Sample sample{time_steps, classes, 2 * labels + 1, {}, std::vector<size_t>(2 * labels + 1)};
   for (size_t i = 0; i < labels; ++i) sample.classes_of_states[2 * i + 1] = static_cast<size_t>(label[i]);
-  for (size_t t = 0; t < places; ++t) {
+  for (size_t t = 0; t < time_steps; ++t) {
     const double* row = logits + t * classes;
     const double largest = *std::max_element(row, row + classes);
     double sum = 0, most = 0;
@@ -82,15 +86,13 @@ Sample MakeSample(const double* logits, size_t places, size_t classes, const dou
   return sample;
 }
 
-}  // namespace
-
 std::vector<Tensor> Ctc(const Call& call) {
   const Tensor &logits = call.in(0), &label = call.in(1), &length = call.in(2), &label_length = call.in(3);
-  const auto all_places = static_cast<size_t>(logits.shape[1]), classes = static_cast<size_t>(logits.shape[2]);
+  const auto all_time_steps = static_cast<size_t>(logits.shape[1]), classes = static_cast<size_t>(logits.shape[2]);
   Tensor dlogits = Zeros(logits.shape, 1);
   Sum sum, impossible;
   for (size_t n = 0; n < length.data.size(); ++n) {
-    const auto places = static_cast<size_t>(std::clamp(length.data[n], 0.0, static_cast<double>(all_places)));
+    const auto time_steps = static_cast<size_t>(std::clamp(length.data[n], 0.0, static_cast<double>(all_time_steps)));
     if (label_length.data[n] < 0) continue;
     const auto labels = static_cast<size_t>(label_length.data[n]);
     if (labels > static_cast<size_t>(label.shape[1])) {
@@ -100,17 +102,17 @@ std::vector<Tensor> Ctc(const Call& call) {
     const double* own = &label.data[n * static_cast<size_t>(label.shape[1])];
     size_t least = labels;
     for (size_t i = 1; i < labels; ++i) least += own[i] == own[i - 1];
-    if (least > places) impossible.value += 1;
-    if (least > places || places == 0) continue;
-    const size_t first = n * all_places * classes;
-    const Sample sample = MakeSample(&logits.data[first], places, classes, own, labels);
+    if (least > time_steps) impossible.value += 1;
+    if (least > time_steps || time_steps == 0) continue;
+    const size_t first = n * all_time_steps * classes;
+    const Sample sample = MakeSample(&logits.data[first], time_steps, classes, own, labels);
     const std::vector<double> alphas = sample.Alphas(), betas = sample.Betas();
-    const double* last = &alphas[(places - 1) * sample.states];
+    const double* last = &alphas[(time_steps - 1) * sample.states];
     const double log_p =
         sample.states > 1 ? LogAdd(last[sample.states - 1], last[sample.states - 2]) : last[sample.states - 1];
     sum.value -= log_p;
     sum.magnitude += sample.magnitude;
-    for (size_t t = 0; t < places; ++t) {
+    for (size_t t = 0; t < time_steps; ++t) {
       for (size_t j = 0; j < classes; ++j) {
         const double logarithm = sample.log_softmax[t * classes + j], softmax = std::exp(logarithm);
         dlogits.data[first + t * classes + j] = softmax;
@@ -134,5 +136,14 @@ std::vector<Tensor> CtcGrad(const Call& call) {
   for (size_t i = 0; i < dlogits.data.size(); ++i) Add(scaled, i, dlogits.data[i] * scale);
   return {scaled};
 }
+
+constexpr OpFunction kRows[] = {
+    {.kind = OpKind::kCtc, .run = Ctc},
+    {.kind = OpKind::kCtcGrad, .run = CtcGrad},
+};
+
+}  // namespace
+
+std::span<const OpFunction> CtcRows() { return kRows; }
 
 }  // namespace lockstep::reference

@@ -8,6 +8,8 @@
 namespace lockstep::reference {
 namespace {
 
+using graph::OpKind;
+
 double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 /// Distribution function and density of the standard normal.
 double NormalCdf(double x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); }
@@ -101,6 +103,8 @@ Sum Activate(graph::Activation activation, const Sum& z) {
   return {curve.value, std::abs(curve.slope) * z.magnitude + curve.magnitude};
 }
 
+namespace {
+
 std::vector<Tensor> Activation(const Call& call) {
   const Tensor& x = call.in(0);
   const auto activation = call.op.as<graph::ActivationAttributes>().activation;
@@ -151,5 +155,17 @@ std::vector<Tensor> AddOp(const Call& call) {
   }
   return {y};
 }
+
+constexpr OpFunction kRows[] = {
+    {.kind = OpKind::kActivation, .run = Activation},
+    {.kind = OpKind::kActivationGrad, .run = ActivationGrad},
+    {.kind = OpKind::kDropout, .run = Dropout},
+    {.kind = OpKind::kDropoutGrad, .run = Dropout},
+    {.kind = OpKind::kAdd, .run = AddOp},
+};
+
+}  // namespace
+
+std::span<const OpFunction> ElementwiseRows() { return kRows; }
 
 }  // namespace lockstep::reference

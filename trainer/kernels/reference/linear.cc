@@ -2,6 +2,10 @@
 #include "trainer/kernels/reference/ops.h"
 
 namespace lockstep::reference {
+namespace {
+
+using graph::OpKind;
+
 std::vector<Tensor> Linear(const Call& call) {
   const Tensor& x = call.in(0);
   const Tensor& weight = call.in(1);
@@ -48,5 +52,15 @@ std::vector<Tensor> LinearWeightGrad(const Call& call) {
   }
   return {dweight, dbias};
 }
+
+constexpr OpFunction kRows[] = {
+    {.kind = OpKind::kLinear, .run = Linear},
+    {.kind = OpKind::kLinearInputGrad, .run = LinearInputGrad},
+    {.kind = OpKind::kLinearWeightGrad, .run = LinearWeightGrad},
+};
+
+}  // namespace
+
+std::span<const OpFunction> LinearRows() { return kRows; }
 
 }  // namespace lockstep::reference

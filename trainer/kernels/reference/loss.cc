@@ -10,6 +10,8 @@
 namespace lockstep::reference {
 namespace {
 
+using graph::OpKind;
+
 using graph::LossAttributes;
 
 Sum LogSumExp(const double* logits, size_t classes) {
@@ -30,8 +32,6 @@ double Target(const LossAttributes& attributes, size_t classes, size_t column, d
 }
 
 double LossScale(const Call& call) { return call.step_block.loss_scale[call.op.as<LossAttributes>().loss]; }
-
-}  // namespace
 
 std::vector<Tensor> SoftmaxCrossEntropy(const Call& call) {
   const Tensor &logits = call.in(0), &label = call.in(1);
@@ -113,5 +113,18 @@ std::vector<Tensor> ArgMax(const Call& call) {
   }
   return {y};
 }
+
+constexpr OpFunction kRows[] = {
+    {.kind = OpKind::kSoftmaxCrossEntropy, .run = SoftmaxCrossEntropy},
+    {.kind = OpKind::kSoftmaxCrossEntropyGrad, .run = SoftmaxCrossEntropyGrad},
+    {.kind = OpKind::kMeanSquaredError, .run = MeanSquaredError},
+    {.kind = OpKind::kMeanSquaredErrorGrad, .run = MeanSquaredErrorGrad},
+    {.kind = OpKind::kCountCorrect, .run = CountCorrect},
+    {.kind = OpKind::kArgMax, .run = ArgMax},
+};
+
+}  // namespace
+
+std::span<const OpFunction> LossRows() { return kRows; }
 
 }  // namespace lockstep::reference

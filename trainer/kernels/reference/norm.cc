@@ -9,6 +9,8 @@
 namespace lockstep::reference {
 namespace {
 
+using graph::OpKind;
+
 using graph::NormAttributes;
 
 /// A set of `count` elements that are normalised together: first, first + stride, ...
@@ -57,8 +59,6 @@ void StoreInputGradient(const Group& group, double inv_std, G g, XHat x_hat, Ten
 }
 
 Shape WithoutLast(const Shape& shape) { return Shape(shape.dims().first(static_cast<size_t>(shape.rank() - 1))); }
-
-}  // namespace
 
 std::vector<Tensor> BatchNormTrain(const Call& call) {
   const Tensor& x = call.in(0);
@@ -197,5 +197,16 @@ std::vector<Tensor> RmsNormGrad(const Call& call) {
   }
   return {dx, dweight};
 }
+
+constexpr OpFunction kRows[] = {
+    {.kind = OpKind::kBatchNormTrain, .run = BatchNormTrain}, {.kind = OpKind::kBatchNormInfer, .run = BatchNormInfer},
+    {.kind = OpKind::kBatchNormGrad, .run = BatchNormGrad},   {.kind = OpKind::kLayerNorm, .run = LayerNorm},
+    {.kind = OpKind::kLayerNormGrad, .run = LayerNormGrad},   {.kind = OpKind::kRmsNorm, .run = RmsNorm},
+    {.kind = OpKind::kRmsNormGrad, .run = RmsNormGrad},
+};
+
+}  // namespace
+
+std::span<const OpFunction> NormRows() { return kRows; }
 
 }  // namespace lockstep::reference

@@ -10,12 +10,14 @@
 
 #include <cmath>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/error.h"
 #include "trainer/graph/graph.h"
+#include "trainer/graph/op_table.h"
 #include "trainer/graph/step_block.h"
-#include "trainer/kernels/reference/reference.h"
+#include "trainer/kernels/reference/tensor.h"
 
 namespace lockstep::reference {
 
@@ -44,7 +46,11 @@ struct Call {
   }
 };
 
-using Function = std::vector<Tensor> (*)(const Call&);
+/// What computes one kind of op.
+struct OpFunction {
+  graph::OpKind kind;
+  std::vector<Tensor> (*run)(const Call& call);
+};
 
 /// `shape` with another last dimension.
 inline Shape WithLast(const Shape& shape, int64_t last) {
@@ -71,68 +77,17 @@ inline Tensor Scalar(const Sum& sum, int64_t terms) { return {Shape(), {sum.valu
 /// act(z). An error of z comes through with the slope; that of relu with 1, since an error can carry z across its kink.
 Sum Activate(graph::Activation activation, const Sum& z);
 
-// linear.cc
-std::vector<Tensor> Linear(const Call& call);
-std::vector<Tensor> LinearInputGrad(const Call& call);
-std::vector<Tensor> LinearWeightGrad(const Call& call);
-// conv.cc
-std::vector<Tensor> Conv2d(const Call& call);
-std::vector<Tensor> Conv2dInputGrad(const Call& call);
-std::vector<Tensor> Conv2dWeightGrad(const Call& call);
-// pool.cc
-std::vector<Tensor> MaxPool2d(const Call& call);
-std::vector<Tensor> MaxPool2dGrad(const Call& call);
-std::vector<Tensor> AveragePool2d(const Call& call);
-std::vector<Tensor> AveragePool2dGrad(const Call& call);
-std::vector<Tensor> GlobalAveragePool(const Call& call);
-std::vector<Tensor> GlobalAveragePoolGrad(const Call& call);
-// norm.cc
-std::vector<Tensor> BatchNormTrain(const Call& call);
-std::vector<Tensor> BatchNormInfer(const Call& call);
-std::vector<Tensor> BatchNormGrad(const Call& call);
-std::vector<Tensor> LayerNorm(const Call& call);
-std::vector<Tensor> LayerNormGrad(const Call& call);
-std::vector<Tensor> RmsNorm(const Call& call);
-std::vector<Tensor> RmsNormGrad(const Call& call);
-// elementwise.cc
-std::vector<Tensor> Activation(const Call& call);
-std::vector<Tensor> ActivationGrad(const Call& call);
-std::vector<Tensor> Dropout(const Call& call);
-std::vector<Tensor> AddOp(const Call& call);
-// shape.cc
-std::vector<Tensor> Reshape(const Call& call);
-std::vector<Tensor> Flatten(const Call& call);
-std::vector<Tensor> FlattenGrad(const Call& call);
-std::vector<Tensor> PadChannels(const Call& call);
-std::vector<Tensor> PadChannelsGrad(const Call& call);
-std::vector<Tensor> Concat(const Call& call);
-std::vector<Tensor> Slice(const Call& call);
-// sequence.cc
-std::vector<Tensor> Embedding(const Call& call);
-std::vector<Tensor> EmbeddingGrad(const Call& call);
-std::vector<Tensor> Rotary(const Call& call);
-std::vector<Tensor> Attention(const Call& call);
-std::vector<Tensor> AttentionGrad(const Call& call);
-std::vector<Tensor> SwiGlu(const Call& call);
-std::vector<Tensor> SwiGluGrad(const Call& call);
-// recurrent.cc
-std::vector<Tensor> Lstm(const Call& call);
-std::vector<Tensor> LstmGrad(const Call& call);
-std::vector<Tensor> Gru(const Call& call);
-std::vector<Tensor> GruGrad(const Call& call);
-// windows.cc
-std::vector<Tensor> CacheAppend(const Call& call);
-std::vector<Tensor> Windows(const Call& call);
-std::vector<Tensor> WindowsGrad(const Call& call);
-// ctc.cc
-std::vector<Tensor> Ctc(const Call& call);
-std::vector<Tensor> CtcGrad(const Call& call);
-// loss.cc
-std::vector<Tensor> SoftmaxCrossEntropy(const Call& call);
-std::vector<Tensor> SoftmaxCrossEntropyGrad(const Call& call);
-std::vector<Tensor> MeanSquaredError(const Call& call);
-std::vector<Tensor> MeanSquaredErrorGrad(const Call& call);
-std::vector<Tensor> CountCorrect(const Call& call);
-std::vector<Tensor> ArgMax(const Call& call);
+// The families, each in a file of its own, with its rows beside its code.
+std::span<const OpFunction> LinearRows();
+std::span<const OpFunction> ConvolutionRows();
+std::span<const OpFunction> PoolingRows();
+std::span<const OpFunction> NormRows();
+std::span<const OpFunction> ElementwiseRows();
+std::span<const OpFunction> LayoutRows();
+std::span<const OpFunction> SequenceRows();
+std::span<const OpFunction> RecurrentRows();
+std::span<const OpFunction> WindowsRows();
+std::span<const OpFunction> CtcRows();
+std::span<const OpFunction> LossRows();
 
 }  // namespace lockstep::reference

@@ -5,6 +5,8 @@
 namespace lockstep::reference {
 namespace {
 
+using graph::OpKind;
+
 using graph::Pool2dAttributes;
 
 /// Calls visit(i_y, i_x, place) for each cell of the image in each window, in row-major order of places.
@@ -46,8 +48,6 @@ std::vector<double> CellCounts(const Shape& x, const Shape& y, const Pool2dAttri
   ForEachCell(x, y, attributes, [&](size_t i_y, size_t, int) { counts[i_y] += 1; });
   return counts;
 }
-
-}  // namespace
 
 std::vector<Tensor> MaxPool2d(const Call& call) {
   const Tensor& x = call.in(0);
@@ -117,5 +117,18 @@ std::vector<Tensor> GlobalAveragePoolGrad(const Call& call) {
   }
   return {dx};
 }
+
+constexpr OpFunction kRows[] = {
+    {.kind = OpKind::kMaxPool2d, .run = MaxPool2d},
+    {.kind = OpKind::kMaxPool2dGrad, .run = MaxPool2dGrad},
+    {.kind = OpKind::kAveragePool2d, .run = AveragePool2d},
+    {.kind = OpKind::kAveragePool2dGrad, .run = AveragePool2dGrad},
+    {.kind = OpKind::kGlobalAveragePool, .run = GlobalAveragePool},
+    {.kind = OpKind::kGlobalAveragePoolGrad, .run = GlobalAveragePoolGrad},
+};
+
+}  // namespace
+
+std::span<const OpFunction> PoolingRows() { return kRows; }
 
 }  // namespace lockstep::reference

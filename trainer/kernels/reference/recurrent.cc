@@ -1,8 +1,8 @@
-// LSTM and GRU, place by place.
+// LSTM and GRU, time step by time step.
 //
-// What a state is wrong by goes on from place to place: a sum has the magnitude of its terms, and of what its terms are
-// wrong by besides, whose squares add up since they are independent. Through a product and an activation it comes with
-// the slope. K is the length of the sums.
+// What a state is wrong by goes on from time step to time step: a sum has the magnitude of its terms, and of what its
+// terms are wrong by besides, whose squares add up since they are independent. Through a product and an activation it
+// comes with the slope. K is the length of the sums.
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -11,6 +11,8 @@
 
 namespace lockstep::reference {
 namespace {
+
+using graph::OpKind;
 
 Sum operator+(const Sum& a, const Sum& b) { return {a.value + b.value, a.magnitude + b.magnitude}; }
 Sum operator*(const Sum& a, const Sum& b) {
@@ -44,32 +46,32 @@ Sum Product(const std::vector<Sum>& v, F weight) {
   return sum;
 }
 
-/// The operands' shapes, and the order of places.
+/// The operands' shapes, and the order of time steps.
 struct View {
-  size_t rows, places, hidden;
+  size_t rows, time_steps, hidden;
   bool reverse;
   const Tensor* length;
 
   View(const Call& call, const Tensor& sequence, size_t weight_input, size_t length_input)
       : rows(static_cast<size_t>(sequence.shape[0])),
-        places(static_cast<size_t>(sequence.shape[1])),
+        time_steps(static_cast<size_t>(sequence.shape[1])),
         hidden(static_cast<size_t>(call.in(weight_input).shape[1])),
         reverse(call.op.as<graph::RecurrentAttributes>().reverse),
         length(call.Has(length_input) ? &call.in(length_input) : nullptr) {}
 
   size_t Length(size_t row) const {
-    if (length == nullptr) return places;
-    return static_cast<size_t>(std::clamp(length->data[row], 0.0, static_cast<double>(places)));
+    if (length == nullptr) return time_steps;
+    return static_cast<size_t>(std::clamp(length->data[row], 0.0, static_cast<double>(time_steps)));
   }
-  /// The place of step `step`, of Length(row) steps.
-  size_t Place(size_t row, size_t step) const { return reverse ? Length(row) - 1 - step : step; }
+  /// The time step of step `step`, of Length(row) steps.
+  size_t TimeStep(size_t row, size_t step) const { return reverse ? Length(row) - 1 - step : step; }
   Shape States() const { return {static_cast<int64_t>(rows), static_cast<int64_t>(hidden)}; }
   Shape Sequence(size_t parts) const {
-    return {static_cast<int64_t>(rows), static_cast<int64_t>(places), static_cast<int64_t>(parts * hidden)};
+    return {static_cast<int64_t>(rows), static_cast<int64_t>(time_steps), static_cast<int64_t>(parts * hidden)};
   }
-  /// Of a tensor [rows, places, parts * hidden].
-  size_t At(size_t row, size_t place, size_t parts, size_t part, size_t unit) const {
-    return ((row * places + place) * parts + part) * hidden + unit;
+  /// Of a tensor [rows, time steps, parts * hidden].
+  size_t At(size_t row, size_t time_step, size_t parts, size_t part, size_t unit) const {
+    return ((row * time_steps + time_step) * parts + part) * hidden + unit;
   }
   std::vector<Sum> First(const Call& call, size_t input, size_t row) const {
     std::vector<Sum> state(hidden);
@@ -97,21 +99,21 @@ std::vector<Tensor> Forward(const Call& call, size_t gates, size_t parts, const 
   for (size_t row = 0; row < view.rows; ++row) {
     std::vector<Sum> hidden = view.First(call, 4, row), cell = view.First(call, 5, row);
     for (size_t step = 0; step < view.Length(row); ++step) {
-      const size_t place = view.Place(row, step);
+      const size_t time_step = view.TimeStep(row, step);
       const std::vector<Sum> before = hidden;
       for (size_t u = 0; u < view.hidden; ++u) {
         std::vector<Sum> of_x, of_state;
         for (size_t g = 0; g < gates; ++g) {
           const size_t at = g * view.hidden + u;
-          of_x.push_back(Exact(x.data[view.At(row, place, gates, g, u)]));
+          of_x.push_back(Exact(x.data[view.At(row, time_step, gates, g, u)]));
           const Sum product = Product(before, [&](size_t k) { return weight.data[at * view.hidden + k]; });
           of_state.push_back(product + Exact(call.Has(2) ? call.in(2).data[at] : 0));
         }
         const Cell result = function(of_x, of_state, before[u], cell[u]);
         hidden[u] = result.hidden;
         cell[u] = result.cell;
-        Store(y, view.At(row, place, 1, 0, u), result.hidden);
-        for (size_t p = 0; p < parts; ++p) Store(saved, view.At(row, place, parts, p, u), result.saved[p]);
+        Store(y, view.At(row, time_step, 1, 0, u), result.hidden);
+        for (size_t p = 0; p < parts; ++p) Store(saved, view.At(row, time_step, parts, p, u), result.saved[p]);
       }
     }
     const bool moved = view.Length(row) > 0;  // else states are copies: exact
@@ -136,7 +138,7 @@ using GradientFunction =
 std::vector<Tensor> Backward(const Call& call, size_t gates, size_t parts, const GradientFunction& function) {
   const Tensor &dy = call.in(0), &y = call.in(1), &saved = call.in(2), &weight = call.in(3);
   const View view(call, dy, 3, 4);
-  const auto terms = static_cast<int64_t>(gates * view.hidden) + 1, all = static_cast<int64_t>(view.rows * view.places);
+  const int64_t terms = static_cast<int64_t>(gates * view.hidden) + 1, all = dy.shape[0] * dy.shape[1];
   Tensor dgates = Zeros(view.Sequence(gates), terms);
   Tensor dweight = Zeros(weight.shape, all + terms), dbias = Zeros({weight.shape[0]}, all + terms);
   const bool has_cell = parts > gates && call.op.kind == graph::OpKind::kLstmGrad;
@@ -144,20 +146,20 @@ std::vector<Tensor> Backward(const Call& call, size_t gates, size_t parts, const
     const std::vector<Sum> first = view.First(call, 5, row), first_cell = view.First(call, 6, row);
     std::vector<Sum> dhidden(view.hidden), dcell(view.hidden);
     for (size_t step = view.Length(row); step-- > 0;) {
-      const size_t place = view.Place(row, step);
+      const size_t time_step = view.TimeStep(row, step);
       std::vector<double> before(view.hidden);
       std::vector<Sum> products(gates * view.hidden);
       for (size_t u = 0; u < view.hidden; ++u) {
-        const size_t previous = step > 0 ? view.Place(row, step - 1) : 0;
+        const size_t previous = step > 0 ? view.TimeStep(row, step - 1) : 0;
         before[u] = step > 0 ? y.data[view.At(row, previous, 1, 0, u)] : first[u].value;
         double cell = first_cell[u].value;
         if (has_cell && step > 0) cell = saved.data[view.At(row, previous, parts, parts - 1, u)];
         std::vector<double> kept;
-        for (size_t p = 0; p < parts; ++p) kept.push_back(saved.data[view.At(row, place, parts, p, u)]);
-        const Sum dh = dhidden[u] + Exact(dy.data[view.At(row, place, 1, 0, u)]);
+        for (size_t p = 0; p < parts; ++p) kept.push_back(saved.data[view.At(row, time_step, parts, p, u)]);
+        const Sum dh = dhidden[u] + Exact(dy.data[view.At(row, time_step, 1, 0, u)]);
         const CellGradient result = function(dh, dcell[u], kept, before[u], cell);
         for (size_t g = 0; g < gates; ++g) {
-          Store(dgates, view.At(row, place, gates, g, u), result.gates[g]);
+          Store(dgates, view.At(row, time_step, gates, g, u), result.gates[g]);
           products[g * view.hidden + u] = result.products[g];
         }
         dhidden[u] = result.hidden;
@@ -178,8 +180,6 @@ std::vector<Tensor> Backward(const Call& call, size_t gates, size_t parts, const
   }
   return {dgates, dweight, dbias};
 }
-
-}  // namespace
 
 std::vector<Tensor> Lstm(const Call& call) {
   return Forward(call, 4, 5,
@@ -221,5 +221,16 @@ std::vector<Tensor> GruGrad(const Call& call) {
     return CellGradient{{dr, dz, dn}, {dr, dz, dn * Exact(r)}, dh * Exact(z), Sum{}};
   });
 }
+
+constexpr OpFunction kRows[] = {
+    {.kind = OpKind::kLstm, .run = Lstm},
+    {.kind = OpKind::kLstmGrad, .run = LstmGrad},
+    {.kind = OpKind::kGru, .run = Gru},
+    {.kind = OpKind::kGruGrad, .run = GruGrad},
+};
+
+}  // namespace
+
+std::span<const OpFunction> RecurrentRows() { return kRows; }
 
 }  // namespace lockstep::reference

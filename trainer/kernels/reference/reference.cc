@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "trainer/graph/op_table.h"
+#include "trainer/graph/rows_by_kind.h"
 #include "trainer/kernels/reference/ops.h"
 
 namespace lockstep::reference {
@@ -11,75 +13,20 @@ using graph::OpKind;
 
 namespace {
 
-constexpr std::pair<OpKind, Function> kFunctions[] = {
-    {OpKind::kLinear, Linear},
-    {OpKind::kLinearInputGrad, LinearInputGrad},
-    {OpKind::kLinearWeightGrad, LinearWeightGrad},
-    {OpKind::kConv2d, Conv2d},
-    {OpKind::kConv2dInputGrad, Conv2dInputGrad},
-    {OpKind::kConv2dWeightGrad, Conv2dWeightGrad},
-    {OpKind::kMaxPool2d, MaxPool2d},
-    {OpKind::kMaxPool2dGrad, MaxPool2dGrad},
-    {OpKind::kAveragePool2d, AveragePool2d},
-    {OpKind::kAveragePool2dGrad, AveragePool2dGrad},
-    {OpKind::kGlobalAveragePool, GlobalAveragePool},
-    {OpKind::kGlobalAveragePoolGrad, GlobalAveragePoolGrad},
-    {OpKind::kBatchNormTrain, BatchNormTrain},
-    {OpKind::kBatchNormInfer, BatchNormInfer},
-    {OpKind::kBatchNormGrad, BatchNormGrad},
-    {OpKind::kLayerNorm, LayerNorm},
-    {OpKind::kLayerNormGrad, LayerNormGrad},
-    {OpKind::kRmsNorm, RmsNorm},
-    {OpKind::kRmsNormGrad, RmsNormGrad},
-    {OpKind::kActivation, Activation},
-    {OpKind::kActivationGrad, ActivationGrad},
-    {OpKind::kDropout, Dropout},
-    {OpKind::kDropoutGrad, Dropout},
-    {OpKind::kAdd, AddOp},
-    {OpKind::kReshape, Reshape},
-    {OpKind::kFlatten, Flatten},
-    {OpKind::kFlattenGrad, FlattenGrad},
-    {OpKind::kPadChannels, PadChannels},
-    {OpKind::kPadChannelsGrad, PadChannelsGrad},
-    {OpKind::kConcat, Concat},
-    {OpKind::kSlice, Slice},
-    {OpKind::kEmbedding, Embedding},
-    {OpKind::kEmbeddingGrad, EmbeddingGrad},
-    {OpKind::kRotary, Rotary},
-    {OpKind::kCacheAppend, CacheAppend},
-    {OpKind::kAttention, Attention},
-    {OpKind::kAttentionGrad, AttentionGrad},
-    {OpKind::kSwiGlu, SwiGlu},
-    {OpKind::kSwiGluGrad, SwiGluGrad},
-    {OpKind::kLstm, Lstm},
-    {OpKind::kLstmGrad, LstmGrad},
-    {OpKind::kGru, Gru},
-    {OpKind::kGruGrad, GruGrad},
-    {OpKind::kWindows, Windows},
-    {OpKind::kWindowsGrad, WindowsGrad},
-    {OpKind::kSoftmaxCrossEntropy, SoftmaxCrossEntropy},
-    {OpKind::kSoftmaxCrossEntropyGrad, SoftmaxCrossEntropyGrad},
-    {OpKind::kMeanSquaredError, MeanSquaredError},
-    {OpKind::kMeanSquaredErrorGrad, MeanSquaredErrorGrad},
-    {OpKind::kCtc, Ctc},
-    {OpKind::kCtcGrad, CtcGrad},
-    {OpKind::kCountCorrect, CountCorrect},
-    {OpKind::kArgMax, ArgMax},
-};
-
-Function Find(OpKind kind) {
-  for (const auto& [of_kind, function] : kFunctions) {
-    if (of_kind == kind) return function;
-  }
-  CHECK(false, "no reference for op kind {}", static_cast<int>(kind));
-  return nullptr;
+const OpFunction& FunctionOf(OpKind kind) {
+  static const graph::RowsByKind<OpFunction> rows = graph::CollectRows<OpFunction>(
+      "the reference", {LinearRows(), ConvolutionRows(), PoolingRows(), NormRows(), ElementwiseRows(), LayoutRows(),
+                        SequenceRows(), RecurrentRows(), WindowsRows(), CtcRows(), LossRows()});
+  const OpFunction* row = rows.Find(kind);
+  CHECK(row != nullptr, "no reference for {}", graph::Name(kind));
+  return *row;
 }
 
 }  // namespace
 
 std::vector<Tensor> RunOp(const graph::Graph& /*graph*/, const graph::Op& op, const std::vector<const Tensor*>& inputs,
                           const graph::StepBlock& step_block) {
-  return Find(op.kind)(Call{op, inputs, step_block});
+  return FunctionOf(op.kind).run(Call{op, inputs, step_block});
 }
 
 std::vector<Tensor> RunGraph(const graph::Graph& graph, const std::map<std::string, Tensor>& values,

@@ -2,25 +2,15 @@
 // backends are compared with it, op by op. Not for training.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "trainer/graph/graph.h"
 #include "trainer/graph/step_block.h"
+#include "trainer/kernels/reference/tensor.h"
 
 namespace lockstep::reference {
-
-/// A value in double precision. For outputs, `magnitude` is the sum of absolute values of the terms that were added up
-/// to each element, and `terms` how many they were (K): the error bound of a float kernel is a multiple of sqrt(K)
-/// 2^-24 magnitude.
-struct Tensor {
-  Shape shape;
-  std::vector<double> data;
-  std::vector<double> magnitude;
-  int64_t terms = 1;
-};
 
 /// Runs one op. `inputs` in operand order, absent ones empty; integers are held as doubles; the step block is passed
 /// apart.

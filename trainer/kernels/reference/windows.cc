@@ -1,24 +1,24 @@
-// Windows over places, side by side: a copy, and sums of at most `kernel` terms back.
+// Windows over time steps, side by side: a copy, and sums of at most `kernel` terms back.
 #include "trainer/kernels/reference/ops.h"
 
 namespace lockstep::reference {
 namespace {
+
+using graph::OpKind;
 
 using graph::WindowsAttributes;
 
 /// Calls run(index in x, index in y) for every element of y that lies in x. Shapes: [n, t, c] and [n, t', c kernel].
 template <typename F>
 void ForEachElement(const WindowsAttributes& attributes, const Shape& x, const Shape& y, F run) {
-  const int64_t places = x[1], channels = x[2], kernel = attributes.kernel;
+  const int64_t time_steps = x[1], channels = x[2], kernel = attributes.kernel;
   for (int64_t i = 0; i < y.size(); ++i) {
     const int64_t j = i % kernel, channel = i / kernel % channels, window = i / y[2] % y[1], row = i / (y[1] * y[2]);
-    const int64_t place = window * attributes.stride + j - attributes.padding;
-    if (place < 0 || place >= places) continue;
-    run(static_cast<size_t>((row * places + place) * channels + channel), static_cast<size_t>(i));
+    const int64_t time_step = window * attributes.stride + j - attributes.padding;
+    if (time_step < 0 || time_step >= time_steps) continue;
+    run(static_cast<size_t>((row * time_steps + time_step) * channels + channel), static_cast<size_t>(i));
   }
 }
-
-}  // namespace
 
 std::vector<Tensor> Windows(const Call& call) {
   const Tensor& x = call.in(0);
@@ -36,5 +36,14 @@ std::vector<Tensor> WindowsGrad(const Call& call) {
   ForEachElement(attributes, dx.shape, dy.shape, [&](size_t to, size_t from) { Add(dx, to, dy.data[from]); });
   return {dx};
 }
+
+constexpr OpFunction kRows[] = {
+    {.kind = OpKind::kWindows, .run = Windows},
+    {.kind = OpKind::kWindowsGrad, .run = WindowsGrad},
+};
+
+}  // namespace
+
+std::span<const OpFunction> WindowsRows() { return kRows; }
 
 }  // namespace lockstep::reference

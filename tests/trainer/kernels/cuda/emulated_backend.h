@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "trainer/engine/backend.h"
-#include "trainer/kernels/cuda/dense_library.h"
+#include "trainer/kernels/cuda/dense/dense_library.h"
 
 namespace lockstep::cuda {
 

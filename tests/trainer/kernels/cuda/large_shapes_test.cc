@@ -7,6 +7,7 @@
 #include "tests/trainer/kernels/check_op.h"
 #include "tests/trainer/kernels/cuda/emulated_backend.h"
 #include "tests/trainer/kernels/operands.h"
+#include "trainer/graph/op_table.h"
 
 namespace lockstep::conformance {
 namespace {

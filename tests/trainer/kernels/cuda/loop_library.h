@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "trainer/kernels/cuda/dense_library.h"
+#include "trainer/kernels/cuda/dense/dense_library.h"
 
 namespace lockstep::cuda {
 

@@ -8,6 +8,7 @@
 #include "tests/trainer/kernels/cuda/emulated_backend.h"
 #include "tests/trainer/kernels/op_runner.h"
 #include "tests/trainer/kernels/operands.h"
+#include "trainer/graph/op_table.h"
 
 namespace lockstep::conformance {
 namespace {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/machine/cpu_info.h"
 #include "base/memory.h"
 #include "base/threads.h"
 #include "tests/trainer/kernels/check_op.h"

@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "tests/trainer/kernels/cuda/plans/cudnn_recording.h"
 #include "tests/trainer/kernels/operands.h"
-#include "trainer/kernels/cuda/cudnn_attention.h"
+#include "trainer/kernels/cuda/dense/cudnn_attention.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -57,7 +57,7 @@ class AttentionGraphs : public testing::TestWithParam<bool> {
   AttentionSpec Spec(Direction direction) const {
     return {.direction = direction,
             .rows = kRows,
-            .places = kPlaces,
+            .positions = kPlaces,
             .heads = kHeads,
             .head_size = kHeadSize,
             .causal = GetParam()};
@@ -122,7 +122,7 @@ TEST(AttentionParts, HaveTheirRowsOfEveryOperand) {
   constexpr int64_t kPlaces = 1024, kHeads = 12, kHeadSize = 64, kRows = 64, kPart = 16;
   const AttentionSpec spec{.direction = Direction::kGradient,
                            .rows = kRows,
-                           .places = kPlaces,
+                           .positions = kPlaces,
                            .heads = kHeads,
                            .head_size = kHeadSize,
                            .causal = true};

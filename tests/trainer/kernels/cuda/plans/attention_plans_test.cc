@@ -11,7 +11,9 @@
 
 #include "base/file.h"
 #include "tests/trainer/kernels/families.h"
-#include "trainer/kernels/cuda/cudnn_attention.h"
+#include "trainer/graph/op_table.h"
+#include "trainer/graph/rows_by_kind.h"
+#include "trainer/kernels/cuda/dense/cudnn_attention.h"
 #include "trainer/kernels/cuda/kernel_context.h"
 
 namespace lockstep::cuda {
@@ -33,7 +35,7 @@ CudnnAttention LibraryFor(const std::string& device) {
 }
 
 AttentionSpec Spec(int64_t rows, int64_t places, int64_t heads, int64_t head_size, bool causal = true) {
-  return {.rows = rows, .places = places, .heads = heads, .head_size = head_size, .causal = causal};
+  return {.rows = rows, .positions = places, .heads = heads, .head_size = head_size, .causal = causal};
 }
 AttentionSpec Of(AttentionSpec spec, Direction direction) {
   spec.direction = direction;
@@ -129,8 +131,8 @@ class Watched final : public DenseLibrary, public AttentionLibrary {
 
 size_t WorkspaceOf(OpKind kind, const OpCase& op_case, DType type, DenseLibrary& library) {
   const Instance instance = conformance::MakeInstance(kind, op_case, type);
-  const KernelRow row = kind == OpKind::kAttention ? AttentionRow(kind) : AttentionGradRow(kind);
-  return row.workspace_bytes({{instance.graph, instance.op()}, library});
+  const auto rows = graph::CollectRows<KernelRow>("attention", {AttentionRows(), AttentionGradRows()});
+  return rows.Find(kind)->workspace_bytes({{instance.graph, instance.op()}, library});
 }
 
 /// Every case of the conformance table, forward and backward.
@@ -157,7 +159,7 @@ TEST(AttentionOps, GoToTheLibraryInBf16WithoutMemoryLengthsAndSharedKeys) {
     ++taken;
     const Shape& shape = op_case.operands[query].shape;
     AttentionSpec expected{.rows = shape.dim(0),
-                           .places = shape.dim(1),
+                           .positions = shape.dim(1),
                            .heads = attributes.heads,
                            .head_size = shape.dim(2) / (3 * attributes.heads),
                            .causal = attributes.causal};

@@ -13,8 +13,8 @@
 #include "base/file.h"
 #include "tests/base/error_of.h"
 #include "tests/trainer/kernels/cuda/plans/model_specs.h"
-#include "trainer/kernels/cuda/cublaslt.h"
-#include "trainer/kernels/cuda/cudnn_convolution.h"
+#include "trainer/kernels/cuda/dense/cublaslt.h"
+#include "trainer/kernels/cuda/dense/cudnn_convolution.h"
 
 namespace lockstep::cuda {
 namespace {

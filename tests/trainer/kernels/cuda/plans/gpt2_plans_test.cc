@@ -11,9 +11,9 @@
 #include "base/file.h"
 #include "tests/trainer/kernels/cuda/plans/model_specs.h"
 #include "trainer/graph/op_table.h"
-#include "trainer/kernels/cuda/cublaslt.h"
 #include "trainer/kernels/cuda/cuda_backend.h"
-#include "trainer/kernels/cuda/cudnn_attention.h"
+#include "trainer/kernels/cuda/dense/cublaslt.h"
+#include "trainer/kernels/cuda/dense/cudnn_attention.h"
 #include "trainer/passes/passes.h"
 
 namespace lockstep::cuda {
@@ -102,7 +102,7 @@ TEST_P(Gpt2Plans, HaveAKernelForEveryOp) {
                static_cast<double>(kind.workspace) / (1 << 20));
 
   AttentionSpec spec{
-      .rows = lane.rows, .places = lane.data.sample.dim(0), .heads = 12, .head_size = 64, .causal = true};
+      .rows = lane.rows, .positions = lane.data.sample.dim(0), .heads = 12, .head_size = 64, .causal = true};
   for (const auto direction : {AttentionSpec::Direction::kForward, AttentionSpec::Direction::kGradient}) {
     spec.direction = direction;
     ASSERT_TRUE(library.cudnn().Supports(spec)) << spec.ToString();

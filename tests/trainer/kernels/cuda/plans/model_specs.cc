@@ -9,6 +9,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "launch/recipe/recipe.pb.h"
+#include "trainer/graph/op_table.h"
+#include "trainer/graph/rows_by_kind.h"
 #include "trainer/kernels/cuda/kernel_context.h"
 #include "trainer/models/models.h"
 #include "trainer/passes/passes.h"
@@ -47,11 +49,10 @@ class Recorder final : public DenseLibrary {
 };
 
 void AddGraph(const graph::Graph& graph, Recorder& recorder) {
+  const auto rows = lockstep::graph::CollectRows<KernelRow>("dense ops", {LinearRows(), ConvolutionRows()});
   for (const graph::Op& op : graph.ops) {
-    for (const auto row_of : {LinearRow, ConvolutionRow}) {
-      const KernelRow row = row_of(op.kind);
-      if (row.workspace_bytes != nullptr) row.workspace_bytes({{graph, op}, recorder});
-    }
+    const KernelRow* row = rows.Find(op.kind);
+    if (row != nullptr && row->workspace_bytes != nullptr) row->workspace_bytes({{graph, op}, recorder});
   }
 }
 

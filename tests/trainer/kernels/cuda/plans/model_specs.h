@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "trainer/kernels/cuda/dense_library.h"
+#include "trainer/kernels/cuda/dense/dense_library.h"
 #include "trainer/models/models.h"
 
 namespace lockstep::cuda {

@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "tests/trainer/kernels/cuda/plans/cudnn_recording.h"
-#include "trainer/kernels/cuda/cudnn_attention.h"
-#include "trainer/kernels/cuda/cudnn_convolution.h"
+#include "trainer/kernels/cuda/dense/cudnn_attention.h"
+#include "trainer/kernels/cuda/dense/cudnn_convolution.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -37,7 +37,7 @@ TEST(ConvolutionPlans, AreBuiltOnceForEachSpec) {
 TEST(AttentionPlans, AreBuiltOnceForEachSpec) {
   const std::string path = fmt::format("{}/h100.json", LOCKSTEP_DEVICES);
   CudnnAttention library(CudnnDevice(ReadWholeFile(FileSystem::Real(), path)));
-  AttentionSpec spec{.rows = 2, .places = 16, .heads = 2, .head_size = 8};
+  AttentionSpec spec{.rows = 2, .positions = 16, .heads = 2, .head_size = 8};
   int before = PlansMade();
   EXPECT_TRUE(library.Supports(spec));
   EXPECT_GE(PlansMade(), before + 2);

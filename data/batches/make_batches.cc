@@ -1,0 +1,74 @@
+#include "data/batches/make_batches.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "data/batches/pooled_batches.h"
+#include "data/batches/token_batches.h"
+
+namespace lockstep::data {
+namespace {
+
+/// Samples of one shape.
+class EvenBatches final : public Batches {
+ public:
+  EvenBatches(std::shared_ptr<const Dataset> dataset, const BatchOptions& options)
+      : dataset_(std::move(dataset)),
+        sampler_(dataset_->size(), options.seed),
+        batch_(options.global_batch),
+        rows_(options.global_batch / static_cast<uint64_t>(options.lanes)) {
+    shapes_ = {{static_cast<int64_t>(rows_), 0}};
+  }
+
+  uint64_t FirstPosition(uint64_t step) const override { return step * batch_; }
+  void Lane(uint64_t step, int lane, LaneSamples& samples) const override {
+    samples.first_position = step * batch_ + static_cast<uint64_t>(lane) * rows_;
+    samples.picks.clear();
+    for (uint64_t row = 0; row < rows_; ++row) samples.picks.push_back(sampler_.At(samples.first_position + row));
+    samples.shape = 0;
+  }
+  uint64_t Denominator(uint64_t step) const override {
+    if (dataset_->uniform_labels()) return batch_ * dataset_->labels(0, 0);
+    uint64_t sum = 0;
+    for (uint64_t position = step * batch_; position < (step + 1) * batch_; ++position) {
+      const Sampler::Pick pick = sampler_.At(position);
+      sum += dataset_->labels(pick.epoch, pick.id);
+    }
+    return std::max<uint64_t>(sum, 1);
+  }
+  uint64_t TotalLength(uint64_t) const override { return 0; }
+  uint64_t Steps(double epochs) const override { return WholeSteps(epochs, dataset_->size(), batch_); }
+  double steps_per_epoch() const override {
+    return static_cast<double>(dataset_->size()) / static_cast<double>(batch_);
+  }
+
+ private:
+  const std::shared_ptr<const Dataset> dataset_;
+  const Sampler sampler_;
+  const uint64_t batch_, rows_;
+};
+
+}  // namespace
+
+std::unique_ptr<Batches> MakeBatches(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const Transform> transform,
+                                     const BatchOptions& options) {
+  CHECK(options.lanes >= 1 && (options.global_batch > 0) != (options.batch_tokens > 0));
+  if (options.batch_tokens > 0) {
+    if (!dataset->ragged())
+      throw Error(ErrorKind::kUsage, "all samples are of one length: there is nothing to gather by it",
+                  "train.batch_tokens", "set train.global_batch instead");
+    return MakeTokenBatches(std::move(dataset), std::move(transform), options);
+  }
+  const auto lanes = static_cast<uint64_t>(options.lanes);
+  CHECK(options.global_batch % lanes == 0, "a batch of {} in {} lanes", options.global_batch, options.lanes);
+  if (options.global_batch / lanes > dataset->size()) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("a lane has {} samples (global_batch {} / lanes {}), more than the {} to train on",
+                            options.global_batch / lanes, options.global_batch, options.lanes, dataset->size()),
+                "train.global_batch", "set it lower, or lanes higher");
+  }
+  if (dataset->ragged()) return MakePooledBatches(std::move(dataset), std::move(transform), options);
+  return std::make_unique<EvenBatches>(std::move(dataset), options);
+}
+
+}  // namespace lockstep::data

@@ -1,0 +1,130 @@
+#include "data/image/image_transform.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "data/image/augment.h"
+#include "data/random_keys.h"
+
+namespace lockstep::data {
+namespace {
+
+Error BadConfig(const char* field, std::string message, std::string hint = "") {
+  return Error(ErrorKind::kUsage, std::move(message), field, std::move(hint));
+}
+
+/// One value for each channel, from none (`otherwise`), one for all, or all.
+std::vector<float> PerChannel(const google::protobuf::RepeatedField<double>& values, size_t channels, float otherwise,
+                              const char* field) {
+  if (values.empty()) return std::vector<float>(channels, otherwise);
+  if (values.size() != 1 && static_cast<size_t>(values.size()) != channels) {
+    throw BadConfig(field, fmt::format("{} values for {} channels", values.size(), channels),
+                    "give one for all, or one for each");
+  }
+  std::vector<float> result;
+  for (size_t i = 0; i < channels; ++i)
+    result.push_back(static_cast<float>(values[values.size() == 1 ? 0 : static_cast<int>(i)]));
+  if (!std::all_of(result.begin(), result.end(), [](float value) { return std::isfinite(value); })) {
+    throw BadConfig(field, "the values must be finite numbers");
+  }
+  return result;
+}
+
+Normalizer MakeNormalizer(const Normalize& config, DType dtype, size_t channels) {
+  Normalizer normalizer;
+  normalizer.scale = dtype == DType::kU8 ? static_cast<float>(1.0 / 255) : 1.0f;
+  if (config.scale() != 0) normalizer.scale = static_cast<float>(config.scale());
+  if (!std::isfinite(normalizer.scale)) throw BadConfig("data.normalize.scale", "the scale must be a finite number");
+  normalizer.mean = PerChannel(config.mean(), channels, 0, "data.normalize.mean");
+  normalizer.deviation = PerChannel(config.deviation(), channels, 1, "data.normalize.deviation");
+  if (!std::all_of(normalizer.deviation.begin(), normalizer.deviation.end(), [](float value) { return value > 0; })) {
+    throw BadConfig("data.normalize.deviation", "deviations must be above 0");
+  }
+  return normalizer;
+}
+
+void RefuseSpeech(const Augment& augment) {
+  if (!augment.has_speed() && !augment.has_mask_bands() && !augment.has_mask_frames() && augment.noise() == 0) return;
+  throw BadConfig("data.augment", "speed, masks and noise are for recordings of speech", "remove them");
+}
+
+void CheckAugment(const Augment& augment, const Field& input) {
+  RefuseSpeech(augment);
+  if (augment.shift() == 0 && !augment.flip()) return;
+  if (input.name != "image") {
+    throw BadConfig("data.augment",
+                    fmt::format("only images can be shifted and mirrored; these samples are {}", input.name),
+                    "remove it, or give the samples an image shape");
+  }
+  const int64_t least = std::min(input.shape[0], input.shape[1]);
+  if (augment.shift() >= least) {
+    throw BadConfig(
+        "data.augment.shift",
+        fmt::format("{} pixels would shift {} pictures out of sight", augment.shift(), input.shape.ToString()),
+        fmt::format("0 to {}", least - 1));
+  }
+}
+
+/// Copies a field that is not changed.
+void Pass(const Sample::Tensor& tensor, const Field& field, std::byte* row) {
+  CHECK(static_cast<int64_t>(tensor.bytes.size()) == field.shape.size() * SizeOf(field.dtype));
+  std::memcpy(row, tensor.bytes.data(), tensor.bytes.size());
+}
+
+class ImageTransform final : public Transform {
+ public:
+  ImageTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed)
+      : fields_(fields.begin(), fields.end()), seed_(seed) {
+    CHECK(!fields.empty() && (fields[0].name == "image" || fields[0].name == "features"),
+          "the first field is the input");
+    CHECK(fields[0].dtype == DType::kU8 || fields[0].dtype == DType::kF32);
+    CheckAugment(config.augment(), fields[0]);
+    shift_ = static_cast<int>(config.augment().shift());
+    flip_ = config.augment().flip();
+
+    const Shape& shape = fields[0].shape;
+    // Features are an image of one pixel, with a channel for each.
+    image_ = fields[0].name == "image" ? shape : Shape{1, 1, shape.size()};
+    normalizer_ = MakeNormalizer(config.normalize(), fields[0].dtype, static_cast<size_t>(image_[2]));
+    bytes_ = fields[0].dtype == DType::kU8;
+    if (bytes_) table_ = ByteTable(normalizer_);
+    fields_[0].dtype = DType::kF32;
+  }
+
+  std::span<const Field> fields() const override { return fields_; }
+
+  void Apply(const Sample& sample, uint64_t epoch, uint64_t id, bool augment, int64_t /*length*/,
+             std::span<std::byte* const> rows) const override {
+    CHECK(sample.tensors.size() == fields_.size() && rows.size() == fields_.size());
+    Placement placement;
+    if (augment && (shift_ > 0 || flip_)) placement = DrawPlacement({seed_, epoch, kAugmentKey, id}, shift_, flip_);
+    const Sample::Tensor& input = sample.tensors[0];
+    float* output = reinterpret_cast<float*>(rows[0]);
+    if (bytes_) {
+      PlaceBytes(input.As<uint8_t>(), image_, table_, placement, output);
+    } else {
+      PlaceFloats(input.As<float>(), image_, normalizer_, placement, output);
+    }
+    for (size_t i = 1; i < fields_.size(); ++i) Pass(sample.tensors[i], fields_[i], rows[i]);
+  }
+
+ private:
+  std::vector<Field> fields_;
+  uint64_t seed_;
+  Shape image_;
+  Normalizer normalizer_;
+  bool bytes_ = false;
+  std::vector<float> table_;
+  int shift_ = 0;
+  bool flip_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Transform> MakeImageTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed) {
+  return std::make_unique<ImageTransform>(fields, config, seed);
+}
+
+}  // namespace lockstep::data

@@ -1,0 +1,20 @@
+// Images and features become f32 and are normalised; images are shifted and mirrored at random. Labels and targets
+// pass.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "data/data.pb.h"
+#include "data/dataset.h"
+#include "data/transform.h"
+
+namespace lockstep::data {
+
+/// For samples with `fields`, of which the first is "image" or "features". A value x of channel c (of features: column
+/// c) becomes (x * scale - mean[c]) / deviation[c], computed in f32 in this order. Augmentation then draws from the
+/// stream (seed, epoch, sample id). Throws Error(kUsage) as MakeTransform.
+std::unique_ptr<Transform> MakeImageTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed);
+
+}  // namespace lockstep::data

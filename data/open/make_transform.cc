@@ -1,0 +1,47 @@
+#include "data/open/make_transform.h"
+
+#include <cstring>
+
+#include "base/error.h"
+#include "data/audio/speech_transform.h"
+#include "data/image/image_transform.h"
+#include "data/text/sentences/parallel_transform.h"
+
+namespace lockstep::data {
+namespace {
+
+Error BadConfig(const char* field, std::string message, std::string hint = "") {
+  return Error(ErrorKind::kUsage, std::move(message), field, std::move(hint));
+}
+
+/// Copies a field that is not changed.
+void Pass(const Sample::Tensor& tensor, const Field& field, std::byte* row) {
+  CHECK(static_cast<int64_t>(tensor.bytes.size()) == field.shape.size() * SizeOf(field.dtype));
+  std::memcpy(row, tensor.bytes.data(), tensor.bytes.size());
+}
+
+class SequenceTransform final : public Transform {
+ public:
+  explicit SequenceTransform(std::span<const Field> fields) : fields_(fields.begin(), fields.end()) {}
+  std::span<const Field> fields() const override { return fields_; }
+  void Apply(const Sample& sample, uint64_t, uint64_t, bool, int64_t, std::span<std::byte* const> rows) const override {
+    for (size_t i = 0; i < fields_.size(); ++i) Pass(sample.tensors[i], fields_[i], rows[i]);
+  }
+
+ private:
+  const std::vector<Field> fields_;
+};
+
+}  // namespace
+
+std::unique_ptr<Transform> MakeTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed) {
+  if (fields[0].name == "source") return MakeParallelTransform(fields, config);
+  if (fields[0].name == "audio") return MakeSpeechTransform(fields, config, seed);
+  const bool frames = fields[0].name == "features" && fields[0].shape.rank() == 2;
+  if (fields[0].name != "tokens" && !frames) return MakeImageTransform(fields, config, seed);
+  if (config.has_normalize()) throw BadConfig("data.normalize", "sequences can't be normalised", "remove it");
+  if (config.has_augment()) throw BadConfig("data.augment", "only images can be shifted and mirrored", "remove it");
+  return std::make_unique<SequenceTransform>(fields);
+}
+
+}  // namespace lockstep::data

@@ -1,0 +1,62 @@
+#include "launch/supervise/start_command.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "launch/supervise/rank_environment.h"
+
+namespace lockstep::launch {
+namespace {
+
+/// Names of variables that ranks on other hosts need.
+std::vector<std::string> ExportedVariables() {
+  std::vector<std::string> names;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string name(*entry, std::strcspn(*entry, "="));
+    if (name.starts_with("LOCKSTEP_") || name == "LD_LIBRARY_PATH" || name == "PATH") names.push_back(name);
+  }
+  for (const char* own : {kJobVariable, kTerminalVariable})
+    if (std::getenv(own) == nullptr) names.emplace_back(own);
+  return names;
+}
+
+}  // namespace
+
+std::string NameOf(Launcher launcher) { return launcher == Launcher::kSrun ? "srun" : "mpirun"; }
+
+std::vector<std::string> StartCommand(const SupervisedJob& job, const MpirunVersion& mpirun, const Placement& placement,
+                                      bool fresh, std::optional<std::chrono::seconds> time_left) {
+  RankLaunch launch;
+  launch.ranks = placement.ranks();
+  launch.hosts = placement.hosts();
+  launch.patience = job.patience;
+  launch.in_allocation = std::getenv("SLURM_JOB_ID") != nullptr;
+  launch.agent = AgentForMpirun();
+  if (placement.HasOthers() || launch.in_allocation) launch.exported = ExportedVariables();
+  launch.program = {OwnProgram(), "train"};
+  launch.program.insert(launch.program.end(), job.train.begin(), job.train.end());
+  if (fresh) launch.program.emplace_back("--fresh");
+  if (time_left) launch.program.push_back(fmt::format("--stop-after={}s", std::max<int64_t>(1, time_left->count())));
+  return job.launcher == Launcher::kSrun ? SrunCommand(launch) : MpirunCommand(mpirun, launch);
+}
+
+ChildOptions LauncherOptions(const std::string& job_id) {
+  ChildOptions options;
+  options.environment = {{kJobVariable, job_id}, {kTerminalVariable, isatty(STDERR_FILENO) ? "1" : "0"}};
+  if (geteuid() == 0)  // whoever starts this as root has decided so
+    for (const char* name : {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "PRTE_ALLOW_RUN_AS_ROOT",
+                             "PRTE_ALLOW_RUN_AS_ROOT_CONFIRM"})
+      options.environment.emplace(name, std::string(1, '1'));
+  options.pipe_stderr = true;
+  options.own_group = true;
+  // mpirun then ends its ranks and removes its files, which it could not if it were killed.
+  options.death_signal = SIGTERM;
+  return options;
+}
+
+}  // namespace lockstep::launch

@@ -1,0 +1,26 @@
+// How a supervisor starts ranks: the words of the launcher's command, and the launcher as a child process.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "launch/supervise/child_process.h"
+#include "launch/supervise/mpirun.h"
+#include "launch/supervise/placement.h"
+#include "launch/supervise/supervised_job.h"
+
+namespace lockstep::launch {
+
+/// "mpirun" or "srun".
+std::string NameOf(Launcher launcher);
+
+/// The command of the next start. `fresh`: it moves an old run aside; `time_left`: after which ranks save and end.
+std::vector<std::string> StartCommand(const SupervisedJob& job, const MpirunVersion& mpirun, const Placement& placement,
+                                      bool fresh, std::optional<std::chrono::seconds> time_left);
+
+/// The launcher gets a group of its own and its standard error is a pipe; its ranks know the job by `job_id`.
+ChildOptions LauncherOptions(const std::string& job_id);
+
+}  // namespace lockstep::launch

@@ -1,0 +1,196 @@
+#include "trainer/kernels/cuda/dense/cublaslt.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/cuda/cuda_device.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+namespace lockstep::cuda {
+namespace {
+
+cudaDataType_t DataType(DType type) {
+  CHECK(type == DType::kF32 || type == DType::kBF16, "no matrix products of {}", Name(type));
+  return type == DType::kBF16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
+cublasLtEpilogue_t EpilogueOf(const MatmulSpec& spec) {
+  using graph::Activation;
+  CHECK(spec.activation == Activation::kNone || spec.activation == Activation::kRelu, "{}", spec.ToString());
+  if (spec.a_sums) {
+    CHECK(spec.d == DType::kF32 && !spec.bias && spec.activation == Activation::kNone, "{}", spec.ToString());
+    return CUBLASLT_EPILOGUE_BGRADB;  // the spec's a is cuBLASLt's second operand
+  }
+  if (spec.activation == Activation::kRelu) return spec.bias ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_RELU;
+  return spec.bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+}
+
+/// Whether there is a bias to read or its gradient to write: both go by the description's bias pointer.
+bool HasVector(const MatmulSpec& spec) { return spec.bias || spec.a_sums; }
+
+bool IsTf32(const MatmulSpec& spec, FloatMath math) { return spec.ab == DType::kF32 && math == FloatMath::kTF32; }
+
+template <typename T>
+void SetAttribute(cublasLtMatmulDesc_t description, cublasLtMatmulDescAttributes_t name, const T& value) {
+  CUBLAS_CHECK(cublasLtMatmulDescSetAttribute(description, name, &value, sizeof value));
+}
+
+using Preference = std::unique_ptr<cublasLtMatmulPreferenceOpaque_t, CublasFree<cublasLtMatmulPreferenceDestroy>>;
+
+template <typename T>
+void SetAttribute(const Preference& preference, cublasLtMatmulPreferenceAttributes_t name, const T& value) {
+  CUBLAS_CHECK(cublasLtMatmulPreferenceSetAttribute(preference.get(), name, &value, sizeof value));
+}
+
+Preference MakePreference() {
+  cublasLtMatmulPreference_t made = nullptr;
+  CUBLAS_CHECK(cublasLtMatmulPreferenceCreate(&made));
+  Preference preference(made);
+  SetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{kMatmulWorkspaceLimit});
+  SetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t{CUBLASLT_REDUCTION_SCHEME_NONE});
+  // The default promises 256 bytes, more than values have.
+  for (const auto name : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+                          CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
+    SetAttribute(preference, name, uint32_t{kValueAlignment});
+  }
+  return preference;
+}
+
+/// Whether the sums of `algorithm` are split all the same.
+bool SplitsSums(const cublasLtMatmulAlgo_t& algorithm) {
+  int32_t parts = 1;
+  uint32_t scheme = CUBLASLT_REDUCTION_SCHEME_NONE;
+  CUBLAS_CHECK(
+      cublasLtMatmulAlgoConfigGetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &parts, sizeof parts, nullptr));
+  CUBLAS_CHECK(cublasLtMatmulAlgoConfigGetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, &scheme,
+                                                    sizeof scheme, nullptr));
+  return parts > 1 || scheme != CUBLASLT_REDUCTION_SCHEME_NONE;
+}
+
+class MatmulKernel final : public engine::Kernel {
+ public:
+  MatmulKernel(cublasLtHandle_t handle, MatmulProblem problem, const cublasLtMatmulAlgo_t& algorithm,
+               size_t workspace_bytes, const MatmulOperands& operands, cudaStream_t stream)
+      : handle_(handle),
+        problem_(std::move(problem)),
+        algorithm_(algorithm),
+        workspace_bytes_(workspace_bytes),
+        operands_(operands),
+        stream_(stream) {}
+
+  void Run() override {
+    constexpr float kOne = 1, kZero = 0;
+    CUBLAS_CHECK(cublasLtMatmul(handle_, problem_.description(), &kOne, operands_.b, problem_.first(), operands_.a,
+                                problem_.second(), &kZero, operands_.d, problem_.result(), operands_.d,
+                                problem_.result(), &algorithm_, operands_.workspace, workspace_bytes_, stream_));
+  }
+
+ private:
+  cublasLtHandle_t handle_;
+  MatmulProblem problem_;
+  cublasLtMatmulAlgo_t algorithm_;
+  size_t workspace_bytes_;
+  MatmulOperands operands_;
+  cudaStream_t stream_;
+};
+
+}  // namespace
+
+void CheckCublas(cublasStatus_t status, const char* expression, const char* file, int line) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  const std::string text =
+      fmt::format("{} failed: {} ({})", expression, cublasLtGetStatusString(status), cublasLtGetStatusName(status));
+  const std::string where = fmt::format("{}:{}", file, line);
+  switch (status) {
+    case CUBLAS_STATUS_ALLOC_FAILED:
+      throw Error(ErrorKind::kMemory, text, where, "the device or the host has too little memory for it");
+    case CUBLAS_STATUS_NOT_INITIALIZED:
+    case CUBLAS_STATUS_EXECUTION_FAILED:
+    case CUBLAS_STATUS_MAPPING_ERROR:
+      throw Error(ErrorKind::kPeer, text, where,
+                  "the device or its driver failed: start again, elsewhere if it happens again");
+    default:
+      throw Error(ErrorKind::kInternal, text, where);
+  }
+}
+
+MatmulProblem::Layout MatmulProblem::MakeLayout(DType type, int64_t rows, int64_t columns) {
+  cublasLtMatrixLayout_t made = nullptr;
+  // Column-major: what is one of our rows is one of cuBLASLt's columns.
+  CUBLAS_CHECK(cublasLtMatrixLayoutCreate(&made, DataType(type), static_cast<uint64_t>(columns),
+                                          static_cast<uint64_t>(rows), columns));
+  return Layout(made);
+}
+
+MatmulProblem::MatmulProblem(const MatmulSpec& spec, FloatMath math) {
+  CHECK(spec.m > 0 && spec.n > 0 && spec.k > 0, "{}", spec.ToString());
+  CHECK(spec.d == spec.ab || spec.ab == DType::kBF16, "{}", spec.ToString());
+  const bool tf32 = IsTf32(spec, math);
+  cublasLtMatmulDesc_t made = nullptr;
+  CUBLAS_CHECK(cublasLtMatmulDescCreate(&made, tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F));
+  description_.reset(made);
+  SetAttribute(made, CUBLASLT_MATMUL_DESC_TRANSA, int32_t{spec.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N});
+  SetAttribute(made, CUBLASLT_MATMUL_DESC_TRANSB, int32_t{spec.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N});
+  SetAttribute(made, CUBLASLT_MATMUL_DESC_EPILOGUE, uint32_t{EpilogueOf(spec)});
+  if (HasVector(spec)) SetAttribute(made, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, int32_t{DataType(spec.d)});
+  first_ = spec.transpose_b ? MakeLayout(spec.ab, spec.n, spec.k) : MakeLayout(spec.ab, spec.k, spec.n);
+  second_ = spec.transpose_a ? MakeLayout(spec.ab, spec.k, spec.m) : MakeLayout(spec.ab, spec.m, spec.k);
+  result_ = MakeLayout(spec.d, spec.m, spec.n);
+}
+
+void MatmulProblem::SetVector(const void* vector) {
+  SetAttribute(description(), CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector);
+}
+
+CublasLtMatmuls::CublasLtMatmuls(FloatMath math) : math_(math) {
+  cublasLtHandle_t made = nullptr;
+  CUBLAS_CHECK(cublasLtCreate(&made));
+  handle_.reset(made);
+}
+
+std::optional<CublasLtMatmuls::Chosen> CublasLtMatmuls::Ask(const MatmulSpec& spec) const {
+  if (spec.a_sums && IsTf32(spec, math_)) return {};
+  MatmulProblem problem(spec, math_);
+  // As aligned as any, and never read.
+  if (HasVector(spec)) problem.SetVector(reinterpret_cast<const void*>(kValueAlignment));
+  const Preference preference = MakePreference();
+  std::array<cublasLtMatmulHeuristicResult_t, 8> results{};
+  int count = 0;
+  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
+      handle_.get(), problem.description(), problem.first(), problem.second(), problem.result(), problem.result(),
+      preference.get(), static_cast<int>(results.size()), results.data(), &count);
+  // "An impossible configuration" is what it may also call an epilogue that it doesn't have for a shape.
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED || (spec.a_sums && status == CUBLAS_STATUS_INVALID_VALUE)) return {};
+  CUBLAS_CHECK(status);
+  for (const auto& result : std::span(results).first(static_cast<size_t>(count))) {
+    if (result.state != CUBLAS_STATUS_SUCCESS || result.workspaceSize > kMatmulWorkspaceLimit ||
+        SplitsSums(result.algo))
+      continue;
+    return Chosen{result.algo, result.workspaceSize};
+  }
+  return {};
+}
+
+const CublasLtMatmuls::Answer& CublasLtMatmuls::AnswerFor(const MatmulSpec& spec) {
+  const auto found = std::ranges::find(answers_, spec, &Answer::spec);
+  return found != answers_.end() ? *found : answers_.emplace_back(spec, Ask(spec));
+}
+
+const CublasLtMatmuls::Chosen& CublasLtMatmuls::ChosenFor(const MatmulSpec& spec) {
+  const Answer& answer = AnswerFor(spec);
+  if (!answer.algorithm)
+    throw Error(ErrorKind::kInternal, fmt::format("cuBLASLt has no algorithm for {}", spec.ToString()));
+  return *answer.algorithm;
+}
+
+std::unique_ptr<engine::Kernel> CublasLtMatmuls::Prepare(const MatmulSpec& spec, const MatmulOperands& operands,
+                                                         DeviceStream& stream) {
+  const Chosen& chosen = ChosenFor(spec);
+  MatmulProblem problem(spec, math_);
+  if (HasVector(spec)) problem.SetVector(spec.bias ? operands.bias : operands.a_sums);
+  return std::make_unique<MatmulKernel>(handle_.get(), std::move(problem), chosen.algorithm, chosen.workspace_bytes,
+                                        operands, NativeStream(stream));
+}
+
+}  // namespace lockstep::cuda

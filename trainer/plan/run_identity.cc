@@ -1,0 +1,87 @@
+#include "trainer/plan/run_identity.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace lockstep::plan {
+namespace {
+
+double Number(const RunIdentity& identity, const std::string& field) {
+  const RunIdentity::Field* found = identity.Find(field);
+  return found == nullptr ? 0 : std::strtod(found->value.c_str(), nullptr);
+}
+
+/// Whether `now` has more steps, or more epochs, and both runs are measured alike.
+bool IsLonger(const RunIdentity& before, const RunIdentity& now) {
+  const double was_steps = Number(before, "train.steps"), is_steps = Number(now, "train.steps");
+  const double was_epochs = Number(before, "train.epochs"), is_epochs = Number(now, "train.epochs");
+  return (is_steps > 0) == (was_steps > 0) && (is_epochs > was_epochs || is_steps > was_steps);
+}
+
+/// Adds what `a` has otherwise than `b`, or alone.
+void AddDiffering(const RunIdentity& a, const RunIdentity& b, std::vector<std::string>& names) {
+  std::string alone;  // the message, with its dot, that is set in one alone
+  for (const RunIdentity::Field& field : a.fields()) {
+    if (!alone.empty() && field.name.starts_with(alone)) continue;
+    const RunIdentity::Field* other = b.Find(field.name);
+    if (other != nullptr && other->value == field.value) continue;
+    if (std::find(names.begin(), names.end(), field.name) == names.end()) names.push_back(field.name);
+    if (other == nullptr) alone = field.name + ".";
+  }
+}
+
+}  // namespace
+
+RunIdentity::RunIdentity(std::string resolved, std::string text, std::vector<Field> fields)
+    : resolved_(std::move(resolved)), text_(std::move(text)), fields_(std::move(fields)) {}
+
+std::string RunIdentity::Hash() const { return HashText(Hash64(text_)); }
+
+const RunIdentity::Field* RunIdentity::Find(const std::string& name) const {
+  const auto found =
+      std::find_if(fields_.begin(), fields_.end(), [&](const Field& field) { return field.name == name; });
+  return found == fields_.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> RunIdentity::Compare(const RunIdentity& other) const {
+  std::vector<std::string> names;
+  AddDiffering(*this, other, names);
+  AddDiffering(other, *this, names);
+  return names;
+}
+
+void CheckContinues(const RunIdentity& before, const RunIdentity& now, const AllowedChanges& allowed) {
+  const bool longer = IsLonger(before, now);
+  const auto is_numerics = [&](const std::string& name) {
+    const RunIdentity::Field* field = before.Find(name);
+    if (field == nullptr) field = now.Find(name);
+    return field->numerics;
+  };
+  std::vector<std::string> fields = before.Compare(now);
+  std::erase_if(fields, [&](const std::string& name) {
+    return (longer && allowed.longer && (name == "train.steps" || name == "train.epochs")) ||
+           (allowed.numerics && is_numerics(name));
+  });
+  if (fields.empty()) return;
+  if (std::ranges::all_of(fields, is_numerics))
+    throw Error(ErrorKind::kMixed,
+                fmt::format("this run began with other numerics: they differ in {}", fmt::join(fields, ", ")), "--out",
+                "go on all the same with --change-numerics (recorded; the bits differ from here on), or use another "
+                "--out, or --fresh");
+  throw Error(ErrorKind::kMixed,
+              fmt::format("this run began with another recipe: they differ in {}", fmt::join(fields, ", ")), "--out",
+              longer && !allowed.longer
+                  ? "this learning-rate schedule (or its warmup_fraction) is drawn over the whole "
+                    "run, so it can't be made longer; use another "
+                    "--out, or --fresh"
+                  : "use another --out, or --fresh to move the old run aside");
+}
+
+}  // namespace lockstep::plan

@@ -1,0 +1,34 @@
+// The data of a run: its splits, how training takes its samples, and how long that is.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "data/batches/batches.h"
+#include "data/dataset.h"
+#include "data/transform.h"
+#include "trainer/metrics/metrics.h"
+#include "trainer/optim/schedule.h"
+#include "trainer/plan/train.pb.h"
+
+namespace lockstep::plan {
+
+struct Splits {
+  std::shared_ptr<const data::Dataset> train, validation, test;  ///< the latter two may be null
+  std::shared_ptr<const data::Transform> transform;
+  std::shared_ptr<const data::Batches> batches;  ///< of training
+  optim::RunLength length;                       ///< of `batches` (LengthOf)
+
+  /// The split that the last line reports on, and its name.
+  const std::shared_ptr<const data::Dataset>& reported() const { return test ? test : train; }
+  const char* reported_name() const { return test ? "test" : "train"; }
+};
+
+/// Tokens (of speech: frames) that step `step` trains on, without padding; 0 where samples are none.
+uint64_t TokensOf(const Splits& splits, metrics::Task task, uint64_t step);
+
+/// The whole run: `steps`, or the whole ones in `epochs` epochs, and steps per epoch. Throws Error(kUsage) where there
+/// are none.
+optim::RunLength LengthOf(const TrainConfig& config, const data::Batches& batches);
+
+}  // namespace lockstep::plan

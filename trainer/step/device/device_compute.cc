@@ -1,0 +1,256 @@
+#include "trainer/step/device/device_compute.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include "base/error.h"
+#include "trainer/plan/job_plans.h"
+#include "trainer/step/run_on_executors.h"
+
+namespace lockstep::step {
+
+using std::chrono::steady_clock;
+
+DeviceCompute::DeviceCompute(const ComputeParts& parts, const optim::Optimizer& optimizer, OwnedState& state)
+    : Compute(parts),
+      optimizer_(optimizer),
+      state_(state),
+      two_passes_(plan::KeepsSums(optimizer, parts.config.train)),
+      segments_(static_cast<int>(optimizer.Rules(0, 0).size())),
+      model_(parts),
+      check_(comm(), {plans().layout, slices(), weights(), holds_weights()}),
+      snapshots_(device().MakeStream()),
+      fetched_(device().MakeEvent()) {
+  const size_t owned = static_cast<size_t>(state.owned()) * sizeof(float);
+  for (const std::string& name : state.arrays()) arrays_.push_back(device().Allocate(owned, name));
+  if (two_passes_) sums_ = device().Allocate(owned, "summed gradients");
+
+  const size_t rules = static_cast<size_t>(segments_) * sizeof(optim::SegmentRules);
+  rules_ = {device().Allocate(rules, "the update's rules"), device().AllocatePinned(rules)};
+  outcome_ = {device().Allocate(sizeof(optim::StepOutcome), "the step's outcome"),
+              device().AllocatePinned(sizeof(optim::StepOutcome))};
+  const size_t chunks = static_cast<size_t>(plans().layout.elements() / kChunkElements);
+  chunks_ = device().Allocate(chunks * sizeof(optim::ChunkRecord), "chunk sums");
+  hashes_ = device().Allocate(chunks * sizeof(uint64_t), "hashes of weights");
+  const std::unique_ptr<DeviceMemory> blank = device().AllocatePinned(chunks_->size());
+  std::fill_n(blank->As<optim::ChunkRecord>(), chunks, optim::ChunkRecord{});
+  stream().Copy(chunks_->data(), blank->data(), chunks_->size());
+  stream().Synchronize();
+}
+
+DeviceCompute::~DeviceCompute() {
+  // Before the memory goes that enqueued work reads and writes.
+  model_.Stop();
+  try {
+    snapshots_->Synchronize();
+  } catch (const std::exception&) {
+    // The device has failed: nothing runs any more.
+  }
+}
+
+optim::DeviceSlice DeviceCompute::SliceOf(int bucket) const {
+  const ElementRange range = exchange().slices().slice(bucket, comm().rank());
+  optim::DeviceSlice slice;
+  slice.begin = range.begin;
+  slice.size = range.size();
+  slice.weights = exchange().weights() + range.begin;
+  const size_t states = optimizer_.state_names().size();
+  CHECK(states <= optim::DeviceSlice::kMaxStates);
+  for (size_t k = 0; k < states; ++k) slice.state[k] = arrays_[k]->As<float>() + state_.offset(bucket);
+  return slice;
+}
+
+optim::ChunkRecord* DeviceCompute::ChunksAt(int64_t element) const {
+  return chunks_->As<optim::ChunkRecord>() + element / kChunkElements;
+}
+
+uint64_t* DeviceCompute::HashesAt(int64_t element) const { return hashes_->As<uint64_t>() + element / kChunkElements; }
+
+optim::PieceSum DeviceCompute::SumOf(int bucket) const {
+  const comm::DeviceSum& sum = exchange().sums(bucket);
+  return {sum.pieces, sum.order, sum.count};
+}
+
+void DeviceCompute::UploadRules(const StepWork& work) {
+  const std::vector<optim::SegmentRules> rules = optimizer_.Rules(work.step, work.updates);
+  std::copy(rules.begin(), rules.end(), rules_.pinned->As<optim::SegmentRules>());
+  stream().Copy(rules_.device->data(), rules_.pinned->data(), rules_.device->size());
+}
+
+void DeviceCompute::NoteWeights() {
+  for (int bucket = 0; bucket < exchange().slices().buckets(); ++bucket) {
+    const optim::DeviceSlice slice = SliceOf(bucket);
+    if (slice.size > 0) kit().kernels->Hash(stream(), slice, HashesAt(slice.begin));
+  }
+  weights_noted_ = true;
+}
+
+/// The first chunk of this rank's whose weights are not what NoteWeights saw goes into the outcome.
+void DeviceCompute::EnqueueComparison() {
+  for (int bucket = 0; bucket < exchange().slices().buckets(); ++bucket) {
+    const optim::DeviceSlice slice = SliceOf(bucket);
+    if (slice.size > 0) kit().kernels->CompareHashes(stream(), slice, HashesAt(slice.begin), ChunksAt(slice.begin));
+  }
+}
+
+void DeviceCompute::CheckWeights(uint64_t step, const optim::StepOutcome& outcome) {
+  if (!std::exchange(weights_noted_, false) || outcome.changed < 0) return;
+  // Its owner says so.
+  const comm::SliceMap& slices = exchange().slices();
+  for (int bucket = 0; bucket < slices.buckets(); ++bucket) {
+    const ElementRange mine = slices.slice(bucket, comm().rank());
+    if (mine.begin <= outcome.changed && outcome.changed < mine.end) check_.ThrowChanged(outcome.changed, step);
+  }
+}
+
+/// Bucket by bucket, as the last lane completes them.
+void DeviceCompute::EnqueueUpdates(const StepWork& work) {
+  if (weights_noted_) EnqueueComparison();
+  stream().Wait(*fetched_);
+  const auto* rules = rules_.device->As<optim::SegmentRules>();
+  for (int bucket = 0; bucket < exchange().slices().buckets(); ++bucket) {
+    stream().Wait(model_.lanes().bucket_ready(bucket));
+    exchange().Collect(stream(), bucket);
+    const optim::DeviceSlice slice = SliceOf(bucket);
+    if (slice.size > 0 && two_passes_) {
+      float* sums = SumsOf(bucket);
+      kit().kernels->Sum(stream(), SumOf(bucket), slice, sums, ChunksAt(slice.begin));
+    } else if (slice.size > 0) {
+      kit().kernels->SumAndUpdate(stream(), SumOf(bucket), rules, segments_, slice, ChunksAt(slice.begin));
+    }
+    if (!two_passes_) exchange().Share(stream(), bucket);
+  }
+  if (two_passes_ || work.want_norm) ShareChunks();
+  EnqueueConclusion();
+  for (int bucket = 0; two_passes_ && bucket < exchange().slices().buckets(); ++bucket) {
+    const optim::DeviceSlice slice = SliceOf(bucket);
+    const float* sums = SumsOf(bucket);
+    if (slice.size > 0)
+      kit().kernels->Update(stream(), rules, segments_, outcome_.device->As<optim::StepOutcome>(), sums, slice);
+    exchange().Share(stream(), bucket);
+  }
+}
+
+void DeviceCompute::EnqueueConclusion() {
+  const int64_t chunks = plans().layout.elements() / kChunkElements;
+  kit().kernels->Conclude(stream(), ChunksAt(0), chunks, plans().layout.parameter_elements() / kChunkElements,
+                          parts_.config.optimizer.clip_norm(), two_passes_, outcome_.device->As<optim::StepOutcome>());
+  stream().Copy(outcome_.pinned->data(), outcome_.device->data(), sizeof(optim::StepOutcome));
+}
+
+void DeviceCompute::ShareChunks() {
+  for (int bucket = 0; bucket < exchange().slices().buckets(); ++bucket)
+    exchange().ShareRanges(stream(), bucket, chunks_->data(), sizeof(optim::ChunkRecord), kChunkElements,
+                           "the chunk sums");
+}
+
+/// Until the lanes are done: what this rank gives to the exchange is complete.
+void DeviceCompute::AwaitLanes(uint64_t step, uint64_t collective) {
+  comm().WaitUntil([&] { return model_.lanes().finished().Done(); }, fmt::format("the lanes of step {}", step));
+  comm().recorder().EnterCollective(collective);
+}
+
+StepSums DeviceCompute::Step(const StepWork& work) {
+  const auto begin = steady_clock::now();
+  const uint64_t collective = comm().recorder().BeginCollective(comm::CollectiveKind::EXCHANGE, weights().size_bytes(),
+                                                                {}, static_cast<int64_t>(work.step));
+  UploadRules(work);
+  const IdleBehind idle(executors().pool());
+  RunOnExecutors(comm(), executors().pool(), fmt::format("the lanes of step {}", work.step),
+                 [&](int) { model_.lanes().RunStep(work); });
+  // Who waits for others must not look like one whose lanes hang.
+  if (model_.transport().waits()) AwaitLanes(work.step, collective);
+  EnqueueUpdates(work);
+  stream().Record(model_.done());
+  if (!model_.transport().waits()) AwaitLanes(work.step, collective);
+  StepSums sums;
+  sums.lanes_seconds = std::chrono::duration<double>(steady_clock::now() - begin).count();
+  sums.load_seconds = model_.lanes().load_seconds();
+  AwaitExchange(work);
+  comm().recorder().LeaveCollective(collective);
+  model_.lanes().ReadResults(work.records);
+  const auto& outcome = *outcome_.pinned->As<optim::StepOutcome>();
+  CheckWeights(work.step, outcome);
+  sums.grad_norm = two_passes_ || work.want_norm ? outcome.norm : 0;
+  sums.nonfinite = outcome.nonfinite;
+  return sums;
+}
+
+/// Until the step is over. Meanwhile the next one's first batch goes up, where it is there in time.
+void DeviceCompute::AwaitExchange(const StepWork& work) {
+  bool fills = false;
+  const auto over = [&] {
+    model_.transport().Poll();
+    if (model_.done().Done()) return !fills || executors().pool().Finished();
+    if (!fills && model_.lanes().CanStage(work.step + 1, *work.loader)) {
+      fills = true;
+      executors().pool().Start([this, work](int) { model_.lanes().StageFirst(work.step + 1, *work.loader); });
+    }
+    return false;
+  };
+  comm().WaitUntil(over, fmt::format("the exchange of step {}", work.step));
+}
+
+std::vector<char> DeviceCompute::NonfiniteLanes(int64_t element) {
+  std::vector<char> lanes;
+  const std::unique_ptr<DeviceMemory> value = kit().device->AllocatePinned(sizeof(float));
+  for (size_t piece = 0; piece < exchange().pieces().size(); ++piece) {
+    stream().Copy(value->data(), exchange().pieces()[piece] + element, sizeof(float));
+    model_.AwaitStream("a gradient that is not finite");
+    const bool bad = !std::isfinite(*value->As<float>());
+    lanes.insert(lanes.end(), static_cast<size_t>(exchange().piece_nodes()[piece].size()), bad ? 1 : 0);
+  }
+  return lanes;
+}
+
+std::function<void()> DeviceCompute::StartFetch() {
+  state_.AwaitReaderOfAll();
+  stream().Record(model_.done());
+  snapshots_->Wait(model_.done());
+  for (int bucket = 0; bucket < state_.buckets(); ++bucket) {
+    const ElementRange range = state_.slice(bucket);
+    snapshots_->Copy(weights().data() + range.begin, exchange().weights() + range.begin,
+                     static_cast<size_t>(range.size()) * sizeof(float));
+  }
+  for (size_t k = 0; k < arrays_.size(); ++k)
+    snapshots_->Copy(state_.data(static_cast<int>(k), 0).data(), arrays_[k]->data(), arrays_[k]->size());
+  snapshots_->Record(*fetched_);
+  return [this] {
+    constexpr auto kNap = std::chrono::microseconds(100);
+    kit().device->UseOnThisThread();
+    while (!fetched_->Done()) std::this_thread::sleep_for(kNap);
+  };
+}
+
+void DeviceCompute::FetchWeights() {
+  state_.AwaitReaderOfAll();
+  model_.CopyWeightsToView();
+  model_.AwaitStream("the copy of the device's weights");
+}
+
+void DeviceCompute::FetchAll() {
+  state_.AwaitReaderOfAll();
+  model_.CopyWeightsToView();
+  for (size_t k = 0; k < arrays_.size(); ++k)
+    stream().Copy(state_.data(static_cast<int>(k), 0).data(), arrays_[k]->data(), arrays_[k]->size());
+  model_.AwaitStream("the copy of the device's state");
+}
+
+void DeviceCompute::Store() {
+  stream().Wait(*fetched_);
+  model_.ShareOwnedOfView();
+  for (size_t k = 0; k < arrays_.size(); ++k)
+    stream().Copy(arrays_[k]->data(), state_.data(static_cast<int>(k), 0).data(), arrays_[k]->size());
+  model_.AwaitStream("the copy to the device");
+}
+
+uint64_t DeviceCompute::CompareHosts(uint64_t step) {
+  FetchWeights();
+  return check_.CompareHosts(step);
+}
+
+}  // namespace lockstep::step

@@ -1,0 +1,283 @@
+#include "trainer/step/device/device_lanes.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include "base/bfloat16.h"
+#include "base/error.h"
+#include "base/isa_clones.h"
+#include "base/memory.h"
+#include "trainer/graph/step_block.h"
+#include "trainer/step/executor_phase.h"
+
+namespace lockstep::step {
+namespace {
+
+using std::chrono::steady_clock;
+
+/// On an executor's thread, which has nothing else to do meanwhile.
+void Await(DeviceEvent& event) {
+  constexpr auto kNap = std::chrono::microseconds(20);
+  while (!event.Done()) std::this_thread::sleep_for(kNap);
+}
+
+/// Rounded on the way up: half the bytes travel.
+LOCKSTEP_ISA_CLONES void RoundAll(const float* __restrict from, BFloat16* __restrict to, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) to[i] = BFloat16::From(from[i]);
+}
+
+size_t ResultsOf(const graph::Graph& graph) { return graph.losses.size() + graph.counters.size(); }
+
+LaneRecord ReadRecord(const graph::Graph& graph, const int64_t* results) {
+  LaneRecord record;
+  CHECK(graph.losses.size() <= std::size(record.losses) && graph.counters.size() <= std::size(record.counters));
+  for (size_t i = 0; i < graph.losses.size(); ++i) std::memcpy(&record.losses[i], results++, sizeof(double));
+  for (size_t i = 0; i < graph.counters.size(); ++i) record.counters[i] = *results++;
+  return record;
+}
+
+}  // namespace
+
+DeviceLanes::DeviceLanes(DeviceKit& kit, const plan::JobPlans& plans, comm::DeviceExchange& exchange,
+                         comm::FlightRecorder* recorder, LaneRange lanes, const plan::TrainConfig& config)
+    : kit_(kit),
+      plans_(plans),
+      exchange_(exchange),
+      recorder_(recorder),
+      lanes_(lanes),
+      seed_(config.seed()),
+      copies_(kit.device->MakeStream()) {
+  lockstep::Device& device = *kit.device;
+  size_t activations = 0, workspace = 0, evaluation_inputs = 0;
+  for (const auto* programs : {&plans.train, &plans.evaluate})
+    for (const auto& plan : *programs) {
+      activations = std::max(activations, static_cast<size_t>(plan->memory.bytes));
+      workspace = std::max(workspace, plan->workspace_bytes);
+      size_t& inputs = programs == &plans.train ? fold_offset_ : evaluation_inputs;
+      inputs = std::max(inputs, plan->input_bytes);
+    }
+  arena_ = device.Allocate(activations, "activations");
+  workspace_ = device.Allocate(workspace, "workspace");
+  fold_step_ = device.Allocate(sizeof(optim::FoldStep), "the fold");
+  MakeSlots(train_, 2, fold_offset_ + sizeof(optim::FoldStep));
+  MakeSlots(evaluate_, 1, evaluation_inputs);
+  results_ =
+      device.AllocatePinned(sizeof(int64_t) * static_cast<size_t>(lanes.size()) *
+                            std::max(ResultsOf(plans.train.front()->graph), ResultsOf(plans.evaluate.front()->graph)));
+  finished_ = device.MakeEvent();
+  for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket) bucket_ready_.push_back(device.MakeEvent());
+
+  PlanFold(static_cast<int>(config.lanes()));
+  // A rank with one lane needs no fold: its program writes into the piece.
+  float* gradients = exchange.pieces().front();
+  if (lanes.size() > 1) {
+    gradients_ = device.Allocate(static_cast<size_t>(plans.layout.elements()) * sizeof(float), "a lane's gradient");
+    gradients = gradients_->As<float>();
+  }
+  for (const auto& plan : plans.train) CaptureTraining(train_.shapes.emplace_back(Prepare(plan, gradients)), gradients);
+  for (const auto& plan : plans.evaluate) {
+    Captured& captured = evaluate_.shapes.emplace_back(Prepare(plan, nullptr));
+    kit_.stream->BeginCapture();
+    captured.program->Run(nullptr);
+    captured.run = kit_.stream->EndCapture();
+  }
+}
+
+DeviceLanes::~DeviceLanes() {
+  // Work under way uses the memory of this.
+  try {
+    copies_->Synchronize();
+    kit_.stream->Synchronize();
+  } catch (const std::exception&) {
+    // The device has failed: nothing runs any more.
+  }
+}
+
+void DeviceLanes::MakeSlots(ProgramSet& set, size_t count, size_t bytes) {
+  for (size_t i = 0; i < count; ++i)
+    set.slots.push_back({kit_.device->AllocatePinned(bytes), kit_.device->Allocate(bytes, "batches"),
+                         kit_.device->MakeEvent(), kit_.device->MakeEvent()});
+}
+
+void DeviceLanes::PlanFold(int all_lanes) {
+  const std::vector<plan::FoldLeaf> leaves = plan::FoldLeaves(all_lanes, exchange_.piece_nodes());
+  int entries = 0;
+  for (const plan::FoldLeaf& leaf : leaves) entries = std::max(entries, leaf.target());
+  for (int entry = 0; entry < entries; ++entry)
+    stack_.push_back(kit_.device->Allocate(static_cast<size_t>(plans_.layout.elements()) * sizeof(float), "the fold"));
+  const auto entry_of = [&](const plan::FoldLeaf& leaf, int depth) {
+    return depth == 0 ? exchange_.pieces()[leaf.node] : stack_[static_cast<size_t>(depth - 1)]->As<float>();
+  };
+  for (const plan::FoldLeaf& leaf : leaves) {
+    optim::FoldStep step;
+    CHECK(leaf.additions <= optim::FoldStep::kMaxAdditions);
+    step.target = entry_of(leaf, leaf.target());
+    step.additions = leaf.additions;
+    for (int k = 0; k < leaf.additions; ++k) step.addends[k] = entry_of(leaf, leaf.depth - 1 - k);
+    fold_.push_back(step);
+  }
+}
+
+DeviceLanes::Captured DeviceLanes::Prepare(std::shared_ptr<const engine::ProgramPlan> plan, float* gradients) {
+  lockstep::Device& device = *kit_.device;
+  Captured captured;
+  captured.inputs = device.Allocate(plan->input_bytes, "inputs");
+  captured.packed_memory = device.Allocate(plan->packed_bytes, "packed weights");
+  captured.packed = std::make_unique<engine::PackedWeights>(*plan, plans_.layout, *kit_.backend, exchange_.weights(),
+                                                            captured.packed_memory->bytes());
+  engine::Program::Bindings bindings;
+  bindings.parameters = exchange_.weights();
+  bindings.gradients = gradients;
+  bindings.packed = captured.packed.get();
+  bindings.arena = arena_->bytes();
+  bindings.workspace = workspace_->bytes();
+  bindings.inputs = captured.inputs->bytes();
+  captured.program = std::make_unique<engine::Program>(std::move(plan), plans_.layout, *kit_.backend, bindings);
+  captured.packed->Pack();
+  kit_.stream->BeginCapture();
+  captured.packed->Pack();
+  captured.pack = kit_.stream->EndCapture();
+  // Libraries load kernels when they first run, which captured work can't.
+  captured.program->Run(nullptr);
+  kit_.stream->Synchronize();
+  return captured;
+}
+
+void DeviceLanes::PackIfDue(Captured& captured) {
+  if (std::exchange(captured.pack_due, false)) kit_.stream->Run(*captured.pack);
+}
+
+void DeviceLanes::CaptureTraining(Captured& captured, float* gradients) {
+  kit_.stream->BeginCapture();
+  captured.program->Run([&](int bucket) {
+    const ElementRange range = exchange_.slices().bucket(bucket);
+    if (lanes_.size() > 1)
+      kit_.kernels->Fold(*kit_.stream, fold_step_->As<optim::FoldStep>(), gradients, range.begin, range.end);
+    kit_.stream->Record(bucket_ready(bucket));
+  });
+  captured.run = kit_.stream->EndCapture();
+}
+
+/// A slot whose last copy is over, filled with the batch.
+DeviceLanes::Slot& DeviceLanes::FillSlot(ProgramSet& set, const data::LaneBatch& batch) {
+  const engine::ProgramPlan& plan = set.shapes[static_cast<size_t>(batch.samples.shape)].program->plan();
+  Slot& slot = set.slots[set.next_slot++ % set.slots.size()];
+  Await(*slot.uploaded);
+  for (size_t f = 0; f < batch.fields.size(); ++f) {
+    const graph::ValueId input = plan.Input(batch.fields[f].name);
+    if (input == graph::kNoValue) continue;
+    const DType from = batch.fields[f].dtype, to = plan.graph.value(input).dtype;
+    std::byte* const place = slot.pinned->data() + plan.input_offset[static_cast<size_t>(input)];
+    CHECK(from == to || (from == DType::kF32 && to == DType::kBF16), "{} is {}, not {}", batch.fields[f].name,
+          Name(from), Name(to));
+    if (from == to) {
+      std::memcpy(place, batch.data[f], static_cast<size_t>(batch.fields[f].shape.size() * SizeOf(from)));
+    } else {
+      RoundAll(reinterpret_cast<const float*>(batch.data[f]), reinterpret_cast<BFloat16*>(place),
+               batch.fields[f].shape.size());
+    }
+  }
+  return slot;
+}
+
+void DeviceLanes::SendUp(Slot& slot) {
+  copies_->Wait(*slot.taken);
+  copies_->Copy(slot.staging->data(), slot.pinned->data(), slot.pinned->size());
+  copies_->Record(*slot.uploaded);
+}
+
+/// The slot's content to the program's inputs, in the lanes' stream. In training a fold step stands behind them.
+void DeviceLanes::TakeInputs(Slot& slot, Captured& captured, bool training) {
+  DeviceStream& stream = *kit_.stream;
+  stream.Wait(*slot.uploaded);
+  stream.Copy(captured.inputs->data(), slot.staging->data(), captured.inputs->size());
+  if (training) stream.Copy(fold_step_->data(), slot.staging->data() + fold_offset_, sizeof(optim::FoldStep));
+  stream.Record(*slot.taken);
+}
+
+void DeviceLanes::CopyResults(const Captured& captured, int64_t* to) {
+  const graph::Graph& graph = captured.program->plan().graph;
+  const auto copy = [&](graph::ValueId id) { kit_.stream->Copy(to++, captured.program->Address(id), sizeof(int64_t)); };
+  for (const graph::Loss& loss : graph.losses) copy(loss.sum);
+  for (const graph::Counter& counter : graph.counters) copy(counter.count);
+}
+
+/// Waits for the batch of (step, lane) and sends it up, with all that its program reads.
+DeviceLanes::Staged DeviceLanes::Stage(uint64_t step, int lane, data::Loader& loader) {
+  ExecutorPhase phase(recorder_, 0);
+  phase.Enter(comm::Phase::LOADING_BATCH);
+  const auto asked = steady_clock::now();
+  const data::LaneBatch* batch = loader.Acquire(step, lane);
+  load_seconds_ += std::chrono::duration<double>(steady_clock::now() - asked).count();
+  phase.Enter(comm::Phase::COMPUTING);
+  Slot& slot = FillSlot(train_, *batch);
+  graph::StepBlock block;
+  block.seed = seed_;
+  block.step = step;
+  block.first_sample = batch->samples.first_position;
+  block.loss_scale[0] = 1.0f / static_cast<float>(batch->denominator);
+  const Staged staged = {step, &slot, batch->samples.shape, batch->delivery};
+  loader.Release(batch);
+  const engine::ProgramPlan& plan = *plans_.train[static_cast<size_t>(staged.shape)];
+  if (plan.step_block_offset >= 0) std::memcpy(slot.pinned->data() + plan.step_block_offset, &block, sizeof(block));
+  std::memcpy(slot.pinned->data() + fold_offset_, &fold_[static_cast<size_t>(lane - lanes_.begin)],
+              sizeof(optim::FoldStep));
+  SendUp(slot);
+  return staged;
+}
+
+void DeviceLanes::RunStep(const StepWork& work) {
+  CHECK(!next_ || next_->step == work.step);
+  load_seconds_ = 0;
+  for (Captured& captured : train_.shapes) captured.pack_due = true;
+  for (int lane = lanes_.begin; lane < lanes_.end; ++lane) {
+    const auto index = static_cast<size_t>(lane - lanes_.begin);
+    const Staged staged = next_ ? *next_ : Stage(work.step, lane, *work.loader);
+    next_.reset();
+    work.records[index].delivery = staged.delivery;
+    Captured& captured = train_.shapes[static_cast<size_t>(staged.shape)];
+    PackIfDue(captured);
+    TakeInputs(*staged.slot, captured, /*training=*/true);
+    kit_.stream->Run(*captured.run);
+    CopyResults(captured, results_->As<int64_t>() + index * ResultsOf(captured.program->plan().graph));
+  }
+  kit_.stream->Record(*finished_);
+}
+
+void DeviceLanes::ReadResults(std::span<LaneRecord> records) const {
+  const graph::Graph& graph = plans_.train.front()->graph;
+  for (size_t index = 0; index < records.size(); ++index) {
+    const data::LaneDelivery delivery = records[index].delivery;
+    records[index] = ReadRecord(graph, results_->As<int64_t>() + index * ResultsOf(graph));
+    records[index].delivery = delivery;
+  }
+}
+
+LaneRecord DeviceLanes::Evaluate(const data::LaneBatch& block) {
+  Captured& captured = evaluate_.shapes[static_cast<size_t>(block.samples.shape)];
+  PackIfDue(captured);
+  Slot& slot = FillSlot(evaluate_, block);
+  SendUp(slot);
+  TakeInputs(slot, captured, /*training=*/false);
+  kit_.stream->Run(*captured.run);
+  CopyResults(captured, results_->As<int64_t>());
+  kit_.stream->Record(*finished_);
+  Await(*finished_);
+  if (recorder_ != nullptr) recorder_->Progress();
+  evaluated_ = captured.program.get();
+  return ReadRecord(captured.program->plan().graph, results_->As<int64_t>());
+}
+
+std::span<const std::byte> DeviceLanes::Output(const std::string& name) {
+  const std::span<const std::byte> there = evaluated_->output(name);
+  if (output_ == nullptr || output_->size() < there.size()) output_ = kit_.device->AllocatePinned(there.size());
+  kit_.stream->Copy(output_->data(), there.data(), there.size());
+  kit_.stream->Record(*finished_);
+  Await(*finished_);
+  return {output_->data(), there.size()};
+}
+
+}  // namespace lockstep::step

@@ -1,0 +1,118 @@
+// The lanes of a rank on its device: batches go up beside the lane before, each lane is one run of captured work
+// (forward, backward, fold), and the host only enqueues.
+//
+//   copy stream     batch of lane i+1, after the last lane that of the next step's first: pinned memory -> staging
+//   lanes' stream   staging -> inputs; program and fold of lane i (one graph); results -> pinned memory
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/device.h"
+#include "comm/device/device_exchange.h"
+#include "comm/flight_recorder.h"
+#include "data/batches/loader.h"
+#include "trainer/engine/program.h"
+#include "trainer/plan/job_plans.h"
+#include "trainer/step/compute.h"
+#include "trainer/step/control_record.h"
+#include "trainer/step/device/device_kit.h"
+#include "trainer/step/lane_fold.h"
+
+namespace lockstep::step {
+
+class DeviceLanes {
+ public:
+  /// `lanes`: all of this rank. On the thread that calls RunStep and Evaluate. `recorder` may be null. All outlive
+  /// this.
+  DeviceLanes(DeviceKit& kit, const plan::JobPlans& plans, comm::DeviceExchange& exchange,
+              comm::FlightRecorder* recorder, LaneRange lanes, const plan::TrainConfig& config);
+  ~DeviceLanes();
+
+  /// Enqueues forward, backward and fold of all lanes; their gradients are in the exchange's pieces when they are done.
+  /// Returns when all is enqueued: an event of each bucket, and one of the end, then are recorded.
+  void RunStep(const StepWork& work);
+  /// Whether `step`'s first batch can be staged without blocking.
+  bool CanStage(uint64_t step, data::Loader& loader) const { return loader.Ready(step, lanes_.begin); }
+  /// Sends it up, for the next RunStep to find. That must be of `step`.
+  void StageFirst(uint64_t step, data::Loader& loader) { next_ = Stage(step, lanes_.begin, loader); }
+  DeviceEvent& bucket_ready(int bucket) { return *bucket_ready_[static_cast<size_t>(bucket)]; }
+  DeviceEvent& finished() { return *finished_; }
+  /// After finished(): losses and counters.
+  void ReadResults(std::span<LaneRecord> records) const;
+  double load_seconds() const { return load_seconds_; }
+
+  /// The next Evaluate of each shape packs the weights first. (Not here: on a rank without blocks to evaluate nothing
+  /// would wait for the packing, which reads weights that the host may store anew.)
+  void PrepareEvaluation() {
+    for (Captured& captured : evaluate_.shapes) captured.pack_due = true;
+  }
+  /// Forward of one block; waits for its end.
+  LaneRecord Evaluate(const data::LaneBatch& block);
+  /// Of the last Evaluate, copied to the host; valid until the next Output.
+  std::span<const std::byte> Output(const std::string& name);
+
+ private:
+  /// A batch on its way up.
+  struct Slot {
+    std::unique_ptr<DeviceMemory> pinned, staging;
+    std::unique_ptr<DeviceEvent> uploaded, taken;
+  };
+  /// The program of one shape, with its inputs, its packed weights, and both as captured work.
+  struct Captured {
+    std::unique_ptr<DeviceMemory> inputs, packed_memory;
+    std::unique_ptr<engine::PackedWeights> packed;
+    std::unique_ptr<engine::Program> program;
+    std::unique_ptr<DeviceGraph> pack, run;
+    bool pack_due = true;  ///< weights have changed since they were packed
+  };
+  /// The programs of one mode.
+  struct ProgramSet {
+    std::vector<Slot> slots;  ///< taken in turn
+    size_t next_slot = 0;
+    std::vector<Captured> shapes;
+  };
+  /// A lane's batch that is in a slot.
+  struct Staged {
+    uint64_t step = 0;
+    Slot* slot = nullptr;
+    int shape = 0;
+    data::LaneDelivery delivery;
+  };
+
+  void MakeSlots(ProgramSet& set, size_t count, size_t bytes);
+  Captured Prepare(std::shared_ptr<const engine::ProgramPlan> plan, float* gradients);
+  void CaptureTraining(Captured& captured, float* gradients);
+  void PackIfDue(Captured& captured);
+  void PlanFold(int all_lanes);
+  Slot& FillSlot(ProgramSet& set, const data::LaneBatch& batch);
+  Staged Stage(uint64_t step, int lane, data::Loader& loader);
+  void SendUp(Slot& slot);
+  void TakeInputs(Slot& slot, Captured& captured, bool training);
+  void CopyResults(const Captured& captured, int64_t* to);
+
+  DeviceKit& kit_;
+  const plan::JobPlans& plans_;
+  comm::DeviceExchange& exchange_;
+  comm::FlightRecorder* recorder_;
+  const LaneRange lanes_;
+  const uint64_t seed_;
+  std::unique_ptr<DeviceStream> copies_;
+  std::unique_ptr<DeviceMemory> arena_, workspace_, gradients_, fold_step_;
+  std::vector<std::unique_ptr<DeviceMemory>> stack_;  ///< arenas of the fold, above the pieces
+  std::vector<optim::FoldStep> fold_;                 ///< by lane
+  ProgramSet train_, evaluate_;
+  size_t fold_offset_ = 0;                      ///< of the fold step in a slot of training, behind the inputs
+  std::optional<Staged> next_;                  ///< what StageFirst left
+  const engine::Program* evaluated_ = nullptr;  ///< the last that has run
+  std::unique_ptr<DeviceMemory> output_;        ///< pinned: what Output gave last
+  std::unique_ptr<DeviceMemory> results_;       ///< pinned: by lane, losses and then counters, 8 bytes each
+  std::vector<std::unique_ptr<DeviceEvent>> bucket_ready_;
+  std::unique_ptr<DeviceEvent> finished_;
+  double load_seconds_ = 0;
+};
+
+}  // namespace lockstep::step

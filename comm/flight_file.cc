@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/files/atomic_write.h"
 #include "base/hash.h"
 #include "base/mutex.h"
 

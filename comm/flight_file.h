@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "comm/flight.pb.h"
 #include "comm/flight_recorder.h"
 

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -159,7 +159,7 @@ bool Watchdog::State::Write(const std::string& bytes) {
     options_.files->CreateFolders(options_.folder);
     ReplaceFile(*options_.files, PathOf(topology_.rank), bytes);
     return true;
-  } catch (const Error&) {  // a full disk is no reason to end
+  } catch (const std::exception&) {  // a full disk is no reason to end
     return false;
   }
 }
@@ -186,7 +186,7 @@ bool Watchdog::State::ReadOthers() {
     try {
       Heartbeat heartbeat = DecodeHeartbeat(ReadWholeFile(*options_.files, PathOf(rank)), PathOf(rank));
       if (!Take(rank, std::move(heartbeat))) return false;
-    } catch (const Error&) {  // not there, or being replaced: what was read before stands
+    } catch (const std::exception&) {  // not there, or being replaced: what was read before stands
     }
   }
   MutexLock lock(mutex_);

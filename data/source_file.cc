@@ -10,7 +10,7 @@
 #include <limits>
 #include <string_view>
 
-#include "base/file.h"
+#include "base/files/file.h"
 
 namespace lockstep::data {
 namespace {

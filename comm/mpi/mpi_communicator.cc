@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <climits>
 #include <cstring>
 #include <exception>
 #include <optional>
@@ -17,101 +16,13 @@
 #include "base/error.h"
 #include "base/machine/host.h"
 #include "base/memory.h"
+#include "comm/mpi/pending_requests.h"
 #include "comm/mpi/shared_segment.h"
 
 namespace lockstep::comm {
 namespace {
 
 constexpr size_t kMaxMessage = size_t{1} << 30;  // counts are int; longer messages go in parts
-
-void Check(int code, const char* call) {
-  if (code == MPI_SUCCESS) return;
-  char text[MPI_MAX_ERROR_STRING] = "";
-  int length = 0;
-  MPI_Error_string(code, text, &length);
-  throw Error(ErrorKind::kPeer, fmt::format("{} failed: {}", call, std::string_view(text, static_cast<size_t>(length))),
-              HostName(), "see the network and the logs of the other ranks");
-}
-
-int Count(size_t bytes) {
-  CHECK(bytes <= INT_MAX, "a message of {} bytes", bytes);
-  return static_cast<int>(bytes);
-}
-
-// A message from `from` whose length the receiver knows.
-struct Expected {
-  int from = -1;
-  size_t bytes = 0;
-};
-
-// Memory for as long as the process lives: what MPI may still read or write when nobody waits for it any more.
-void KeepForever(std::shared_ptr<void> memory) {
-  static auto& kept = *new std::vector<std::shared_ptr<void>>;
-  kept.push_back(std::move(memory));
-}
-
-// What a collective reads and writes. It is no memory of the caller's, who may be gone before the collective is done:
-// MPI can't take one back.
-struct Staged {
-  std::vector<std::byte> in, out;
-  std::span<std::byte> to;  ///< the caller's, for `out`; may be empty
-};
-
-// Requests under way. One that is destroyed before it is done (an error ends the rank) is left to MPI, with what it has
-// staged; memory of messages is the caller's to keep (KeepUntilExit).
-class MpiPending : public Pending {
- public:
-  explicit MpiPending(const Topology& topology, std::shared_ptr<Staged> staged = nullptr)
-      : topology_(topology), staged_(std::move(staged)) {}
-  ~MpiPending() override {
-    if (!parts_.empty() && staged_ != nullptr) KeepForever(std::move(staged_));
-  }
-  void Add(MPI_Request request, Expected expected = {}) { parts_.push_back({request, expected}); }
-
-  bool Done() override {
-    while (!parts_.empty()) {
-      int done = 0;
-      MPI_Status status;
-      const int code = MPI_Test(&parts_.back().request, &done, &status);
-      if (parts_.back().expected.from >= 0 && (code != MPI_SUCCESS || done)) CheckLength(code, status);
-      Check(code, "MPI_Test");
-      if (!done) return false;
-      parts_.pop_back();
-    }
-    if (staged_ != nullptr && !staged_->to.empty())
-      std::memcpy(staged_->to.data(), staged_->out.data(), staged_->to.size());
-    staged_.reset();
-    return true;
-  }
-
- private:
-  struct Part {
-    MPI_Request request;
-    Expected expected;
-  };
-
-  // MPI takes a shorter message without a word.
-  void CheckLength(int code, const MPI_Status& status) const {
-    const Expected& expected = parts_.back().expected;
-    int error_class = MPI_SUCCESS, count = 0;
-    MPI_Error_class(code, &error_class);
-    const bool longer = error_class == MPI_ERR_TRUNCATE;
-    if (!longer && code != MPI_SUCCESS) return;
-    MPI_Get_count(&status, MPI_BYTE, &count);
-    if (!longer && static_cast<size_t>(count) == expected.bytes) return;
-    const std::string sent =
-        longer ? fmt::format("more than {} bytes", expected.bytes) : fmt::format("{} bytes", count);
-    throw Error(
-        ErrorKind::kPeer,
-        fmt::format("{} has sent {} where {} expects {}: they entered a collective with different element counts",
-                    topology_.Name(expected.from), sent, topology_.Name(), expected.bytes),
-        topology_.Name(), "the ranks do not run the same model, or the memory or network of one is broken");
-  }
-
-  const Topology& topology_;
-  std::shared_ptr<Staged> staged_;
-  std::vector<Part> parts_;
-};
 
 struct AbortMessage {
   int rank;
@@ -191,7 +102,7 @@ class MpiTransport : public Transport {
   }
 
   std::unique_ptr<Pending> Broadcast(std::span<std::byte> bytes, int root) override {
-    auto staged = std::make_shared<Staged>();
+    auto staged = std::make_shared<StagedCollective>();
     staged->out.assign(bytes.begin(), bytes.end());
     if (topology_.rank != root) staged->to = bytes;
     std::byte* const data = staged->out.data();
@@ -242,8 +153,8 @@ class MpiTransport : public Transport {
   void MakeTopology(const std::vector<Place>& places);
 
   template <typename Call>
-  std::unique_ptr<Pending> Start(std::shared_ptr<Staged> staged, const char* name, const Call& call) {
-    auto pending = std::make_unique<MpiPending>(topology_, std::move(staged));
+  std::unique_ptr<Pending> Start(std::shared_ptr<StagedCollective> staged, const char* name, const Call& call) {
+    auto pending = std::make_unique<PendingRequests>(topology_, std::move(staged));
     MPI_Request request;
     Check(call(&request), name);
     pending->Add(request);
@@ -252,11 +163,11 @@ class MpiTransport : public Transport {
 
   std::unique_ptr<Pending> StartAllGather(std::span<const std::byte> mine, std::span<std::byte> all, MPI_Comm comm) {
     const int count = Count(mine.size());
-    auto staged = std::make_shared<Staged>();
+    auto staged = std::make_shared<StagedCollective>();
     staged->in.assign(mine.begin(), mine.end());
     staged->out.resize(all.size());
     staged->to = all;
-    Staged& bytes = *staged;
+    StagedCollective& bytes = *staged;
     return Start(std::move(staged), "MPI_Iallgather", [&](MPI_Request* request) {
       return MPI_Iallgather(bytes.in.data(), count, MPI_BYTE, bytes.out.data(), count, MPI_BYTE, comm, request);
     });
@@ -273,7 +184,7 @@ class MpiTransport : public Transport {
   // The parts of a long message have one tag: MPI keeps their order.
   template <typename Byte, typename Call>
   std::unique_ptr<Pending> InParts(std::span<Byte> bytes, Expected expected, const Call& call) {
-    auto pending = std::make_unique<MpiPending>(topology_);
+    auto pending = std::make_unique<PendingRequests>(topology_);
     size_t begin = 0;
     do {
       MPI_Request request;

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/file.h"
+#include "base/files/file.h"
 
 namespace lockstep::data {
 

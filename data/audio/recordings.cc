@@ -1,12 +1,12 @@
 #include "data/audio/recordings.h"
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <limits>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
+#include "base/files/memory_file.h"
 #include "base/hash.h"
 #include "base/philox.h"
 #include "data/audio/resample.h"
@@ -14,21 +14,8 @@
 namespace lockstep::data {
 namespace {
 
-class MemberFile final : public ReadableFile {
- public:
-  explicit MemberFile(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  uint64_t size() const override { return bytes_.size(); }
-  void ReadAt(uint64_t offset, std::span<std::byte> to) const override {
-    CHECK(offset <= bytes_.size() && to.size() <= bytes_.size() - offset);
-    if (!to.empty()) std::memcpy(to.data(), bytes_.data() + offset, to.size());
-  }
-
- private:
-  const std::span<const std::byte> bytes_;
-};
-
 std::unique_ptr<ReadableFile> OpenFile(const Recording& recording) {
-  if (recording.archive) return std::make_unique<MemberFile>(recording.member);
+  if (recording.archive) return std::make_unique<MemoryFile>(recording.member);
   return FileSystem::Real().Open(recording.path);
 }
 

@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "data/text/tokenizers/token_errors.h"
 
 namespace lockstep::data {

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "data/text/tokenizers/token_errors.h"
 
 namespace lockstep::data {

@@ -80,11 +80,11 @@ class CtcCheck {
     int64_t needed = static_cast<int64_t>(labels.size());
     for (size_t i = 1; i < labels.size(); ++i) needed += labels[i] == labels[i - 1];  // a blank parts equal letters
     dataset_.Lengths(0, id, lengths_);
-    const int64_t places = transform_->SequenceLength(lengths_, 0, id, /*augment=*/false);
-    if (needed <= places) return;
+    const int64_t steps = transform_->SequenceLength(lengths_, 0, id, /*augment=*/false);
+    if (needed <= steps) return;
     ++count_;
-    fmt::print("warning {}: the transcript needs {} places, its recording has {}: no alignment, so no gradient\n",
-               dataset_.LineOf(0, id), needed, places);
+    fmt::print("warning {}: the transcript needs {} time steps, its recording has {}: no alignment, so no gradient\n",
+               dataset_.LineOf(0, id), needed, steps);
     std::fflush(stdout);
   }
   uint64_t count() const { return count_; }
@@ -117,7 +117,7 @@ void CheckSplit(const data::Dataset& dataset, const std::string& path, const dat
   if (check_alignment.count() > 0) {
     fmt::print(
         "  {} of {} transcripts are longer than their recordings (a smaller data.speech_features.stack gives more "
-        "places)\n",
+        "time steps)\n",
         check_alignment.count(), dataset.size());
   }
 }

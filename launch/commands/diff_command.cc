@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/shape.h"
 #include "launch/commands/commands.h"
 #include "trainer/checkpoint/checkpoint.h"

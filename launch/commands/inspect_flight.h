@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <string>
 
-#include "base/file.h"
+#include "base/files/file.h"
 
 namespace lockstep::launch {
 

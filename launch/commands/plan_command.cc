@@ -62,7 +62,7 @@ void PrintActivations(const graph::Graph& graph) {
 void PrintShapes(const run::Job& job) {
   const std::span<const data::BatchShape> shapes = job.splits.batches->shapes();
   if (shapes.size() == 1) return;
-  std::printf("shapes of a lane (samples x places)\n ");
+  std::printf("shapes of a lane (samples x length)\n ");
   for (const data::BatchShape& shape : shapes)
     std::printf(" %lldx%lld", static_cast<long long>(shape.rows), static_cast<long long>(shape.length));
   std::printf("\n");

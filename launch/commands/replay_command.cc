@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "comm/agreement.h"
 #include "launch/commands/errors.h"
 #include "launch/job/gpu.h"

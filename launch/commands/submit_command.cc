@@ -15,7 +15,8 @@
 
 #include "base/duration.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/atomic_write.h"
+#include "base/files/file.h"
 #include "base/json_fields.h"
 #include "launch/commands/train_arguments.h"
 #include "launch/recipe/recipe.h"

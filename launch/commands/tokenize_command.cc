@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "data/text/sentencepiece/sentencepiece_tokenizer.h"
 #include "data/text/tokenizers/bpe_files.h"
 #include "data/text/tokenizers/character_tokenizer.h"

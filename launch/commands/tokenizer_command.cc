@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "data/text/sentencepiece/sentencepiece_tokenizer.h"
 #include "data/text/sentencepiece/train_sentencepiece.h"
 #include "launch/commands/commands.h"

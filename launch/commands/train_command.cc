@@ -14,7 +14,7 @@
 
 #include "base/duration.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/log.h"
 #include "base/stop_signals.h"
 #include "comm/agreement.h"

@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/atomic_write.h"
+#include "base/files/file.h"
 #include "launch/export/export_tokenizer.h"
 #include "trainer/checkpoint/durable_write.h"
 #include "trainer/models/hugging_face.h"

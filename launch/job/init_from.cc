@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/hash.h"
 #include "launch/job/read_weights.h"
 
@@ -85,7 +85,7 @@ class Filling {
   [[noreturn]] void ThrowOtherShape(const engine::ArenaEntry& entry, const Shape& theirs) const {
     if (entry.name == "wpe.weight" && theirs.rank() == 2 && theirs.dim(1) == entry.shape.dim(1)) {
       throw Error(ErrorKind::kUsage,
-                  fmt::format("its \"wpe.weight\" knows {} places, the model {}", theirs.dim(0), entry.shape.dim(0)),
+                  fmt::format("its \"wpe.weight\" knows {} positions, the model {}", theirs.dim(0), entry.shape.dim(0)),
                   where_, fmt::format("set model.gpt.context: {0}, and data.block to at most {0}", theirs.dim(0)));
     }
     std::string hint =

@@ -79,8 +79,8 @@ infer::DecoderModel DecoderModelOf(const models::ModelConfig& model, const model
   infer::DecoderModel decoder;
   decoder.build_step = [model, shape](const graph::StepShape& step) { return models::BuildStep(model, shape, step); };
   if (model.has_seq2seq())
-    decoder.build_encoding = [model, shape](int64_t rows, int64_t places) {
-      return models::BuildEncoding(model, shape, rows, places);
+    decoder.build_encoding = [model, shape](int64_t rows, int64_t positions) {
+      return models::BuildEncoding(model, shape, rows, positions);
     };
   return decoder;
 }

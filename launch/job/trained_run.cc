@@ -1,7 +1,7 @@
 #include "launch/job/trained_run.h"
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/machine/cpu_info.h"
 #include "base/threads.h"
 #include "data/audio/features.h"

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/fault_file_system.h"
+#include "base/files/fault_file_system.h"
 #include "base/hash.h"
 #include "comm/communicator.h"
 #include "comm/exchange.h"

@@ -125,7 +125,7 @@ trains 2 speech.textproto --out "$work/silence" --set data.train.speech.manifest
 has "warning: step" || fail "$name: no warning"
 call data check speech.textproto --set data.train.speech.manifest=more.tsv
 works
-once "more.tsv:1: the transcript needs 120 places" || fail "$name: data check does not name the line"
+once "more.tsv:1: the transcript needs 120 time steps" || fail "$name: data check does not name the line"
 
 # --- a transcript with letters outside the alphabet
 
@@ -166,7 +166,7 @@ name="a sentence of 4,000 words in training"
 { cat en; echo "A dog."; } >long.en
 long=(--set data.train.parallel.source=long.de --set data.train.parallel.target=long.en)
 train 2 pairs.textproto --out "$work/out" "${long[@]}"
-refused 3 "train.batch_tokens: sample 40 (from 0), $work/long.de:41, may take" "data.longest"
+refused 3 "train.batch_tokens: sample 40 (from 0), $work/long.de:41, may be 4001 long" "data.longest"
 trains 2 pairs.textproto --out "$work/long" "${long[@]}" --set data.longest=100
 once "1 of 41 pairs of sentences have more than 100 tokens" || fail "$name: no note of what is left out"
 

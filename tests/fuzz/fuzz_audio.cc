@@ -1,5 +1,4 @@
 // Any bytes as an audio file: as many finite samples as its header says, or Error(kData), and nothing else.
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -9,29 +8,13 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/files/memory_file.h"
 #include "data/audio/decode.h"
-
-namespace {
-
-class Bytes final : public lockstep::ReadableFile {
- public:
-  explicit Bytes(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  uint64_t size() const override { return bytes_.size(); }
-  void ReadAt(uint64_t offset, std::span<std::byte> to) const override {
-    if (offset > bytes_.size() || to.size() > bytes_.size() - offset) std::abort();
-    std::copy_n(bytes_.begin() + static_cast<int64_t>(offset), to.size(), to.begin());
-  }
-
- private:
-  const std::span<const std::byte> bytes_;
-};
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // libsndfile 1.2.0 leaks 6 KB for each Ogg stream whose headers are damaged.
   if (std::string_view(reinterpret_cast<const char*>(data), size).find("OggS") != std::string_view::npos) return 0;
-  const Bytes file(std::as_bytes(std::span(data, size)));
+  const lockstep::MemoryFile file(std::as_bytes(std::span(data, size)));
   try {
     const lockstep::data::AudioHeader header = lockstep::data::ReadAudioHeader(file);
     std::vector<float> samples;

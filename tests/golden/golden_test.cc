@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/memory.h"
 #include "base/threads.h"
 #include "tests/trainer/kernels/backends.h"

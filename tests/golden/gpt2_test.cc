@@ -8,7 +8,7 @@
 #include <tuple>
 #include <vector>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/memory.h"
 #include "base/threads.h"
 #include "launch/job/init_from.h"

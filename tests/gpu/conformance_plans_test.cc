@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "tests/trainer/kernels/op_cases.h"
 #include "trainer/graph/op_table.h"
 #include "trainer/graph/rows_by_kind.h"

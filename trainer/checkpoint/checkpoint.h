@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/mutex.h"
 #include "trainer/checkpoint/checkpoint.pb.h"
 #include "trainer/checkpoint/manifest.h"

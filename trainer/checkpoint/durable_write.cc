@@ -1,4 +1,5 @@
 #include "trainer/checkpoint/durable_write.h"
+#include "base/files/atomic_write.h"
 
 #include <memory>
 

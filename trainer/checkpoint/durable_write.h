@@ -7,7 +7,8 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/atomic_write.h"
+#include "base/files/file.h"
 
 namespace lockstep::checkpoint {
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/files/atomic_write.h"
 #include "base/json_fields.h"
 #include "trainer/checkpoint/durable_write.h"
 

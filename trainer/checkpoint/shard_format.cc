@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "base/files/atomic_write.h"
 #include "base/hash.h"
 #include "trainer/checkpoint/durable_write.h"
 

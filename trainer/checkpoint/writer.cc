@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/files/atomic_write.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "trainer/checkpoint/checkpoint.h"

@@ -41,7 +41,7 @@ using ScorerFactory =
     std::function<std::shared_ptr<Scorer>(std::shared_ptr<const data::Dataset> split, step::ForwardCompute& compute)>;
 
 /// Word and character error rates ("wer", "cer") and the share of transcripts without any error ("exact"), of the
-/// greedy reading of the program's output "path" i32 [rows, places]. `dataset` knows transcripts and letters.
+/// greedy reading of the program's output "path" i32 [rows, time]. `dataset` knows transcripts and letters.
 std::unique_ptr<Scorer> MakeSpeechScorer(std::shared_ptr<const data::Dataset> dataset);
 
 /// What translating takes. All outlive the scorer.

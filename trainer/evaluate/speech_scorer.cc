@@ -16,11 +16,11 @@ class SpeechScorer final : public Scorer {
   void Score(int, const data::LaneBatch& block, const Output& output, Counts counts) override {
     const std::span<const std::byte> bytes = output("path");
     const std::span<const int32_t> lengths = LengthsOf(block);
-    const size_t places = bytes.size() / sizeof(int32_t) / lengths.size();
+    const size_t steps = bytes.size() / sizeof(int32_t) / lengths.size();
     const std::span<const int32_t> path(reinterpret_cast<const int32_t*>(bytes.data()), bytes.size() / sizeof(int32_t));
     for (size_t row = 0; row < block.samples.picks.size(); ++row) {
       const auto length = static_cast<size_t>(lengths[row]);
-      const std::string written = dataset_->TextOf(metrics::CollapsePath(path.subspan(row * places, length)));
+      const std::string written = dataset_->TextOf(metrics::CollapsePath(path.subspan(row * steps, length)));
       const std::string reference = dataset_->Reference(0, block.samples.picks[row].id);
       const metrics::ErrorCount words = metrics::WordErrors(written, reference);
       const metrics::ErrorCount letters = metrics::CharacterErrors(written, reference);

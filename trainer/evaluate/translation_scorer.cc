@@ -22,13 +22,13 @@ constexpr int64_t kSentences = 16;
 /// A field of a block, row by row.
 struct Column {
   const int32_t* data = nullptr;
-  int64_t places = 1;
+  int64_t positions = 1;
 
   Column(const data::LaneBatch& block, const std::string& name) {
     for (size_t i = 0; i < block.fields.size(); ++i) {
       if (block.fields[i].name != name) continue;
       data = reinterpret_cast<const int32_t*>(block.data[i]);
-      places = block.fields[i].shape.size() / block.fields[i].shape[0];
+      positions = block.fields[i].shape.size() / block.fields[i].shape[0];
     }
     CHECK(data != nullptr, "the samples have no {}", name);
   }
@@ -53,12 +53,12 @@ class TranslationScorer final : public Scorer {
   void Score(int executor, const data::LaneBatch& block, const Output&, Counts counts) override {
     const Column source(block, "source"), length(block, "source_length");
     const auto rows = static_cast<int64_t>(block.samples.picks.size());
-    infer::Decoder& decoder = DecoderFor(executor, source.places);
+    infer::Decoder& decoder = DecoderFor(executor, source.positions);
     for (int64_t first = 0; first < rows; first += kSentences) {
       const int64_t count = std::min(kSentences, rows - first);
       // Rows that no sentence fills translate one of a single token, unread.
-      std::vector<int32_t> tokens(static_cast<size_t>(kSentences * source.places)), lengths(kSentences, 1);
-      std::copy_n(source.data + first * source.places, count * source.places, tokens.begin());
+      std::vector<int32_t> tokens(static_cast<size_t>(kSentences * source.positions)), lengths(kSentences, 1);
+      std::copy_n(source.data + first * source.positions, count * source.positions, tokens.begin());
       std::copy_n(length.data + first, count, lengths.begin());
       const std::vector<infer::Hypothesis> best = SearchBeams(decoder, tokens, lengths, search_);
       for (int64_t row = 0; row < count; ++row) {
@@ -87,13 +87,13 @@ class TranslationScorer final : public Scorer {
     for (size_t i = 0; i < chrf.values.size(); ++i) counts[BleuCounts::kSize + i] += chrf.values[i];
   }
 
-  /// The executor's decoder of sources of `places`, ready for this evaluation's weights.
-  infer::Decoder& DecoderFor(int executor, int64_t places) {
-    Prepared& prepared = decoders_[static_cast<size_t>(executor)][places];
+  /// The executor's decoder of sources of `positions`, ready for this evaluation's weights.
+  infer::Decoder& DecoderFor(int executor, int64_t positions) {
+    Prepared& prepared = decoders_[static_cast<size_t>(executor)][positions];
     if (prepared.decoder == nullptr) {
       const infer::Decoder::Options options{.rows = kSentences * search_.beam,
-                                            .capacity = places + search_.most_extra,
-                                            .source = places,
+                                            .capacity = positions + search_.most_extra,
+                                            .source = positions,
                                             .sources = kSentences};
       const infer::Weights weights{*options_.layout, *options_.backend, options_.compute->weights().data()};
       prepared.decoder = std::make_unique<infer::Decoder>(options_.model, weights, options);
@@ -112,7 +112,7 @@ class TranslationScorer final : public Scorer {
   const TranslationOptions options_;
   infer::BeamOptions search_;
   int evaluation_ = 0;
-  std::vector<std::map<int64_t, Prepared>> decoders_;  ///< by executor, then places of the source
+  std::vector<std::map<int64_t, Prepared>> decoders_;  ///< by executor, then positions of the source
 };
 
 }  // namespace

@@ -13,6 +13,8 @@
 
 namespace lockstep::graph {
 
+const char* Name(OpKind kind);  // op_table.h
+
 template <typename Row>
 class RowsByKind {
  public:

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <limits>
 
 #include "base/error.h"
+#include "base/files/memory_file.h"
 #include "data/audio/resample.h"
 #include "data/audio/speech_dataset.h"
 #include "data/batches/length_classes.h"
@@ -22,19 +22,6 @@ const std::array<data::Field, 3>& RecordingFields() {
                                                     data::Field{"label", DType::kI32, Shape{-1}, /*padding=*/-1}};
   return fields;
 }
-
-class FileInMemory final : public ReadableFile {
- public:
-  explicit FileInMemory(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  uint64_t size() const override { return bytes_.size(); }
-  void ReadAt(uint64_t offset, std::span<std::byte> to) const override {
-    CHECK(offset <= bytes_.size() && to.size() <= bytes_.size() - offset);
-    if (!to.empty()) std::memcpy(to.data(), bytes_.data() + offset, to.size());
-  }
-
- private:
-  const std::span<const std::byte> bytes_;
-};
 
 }  // namespace
 
@@ -59,7 +46,7 @@ Transcript Transcriber::TranscribeFile(const std::string& path) {
 }
 
 Transcript Transcriber::TranscribeBytes(std::span<const std::byte> file) {
-  const FileInMemory audio(file);
+  const MemoryFile audio(file);
   const data::AudioHeader header = data::ReadAudioHeader(audio);
   data::RequireRate(header, speech_.sample_rate);
   std::vector<float> samples;

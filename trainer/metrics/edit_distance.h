@@ -27,7 +27,8 @@ struct ErrorCount {
 ErrorCount WordErrors(std::string_view written, std::string_view reference);
 ErrorCount CharacterErrors(std::string_view written, std::string_view reference);
 
-/// What a path of best classes, one a place, stands for: runs of one class are one, and class 0, the blank, is nothing.
+/// What a path of best classes, one a time step, stands for: runs of one class are one, and class 0, the blank, is
+/// nothing.
 std::vector<int32_t> CollapsePath(std::span<const int32_t> path);
 
 }  // namespace lockstep::metrics

@@ -57,13 +57,13 @@ struct NormShape {
 graph::ValueId AddBatchNorm(graph::Builder& builder, graph::ValueId x, const std::string& name, const NormShape& norm,
                             const std::string& field);
 
-/// A model that goes on from what it has read before, a few places at a time (inference): caches of keys and values,
+/// A model that goes on from what it has read before, a few positions at a time (inference): caches of keys and values,
 /// and the states of recurrent layers, are the graph's states.
 struct Continuation {
-  graph::ValueId first = graph::kNoValue;   ///< i32 [batch]: places read before
+  graph::ValueId first = graph::kNoValue;   ///< i32 [batch]: positions read before
   graph::ValueId length = graph::kNoValue;  ///< i32 [batch]: those, and the ones read now
   int64_t capacity = 0;                     ///< of the caches
-  int64_t context = 0;                      ///< places of the samples that the model was trained on
+  int64_t context = 0;                      ///< positions of the samples that the model was trained on
 };
 
 /// Self-attention, causal, of x [batch, t, width + 2 channels of keys] (q, k and v side by side) to the state
@@ -78,17 +78,17 @@ graph::ValueId BuildResNet(graph::Builder& builder, graph::ValueId x, const ResN
 /// From tokens i32 [batch, time] to logits [batch, time, vocabulary].
 graph::ValueId BuildGpt(graph::Builder& builder, graph::ValueId tokens, const Gpt& config, int vocabulary,
                         const Continuation* continuation = nullptr);
-/// The two halves of a translator. The encoder: from source i32 [batch, time] of `length` places to the memory that the
-/// decoder's layers attend to, by name ("decoder.layers.0.memory").
+/// The two halves of a translator. The encoder: from source i32 [batch, time] of `length` positions to the memory that
+/// the decoder's layers attend to, by name ("decoder.layers.0.memory").
 std::map<std::string, graph::ValueId> BuildEncoder(graph::Builder& builder, graph::ValueId source,
                                                    graph::ValueId length, const Seq2Seq& config, int vocabulary);
 /// From tokens i32 [batch, time] to logits [batch, time, vocabulary]. `length`: of the source.
 graph::ValueId BuildDecoder(graph::Builder& builder, graph::ValueId tokens,
                             const std::map<std::string, graph::ValueId>& memory, graph::ValueId length,
                             const Seq2Seq& config, int vocabulary, const Continuation* continuation = nullptr);
-/// Names and shapes of the memory of a source of `places`.
-std::map<std::string, Shape> MemoryShapes(const Seq2Seq& config, int64_t places);
-/// From features [batch, time, channels] of `length` i32 [batch] places to logits [batch, time, outputs].
+/// Names and shapes of the memory of a source of `positions`.
+std::map<std::string, Shape> MemoryShapes(const Seq2Seq& config, int64_t positions);
+/// From features [batch, time, channels] of `length` i32 [batch] positions to logits [batch, time, outputs].
 graph::ValueId BuildRecurrent(graph::Builder& builder, graph::ValueId x, graph::ValueId length, const Recurrent& config,
                               int outputs);
 graph::ValueId BuildLayerStack(graph::Builder& builder, graph::ValueId x, const LayerStack& config, int outputs);

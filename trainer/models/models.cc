@@ -81,11 +81,11 @@ void AddCrossEntropy(Builder& builder, ValueId logits, const ModelConfig& config
 }
 
 void BuildTranslation(Builder& builder, const ModelConfig& config, const DataShape& data) {
-  const Shape places{data.sample.dim(0)};
+  const Shape positions{data.sample.dim(0)};
   const ValueId length = builder.Input("source_length", {}, DType::kI32);
-  const ValueId source = builder.Input("source", places, DType::kI32);
+  const ValueId source = builder.Input("source", positions, DType::kI32);
   const auto memory = BuildEncoder(builder, source, length, config.seq2seq(), data.classes);
-  const ValueId tokens = builder.Input("tokens", places, DType::kI32);
+  const ValueId tokens = builder.Input("tokens", positions, DType::kI32);
   const ValueId logits = BuildDecoder(builder, tokens, memory, length, config.seq2seq(), data.classes);
   AddCrossEntropy(builder, logits, config);
   builder.Output("logits", logits);
@@ -136,13 +136,14 @@ graph::Model BuildModel(const ModelConfig& config, const DataShape& data, graph:
 // Fields are checked where they are used: a model is valid when it can be built. Two samples, so that batch norm over
 // images of one pixel passes: how many a lane has is not known here.
 void Validate(const ModelConfig& config, const DataShape& data) {
-  Build(config, data, graph::Mode::kTrain, 2, /*places=*/4);
+  Build(config, data, graph::Mode::kTrain, 2, /*positions=*/4);
 }
 
-graph::Model Build(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t rows, int64_t places) {
+graph::Model Build(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t rows,
+                   int64_t positions) {
   try {
     DataShape shape = data;
-    shape.sample = shape.sample.Filled(places);
+    shape.sample = shape.sample.Filled(positions);
     return BuildModel(config, shape, mode, rows);
   } catch (const Error& error) {
     // The builder's own errors name a layer.
@@ -174,10 +175,10 @@ graph::Model BuildStep(const ModelConfig& config, const DataShape& data, const g
   return {builder.Finish(), std::move(parameters)};
 }
 
-graph::Model BuildEncoding(const ModelConfig& config, const DataShape& data, int64_t rows, int64_t places) {
+graph::Model BuildEncoding(const ModelConfig& config, const DataShape& data, int64_t rows, int64_t positions) {
   Builder builder(graph::Mode::kInfer, rows);
   const ValueId length = builder.Input("source_length", {}, DType::kI32);
-  const ValueId source = builder.Input("source", {places}, DType::kI32);
+  const ValueId source = builder.Input("source", {positions}, DType::kI32);
   for (const auto& [name, value] : BuildEncoder(builder, source, length, config.seq2seq(), data.classes))
     builder.Output(name, value);
   std::vector<graph::ParameterInfo> parameters = builder.parameter_infos();

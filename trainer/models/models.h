@@ -27,16 +27,16 @@ struct DataShape {
 void Validate(const ModelConfig& config, const DataShape& data);
 
 /// The forward graph with losses and counters (kTrain, kEvaluate) or the output "logits" or "prediction" (all modes).
-/// `places`: of dimensions that vary. Parameters are the same, in the same order, in every mode and shape.
+/// `positions`: of dimensions that vary. Parameters are the same, in the same order, in every mode and shape.
 graph::Model Build(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t rows,
-                   int64_t places = 0);
+                   int64_t positions = 0);
 
 /// The graph of one step of a gpt, or of a seq2seq's decoder: inputs "tokens" i32 [rows, tokens], "first" and
-/// "length" i32 [rows] (places before, and with, these tokens), of a decoder "source_length"; output "logits" [rows,
+/// "length" i32 [rows] (positions before, and with, these tokens), of a decoder "source_length"; output "logits" [rows,
 /// tokens, vocabulary]. What it remembers are the graph's states.
 graph::Model BuildStep(const ModelConfig& config, const DataShape& data, const graph::StepShape& shape);
-/// The graph that reads a seq2seq's source, inputs "source" i32 [rows, places] and "source_length" i32 [rows]: its
+/// The graph that reads a seq2seq's source, inputs "source" i32 [rows, positions] and "source_length" i32 [rows]: its
 /// outputs are states of the step's graph.
-graph::Model BuildEncoding(const ModelConfig& config, const DataShape& data, int64_t rows, int64_t places);
+graph::Model BuildEncoding(const ModelConfig& config, const DataShape& data, int64_t rows, int64_t positions);
 
 }  // namespace lockstep::models

@@ -48,9 +48,9 @@ class Blocks {
 
   ValueId Embed(ValueId tokens, const std::string& name, int vocabulary, const Continuation* continuation) {
     const ValueId first = transformer() && continuation != nullptr ? continuation->first : kNoValue;
-    const int64_t places = continuation != nullptr ? continuation->capacity : 0;
+    const int64_t positions = continuation != nullptr ? continuation->capacity : 0;
     const auto scale = static_cast<float>(std::sqrt(static_cast<double>(width_)));
-    const graph::EmbeddingAttributes attributes{.scale = scale, .sinusoids = transformer(), .positions = places};
+    const graph::EmbeddingAttributes attributes{.scale = scale, .sinusoids = transformer(), .positions = positions};
     return Dropout(b_.Embedding(tokens, name, Table(vocabulary), kNoValue, attributes, first));
   }
 
@@ -206,10 +206,10 @@ ValueId BuildDecoder(Builder& builder, ValueId tokens, const Memory& memory, Val
   return Decoder(builder, config, memory, length, continuation).Build(tokens, vocabulary);
 }
 
-std::map<std::string, Shape> MemoryShapes(const Seq2Seq& config, int64_t places) {
+std::map<std::string, Shape> MemoryShapes(const Seq2Seq& config, int64_t positions) {
   std::map<std::string, Shape> shapes;
   for (uint32_t layer = 0; layer < MemoryLayers(config); ++layer)
-    shapes[MemoryName(layer)] = {places, 2 * int64_t{config.width()}};
+    shapes[MemoryName(layer)] = {positions, 2 * int64_t{config.width()}};
   return shapes;
 }
 

@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "base/files/atomic_write.h"
 #include "base/hash.h"
 #include "base/json_fields.h"
 #include "base/log.h"

@@ -22,7 +22,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/mutex.h"
 #include "trainer/engine/parameter_layout.h"
 

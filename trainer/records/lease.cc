@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/files/atomic_write.h"
 #include "base/log.h"
 #include "base/threads.h"
 

@@ -31,7 +31,7 @@
 #include <string>
 #include <thread>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/mutex.h"
 #include "trainer/records/lease_watch.h"
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/files/atomic_write.h"
 #include "base/json_fields.h"
 #include "base/log.h"
 #include "trainer/checkpoint/checkpoint.h"

@@ -20,7 +20,7 @@
 #include <optional>
 #include <string>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "trainer/records/run_records.h"
 
 namespace lockstep::records {

@@ -9,7 +9,7 @@
 #include <span>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "trainer/checkpoint/checkpoint.h"
 
 namespace lockstep::records {

@@ -2,9 +2,11 @@
 
 #include <chrono>
 #include <exception>
+#include <future>
+#include <thread>
 #include <utility>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/log.h"
 #include "base/machine/host.h"
 #include "comm/agreement.h"
@@ -16,6 +18,12 @@
 #include "trainer/step/device/device_memory.h"
 
 namespace lockstep::run {
+namespace {
+
+/// For the notes of a rank that is stuck, before its process ends.
+constexpr std::chrono::seconds kTimeForNotes(5);
+
+}  // namespace
 
 Attempt::Attempt(const Job& job, const Start& start, const StartPlan& plan, Coordinator* coordinator)
     : job_(job),
@@ -73,7 +81,7 @@ void Attempt::StartWatchdog() {
   options.folder = folder_.heartbeats();
   options.records_folder = folder_.flight_records(plan_.attempt());
   options.on_stuck = [this](const Error& error) {
-    NoteFailure(error, 0);
+    NoteFailureInTime(error);
     if (start_.end_stuck) start_.end_stuck(error);
   };
   watchdog_.emplace(*job_.place.comm, std::move(options));
@@ -120,6 +128,17 @@ void Attempt::NoteFailure(const Error& error, uint64_t step) noexcept {
   } catch (const std::exception& failed) {
     LogInfo("how this attempt ended could not be noted: {}", failed.what());
   }
+}
+
+// A disk that hangs may be what the rank is stuck in, and then notes hang as well.
+void Attempt::NoteFailureInTime(const Error& error) {
+  std::promise<void> noted;
+  const std::future<void> done = noted.get_future();
+  std::thread([this, error, noted = std::move(noted)]() mutable {
+    NoteFailure(error, 0);
+    noted.set_value_at_thread_exit();
+  }).detach();
+  done.wait_for(kTimeForNotes);
 }
 
 }  // namespace lockstep::run

@@ -33,6 +33,8 @@ class Attempt {
   plan::JobPlans Compile() const;
   void Record(const std::string& ending);
   void NoteFailure(const Error& error, uint64_t step) noexcept;
+  /// Gives up after a few seconds: the process ends then.
+  void NoteFailureInTime(const Error& error);
 
   const Job& job_;
   const Start& start_;

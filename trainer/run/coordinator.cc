@@ -10,6 +10,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/files/atomic_write.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "comm/agreement.h"
@@ -63,7 +64,7 @@ Coordinator::Coordinator(const Job& job, const Start& start)
     : job_(job), start_(start), files_(*start.files), folder_(files_, start.folder) {}
 
 StartPlan Coordinator::Decide(const std::vector<Hello>& hellos) {
-  StartPlan verdict;
+  StartPlan start_plan;
   try {
     CompareRanks(hellos);
     const comm::Topology& topology = job_.place.comm->topology();
@@ -73,8 +74,8 @@ StartPlan Coordinator::Decide(const std::vector<Hello>& hellos) {
     const plan::CorePlan plan =
         plan::PlanCores(cores, static_cast<int>(job_.config.train.lanes()),
                         static_cast<int>(job_.config.train.lane_threads()), PinningOf(hellos.front().cores()));
-    SetCorePlan(plan, &verdict);
-    OpenFolder(verdict, hellos);
+    SetCorePlan(plan, &start_plan);
+    OpenFolder(start_plan, hellos);
     job_.place.device ? ReportDevices(hellos) : ReportCores(hellos, cores, plan);
     ReportIgnored(hellos);
     WarnOfRecipe();
@@ -82,12 +83,12 @@ StartPlan Coordinator::Decide(const std::vector<Hello>& hellos) {
     throw;
   } catch (...) {
     const Error error = CurrentError();
-    *verdict.mutable_error() = comm::ToText(error);
-    if (verdict.attempt() > 0)  // it has begun
-      folder_.WriteEnding({verdict.attempt(), error.kind(), error.exit_code(), error.message(),
-                           error.where().empty() ? RankName(hellos, 0) : error.where(), verdict.resume_step(), ""});
+    *start_plan.mutable_error() = comm::ToText(error);
+    if (start_plan.attempt() > 0)  // it has begun
+      folder_.WriteEnding({start_plan.attempt(), error.kind(), error.exit_code(), error.message(),
+                           error.where().empty() ? RankName(hellos, 0) : error.where(), start_plan.resume_step(), ""});
   }
-  return verdict;
+  return start_plan;
 }
 
 void Coordinator::CompareRanks(const std::vector<Hello>& hellos) const {
@@ -151,7 +152,7 @@ void Coordinator::CheckContinues() const {
       {.longer = optim::IsExtendable(job_.config.optimizer.schedule()), .numerics = start_.change_numerics});
 }
 
-void Coordinator::OpenFolder(StartPlan& verdict, const std::vector<Hello>& hellos) {
+void Coordinator::OpenFolder(StartPlan& start_plan, const std::vector<Hello>& hellos) {
   TakeFolder();
   folder_.RemoveLeftovers();
   const std::string identity_hash = job_.config.identity.Hash();
@@ -169,11 +170,11 @@ void Coordinator::OpenFolder(StartPlan& verdict, const std::vector<Hello>& hello
       checkpoint::SetAsideNewer(files_, folder_.checkpoints(), newest->manifest().step());
   }
   if (newest) {
-    verdict.set_has_checkpoint(true);
-    verdict.set_resume_step(newest->manifest().step());
+    start_plan.set_has_checkpoint(true);
+    start_plan.set_resume_step(newest->manifest().step());
     const std::optional<records::RunDone> done = folder_.ReadDone();
     if (done && done->step == newest->manifest().step() && done->identity_hash == identity_hash) {
-      verdict.set_done_line(done->line);
+      start_plan.set_done_line(done->line);
       return;
     }
   }
@@ -181,18 +182,18 @@ void Coordinator::OpenFolder(StartPlan& verdict, const std::vector<Hello>& hello
   folder_.RemoveDone();
   files_.RemoveAll(folder_.heartbeats());
   WriteFileAtomically(files_, folder_.recipe(), job_.config.identity.resolved());
-  folder_.DiscardMetricsAfter(verdict.resume_step(), newest && IsEvaluated(newest->manifest()));
-  verdict.set_attempt(folder_.NextAttempt());  // first: from here on an error is one of this attempt
-  folder_.BeginAttempt({0, hellos.front().host(), static_cast<int>(hellos.size()), verdict.resume_step(),
+  folder_.DiscardMetricsAfter(start_plan.resume_step(), newest && IsEvaluated(newest->manifest()));
+  start_plan.set_attempt(folder_.NextAttempt());  // first: from here on an error is one of this attempt
+  folder_.BeginAttempt({0, hellos.front().host(), static_cast<int>(hellos.size()), start_plan.resume_step(),
                         hellos.front().build_hash(), NumericsOf(hellos.front())});
-  lease_->SetAttempt(verdict.attempt());
+  lease_->SetAttempt(start_plan.attempt());
   begun_.recipe = identity_hash;
   for (const auto& [split, fingerprint] : hellos.front().data()) begun_.data[split] = HashText(fingerprint);
-  begun_.attempts = {{verdict.attempt(), static_cast<int>(hellos.size()), verdict.resume_step(),
+  begun_.attempts = {{start_plan.attempt(), static_cast<int>(hellos.size()), start_plan.resume_step(),
                       hellos.front().build_hash(), NumericsOf(hellos.front())}};
   begun_.every = job_.config.train.certificate_every_steps();
-  verdict.set_witness(fmt::format(".witness-{}", verdict.attempt()));
-  WriteFileAtomically(files_, start_.folder + "/" + verdict.witness(), hellos.front().host() + "\n");
+  start_plan.set_witness(fmt::format(".witness-{}", start_plan.attempt()));
+  WriteFileAtomically(files_, start_.folder + "/" + start_plan.witness(), hellos.front().host() + "\n");
 }
 
 void Coordinator::CompareWithLastAttempt(const Hello& now, const std::string& build_hash) {

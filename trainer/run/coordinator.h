@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/engine/parameter_layout.h"
 #include "trainer/plan/core_plan.h"
@@ -26,7 +26,7 @@ class Coordinator {
   Coordinator(const Job& job, const Start& start);
 
   /// Compares the ranks, opens the run folder, finds the checkpoint to resume from, deals executors. Errors are part of
-  /// the verdict: all ranks learn of them.
+  /// the plan: all ranks learn of them.
   StartPlan Decide(const std::vector<Hello>& hellos);
 
   /// Of the run folder, from Decide on.
@@ -47,7 +47,7 @@ class Coordinator {
   void TakeFolder();
   /// Throws where the run in the folder is another one than this.
   void CheckContinues() const;
-  void OpenFolder(StartPlan& verdict, const std::vector<Hello>& hellos);
+  void OpenFolder(StartPlan& start_plan, const std::vector<Hello>& hellos);
   void CompareWithLastAttempt(const Hello& now, const std::string& build_hash);
   void WarnOfRecipe() const;
   void ReportCores(const std::vector<Hello>& hellos, const std::vector<plan::RankCores>& cores,

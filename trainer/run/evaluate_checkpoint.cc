@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "trainer/checkpoint/same_tensors.h"
 #include "trainer/evaluate/evaluations.h"
 #include "trainer/plan/job_plans.h"

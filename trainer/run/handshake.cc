@@ -50,13 +50,13 @@ StartPlan Handshake(const Job& job, Coordinator* coordinator) {
     hellos.emplace_back().ParseFromString(bytes);
   std::string answer;
   if (coordinator != nullptr) answer = coordinator->Decide(hellos).SerializeAsString();
-  StartPlan verdict;
-  verdict.ParseFromString(comm::BroadcastString(comm, answer, 0, "the coordinator's verdict"));
-  if (verdict.has_error()) {
-    if (comm.rank() == 0) throw comm::FromText(verdict.error());
-    throw comm::PeerAborted(0, comm::FromText(verdict.error()).exit_code());
+  StartPlan plan;
+  plan.ParseFromString(comm::BroadcastString(comm, answer, 0, "the coordinator's plan"));
+  if (plan.has_error()) {
+    if (comm.rank() == 0) throw comm::FromText(plan.error());
+    throw comm::PeerAborted(0, comm::FromText(plan.error()).exit_code());
   }
-  return verdict;
+  return plan;
 }
 
 void CheckFolder(const Job& job, const Start& start, const StartPlan& plan) {

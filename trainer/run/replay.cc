@@ -7,7 +7,8 @@
 
 #include "base/build_info.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/atomic_write.h"
+#include "base/files/file.h"
 #include "base/hash.h"
 #include "base/lane_tree.h"
 #include "base/log.h"

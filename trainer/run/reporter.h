@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "trainer/checkpoint/checkpoint.pb.h"
 
 namespace lockstep::run {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "trainer/plan/run_identity.h"
 
 namespace lockstep::run {

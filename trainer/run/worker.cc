@@ -6,7 +6,7 @@
 
 #include "base/build_info.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/stop_signals.h"

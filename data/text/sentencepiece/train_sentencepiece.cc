@@ -16,7 +16,8 @@
 #include <filesystem>
 #include <sstream>
 
-#include "base/file.h"
+#include "base/files/atomic_write.h"
+#include "base/files/file.h"
 #include "data/text/tokenizers/token_errors.h"
 
 namespace lockstep::data {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/log.h"
 #include "data/source_file.h"
 #include "data/utf8.h"

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "data/data.pb.h"
 #include "tests/data/test_files.h"
 

@@ -11,7 +11,7 @@
 #include <fstream>
 #include <random>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "data/text/token_files.h"
 #include "tests/data/test_files.h"
 #include "tests/data/text/text_test_files.h"

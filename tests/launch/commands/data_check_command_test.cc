@@ -91,7 +91,7 @@ TEST(DataCheck, NamesTranscriptsThatNothingAligns) {
       "recipe.textproto", "data { train { speech { manifest: 'all.tsv' } } speech_features { sample_rate: 8000 } }");
   std::string printed;
   EXPECT_EQ(Check(recipe, printed), 0) << "training goes on without their gradient";
-  EXPECT_THAT(printed, HasSubstr("all.tsv:2: the transcript needs 4 places, its recording has "));
+  EXPECT_THAT(printed, HasSubstr("all.tsv:2: the transcript needs 4 time steps, its recording has "));
   EXPECT_THAT(printed, HasSubstr("1 of 3 transcripts are longer than their recordings"));
   EXPECT_THAT(printed, Not(HasSubstr("all.tsv:1:")));
   EXPECT_THAT(printed, Not(HasSubstr("all.tsv:3:")));

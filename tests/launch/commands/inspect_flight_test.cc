@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/files/atomic_write.h"
 #include "comm/flight_file.h"
 #include "tests/base/temporary_folder.h"
 

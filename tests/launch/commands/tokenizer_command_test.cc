@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "tests/base/error_of.h"
 #include "tests/base/temporary_folder.h"
 

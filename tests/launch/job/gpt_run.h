@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/files/atomic_write.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/launch/recipe/recipe_world.h"
 #include "trainer/checkpoint/checkpoint.h"

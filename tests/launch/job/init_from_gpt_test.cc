@@ -176,7 +176,8 @@ TEST_F(InitFromGpt, OnlyBiasesThatAreZeroCanBeLeftOut) {
 TEST_F(InitFromGpt, MorePlacesThanTheModelKnowsNameTheContext) {
   const GptRun longer("layers: 2 heads: 2 width: 4 context: 9");
   const std::string path = Write("w.safetensors", HuggingFace(longer));
-  EXPECT_THAT(ErrorOf(run_, path), AllOf(HasSubstr("knows 9 places, the model 6"), HasSubstr("model.gpt.context: 9")));
+  EXPECT_THAT(ErrorOf(run_, path),
+              AllOf(HasSubstr("knows 9 positions, the model 6"), HasSubstr("model.gpt.context: 9")));
   EXPECT_EQ(Fill(longer, path), longer.arena);
 }
 

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "tests/launch/recipe/recipe_world.h"
 
 namespace lockstep::launch {

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/files/atomic_write.h"
 #include "base/hash.h"
 #include "tests/base/error_of.h"
 #include "tests/trainer/checkpoint/memory_file_system.h"

@@ -9,7 +9,7 @@
 #include <filesystem>
 
 #include "base/error.h"
-#include "base/fault_file_system.h"
+#include "base/files/fault_file_system.h"
 #include "tests/trainer/checkpoint/memory_file_system.h"
 #include "tests/trainer/checkpoint/small_run.h"
 #include "trainer/checkpoint/checkpoint.h"

@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "base/fault_file_system.h"
+#include "base/files/fault_file_system.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "tests/base/error_of.h"

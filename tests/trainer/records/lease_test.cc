@@ -10,7 +10,7 @@
 #include <functional>
 #include <utility>
 
-#include "base/fault_file_system.h"
+#include "base/files/fault_file_system.h"
 #include "base/log.h"
 #include "tests/base/error_of.h"
 #include "tests/base/temporary_folder.h"

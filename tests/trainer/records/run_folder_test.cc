@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/fault_file_system.h"
+#include "base/files/atomic_write.h"
+#include "base/files/fault_file_system.h"
 #include "tests/base/temporary_folder.h"
 
 namespace lockstep::records {

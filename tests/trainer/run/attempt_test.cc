@@ -12,7 +12,7 @@
 #include <new>
 #include <stdexcept>
 
-#include "base/fault_file_system.h"
+#include "base/files/fault_file_system.h"
 #include "base/log.h"
 #include "comm/local/local_communicator.h"
 #include "tests/trainer/run/train_world.h"

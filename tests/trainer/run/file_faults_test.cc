@@ -11,7 +11,7 @@
 #include <filesystem>
 
 #include "base/error.h"
-#include "base/fault_file_system.h"
+#include "base/files/fault_file_system.h"
 #include "tests/trainer/run/train_world.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/records/run_folder.h"

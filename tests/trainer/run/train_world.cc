@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "comm/local/local_communicator.h"
 #include "data/batches/make_batches.h"
 #include "data/open/make_transform.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "tests/base/temporary_folder.h"
 #include "trainer/run/job.h"
 #include "trainer/run/start.h"

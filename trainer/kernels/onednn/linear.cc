@@ -131,13 +131,13 @@ std::unique_ptr<Kernel> PrepareWeightGrad(const KernelContext& context) {
   float* dbias = context.Output(1);
   const int64_t rows = Rows(context.InputShape(0)), out = context.InputShape(0).dim(-1);
   std::byte* workspace = context.operands.workspace;
-  const WeightGradWorkspace places(context, product);
-  auto* totals = reinterpret_cast<double*>(workspace + places.totals);
+  const WeightGradWorkspace layout(context, product);
+  auto* totals = reinterpret_cast<double*>(workspace + layout.totals);
   if (context.Output(0) == nullptr) return MakeKernel([=] { ColumnSums(dy, rows, out, totals, dbias); });
   const void* x = context.Input(1);
   std::optional<PreparedPrimitive> pack;
-  if (product.PackedBytes() > 0) pack = product.PreparePack(x, workspace + places.packed);
-  auto primitive = product.Prepare(dy, pack ? workspace + places.packed : x, nullptr, context.Output(0), workspace);
+  if (product.PackedBytes() > 0) pack = product.PreparePack(x, workspace + layout.packed);
+  auto primitive = product.Prepare(dy, pack ? workspace + layout.packed : x, nullptr, context.Output(0), workspace);
   return MakeKernel([=]() mutable {
     if (pack) pack->Run();
     primitive.Run();

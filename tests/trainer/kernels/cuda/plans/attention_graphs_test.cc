@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/bfloat16.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "tests/trainer/kernels/cuda/plans/cudnn_recording.h"
 #include "tests/trainer/kernels/operands.h"
 #include "trainer/kernels/cuda/dense/cudnn_attention.h"

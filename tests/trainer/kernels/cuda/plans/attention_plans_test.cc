@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "tests/trainer/kernels/families.h"
 #include "trainer/graph/op_table.h"
 #include "trainer/graph/rows_by_kind.h"

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "tests/base/error_of.h"
 #include "tests/trainer/kernels/cuda/plans/model_specs.h"
 #include "trainer/kernels/cuda/dense/cublaslt.h"

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "base/emulated_device.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "tests/trainer/kernels/cuda/plans/model_specs.h"
 #include "trainer/graph/op_table.h"
 #include "trainer/kernels/cuda/cuda_backend.h"

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "launch/recipe/recipe.pb.h"
 #include "trainer/graph/op_table.h"
 #include "trainer/graph/rows_by_kind.h"

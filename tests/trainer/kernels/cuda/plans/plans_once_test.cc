@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "tests/trainer/kernels/cuda/plans/cudnn_recording.h"
 #include "trainer/kernels/cuda/dense/cudnn_attention.h"
 #include "trainer/kernels/cuda/dense/cudnn_convolution.h"

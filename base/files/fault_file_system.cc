@@ -1,4 +1,4 @@
-#include "base/fault_file_system.h"
+#include "base/files/fault_file_system.h"
 
 #include <csignal>
 #include <utility>

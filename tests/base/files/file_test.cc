@@ -1,4 +1,4 @@
-#include "base/file.h"
+#include "base/files/file.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -9,8 +9,6 @@
 #include <barrier>
 #include <cerrno>
 #include <fstream>
-#include <mutex>
-#include <set>
 #include <sstream>
 #include <thread>
 
@@ -204,68 +202,11 @@ TEST_F(FileTest, ErrorsSayWhereWhyAndWhatToDo) {
   }
 }
 
-TEST_F(FileTest, TemporaryNamesAreNobodyElses) {
-  std::mutex mutex;
-  std::set<std::string> names;
-  std::vector<std::thread> writers;
-  for (int t = 0; t < 4; ++t)
-    writers.emplace_back([&] {
-      for (int i = 0; i < 100; ++i) {
-        const std::string name = TemporaryName("/runs/x/verdict.json");
-        const std::lock_guard lock(mutex);
-        names.insert(name);
-      }
-    });
-  for (std::thread& writer : writers) writer.join();
-  EXPECT_EQ(names.size(), 400u);
-  for (const std::string& name : names) {
-    EXPECT_TRUE(IsTemporaryOf(name, "/runs/x/verdict.json")) << name;
-    EXPECT_FALSE(IsTemporaryOf(name, "/runs/x/done.json")) << name;
-  }
-  EXPECT_TRUE(IsTemporaryOf("a.json.tmp", "a.json")) << "of older versions";
-  for (const char* other : {"a.json", "a.json.bak.tmp", "a.json.0123456789abcdeX.tmp", "xa.json.tmp", ".tmp"})
-    EXPECT_FALSE(IsTemporaryOf(other, "a.json")) << other;
-}
-
-// Each writes texts of another length: what is torn, or a mixture, shows.
-TEST_F(FileTest, ManyWritersOfOneFileLeaveOneOfTheirTextsWhole) {
-  std::vector<std::thread> writers;
-  std::atomic<int> failures{0};
-  for (int t = 0; t < 6; ++t)
-    writers.emplace_back([&, t] {
-      try {
-        for (int i = 0; i < 50; ++i)
-          WriteAtomically(files_, folder_ / "verdict", Durability::kProcess, [&](WritableFile& file) {
-            for (int part = 0; part < 3; ++part)
-              file.Append(Bytes(std::string(1000 * static_cast<size_t>(t + 1), static_cast<char>('a' + t))));
-          });
-      } catch (const Error&) {
-        ++failures;
-      }
-    });
-  for (std::thread& writer : writers) writer.join();
-  EXPECT_EQ(failures, 0);
-  const std::string text = ReadWholeFile(files_, folder_ / "verdict");
-  EXPECT_EQ(text, std::string(3000 * static_cast<size_t>(text[0] - 'a' + 1), text[0]));
-  EXPECT_THAT(files_.List(folder_.path()), ElementsAre("verdict"));
-}
-
 TEST_F(FileTest, AFullDeviceIsReported) {
   const auto file = files_.Create("/dev/full");
   const Error error = ErrorOf([&] { file->Append(Bytes("x")); });
   EXPECT_THAT(error.message(), HasSubstr("No space left on device"));
   EXPECT_THAT(error.hint(), HasSubstr("free some space"));
-}
-
-TEST_F(FileTest, WholeFilesComeBackAsWritten) {
-  const std::string bytes("a\0b\n", 4);
-  WriteFileAtomically(files_, folder_ / "a", "before");
-  WriteFileAtomically(files_, folder_ / "a", bytes);
-  EXPECT_EQ(ReadWholeFile(files_, folder_ / "a"), bytes);
-  EXPECT_EQ(Contents(folder_ / "a"), bytes);
-  EXPECT_THAT(files_.List(folder_.path()), ElementsAre("a")) << "no temporary file stays";
-  WriteFileAtomically(files_, folder_ / "empty", "");
-  EXPECT_EQ(ReadWholeFile(files_, folder_ / "empty"), "");
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-#include "base/fault_file_system.h"
+#include "base/files/fault_file_system.h"
+#include "base/files/atomic_write.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

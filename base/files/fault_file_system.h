@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/mutex.h"
 
 namespace lockstep {

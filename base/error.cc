@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <filesystem>
 #include <new>
+#include <system_error>
 #include <utility>
 
 namespace lockstep {
@@ -28,6 +31,58 @@ template <typename Condition>
 std::optional<ErrorKind> FirstWhere(Condition condition) {
   const auto found = std::find_if(kKinds.begin(), kKinds.end(), condition);
   return found == kKinds.end() ? std::nullopt : std::optional(found->kind);
+}
+
+ErrorKind KindOf(int error_number) {
+  switch (error_number) {
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case EEXIST:
+    case ENOTEMPTY:
+    case ENAMETOOLONG:
+    case ELOOP:
+      return ErrorKind::kUsage;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return ErrorKind::kAccess;
+    case ENOMEM:
+    case EAGAIN:
+    case EMFILE:
+    case ENFILE:
+      return ErrorKind::kMemory;
+    default:
+      return ErrorKind::kStorage;
+  }
+}
+
+std::string HintFor(int error_number) {
+  switch (error_number) {
+    case ENOSPC:
+      return "the file system is full: free some space there, or choose another folder";
+    case EDQUOT:
+      return "your quota on that file system is used up: free some space there, or choose another folder";
+    case EACCES:
+    case EPERM:
+      return "check who owns it and what you may do there, or choose another path";
+    case EROFS:
+      return "that file system is mounted read-only: choose another folder";
+    case EIO:
+      return "the disk or file server reports a fault: see the host's system log, and choose another disk";
+    case ESTALE:
+      return "the file server has lost it: check the mount on this host";
+    case ENOENT:
+      return "check the path";
+    case EMFILE:
+    case ENFILE:
+      return "too many open files: raise the limit (ulimit -n)";
+    case EAGAIN:
+      return "raise the limit of processes (ulimit -u, or the container's or job's pids.max), or use fewer ranks and "
+             "executors on this host";
+    default:
+      return "";
+  }
 }
 
 }  // namespace
@@ -59,6 +114,11 @@ Error::Error(ErrorKind kind, std::string message, std::string where, std::string
 
 Error Error::At(std::string where) const { return Error(kind_, message_, where_.empty() ? where : where_, hint_); }
 
+Error FileError(int error_number, const std::string& what, const std::string& path) {
+  const std::string reason = std::generic_category().message(error_number);
+  return Error(KindOf(error_number), fmt::format("{}: {}", what, reason), path, HintFor(error_number));
+}
+
 Error CurrentError() {
   try {
     throw;
@@ -66,6 +126,13 @@ Error CurrentError() {
     return error;
   } catch (const std::bad_alloc&) {
     return Error(ErrorKind::kMemory, "out of memory", "", "lockstep plan RECIPE says what a run needs");
+  } catch (const std::filesystem::filesystem_error& error) {
+    // Relative paths are made absolute by the working directory, which may be gone or closed.
+    std::error_code failed;
+    const bool gone = std::filesystem::current_path(failed).empty() || error.path1().empty();
+    return FileError(error.code().value(), "can't use it", gone ? "the working directory" : error.path1().string());
+  } catch (const std::system_error& error) {
+    return FileError(error.code().value(), "the system refuses", "");
   } catch (const std::exception& error) {
     return Error(ErrorKind::kInternal, error.what(), "", "this is a bug in Lockstep; please report it");
   } catch (...) {

@@ -72,8 +72,13 @@ class Error : public std::exception {
   std::string message_, where_, hint_, text_;
 };
 
-/// What is being handled, as an Error: std::bad_alloc is kMemory, whatever is no Error otherwise kInternal. REQUIRES:
-/// called inside a catch clause.
+/// The Error for a failed system call on a file: "PATH: WHAT: the reason in words (what to do)". Its kind follows from
+/// the reason: kUsage for a path that is not there or is of the wrong sort, kAccess for one that may not be used,
+/// kStorage for a file system that is full or fails, kMemory. Who knows better rethrows it as another kind.
+Error FileError(int error_number, const std::string& what, const std::string& path);
+
+/// What is being handled, as an Error: std::bad_alloc is kMemory, the standard library's report of a failed system call
+/// is what FileError makes of it, whatever else is no Error is kInternal. REQUIRES: called inside a catch clause.
 Error CurrentError();
 
 [[noreturn]] void CheckFailed(const char* file, int line, const char* condition, const std::string& message);

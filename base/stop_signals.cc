@@ -56,6 +56,9 @@ void InstallStopSignals(bool first) {
   // Waits of libraries go on where a signal comes; ours look at the flag themselves.
   action.sa_flags = SA_RESTART;
   for (int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) sigaction(signal, &action, nullptr);
+  struct sigaction hangup {};
+  sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
 }
 
 void PollStopSignals() { polled = true; }

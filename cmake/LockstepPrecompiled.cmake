@@ -11,6 +11,12 @@ set(headers <algorithm> <chrono> <filesystem> <functional> <map> <memory> <strin
 add_library(lockstep_precompiled STATIC ${PROJECT_BINARY_DIR}/precompiled.cc)
 target_link_libraries(lockstep_precompiled PRIVATE lockstep_flags fmt::fmt protobuf::libprotobuf)
 target_precompile_headers(lockstep_precompiled PRIVATE ${headers})
+# Of commands: with the parser of command lines, and JSON.
+add_library(lockstep_precompiled_commands STATIC ${PROJECT_BINARY_DIR}/precompiled.cc)
+target_compile_options(lockstep_precompiled_commands PRIVATE ${LOCKSTEP_OPTIMIZE_LITTLE})
+target_link_libraries(lockstep_precompiled_commands PRIVATE
+  lockstep_flags fmt::fmt protobuf::libprotobuf CLI11::CLI11 nlohmann_json::nlohmann_json)
+target_precompile_headers(lockstep_precompiled_commands PRIVATE ${headers} <CLI/CLI.hpp> <nlohmann/json.hpp>)
 if(LOCKSTEP_TESTS)  # a program: it is compiled as one
   add_executable(lockstep_precompiled_tests ${PROJECT_BINARY_DIR}/precompiled.cc)
   target_compile_options(lockstep_precompiled_tests PRIVATE -O0)

@@ -31,10 +31,13 @@ function(lockstep_headers name from openmp)
   endif()
 endfunction()
 
-# lockstep_library(NAME [OPENMP] SOURCES ... PROTOS ... DEPS ...): the library of one folder. PROTOS lie beside the code
-# that reads them.
+# lockstep_library(NAME [OPENMP] [HEADERS FROM] SOURCES ... PROTOS ... DEPS ...): the library of one folder. PROTOS lie
+# beside the code that reads them. FROM: who precompiles its headers.
 function(lockstep_library name)
-  cmake_parse_arguments(ARG "OPENMP" "" "SOURCES;PROTOS;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "OPENMP" "HEADERS" "SOURCES;PROTOS;DEPS" ${ARGN})
+  if(NOT ARG_HEADERS)
+    set(ARG_HEADERS lockstep_precompiled)
+  endif()
   set(generated)
   foreach(proto ${ARG_PROTOS})
     file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/${proto})
@@ -50,7 +53,7 @@ function(lockstep_library name)
     set_source_files_properties(${stem}.cc PROPERTIES COMPILE_OPTIONS "${LOCKSTEP_OPTIMIZE_LITTLE};-w")
   endforeach()
   add_library(${name} STATIC ${ARG_SOURCES} ${generated})
-  lockstep_headers(${name} lockstep_precompiled ${ARG_OPENMP})
+  lockstep_headers(${name} ${ARG_HEADERS} ${ARG_OPENMP})
   target_link_libraries(${name} PUBLIC lockstep_flags ${ARG_DEPS})
   if(ARG_PROTOS)
     target_link_libraries(${name} PUBLIC protobuf::libprotobuf)

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/threads.h"
 #include "comm/flight_file.h"
 
 namespace lockstep::comm {
@@ -306,7 +307,8 @@ bool Watchdog::State::OnStalled(const std::string& what) {
   Clock::time_point waiting_since;
   if (now - resumed_ < timeout || !waiter_.waiting_since(&waiting_since)) return true;
   const bool round_is_new = round_ > waiting_since && now - round_ < 3 * Period(timeout) + kOthersFirst;
-  if (writes_fail_ || !round_is_new) return Blind(what, waiting_since, now);
+  // Of a rank that is alone, no file has to tell whether it gets on.
+  if (topology_.world_size > 1 && (writes_fail_ || !round_is_new)) return Blind(what, waiting_since, now);
 
   const std::vector<Sighting> ranks = Sightings(now);
   const double silent = Seconds(timeout) / 2;
@@ -329,8 +331,14 @@ milliseconds Watchdog::Period(milliseconds timeout) {
 
 Watchdog::Watchdog(Communicator& comm, Options options)
     : state_(std::make_shared<State>(comm, std::move(options))), waiter_(comm.waiter()) {
-  beating_ = std::thread([state = state_] { state->Beat(); });
-  guarding_ = std::thread([state = state_] { state->Guard(); });
+  beating_ = StartThread("heartbeat", [state = state_] { state->Beat(); });
+  try {
+    guarding_ = StartThread("watchdog", [state = state_] { state->Guard(); });
+  } catch (...) {
+    state_->Stop();
+    beating_.join();
+    throw;
+  }
   waiter_.SetStalled([state = state_](const std::string& what) { return state->OnStalled(what); });
 }
 

@@ -61,6 +61,7 @@ struct SourceTraits {
   uint64_t labels = 1;
   bool ragged = false;       ///< samples differ in length: fields have dimensions of -1, and Measure knows the lengths
   bool resized = false;      ///< a sample's lengths differ between epochs
+  uint64_t held_bytes = 0;   ///< of memory that the samples take; 0 where they are read from files, or are few
   bool text_bytes = false;   ///< Describe knows how many bytes of text the labels stand for
   SentenceMarks marks = {};  ///< of sequences that a model writes label by label
   /// Labels of a sequence as text: letters, or what tokens stand for. Null where labels are no text.

@@ -59,8 +59,20 @@ int CountClasses(std::span<const int32_t> labels) {
   return labels.empty() ? 0 : *std::max_element(labels.begin(), labels.end()) + 1;
 }
 
+namespace {
+
+uint64_t HeldBytes(const Records& records) {
+  uint64_t bytes = 0;
+  for (const Column& column : records.columns) bytes += column.bytes.size();
+  return bytes;
+}
+
+}  // namespace
+
 MemoryDataset::MemoryDataset(Records records, const FingerprintOptions& options)
-    : records_(std::move(records)), traits_{.classes = records_.classes}, fingerprint_(Fingerprint(records_, options)) {
+    : records_(std::move(records)),
+      traits_{.classes = records_.classes, .held_bytes = HeldBytes(records_)},
+      fingerprint_(Fingerprint(records_, options)) {
   for (const Column& column : records_.columns) {
     CHECK(column.values().size() == records_.size * RowBytes(column.field), "{} bytes of {} for {} samples",
           column.values().size(), column.field.name, records_.size);

@@ -6,32 +6,20 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
+#include "data/origin.h"
 
 namespace lockstep::data {
 
-/// Where bytes came from, so that errors can name it: the file, and the recipe's field that points at it
-/// ("data.train.idx.images").
-struct Origin {
-  std::string path;
-  std::string field;
+/// Whose kinds of files are good: those that begin as no other known format does, or any, of which the reader knows
+/// more.
+enum class Kinds { kOwn, kAny };
 
-  /// What is wrong with the file's content; `place` is added to the path ("17" for line 17).
-  Error Bad(std::string message, std::string hint = "", const std::string& place = "") const;
-};
-
-/// The bytes of the file, unpacked where they begin with gzip's magic number. Throws Error(kData) where the file is
-/// missing, can't be read, or is a gzip file that is cut off or damaged.
-std::vector<std::byte> LoadSourceFile(const Origin& origin);
-
-/// Unpacks a gzip file (RFC 1952) of one or more members; zeros after the last are padding. Throws Error(kData).
-std::vector<std::byte> Gunzip(std::span<const std::byte> packed, const Origin& origin);
+/// The bytes of the file, unpacked where it is packed (unpack.h). Throws Error(kData) where the file is missing, can't
+/// be read, is packed and damaged, or is something else altogether (file_kind.h).
+std::vector<std::byte> LoadSourceFile(const Origin& origin, Kinds kinds = Kinds::kOwn);
 
 /// An absolute path: a leading $LOCKSTEP_DATA/ expands, others are relative to `folder` (empty: the working directory).
-/// Throws Error(kUsage) with the
-/// place `where` where the variable isn't set.
+/// Throws Error(kUsage) with the place `where` where the variable isn't set.
 std::string ResolveDataPath(const std::string& path, const std::string& folder, const std::string& where);
-
-bool IsGzip(std::span<const std::byte> bytes);
 
 }  // namespace lockstep::data

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/errors.h"
+#include "launch/commands/standard_streams.h"
 
 namespace lockstep {
 namespace {
@@ -66,6 +67,7 @@ int RunCommand(CLI::App& app, int argc, char** argv) {
 }  // namespace lockstep
 
 int main(int argc, char** argv) {
+  lockstep::launch::PrepareStandardStreams();
   CLI::App app(
       "Lockstep trains neural networks on MPI clusters. The trained weights are a function of the recipe alone, bit "
       "for bit,\n"

@@ -142,10 +142,14 @@ class PosixWritableFile : public WritableFile {
 
 class PosixReadableFile : public ReadableFile {
  public:
-  explicit PosixReadableFile(const std::string& path) : path_(path), file_(OpenRetrying(path, O_RDONLY)) {
+  // Without O_NONBLOCK a pipe that nobody writes to would be waited for; of regular files it changes nothing.
+  explicit PosixReadableFile(const std::string& path) : path_(path), file_(OpenRetrying(path, O_RDONLY | O_NONBLOCK)) {
     struct stat status;
     if (!file_.is_open() || ::fstat(file_.get(), &status) != 0) throw FileError(errno, "can't open", path_);
     if (S_ISDIR(status.st_mode)) throw FileError(EISDIR, "can't open", path_);
+    if (!S_ISREG(status.st_mode))  // its size says nothing: it would seem to be empty
+      throw Error(ErrorKind::kUsage, "is a pipe or a device, and only files can be read here", path_,
+                  "write it to a file first");
     size_ = static_cast<uint64_t>(status.st_size);
   }
 
@@ -279,58 +283,7 @@ class PosixFileSystem : public FileSystem {
   }
 };
 
-ErrorKind KindOf(int error_number) {
-  switch (error_number) {
-    case ENOENT:
-    case ENOTDIR:
-    case EISDIR:
-    case EEXIST:
-    case ENOTEMPTY:
-    case ENAMETOOLONG:
-    case ELOOP:
-      return ErrorKind::kUsage;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return ErrorKind::kAccess;
-    case ENOMEM:
-      return ErrorKind::kMemory;
-    default:
-      return ErrorKind::kStorage;
-  }
-}
-
-std::string HintFor(int error_number) {
-  switch (error_number) {
-    case ENOSPC:
-      return "the file system is full: free some space there, or choose another folder";
-    case EDQUOT:
-      return "your quota on that file system is used up: free some space there, or choose another folder";
-    case EACCES:
-    case EPERM:
-      return "check who owns it and what you may do there, or choose another path";
-    case EROFS:
-      return "that file system is mounted read-only: choose another folder";
-    case EIO:
-      return "the disk or file server reports a fault: see the host's system log, and choose another disk";
-    case ESTALE:
-      return "the file server has lost it: check the mount on this host";
-    case ENOENT:
-      return "check the path";
-    case EMFILE:
-    case ENFILE:
-      return "too many open files: raise the limit (ulimit -n)";
-    default:
-      return "";
-  }
-}
-
 }  // namespace
-
-Error FileError(int error_number, const std::string& what, const std::string& path) {
-  const std::string reason = std::generic_category().message(error_number);
-  return Error(KindOf(error_number), fmt::format("{}: {}", what, reason), path, HintFor(error_number));
-}
 
 std::string ParentFolder(const std::string& path) {
   std::filesystem::path p(path);

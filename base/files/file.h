@@ -16,11 +16,6 @@
 
 namespace lockstep {
 
-/// The Error for a failed system call: "PATH: WHAT: the reason in words (what to do)". Its kind follows from the
-/// reason: kUsage for a path that is not there or is of the wrong sort, kAccess for one that may not be used, kStorage
-/// for a file system that is full or fails, kMemory. Who knows better rethrows it as another kind.
-Error FileError(int error_number, const std::string& what, const std::string& path);
-
 /// A file open for writing. Not thread-safe. What was appended is in the file after Sync or Close. The destructor
 /// closes without a word; call Close to learn of errors.
 class WritableFile {

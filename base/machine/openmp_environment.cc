@@ -32,7 +32,7 @@ void TakeAway(int, char**, char** environment) {
 }
 
 using Initializer = void (*)(int, char**, char**);
-__attribute__((section(".preinit_array"), used)) const Initializer before_all_constructors = TakeAway;
+__attribute__((section(".preinit_array"), used)) const Initializer kBeforeAllConstructors = TakeAway;
 
 }  // namespace
 

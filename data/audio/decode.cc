@@ -87,7 +87,8 @@ uint32_t LittleEndian(const std::byte* bytes) {
   return value;
 }
 
-/// Throws where a WAV file's data chunk is longer than the file: libsndfile reads what is there without a word.
+/// Throws where a WAV file's data chunk is longer than the file, or empty though something follows: libsndfile reads
+/// what it says is there without a word.
 void RequireWholeWav(const ReadableFile& file) {
   constexpr uint64_t kForm = 12, kChunk = 8;
   constexpr uint32_t kUnknown = 0x7FFFF000u;  // what was written to a pipe says at least this
@@ -102,6 +103,11 @@ void RequireWholeWav(const ReadableFile& file) {
     const uint32_t size = LittleEndian(chunk.data() + 4);
     at += kChunk;
     if (std::memcmp(chunk.data(), "data", 4) == 0) {
+      if (size == 0 && file.size() > at) {
+        throw BadAudio(
+            fmt::format("its header says that there is no audio, but {} bytes follow: what wrote it was stopped",
+                        file.size() - at));
+      }
       if (size < kUnknown && size > file.size() - at) {
         throw BadAudio(fmt::format("the file is cut off: its header says {} bytes of audio, {} are there", size,
                                    file.size() - at));
@@ -119,6 +125,7 @@ AudioHeader ReadAudioHeader(const ReadableFile& file) {
   AudioHeader header;
   Open(stream, header);
   RequireWholeWav(file);
+  if (header.frames == 0) throw BadAudio("it holds no audio: 0 samples");
   return header;
 }
 

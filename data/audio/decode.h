@@ -18,8 +18,8 @@ struct AudioHeader {
   friend bool operator==(const AudioHeader&, const AudioHeader&) = default;
 };
 
-/// Reads no more than the header. Throws Error(kData), without a place, where the file is no audio, says nothing of its
-/// length, or is a WAV file that ends before its header says.
+/// Reads no more than the header. Throws Error(kData), without a place, where the file is no audio or holds none, says
+/// nothing of its length, or is a WAV file that ends before its header says.
 AudioHeader ReadAudioHeader(const ReadableFile& file);
 
 /// The mean of the channels, 1 at full scale; replaces `samples`. Throws Error(kData), without a place, where the file

@@ -53,7 +53,7 @@ std::shared_ptr<const Archive> ArchiveCache::Open(const std::string& path, const
   const auto [entry, added] = archives_.try_emplace(path);
   if (added) {
     const Origin origin{path, field};
-    entry->second = std::make_shared<const Archive>(LoadSourceFile(origin), origin);
+    entry->second = std::make_shared<const Archive>(LoadSourceFile(origin, Kinds::kAny), origin);
   }
   return entry->second;
 }

@@ -136,7 +136,8 @@ Loader::Loader(Options options) : state_(std::make_unique<State>(std::move(optio
       slot.buffers = std::make_unique<LaneBuffers>(*o.transform, o.batches->shapes(), slot.batch);
     }
   }
-  for (int i = 0; i < o.threads; ++i) state_->threads.emplace_back([state = state_.get(), i] { state->Work(i); });
+  for (int i = 0; i < o.threads; ++i)
+    state_->threads.push_back(StartThread("loader", [state = state_.get(), i] { state->Work(i); }));
 }
 
 Loader::~Loader() = default;

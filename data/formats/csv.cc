@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "data/utf8.h"
@@ -84,40 +85,64 @@ std::string_view Trim(std::string_view cell) {
   return cell;
 }
 
-/// A finite number that a float holds; nothing else.
+/// The cells of a row as they stand in it. In a cell that begins with a quote, separators part nothing until the next
+/// one.
+void Split(std::string_view row, char separator, std::vector<std::string_view>& cells) {
+  cells.clear();
+  size_t begin = 0;
+  bool quoted = false;
+  for (size_t at = 0; at < row.size(); ++at) {
+    if (row[at] == '"' && (quoted || row.substr(begin, at - begin).find_first_not_of(" \t") == std::string_view::npos))
+      quoted = !quoted;
+    if (quoted || row[at] != separator) continue;
+    cells.push_back(row.substr(begin, at - begin));
+    begin = at + 1;
+  }
+  cells.push_back(row.substr(begin));
+}
+
+/// A finite number that a float holds; nothing else. What is closer to 0 than any number is 0.
 std::optional<double> ParseNumber(std::string_view cell) {
   if (cell.size() >= 2 && cell[0] == '+' && cell[1] != '-') cell.remove_prefix(1);
   double value = 0;
   const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  if (error != std::errc() || end != cell.data() + cell.size()) return std::nullopt;
-  if (!std::isfinite(static_cast<float>(value))) return std::nullopt;
+  if (end != cell.data() + cell.size()) return std::nullopt;
+  if (error == std::errc::result_out_of_range && cell.find("e-") != std::string_view::npos) return 0.0;
+  if (error == std::errc::result_out_of_range && cell.find("E-") != std::string_view::npos) return 0.0;
+  if (error != std::errc() || !std::isfinite(static_cast<float>(value))) return std::nullopt;
   return value;
+}
+
+/// 0, 1, 2, ...: the heading that pandas gives to columns without names.
+bool CountsColumns(std::span<const std::string_view> cells) {
+  for (size_t i = 0; i < cells.size(); ++i)
+    if (Trim(cells[i]) != std::to_string(i)) return false;
+  return cells.size() > 2;  // "0,1" may well be a sample
 }
 
 /// Reads rows into columns.
 class RowReader {
  public:
-  RowReader(const Csv& config, const Origin& origin)
-      : config_(config), origin_(origin), separator_(SeparatorOf(config, origin)) {}
+  RowReader(const Csv& config, const Origin& origin, const CsvOptions& options)
+      : config_(config), origin_(origin), options_(options), separator_(SeparatorOf(config, origin)) {}
 
+  /// The row counts altogether or, where it can't be read, not at all.
   void Add(std::string_view row, uint64_t line) {
-    if (rows_ == 0) {
-      const auto columns = std::count(row.begin(), row.end(), separator_) + 1;
-      layout_ = MakeLayout(config_, static_cast<int>(columns), origin_);
-      first_line_ = line;
+    Split(row, separator_, cells_);
+    if (first_line_ == 0) Begin(line);
+    if (ends_with_separator_ && cells_.size() > 1 && Trim(cells_.back()).empty()) cells_.pop_back();
+    try {
+      RequireColumns(line);
+      row_features_.clear();
+      for (size_t column = 0; column < cells_.size(); ++column) AddCell(cells_[column], line, column);
+    } catch (const Error& error) {
+      if (!options_.on_broken) throw;
+      options_.on_broken(error);
+      return;
     }
-    size_t column = 0;
-    for (size_t begin = 0; begin <= row.size(); ++column) {
-      const size_t end = std::min(row.find(separator_, begin), row.size());
-      if (column < layout_.roles.size()) AddCell(row.substr(begin, end - begin), line, column);
-      begin = end + 1;
-    }
-    if (column != layout_.roles.size()) {
-      throw origin_.Bad(fmt::format("{} columns where line {} has {}", column, first_line_, layout_.roles.size()),
-                        fmt::format("every row must have the same number; the file is named by {}.file", origin_.field),
-                        std::to_string(line));
-    }
+    features_.insert(features_.end(), row_features_.begin(), row_features_.end());
     targets_.insert(targets_.end(), row_targets_.begin(), row_targets_.end());
+    if (layout_.targets == 0) labels_.push_back(row_label_);
     ++rows_;
   }
 
@@ -130,7 +155,7 @@ class RowReader {
       records.columns.push_back(FloatColumn("target", Shape{layout_.targets}, targets_));
     } else {
       records.columns.push_back(LabelColumn(labels_));
-      records.classes = CountClasses(labels_);
+      records.classes = options_.classes > 0 ? options_.classes : CountClasses(labels_);
     }
     return records;
   }
@@ -141,20 +166,40 @@ class RowReader {
     return {{name, DType::kF32, shape}, {bytes.begin(), bytes.end()}};
   }
 
+  /// What the first row says of all.
+  void Begin(uint64_t line) {
+    first_line_ = line;
+    ends_with_separator_ = cells_.size() > 1 && Trim(cells_.back()).empty();
+    const size_t columns = cells_.size() - (ends_with_separator_ ? 1 : 0);
+    if (!config_.has_header_lines() && CountsColumns(std::span(cells_).first(columns)))
+      throw origin_.Bad("0, 1, 2, ... look like a heading, which pandas writes over columns without names",
+                        fmt::format("set {0}.header_lines: 1, or 0 where they are a sample", origin_.field),
+                        std::to_string(line));
+    layout_ = MakeLayout(config_, static_cast<int>(columns), origin_);
+    row_targets_.resize(static_cast<size_t>(layout_.targets));
+  }
+
+  void RequireColumns(uint64_t line) const {
+    if (cells_.size() == layout_.roles.size()) return;
+    throw origin_.Bad(fmt::format("{} columns where line {} has {}", cells_.size(), first_line_, layout_.roles.size()),
+                      fmt::format("every row must have the same number; the file is named by {}.file", origin_.field),
+                      std::to_string(line));
+  }
+
   void AddCell(std::string_view text, uint64_t line, size_t column) {
     const std::string_view cell = Trim(text);
     const std::optional<double> value = ParseNumber(cell);
     if (!value) throw BadCell(cell, "a number", line, column);
     const int role = layout_.roles[column];
+    const double most = options_.classes > 0 ? options_.classes : kMostClasses;
     if (role == Layout::kFeature) {
-      features_.push_back(static_cast<float>(*value));
+      row_features_.push_back(static_cast<float>(*value));
     } else if (role != Layout::kLabel) {
-      row_targets_.resize(static_cast<size_t>(layout_.targets));
       row_targets_[static_cast<size_t>(role)] = static_cast<float>(*value);
-    } else if (*value < 0 || *value >= kMostClasses || *value != std::floor(*value)) {
-      throw BadCell(cell, fmt::format("a class label, an integer from 0 to {}", kMostClasses - 1), line, column);
+    } else if (*value < 0 || *value >= most || *value != std::floor(*value)) {
+      throw BadCell(cell, fmt::format("a class label, an integer from 0 to {}", most - 1), line, column);
     } else {
-      labels_.push_back(static_cast<int32_t>(*value));
+      row_label_ = static_cast<int32_t>(*value);
     }
   }
 
@@ -173,29 +218,35 @@ class RowReader {
 
   const Csv& config_;
   const Origin& origin_;
+  const CsvOptions& options_;
   char separator_;
   Layout layout_;
-  uint64_t first_line_ = 0;
+  uint64_t first_line_ = 0;  ///< 0: there was none yet
+  bool ends_with_separator_ = false;
   uint64_t rows_ = 0;
-  std::vector<float> features_, targets_, row_targets_;
+  std::vector<float> features_, targets_;
   std::vector<int32_t> labels_;
+  // Of the present row.
+  std::vector<std::string_view> cells_;
+  std::vector<float> row_features_, row_targets_;
+  int32_t row_label_ = 0;
 };
 
 }  // namespace
 
-Records ReadCsv(std::span<const std::byte> text, const Csv& config, const Origin& origin) {
+Records ReadCsv(std::span<const std::byte> text, const Csv& config, const Origin& origin, const CsvOptions& options) {
   if (config.has_label_column() && config.target_columns_size() > 0) {
     throw Misconfigured(origin, "label_column", "there are target_columns as well",
                         "samples have a label or targets: remove one");
   }
   std::string_view rest = WithoutByteOrderMark(text);
-
-  RowReader reader(config, origin);
+  const char line_end = rest.find('\n') == std::string_view::npos ? '\r' : '\n';
+  RowReader reader(config, origin, options);
   for (uint64_t line = 1; !rest.empty(); ++line) {
-    const size_t end = std::min(rest.find('\n'), rest.size());
+    const size_t end = std::min(rest.find(line_end), rest.size());
     const std::string_view row = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (line <= config.header_lines()) continue;
+    if (line <= config.header_lines() || row.starts_with('#')) continue;
     if (row.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     reader.Add(row, line);
   }

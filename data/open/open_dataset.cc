@@ -9,6 +9,7 @@
 #include "data/formats/idx.h"
 #include "data/formats/synthetic.h"
 #include "data/memory_dataset.h"
+#include "data/open/settle_classes.h"
 #include "data/source_file.h"
 #include "data/text/open_text.h"
 #include "data/text/sentences/parallel_text.h"
@@ -67,9 +68,16 @@ Records LoadCifar(const Cifar& config, const std::string& field) {
   return reader.Finish();
 }
 
-Records LoadCsv(const Csv& config, const std::string& field) {
+Records LoadCsv(const Csv& config, const std::string& field, const SequenceOptions& options) {
   const std::vector<std::byte> text = LoadSourceFile(RequiredFile(config.file(), field + ".file"));
-  return ReadCsv(text, config, {config.file(), field});
+  return ReadCsv(text, config, {config.file(), field}, {.classes = options.classes, .on_broken = options.on_broken});
+}
+
+/// Samples in memory.
+std::unique_ptr<Dataset> Hold(Records records, const std::string& path, const FingerprintOptions& fingerprint,
+                              const SequenceOptions& options) {
+  SettleClasses({options.classes, options.training, options.on_broken}, path, records);
+  return std::make_unique<MemoryDataset>(std::move(records), fingerprint);
 }
 
 std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path, uint64_t seed, Verify::Value verify,
@@ -81,17 +89,18 @@ std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path
   }
   switch (source.format_case()) {
     case Source::kIdx:
-      return std::make_unique<MemoryDataset>(LoadIdx(source.idx(), path + ".idx"), options);
+      return Hold(LoadIdx(source.idx(), path + ".idx"), path, options, text);
     case Source::kCifar:
-      return std::make_unique<MemoryDataset>(LoadCifar(source.cifar(), path + ".cifar"), options);
+      return Hold(LoadCifar(source.cifar(), path + ".cifar"), path, options, text);
     case Source::kCsv:
-      return std::make_unique<MemoryDataset>(LoadCsv(source.csv(), path + ".csv"), options);
+      return Hold(LoadCsv(source.csv(), path + ".csv", text), path, options, text);
     case Source::kSynthetic:
       return MakeSynthetic(source.synthetic(), path + ".synthetic", seed);
     case Source::kText:
       return OpenText(source.text(), path + ".text", seed, {text.tokenizer, text.block, text.training});
     case Source::kTokens:
-      return OpenTokens(source.tokens(), path + ".tokens", options, {text.tokenizer, text.block, text.training});
+      return OpenTokens(source.tokens(), path + ".tokens", options,
+                        {text.tokenizer, text.block, text.training, text.on_broken != nullptr});
     case Source::kSpeech:
       return OpenSpeech(source.speech(), path + ".speech", seed, verify, text.training, text.speech);
     case Source::kParallel:

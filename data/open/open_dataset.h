@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "base/error.h"
 #include "data/audio/open_speech.h"
 #include "data/data.pb.h"
 #include "data/dataset.h"
@@ -18,7 +20,11 @@ struct SequenceOptions {
   int64_t block = 0;      ///< tokens of a sample
   bool training = false;  ///< epochs cut the text anew
   SpeechOptions speech = {};
+  int classes = 0;       ///< of labels that are numbers; 0: the largest + 1
   uint32_t longest = 0;  ///< pairs of sentences with a longer side are not trained on; 0: all are
+  /// Where given, it is told of each sample that is found to be wrong while data are opened, or Read finds it: for a
+  /// caller who wants all of them. (Of speech the options have one of their own.)
+  std::function<void(const Error&)> on_broken = nullptr;
 };
 
 /// Opens `source` and loads it into memory. Its paths are absolute by now. `field_path` ("data.train") is where the

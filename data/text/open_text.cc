@@ -81,10 +81,17 @@ std::unique_ptr<Dataset> OpenTokens(const Tokens& config, const std::string& fie
     throw Error(ErrorKind::kUsage, fmt::format("{} tokens are too many", config.vocabulary()), field + ".vocabulary");
   const int32_t vocabulary =
       config.vocabulary() > 0 ? static_cast<int32_t>(config.vocabulary()) : options.tokenizer->size();
+  const auto id_bytes = static_cast<int>(config.id_bytes());
+  if (id_bytes != 0 && id_bytes != 2 && id_bytes != 4 && id_bytes != 8)
+    throw Error(ErrorKind::kUsage, fmt::format("{} is not 2, 4 or 8", id_bytes), field + ".id_bytes");
   const std::vector<std::string> files(config.files().begin(), config.files().end());
-  auto source =
-      OpenTokenFiles(files, field + ".files",
-                     {.vocabulary = vocabulary, .begin = config.begin(), .end = end, .fingerprint = fingerprint});
+  auto source = OpenTokenFiles(files, field,
+                               {.vocabulary = vocabulary,
+                                .begin = config.begin(),
+                                .end = end,
+                                .id_bytes = id_bytes,
+                                .check_ids = !options.lists_errors,
+                                .fingerprint = fingerprint});
   return MakeTokenBlocks(std::move(source),
                          {.block = options.block,
                           .vocabulary = vocabulary,

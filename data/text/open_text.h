@@ -17,6 +17,8 @@ struct TextOptions {
   std::shared_ptr<const Tokenizer> tokenizer = nullptr;
   int64_t block = 0;      ///< tokens of a sample; 0 where data.train is no text
   bool training = false;  ///< epochs cut the text anew
+  /// Ids that are not in the vocabulary are left to Read, for a caller who wants all of them.
+  bool lists_errors = false;
 };
 
 /// Blocks of the tokens of `config`'s part of its file. `field` ("data.train.text") names the message in errors. Throws

@@ -4,12 +4,15 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
 #include "base/error.h"
 #include "base/files/file.h"
+#include "data/file_kind.h"
 #include "data/text/tokenizers/token_errors.h"
+#include "data/unpack.h"
 
 namespace lockstep::data {
 namespace {
@@ -30,6 +33,21 @@ bool CutsNoToken(std::string_view text, size_t at, const Tokenizer& tokenizer, s
   tokenizer.Encode(text.substr(at, end - at), parts);
   tokenizer.Encode(text.substr(begin, end - begin), whole);
   return parts == whole;
+}
+
+/// Throws where nothing can be read at `path`, or, unless any bytes will do, what is there is of a kind that is no
+/// text.
+void RequireText(const std::string& path, bool any_bytes) {
+  try {
+    const auto file = FileSystem::Real().Open(path);
+    std::array<std::byte, 16> beginning{};
+    const auto bytes = std::span(beginning).first(std::min<size_t>(beginning.size(), file->size()));
+    file->ReadAt(0, bytes);
+    const FileKind* const kind = any_bytes || IsGzip(bytes) ? nullptr : KindOf(bytes);
+    if (kind != nullptr) throw WrongKind(*kind, path);
+  } catch (const Error& error) {
+    throw error.As(ErrorKind::kData);
+  }
 }
 
 }  // namespace
@@ -97,6 +115,7 @@ TextParts::TextParts(const std::string& path, const Tokenizer& tokenizer, const 
     : path_(path), tokenizer_(tokenizer), options_(options) {
   if (!FileSystem::Real().Exists(path))
     throw Error(ErrorKind::kData, "there is no such file", path, "get the file, or name another");
+  RequireText(path, tokenizer.takes_bytes());
   file_ = std::make_unique<File>(path);
 }
 

@@ -22,6 +22,7 @@ class MemoryTokens final : public TokenSource {
     std::copy_n(tokens_.begin() + static_cast<int64_t>(first), to.size(), to.begin());
   }
   uint64_t fingerprint() const override { return Hash64(std::as_bytes(std::span(tokens_))); }
+  uint64_t held_bytes() const override { return tokens_.size() * sizeof(int32_t); }
 
  private:
   const std::vector<int32_t> tokens_;
@@ -39,6 +40,7 @@ class TokenBlocks final : public Dataset {
                                         options.vocabulary, options.cut_anew))),
         traits_{.classes = options.vocabulary,
                 .labels = static_cast<uint64_t>(options.block),
+                .held_bytes = source_->held_bytes(),
                 .text_bytes = options.tokenizer != nullptr} {}
 
   /// Whatever the offset, all blocks and the token behind the last exist.

@@ -20,6 +20,7 @@ class TokenSource {
   virtual void Read(uint64_t first, std::span<int32_t> to) const = 0;
   /// A hash of the tokens.
   virtual uint64_t fingerprint() const = 0;
+  virtual uint64_t held_bytes() const { return 0; }  ///< as in SourceTraits
 };
 
 /// Tokens in memory.

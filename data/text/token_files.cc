@@ -3,16 +3,20 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "base/files/file.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/philox.h"
+#include "data/file_kind.h"
 
 namespace lockstep::data {
 namespace {
 
-constexpr int32_t kMagic16 = 20240520, kVersion16 = 1, kMagic32 = 20240801, kVersion32 = 7;
+constexpr int32_t kMagic16 = 20240520, kVersion16 = 1, kMagic32 = 20240801, kVersion32 = 7, kMagicEvaluation = 20240522;
 constexpr uint64_t kHeaderBytes = 256 * sizeof(int32_t);
 
 /// One file, and where its tokens stand among those of all.
@@ -29,33 +33,125 @@ Error Damaged(const std::string& path, std::string message) {
                "token files hold 16-bit ids, or what llm.c's scripts write: make it again");
 }
 
-Shard OpenShard(const std::string& path, const std::string& field) {
+/// What the beginning of a token file says of it.
+class Opening {
+ public:
+  Opening(const Shard& shard, const std::string& field, const TokenFilesOptions& options)
+      : path_(shard.path), size_(shard.file->size()), field_(field), options_(options) {
+    bytes_.resize(std::min<uint64_t>(size_, kLooked));
+    shard.file->ReadAt(0, bytes_);
+  }
+
+  /// Sets where the tokens lie in the file.
+  void Describe(Shard& shard) const {
+    if (IsLlmC()) return DescribeLlmC(shard);
+    if (IsNumPy()) return DescribeNumPy(shard);
+    shard.width = options_.id_bytes > 0 ? static_cast<uint64_t>(options_.id_bytes) : RawWidth();
+    if (size_ % shard.width != 0)
+      throw Damaged(path_, fmt::format("{} bytes are no {}-bit ids", size_, 8 * shard.width));
+    shard.count = size_ / shard.width;
+  }
+
+ private:
+  static constexpr uint64_t kLooked = 1 << 16;
+
+  int32_t HeaderWord(size_t i) const {
+    int32_t word = 0;
+    if ((i + 1) * sizeof(word) <= bytes_.size()) std::memcpy(&word, bytes_.data() + i * sizeof(word), sizeof(word));
+    return word;
+  }
+  bool IsLlmC() const {
+    const int32_t magic = HeaderWord(0);
+    // Ids of other files may be the same numbers; a version follows them that is small.
+    return size_ >= kHeaderBytes && (magic == kMagic16 || magic == kMagic32 || magic == kMagicEvaluation) &&
+           HeaderWord(1) >= 0 && HeaderWord(1) < 256;
+  }
+  void DescribeLlmC(Shard& shard) const {
+    const int32_t magic = HeaderWord(0), version = HeaderWord(1);
+    if (magic == kMagicEvaluation)
+      throw Error(ErrorKind::kData, "holds llm.c's multiple-choice evaluation, which is no text to train on", path_,
+                  "name a file of tokens");
+    if (version != (magic == kMagic16 ? kVersion16 : kVersion32))
+      throw Error(ErrorKind::kData, fmt::format("its header is llm.c's, of version {}, which is not known", version),
+                  path_, fmt::format("version {} of this kind is read", magic == kMagic16 ? kVersion16 : kVersion32));
+    shard.header = kHeaderBytes;
+    shard.width = magic == kMagic32 ? 4 : 2;
+    shard.count = static_cast<uint32_t>(HeaderWord(2));
+    if (shard.count * shard.width != size_ - kHeaderBytes)
+      throw Damaged(path_, fmt::format("its header says {} tokens of {} bytes, but {} bytes follow", shard.count,
+                                       shard.width, size_ - kHeaderBytes));
+  }
+
+  bool IsNumPy() const { return bytes_.size() >= 12 && std::memcmp(bytes_.data(), "\x93NUMPY", 6) == 0; }
+  /// NumPy Enhancement Proposal 1: magic, version, length of the header, a Python dictionary, the numbers.
+  void DescribeNumPy(Shard& shard) const {
+    const bool long_header = static_cast<int>(bytes_[6]) > 1;
+    const size_t length_bytes = long_header ? 4 : 2, begin = 8 + length_bytes;
+    uint32_t length = 0;
+    std::memcpy(&length, bytes_.data() + 8, length_bytes);
+    if (begin + length > bytes_.size()) throw Damaged(path_, "its NumPy header is cut off");
+    const std::string_view header(reinterpret_cast<const char*>(bytes_.data()) + begin, length);
+    shard.header = begin + length;
+    shard.width = 0;
+    for (const auto& [type, width] :
+         {std::pair{"'<u2'", 2}, {"'<i2'", 2}, {"'<u4'", 4}, {"'<i4'", 4}, {"'<u8'", 8}, {"'<i8'", 8}})
+      if (header.find(type) != std::string_view::npos) shard.width = static_cast<uint64_t>(width);
+    if (shard.width == 0 || header.find("'fortran_order': False") == std::string_view::npos)
+      throw Error(ErrorKind::kData, fmt::format("is a NumPy array of another type than ids have: {}", header), path_,
+                  "write it with array.astype(numpy.uint16) or numpy.uint32");
+    if ((size_ - shard.header) % shard.width != 0) throw Damaged(path_, "its numbers are cut off");
+    shard.count = (size_ - shard.header) / shard.width;
+    if (!path_.ends_with(".npy"))
+      LogWarning("{}: is a NumPy array, whatever its name says: {} ids of {} bits are read", path_, shard.count,
+                 8 * shard.width);
+  }
+
+  /// Of a file without a header, whose ids may be of any width: what its bytes can't be is refused.
+  uint64_t RawWidth() const {
+    if (const FileKind* kind = KindOf(bytes_)) throw WrongKind(*kind, path_);
+    if (LooksLikeText(bytes_))
+      throw Error(ErrorKind::kData, "is text, and no file of token ids", path_,
+                  "lockstep tokenize makes one of it; or name it by data.train.text.file");
+    const std::string say = fmt::format("say how wide they are: {}.id_bytes: ", field_);
+    if (const uint64_t wider = WidthByZeros(); wider > 2)
+      throw Error(ErrorKind::kData,
+                  fmt::format("holds {}-bit ids, by its zeros, without a header that says so", 8 * wider), path_,
+                  say + std::to_string(wider));
+    if (options_.vocabulary > (1 << 16))
+      throw Error(
+          ErrorKind::kData,
+          fmt::format("has no header, and a vocabulary of {} does not fit into 16-bit ids", options_.vocabulary), path_,
+          say + "4, or 2 where all are below 65,536");
+    return 2;
+  }
+  /// 4 or 8 where the upper halves of numbers so wide are all 0; else 2.
+  uint64_t WidthByZeros() const {
+    constexpr size_t kFewest = 64;
+    if (bytes_.size() < kFewest) return 2;
+    std::array<bool, 4> used{};  // of each 64 bits, the words that are ever not 0
+    for (size_t i = 0; i + 1 < bytes_.size(); i += 2)
+      used[i / 2 % 4] |= bytes_[i] != std::byte{0} || bytes_[i + 1] != std::byte{0};
+    if (!used[0]) return 2;
+    if (!used[2] && !used[3]) return 8;
+    return !used[1] && !used[3] ? 4 : 2;
+  }
+
+  const std::string& path_;
+  const uint64_t size_;
+  const std::string& field_;
+  const TokenFilesOptions& options_;
+  std::vector<std::byte> bytes_;
+};
+
+Shard OpenShard(const std::string& path, const std::string& field, const TokenFilesOptions& options) {
   Shard shard;
   shard.path = path;
   try {
     shard.file = FileSystem::Real().Open(path);
   } catch (const Error& error) {
-    throw Error(ErrorKind::kData, error.message(), field + ": " + path, error.hint());
+    throw Error(ErrorKind::kData, error.message(), field + ".files: " + path, error.hint());
   }
-  const uint64_t size = shard.file->size();
-  if (size >= kHeaderBytes) {
-    std::array<int32_t, 3> header{};
-    shard.file->ReadAt(0, std::as_writable_bytes(std::span(header)));
-    const bool has16 = header[0] == kMagic16 && header[1] == kVersion16,
-               has32 = header[0] == kMagic32 && header[1] == kVersion32;
-    if (has16 || has32) {
-      shard.header = kHeaderBytes;
-      shard.width = has32 ? 4 : 2;
-      shard.count = static_cast<uint32_t>(header[2]);
-      if (shard.count * shard.width != size - kHeaderBytes) {
-        throw Damaged(path, fmt::format("its header says {} tokens of {} bytes, but {} bytes follow", shard.count,
-                                        shard.width, size - kHeaderBytes));
-      }
-      return shard;
-    }
-  }
-  if (size % shard.width != 0) throw Damaged(path, fmt::format("{} bytes are no 16-bit ids", size));
-  shard.count = size / shard.width;
+  Opening(shard, field, options).Describe(shard);
   return shard;
 }
 
@@ -71,7 +167,7 @@ class FileTokens final : public TokenSource {
     begin_ = static_cast<uint64_t>(options.begin * static_cast<double>(all));
     const uint64_t end = options.end >= 1 ? all : static_cast<uint64_t>(options.end * static_cast<double>(all));
     size_ = end - begin_;
-    fingerprint_ = Fingerprint(options.fingerprint);
+    fingerprint_ = Fingerprint(options);
   }
 
   uint64_t size() const override { return size_; }
@@ -92,22 +188,29 @@ class FileTokens final : public TokenSource {
 
  private:
   void ReadFrom(const Shard& shard, uint64_t first, std::span<int32_t> to) const {
-    // The narrow ids lie at the end of where the wide ones go.
-    std::byte* const bytes = reinterpret_cast<std::byte*>(to.data() + to.size()) - to.size() * shard.width;
-    shard.file->ReadAt(shard.header + first * shard.width, {bytes, to.size() * shard.width});
-    for (size_t i = 0; i < to.size(); ++i) {
-      uint32_t id = 0;
-      std::memcpy(&id, bytes + i * shard.width, shard.width);
-      if (id >= static_cast<uint32_t>(vocabulary_)) {
-        throw Error(ErrorKind::kData,
-                    fmt::format("token {} is {}, but the vocabulary has {}", first + i, id, vocabulary_), shard.path,
-                    "give the vocabulary that the file was made with");
-      }
-      to[i] = static_cast<int32_t>(id);
+    constexpr size_t kAtOnce = 4096;
+    std::array<std::byte, kAtOnce * sizeof(uint64_t)> bytes;
+    for (size_t done = 0; done < to.size(); done += kAtOnce) {
+      const size_t count = std::min(kAtOnce, to.size() - done);
+      const auto part = std::span(bytes).first(count * shard.width);
+      shard.file->ReadAt(shard.header + (first + done) * shard.width, part);
+      for (size_t i = 0; i < count; ++i) to[done + i] = IdAt(shard, part, i, first + done);
     }
   }
 
-  uint64_t Fingerprint(const FingerprintOptions& options) const {
+  /// Id `i` of bytes of a file's tokens from `first` on.
+  int32_t IdAt(const Shard& shard, std::span<const std::byte> bytes, size_t i, uint64_t first) const {
+    uint64_t id = 0;
+    std::memcpy(&id, bytes.data() + i * shard.width, shard.width);
+    if (id >= static_cast<uint64_t>(vocabulary_)) {
+      throw Error(ErrorKind::kData,
+                  fmt::format("token {} is {}, but the vocabulary has {}", first + i, id, vocabulary_), shard.path,
+                  "give the vocabulary that the file was made with");
+    }
+    return static_cast<int32_t>(id);
+  }
+
+  uint64_t Fingerprint(const TokenFilesOptions& options) const {
     Hasher hasher;
     uint64_t bytes = 0;
     for (const Shard& shard : shards_) {
@@ -117,22 +220,31 @@ class FileTokens final : public TokenSource {
     }
     hasher.AddInteger(begin_);
     hasher.AddInteger(size_);
-    const bool whole = options.verify == Verify::FULL || bytes <= options.whole_up_to;
-    for (const Shard& shard : shards_) AddBytes(shard, whole, options.seed, hasher);
+    const bool whole = options.fingerprint.verify == Verify::FULL || bytes <= options.fingerprint.whole_up_to;
+    for (const Shard& shard : shards_) AddBytes(shard, whole, options, hasher);
     return hasher.Digest();
   }
 
+  /// What is read anyway is looked at: a wrong id is found before the first step. `bytes`: tokens from `first` on.
+  void CheckIds(const Shard& shard, std::span<const std::byte> bytes, uint64_t first) const {
+    for (size_t i = 0; i < bytes.size() / shard.width; ++i) {
+      const uint64_t at = shard.first + first + i;
+      if (at >= begin_ && at < begin_ + size_) IdAt(shard, bytes, i, first);
+    }
+  }
+
   /// All bytes, or of large data as many blocks of each file as makes about 4,096 of all.
-  void AddBytes(const Shard& shard, bool whole, uint64_t seed, Hasher& hasher) const {
+  void AddBytes(const Shard& shard, bool whole, const TokenFilesOptions& options, Hasher& hasher) const {
     constexpr uint64_t kBlock = uint64_t{64} << 10, kBlocks = 4096;
     const uint64_t bytes = shard.count * shard.width, blocks = (bytes + kBlock - 1) / kBlock;
     const uint64_t chosen = whole ? blocks : std::min(blocks, kBlocks / shards_.size() + 1);
     std::vector<std::byte> buffer(kBlock);
     for (uint64_t i = 0; i < chosen; ++i) {
-      const uint64_t block = whole ? i : Mix64(Mix64(seed) + i) % blocks;
+      const uint64_t block = whole ? i : Mix64(Mix64(options.fingerprint.seed) + i) % blocks;
       const std::span<std::byte> part(buffer.data(), std::min(kBlock, bytes - block * kBlock));
       shard.file->ReadAt(shard.header + block * kBlock, part);
       hasher.Add(part);
+      if (options.check_ids) CheckIds(shard, part, block * kBlock / shard.width);
     }
   }
 
@@ -145,9 +257,9 @@ class FileTokens final : public TokenSource {
 
 std::unique_ptr<TokenSource> OpenTokenFiles(const std::vector<std::string>& paths, const std::string& field,
                                             const TokenFilesOptions& options) {
-  if (paths.empty()) throw Error(ErrorKind::kUsage, "no file is named", field, "set it in the recipe");
+  if (paths.empty()) throw Error(ErrorKind::kUsage, "no file is named", field + ".files", "set it in the recipe");
   std::vector<Shard> shards;
-  for (const std::string& path : paths) shards.push_back(OpenShard(path, field));
+  for (const std::string& path : paths) shards.push_back(OpenShard(path, field, options));
   return std::make_unique<FileTokens>(std::move(shards), options);
 }
 

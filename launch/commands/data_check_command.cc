@@ -1,4 +1,5 @@
 #include "launch/commands/data_check_command.h"
+#include "launch/commands/standard_streams.h"
 
 #include <fmt/format.h>
 
@@ -26,13 +27,15 @@ struct DataCheckOptions {
   std::vector<std::string> settings;
 };
 
-/// Prints what is wrong as soon as it is found, each thing once.
+/// Prints what is wrong as soon as it is found, each thing once; of very many the first ones.
 class Complaints {
  public:
   void Add(const Error& error) {
-    if (!said_.insert(error.what()).second) return;
+    constexpr size_t kMostPrinted = 1000;
+    if (!said_.insert(error.what()).second || said_.size() > kMostPrinted) return;
     fmt::print("broken  {}\n", error.what());
-    std::fflush(stdout);
+    if (said_.size() == kMostPrinted) fmt::print("what else is broken is only counted\n");
+    FlushStandardOutput();
   }
   size_t count() const { return said_.size(); }
 
@@ -85,7 +88,7 @@ class CtcCheck {
     ++count_;
     fmt::print("warning {}: the transcript needs {} time steps, its recording has {}: no alignment, so no gradient\n",
                dataset_.LineOf(0, id), needed, steps);
-    std::fflush(stdout);
+    FlushStandardOutput();
   }
   uint64_t count() const { return count_; }
 
@@ -102,7 +105,7 @@ void CheckSplit(const data::Dataset& dataset, const std::string& path, const dat
   if (dataset.classes() > 0) fmt::print(", {} classes", dataset.classes());
   fmt::print("\n");
   if (dataset.ragged()) PrintLengths(dataset, sample_rate);
-  std::fflush(stdout);
+  FlushStandardOutput();
   data::Sample sample;
   CtcCheck check_alignment(dataset, config, seed);
   for (uint64_t id = 0; id < dataset.size(); ++id) {
@@ -133,6 +136,8 @@ int CheckData(const data::DataConfig& config, uint64_t seed) {
   options.speech = data::MakeSpeechOptions(config);
   options.speech.on_broken = [&](const Error& error) { complaints.Add(error); };
   options.longest = config.longest();
+  options.classes = static_cast<int>(config.classes());
+  options.on_broken = [&](const Error& error) { complaints.Add(error); };
   std::unique_ptr<data::Dataset> train;
   const auto check = [&](const data::Source& source, const std::string& path) -> std::unique_ptr<data::Dataset> {
     try {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "launch/commands/standard_streams.h"
 #include "launch/job/ranks.h"
 
 namespace lockstep::launch {
@@ -50,6 +51,7 @@ void PrintError(const Error& error) {
 }
 
 int RunRanks(const std::function<int(comm::Communicator&)>& body) {
+  OutliveReaders();
   std::unique_ptr<comm::Communicator> comm;
   int code = 0;
   try {
@@ -80,7 +82,9 @@ int RunRanks(const std::function<int(comm::Communicator&)>& body) {
 
 int RunAlone(const std::function<int()>& body) {
   try {
-    return body();
+    const int code = body();
+    FlushStandardOutput();
+    return code;
   } catch (...) {
     return Report();
   }

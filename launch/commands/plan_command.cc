@@ -87,7 +87,7 @@ void PrintMemory(const run::Job& job, const plan::JobPlans& plans, const comm::L
   plan::MemoryEstimate rank = plan::EstimateMemory(plans, static_cast<int>(job.config.train.lanes()), plan, 0, arrays,
                                                    plan::SavesMeanwhile(job.config.checkpoint));
   for (const auto& split : {job.splits.train, job.splits.validation, job.splits.test})
-    if (split) rank.data += plan::BytesOf(*split);
+    if (split) rank.data += static_cast<int64_t>(split->traits().held_bytes);
   std::printf("memory of rank 0\n");
   std::printf(
       "  gradients       %s\n  optimizer       %s\n  activations     %s\n  packed weights  %s\n  checkpoint copy %s\n  "

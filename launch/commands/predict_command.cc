@@ -2,6 +2,7 @@
 #include "data/open/make_transform.h"
 #include "data/text/open_tokenizer.h"
 #include "launch/commands/commands.h"
+#include "launch/commands/standard_streams.h"
 
 #include <fmt/format.h>
 
@@ -38,7 +39,7 @@ void Print(const PredictOptions& options, const std::string& input, const std::s
   } else {
     fmt::print("{}{}\n", names_input ? input + "\t" : "", text);
   }
-  std::fflush(stdout);
+  FlushStandardOutput();
 }
 
 void TranscribeAll(const TrainedRun& run, const PredictOptions& options) {

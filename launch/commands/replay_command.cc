@@ -1,5 +1,6 @@
 // `lockstep replay`: reruns steps of a run and compares them with its certificate (trainer/run/replay.h). Runs ranks.
 #include "launch/commands/commands.h"
+#include "launch/commands/standard_streams.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -81,7 +82,7 @@ int Replay(const ReplayCommandOptions& given) {
     options.every = given.every;
     const auto say = [](const std::string& line) {
       std::printf("%s\n", line.c_str());
-      std::fflush(stdout);
+      FlushStandardOutput();
     };
     const run::ReplayResult result = run::Replay(job, options, say);
     if (comm.rank() == 0) say(result.line);

@@ -12,6 +12,7 @@
 
 #include "base/duration.h"
 #include "base/error.h"
+#include "launch/commands/standard_streams.h"
 #include "launch/commands/train_arguments.h"
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
@@ -109,12 +110,13 @@ void AddRunCommand(CLI::App& app, int* exit_code) {
       "  lockstep run --hosts h1:8,h2:8 examples/mnist.textproto --out /shared/runs/mnist\n"
       "A killed rank, a lost host or a hang leads to a restart; bad input, data that can't be read and divergence end "
       "it with train's\n"
-      "exit code. It gives up (6) when three starts in a row gained no step. SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 make "
+      "exit code. It gives up (6) when three starts in a row gained no step. SIGTERM, SIGINT, SIGUSR1, SIGUSR2 and SIGHUP make "
       "it save and end\n"
       "with 75; a second SIGINT ends it at once. Hosts are reached by ssh, or by the program that LOCKSTEP_RSH_AGENT "
       "names.");
   command->callback([options, command, exit_code] {
     options->train.TakeOthers(command->remaining());
+    OutliveReaders();
     *exit_code = Supervise(MakeSupervisedJob(*options));
   });
 }

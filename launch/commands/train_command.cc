@@ -1,5 +1,6 @@
 // lockstep train and lockstep eval: the commands that run ranks.
 #include "launch/commands/commands.h"
+#include "launch/commands/standard_streams.h"
 
 #include <unistd.h>
 
@@ -86,13 +87,22 @@ run::Outcome RunTrain(const TrainOptions& options, std::optional<run::StopClock:
   return run::Train(job, start);
 }
 
+/// The run is done and saved, whatever becomes of the line.
+void PrintDoneLine(const std::string& line) {
+  std::printf("%s\n", line.c_str());
+  try {
+    FlushStandardOutput();
+  } catch (const Error& error) {
+    LogWarning("{}; the run's done.json has the line that is lost", error.what());
+  }
+}
+
 int Train(const TrainOptions& options) {
   const auto end = EndOfTime(options);
   InstallStopSignals(IsFirstProcess());
   return RunRanks([&](comm::Communicator& comm) {
     const run::Outcome outcome = RunTrain(options, end, comm);
-    if (!outcome.line.empty()) std::printf("%s\n", outcome.line.c_str());
-    std::fflush(stdout);
+    if (!outcome.line.empty()) PrintDoneLine(outcome.line);
     return outcome.exit_code;
   });
 }
@@ -112,9 +122,10 @@ int Eval(const EvalOptions& options) {
       job = MakeJob(recipe, comm);
     });
     if (!job.place.device) job.place.executors = options.executors;
-    const std::string line = run::EvaluateCheckpoint(job, options.path);
+    const std::string line =
+        run::EvaluateCheckpoint(job, options.path, {.terminal = OnTerminal(), .quiet = comm.rank() > 0});
     if (comm.rank() == 0) std::printf("%s\n", line.c_str());
-    std::fflush(stdout);
+    FlushStandardOutput();
     return 0;
   });
 }
@@ -159,7 +170,8 @@ void AddTrainCommand(CLI::App& app, int* exit_code) {
       "  lockstep train examples/mnist.textproto --set train.seed=2 --set optimizer.learning_rate=1e-3 --fresh\n"
       "  lockstep train examples/mnist.textproto --set train.device=GPU --change-numerics   (a run that began on "
       "CPUs)\n"
-      "SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 make it save and end with exit code 75. A run that was stopped or killed "
+      "SIGTERM, SIGINT, SIGUSR1, SIGUSR2 and SIGHUP make it save and end with exit code 75. A run that was stopped or "
+      "killed "
       "goes on from its\n"
       "newest checkpoint when it is started again, on any number of ranks.");
   command->callback([options, exit_code] { *exit_code = Train(*options); });

@@ -1,4 +1,5 @@
 #include "launch/commands/verify_command.h"
+#include "launch/commands/standard_streams.h"
 
 #include <fmt/format.h>
 
@@ -65,7 +66,7 @@ int VerifyCommand(const VerifyOptions& options) {
       fmt::print("good     {}: {}\n", folder, summary);
     else
       fmt::print("damaged  {}\n", damage);
-    std::fflush(stdout);
+    FlushStandardOutput();
     damaged |= !damage.empty();
   }
   return damaged ? ExitCodeOf(ErrorKind::kCheckpoint) : 0;

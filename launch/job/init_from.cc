@@ -1,6 +1,7 @@
 #include "launch/job/init_from.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <fnmatch.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include "base/error.h"
 #include "base/files/file.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "launch/job/read_weights.h"
 
 namespace lockstep::launch {
@@ -31,8 +33,10 @@ class Filling {
         where_("train.init_from: " + recipe.train().init_from()),
         except_(recipe.train().init_except().begin(), recipe.train().init_except().end()) {}
 
-  void operator()(const engine::ParameterLayout& layout, float* arena) const {
-    // This comes first: where the file holds another model altogether, it says most about that.
+  /// Copies into the arena what `layout` has. The prefix that makes all names fit is found at the first call.
+  void operator()(const engine::ParameterLayout& layout, float* arena) {
+    TakeOffPrefix(layout);
+    // First, since of another program's GPT-2 it says most: which field of the recipe is to be set.
     if (weights_.foreign_gpt) CheckNothingIsLost(layout);
     for (const engine::ArenaEntry& entry : layout.entries()) {
       if (IsExcepted(entry.name)) continue;
@@ -41,6 +45,7 @@ class Filling {
       if (found->shape != entry.shape) ThrowOtherShape(entry, found->shape);
       std::copy(found->data.begin(), found->data.end(), arena + entry.offset);
     }
+    CheckNothingIsLost(layout);
   }
 
  private:
@@ -54,24 +59,60 @@ class Filling {
     return found == weights_.tensors.end() ? nullptr : &found->second;
   }
 
+  bool HasAll(const engine::ParameterLayout& layout) const {
+    return std::all_of(layout.entries().begin(), layout.entries().end(), [&](const engine::ArenaEntry& entry) {
+      return IsExcepted(entry.name) || Find(entry.name) != nullptr;
+    });
+  }
+
+  /// What trainers put in front of a model's names goes where the model then finds all that it needs.
+  void TakeOffPrefix(const engine::ParameterLayout& layout) {
+    if (HasAll(layout)) return;
+    const std::map<std::string, NamedWeights> given = weights_.tensors;
+    for (const std::string prefix : {"model.", "module.", "transformer.", "_orig_mod."}) {
+      weights_.tensors.clear();
+      bool clash = false;
+      for (const auto& [name, tensor] : given)
+        clash |= !weights_.tensors.emplace(name.starts_with(prefix) ? name.substr(prefix.size()) : name, tensor).second;
+      if (clash || !HasAll(layout)) continue;
+      LogNote("{}: \"{}\" in front of names is taken off", where_, prefix);
+      return;
+    }
+    weights_.tensors = given;
+  }
+
   void CheckNothingIsLost(const engine::ParameterLayout& layout) const {
+    std::vector<std::string> foreign;
     for (const auto& [name, tensor] : weights_.tensors) {
       if (layout.Find(name) != nullptr || IsExcepted(name)) continue;
       const auto fail = [&](const std::string& message, const std::string& hint) {
         throw Error(ErrorKind::kUsage, message, where_, hint);
       };
-      if (name == "lm_head.weight") {
+      if (weights_.foreign_gpt && name == "lm_head.weight") {
         const NamedWeights* table = Find("wte.weight");
         if (table == nullptr || table->shape != tensor.shape || table->data != tensor.data)
           fail("its \"lm_head.weight\" is another matrix than its \"wte.weight\"", "set model.gpt.tied: false");
-      } else if (name.ends_with(".bias") && layout.Find(name.substr(0, name.size() - 4) + "weight") != nullptr) {
+      } else if (weights_.foreign_gpt && name.ends_with(".bias") &&
+                 layout.Find(name.substr(0, name.size() - 4) + "weight") != nullptr) {
         if (std::any_of(tensor.data.begin(), tensor.data.end(), [](float value) { return value != 0; }))
           fail(fmt::format("its \"{}\" is not zero, and the model has no biases", name), "set model.gpt.bias: true");
       } else {
-        fail(fmt::format("its \"{}\" {} is nothing that the model has", name, tensor.shape.ToString()),
-             "give the model the same layers, or say what to leave out: train.init_except: \"" + name + "\"");
+        foreign.push_back(fmt::format("\"{}\" {}", name, tensor.shape.ToString()));
       }
     }
+    if (!foreign.empty()) ThrowForeign(foreign);
+  }
+
+  [[noreturn]] void ThrowForeign(std::vector<std::string> tensors) const {
+    constexpr size_t kNamed = 4;
+    const size_t all = tensors.size();
+    tensors.resize(std::min(all, kNamed));
+    throw Error(ErrorKind::kUsage,
+                fmt::format("the model has nothing for its {}{}", fmt::join(tensors, ", "),
+                            all > kNamed ? fmt::format(" and {} more tensors", all - kNamed) : ""),
+                where_,
+                "give the model the same layers, or say what to leave out, with a pattern: train.init_except: \"" +
+                    tensors.front().substr(1, tensors.front().find('"', 1) - 1) + "\"");
   }
 
   [[noreturn]] void ThrowMissing(const std::string& name) const {
@@ -79,6 +120,12 @@ class Filling {
         "lockstep inspect shows the tensors of a checkpoint; train.init_except: PATTERN leaves parameters at random";
     if (weights_.foreign_gpt && name == "lm_head.weight") hint = "set model.gpt.tied: true";
     if (weights_.foreign_gpt && name.ends_with(".bias")) hint = "set model.gpt.bias: false";
+    for (const auto& [theirs, tensor] : weights_.tensors)
+      if (theirs.ends_with("." + name)) hint = fmt::format("it has \"{}\": names must be the model's", theirs);
+    if (const auto other = weights_.others.find(name); other != weights_.others.end())
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("its \"{}\" is of type {}; Lockstep reads F32, F16, BF16 and F64", name, other->second),
+                  where_, "write the weights as floats");
     throw Error(ErrorKind::kUsage, fmt::format("has no tensor \"{}\" that the model needs", name), where_, hint);
   }
 
@@ -120,7 +167,7 @@ plan::InitialWeights ResolveInitFrom(Recipe& recipe) {
   }
   recipe.mutable_train()->set_init_from_hash(hash);
   // The weights are shared because a std::function is copied with all that it holds.
-  const auto filling = std::make_shared<const Filling>(std::move(weights), recipe);
+  const auto filling = std::make_shared<Filling>(std::move(weights), recipe);
   return [filling](const engine::ParameterLayout& layout, float* arena) { (*filling)(layout, arena); };
 }
 

@@ -1,6 +1,8 @@
 #include "launch/job/job_setup.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <google/protobuf/reflection.h>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -10,6 +12,7 @@
 #include "data/open/resolve_vocabulary.h"
 #include "data/transform.h"
 #include "launch/job/gpu.h"
+#include "launch/recipe/recipe_fields.h"
 #include "launch/recipe/recipe_identity.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/safetensors.h"
@@ -104,13 +107,36 @@ data::BatchOptions BatchOptionsOf(const plan::TrainConfig& train) {
           .batch_tokens = train.batch_tokens()};
 }
 
+/// "a.csv", "a.bin, b.bin and 7 more files": the files that a source is read from.
+std::string FilesOf(data::Source source) {
+  constexpr size_t kNamed = 2;
+  std::vector<std::string> files;
+  VisitFields(
+      source, "",
+      [&](google::protobuf::Message& message, const google::protobuf::FieldDescriptor& field, const std::string&) {
+        if (!IsPath(field)) return;
+        const google::protobuf::Reflection& fields = *message.GetReflection();
+        if (!field.is_repeated()) return files.push_back(fields.GetString(message, &field));
+        for (const std::string& file : fields.GetRepeatedFieldRef<std::string>(message, &field)) files.push_back(file);
+      });
+  if (files.empty()) return "data.train";
+  const size_t others = files.size() > kNamed ? files.size() - kNamed : 0;
+  files.resize(files.size() - others);
+  return fmt::format("{}{}", fmt::join(files, ", "), others > 0 ? fmt::format(" and {} more files", others) : "");
+}
+
 /// The splits that the recipe names, checked to fit each other. Throws Error(kData).
 plan::Splits OpenSplits(const Recipe& recipe, std::shared_ptr<const data::Tokenizer> tokenizer) {
   const data::DataConfig& config = recipe.data();
   const uint64_t seed = recipe.train().seed();
   plan::Splits splits;
-  data::SequenceOptions text{std::move(tokenizer), config.block(), /*training=*/true, data::MakeSpeechOptions(config),
-                             config.longest()};
+  data::SequenceOptions text{.tokenizer = std::move(tokenizer),
+                             .block = config.block(),
+                             .training = true,
+                             .speech = data::MakeSpeechOptions(config),
+                             .classes = static_cast<int>(config.classes()),
+                             .longest = config.longest()};
+  splits.train_files = FilesOf(config.train());
   splits.train = data::OpenDataset(config.train(), "data.train", seed, config.verify(), text);
   text.training = false;
   const auto open_other = [&](const data::Source& source, const std::string& path) {
@@ -127,6 +153,7 @@ plan::Splits OpenSplits(const Recipe& recipe, std::shared_ptr<const data::Tokeni
         ErrorKind::kUsage,
         fmt::format("{} is more than the {} training samples", recipe.train().global_batch(), splits.train->size()),
         "train.global_batch", "lower it, or give more data");
+  plan::LimitEvaluations(recipe.evaluate(), seed, splits);
   splits.length = plan::LengthOf(recipe.train(), *splits.batches);
   return splits;
 }

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/files/file.h"
+#include "base/log.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/safetensors.h"
 #include "trainer/models/hugging_face.h"
@@ -55,10 +56,33 @@ class SafetensorsFiles {
     for (const SafetensorsFile& file : files_)
       for (const SafetensorsFile::Entry& entry : file.entries()) visit(file, entry);
   }
+  /// What all names begin with that DistributedDataParallel ("module.") and torch.compile ("_orig_mod.") put in front
+  /// of them; empty: nothing.
+  std::string WrapperPrefix() const {
+    std::string prefix;
+    for (bool found = true; found;) {
+      found = false;
+      for (const char* wrapper : {"module.", "_orig_mod."})
+        if (!found && AllBeginWith(prefix + wrapper)) {
+          prefix += wrapper;
+          found = true;
+        }
+    }
+    return prefix;
+  }
   bool is_ours() const { return files_.front().metadata().contains("lockstep_version"); }
   std::string config() const { return folder_ / "config.json"; }
 
  private:
+  bool AllBeginWith(const std::string& prefix) const {
+    bool all = true, any = false;
+    ForEach([&](const SafetensorsFile&, const SafetensorsFile::Entry& entry) {
+      all = all && entry.name.starts_with(prefix);
+      any = true;
+    });
+    return all && any;
+  }
+
   void OpenIndex(const std::string& path) {
     const auto damaged = [&](const std::string& message) {
       return Error(ErrorKind::kCheckpoint, message, path, "get the folder's files anew");
@@ -85,9 +109,14 @@ class SafetensorsFiles {
   std::vector<SafetensorsFile> files_;
 };
 
-void ReadAsTheyAre(const SafetensorsFiles& files, NamedWeightsOfPath& weights) {
+void ReadAsTheyAre(const SafetensorsFiles& files, size_t prefix, NamedWeightsOfPath& weights) {
   files.ForEach([&](const SafetensorsFile& file, const SafetensorsFile::Entry& entry) {
-    NamedWeights& tensor = weights.tensors[entry.name];
+    const std::string name = entry.name.substr(prefix);
+    if (!SafetensorsFile::IsReadable(entry)) {
+      weights.others[name] = entry.dtype;
+      return;
+    }
+    NamedWeights& tensor = weights.tensors[name];
     tensor.shape = entry.shape;
     tensor.data.resize(static_cast<size_t>(entry.shape.size()));
     file.Read(entry, tensor.data);
@@ -96,20 +125,25 @@ void ReadAsTheyAre(const SafetensorsFiles& files, NamedWeightsOfPath& weights) {
 
 /// Whether the files hold the layout of Conv1D, as GPT-2's own do. Some programs (nanoGPT) keep that of nn.Linear under
 /// the same names.
-bool IsConv1d(const SafetensorsFiles& files) {
+bool IsConv1d(const SafetensorsFiles& files, size_t prefix) {
   bool conv1d = true;
   files.ForEach([&](const SafetensorsFile&, const SafetensorsFile::Entry& entry) {
-    const auto name = models::NameFromHuggingFace(entry.name);
+    const auto name = models::NameFromHuggingFace(std::string_view(entry.name).substr(prefix));
     if (name) conv1d = models::IsConv1dLayout(*name, entry.shape).value_or(conv1d);
   });
   return conv1d;
 }
 
-void ReadHuggingFacesGpt(const SafetensorsFiles& files, const std::string& path, NamedWeightsOfPath& weights) {
-  const bool conv1d = IsConv1d(files);
+void ReadHuggingFacesGpt(const SafetensorsFiles& files, const std::string& path, size_t prefix,
+                         NamedWeightsOfPath& weights) {
+  const bool conv1d = IsConv1d(files, prefix);
   files.ForEach([&](const SafetensorsFile& file, const SafetensorsFile::Entry& entry) {
-    const auto name = models::NameFromHuggingFace(entry.name);
+    const auto name = models::NameFromHuggingFace(std::string_view(entry.name).substr(prefix));
     if (!name) return;
+    if (!SafetensorsFile::IsReadable(entry)) {
+      weights.others[*name] = entry.dtype;
+      return;
+    }
     NamedWeights& tensor = weights.tensors[*name];
     if (!tensor.data.empty())
       throw Error(ErrorKind::kCheckpoint, fmt::format("tensor \"{}\" is there with and without a prefix", *name), path);
@@ -142,13 +176,15 @@ NamedWeightsOfPath ReadWeights(const std::string& path, const models::ModelConfi
   const SafetensorsFiles files(path);
   NamedWeightsOfPath weights;
   weights.foreign_gpt = model.has_gpt() && !files.is_ours();
+  const std::string prefix = files.is_ours() ? "" : files.WrapperPrefix();
+  if (!prefix.empty()) LogNote("{}: all names begin with \"{}\", which is taken off", path, prefix);
   if (!weights.foreign_gpt) {
-    ReadAsTheyAre(files, weights);
+    ReadAsTheyAre(files, prefix.size(), weights);
     return weights;
   }
   if (const std::string config = files.config(); FileSystem::Real().Exists(config))
     models::CheckHuggingFaceConfig(model.gpt(), ReadWholeFile(FileSystem::Real(), config), config);
-  ReadHuggingFacesGpt(files, path, weights);
+  ReadHuggingFacesGpt(files, path, prefix.size(), weights);
   return weights;
 }
 

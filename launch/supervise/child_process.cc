@@ -85,6 +85,8 @@ std::vector<char*> Pointers(std::vector<std::string>& words) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
+  // As would what it ignores.
+  for (const int number : {SIGPIPE, SIGXFSZ}) signal(number, SIG_DFL);
   const int nothing = open("/dev/null", O_RDONLY);
   dup2(nothing, STDIN_FILENO);
   if (out.write_end() >= 0) dup2(out.write_end(), STDOUT_FILENO);

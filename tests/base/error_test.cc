@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <system_error>
+
 #include <new>
 #include <optional>
 #include <stdexcept>
@@ -75,6 +78,15 @@ TEST(CurrentError, TellsWhatIsBeingHandled) {
   EXPECT_EQ(handled(std::runtime_error("odd")).kind(), ErrorKind::kInternal);
   EXPECT_EQ(handled(std::runtime_error("odd")).message(), "odd");
   EXPECT_EQ(handled(7).kind(), ErrorKind::kInternal);
+  // What the standard library says of the system is no bug.
+  const auto system = [](std::errc code) { return std::system_error(std::make_error_code(code)); };
+  EXPECT_EQ(handled(system(std::errc::resource_unavailable_try_again)).kind(), ErrorKind::kMemory);
+  EXPECT_THAT(handled(system(std::errc::resource_unavailable_try_again)).hint(), ::testing::HasSubstr("ulimit -u"));
+  EXPECT_EQ(handled(system(std::errc::no_space_on_device)).kind(), ErrorKind::kStorage);
+  const Error closed = handled(
+      std::filesystem::filesystem_error("status", "/closed", std::make_error_code(std::errc::permission_denied)));
+  EXPECT_EQ(closed.kind(), ErrorKind::kAccess);
+  EXPECT_THAT(closed.what(), ::testing::HasSubstr("/closed: can't use it: Permission denied"));
 }
 
 TEST(Check, FailsWithConditionAndNumbers) {

@@ -119,7 +119,8 @@ class StopRank(Fault):
     def problem(self, job):
         with open(f"{job.out}/verdict.json") as file:
             verdict = json.load(file)
-        if verdict["exit_code"] != PEER or f"rank {self.rank} on" not in verdict["where"]:
+        done = verdict["exit_code"] == 0  # all was saved, and it was stopped on its way out
+        if not done and (verdict["exit_code"] != PEER or f"rank {self.rank} on" not in verdict["where"]):
             return f"its verdict does not name rank {self.rank}: {verdict}"
         return "" if f"rank {self.rank} on" in job.text() else f"it does not say that rank {self.rank} is stuck"
 
@@ -185,8 +186,8 @@ class FullDisk(Fault):
         return True
 
     def codes(self, job):
-        # 2: a start that can't write its folder; 4: a lease or a last checkpoint that can't be written.
-        return {2, 4}
+        # 6: a start that can't write its folder; 4: a lease or a last checkpoint that can't be written.
+        return {4, 6}
 
     def after(self):
         if os.path.exists(self.others):

@@ -87,6 +87,23 @@ TEST(WatchdogDiskTest, ADiskThatHangsDoesNotKeepTheDiagnosisBack) {
   hanging.Heal();
 }
 
+TEST(WatchdogDiskTest, ADiskThatHangsDoesNotEndARankThatIsAloneAndGetsOn) {
+  const TemporaryFolder folder;
+  HangingFileSystem& hanging = *new HangingFileSystem;  // never destroyed, as above
+  RunLocalWorld({.world_size = 1}, [&](Communicator& comm) {
+    Watched watched(comm, folder, hanging);
+    const auto end = std::chrono::steady_clock::now() + 5 * kTimeout;
+    comm.WaitUntil(
+        [&] {
+          watched.recorder.Progress();
+          return std::chrono::steady_clock::now() > end;
+        },
+        "a long evaluation");
+    EXPECT_FALSE(watched.is_stuck);
+  });
+  hanging.Heal();
+}
+
 /// A file server on which heartbeats can be written, but not read: Heal ends that.
 class UnreadableFileSystem : public FaultFileSystem {
  public:

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "data/formats/idx.h"
-#include "data/source_file.h"
+#include "data/unpack.h"
 
 namespace {
 

@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     options.vocabulary = 50257;
     options.begin = 0.1;
     const auto blocks = lockstep::data::MakeTokenBlocks(
-        lockstep::data::OpenTokenFiles({path}, "data.train.tokens.files", options),
+        lockstep::data::OpenTokenFiles({path}, "data.train.tokens", options),
         {.block = 3, .vocabulary = options.vocabulary, .cut_anew = size % 2 == 0, .seed = size}, path);
     lockstep::data::Sample sample;
     for (uint64_t id = 0; id < blocks->size(); ++id) blocks->Read(size % 5, id, sample);

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -194,6 +196,11 @@ const SafetensorsFile::Entry* SafetensorsFile::Find(const std::string& name) con
   for (const Entry& entry : entries_)
     if (entry.name == name) return &entry;
   return nullptr;
+}
+
+bool SafetensorsFile::IsReadable(const Entry& entry) {
+  constexpr std::array<std::string_view, 4> kFloats = {"F32", "F16", "BF16", "F64"};
+  return std::find(kFloats.begin(), kFloats.end(), entry.dtype) != kFloats.end();
 }
 
 void SafetensorsFile::Read(const Entry& entry, std::span<float> data) const {

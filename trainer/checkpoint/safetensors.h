@@ -39,6 +39,8 @@ class SafetensorsFile {
   const Entry* Find(const std::string& name) const;
   /// "__metadata__", as far as it is text.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  /// Whether it is of a type that Read knows: floats. Others hold counters, masks and the like.
+  static bool IsReadable(const Entry& entry);
   /// REQUIRES: data.size() == entry.shape.size().
   void Read(const Entry& entry, std::span<float> data) const;
 

@@ -14,7 +14,7 @@ std::vector<std::string> CounterNames(const graph::Graph& graph) {
 const std::shared_ptr<const data::Dataset>& DatasetOf(const plan::Splits& splits, const std::string& split) {
   if (split == "test") return splits.test;
   if (split == "validation") return splits.validation;
-  return splits.train;
+  return splits.train_part;
 }
 
 }  // namespace
@@ -29,6 +29,7 @@ std::unique_ptr<Evaluator> Evaluations::MakeEvaluator(const std::string& split) 
   options.executors = compute_.executors().of_ranks();
   options.counters = CounterNames(compute_.plans().evaluate.front()->graph);
   if (make_scorer_) options.scorer = make_scorer_(options.dataset, compute_);
+  if (on_progress_) options.on_progress = [told = on_progress_, split](double share) { told(split, share); };
   return std::make_unique<Evaluator>(std::move(options));
 }
 

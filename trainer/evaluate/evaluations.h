@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,9 +19,17 @@ namespace lockstep::evaluate {
 
 class Evaluations {
  public:
-  /// `make_scorer` may be null: losses and counters say all. `splits` and `compute` outlive it.
-  Evaluations(const plan::Splits& splits, metrics::Task task, ScorerFactory make_scorer, step::ForwardCompute& compute)
-      : splits_(splits), task_(task), make_scorer_(std::move(make_scorer)), compute_(compute) {}
+  using OnProgress = std::function<void(const std::string& split, double share)>;
+
+  /// `make_scorer` may be null: losses and counters say all. So may `on_progress`, which is told how far an evaluation
+  /// is as Evaluator::Options says. `splits` and `compute` outlive it.
+  Evaluations(const plan::Splits& splits, metrics::Task task, ScorerFactory make_scorer, step::ForwardCompute& compute,
+              OnProgress on_progress)
+      : splits_(splits),
+        task_(task),
+        make_scorer_(std::move(make_scorer)),
+        compute_(compute),
+        on_progress_(std::move(on_progress)) {}
 
   /// Evaluates `split` ("test", "validation", "train") with the current weights. Collective. Nothing where a rank was
   /// asked to stop meanwhile.
@@ -33,6 +42,7 @@ class Evaluations {
   metrics::Task task_;
   ScorerFactory make_scorer_;
   step::ForwardCompute& compute_;
+  OnProgress on_progress_;
   std::vector<std::pair<std::string, std::unique_ptr<Evaluator>>> evaluators_;
 };
 

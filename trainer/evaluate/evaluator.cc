@@ -54,16 +54,24 @@ std::optional<std::vector<Evaluator::BlockRecord>> Evaluator::RunBlocks(const De
   std::vector<BlockRecord> mine(deal.records());
   if (options_.scorer) options_.scorer->Begin();
   std::atomic<bool> abandoned = false;
+  std::atomic<int64_t> done = 0;
   const step::IdleBehind idle(pool);
   pool.Start([&](int e) {
     for (int64_t round = 0; round < deal.rounds; ++round) {
       const int64_t block = round * deal.all + deal.first + e;
       if (block >= blocks_->count() || StopSignal() != 0 || abandoned) break;
       RunBlock(e, block, compute, mine[static_cast<size_t>(round * deal.most + e)]);
+      ++done;
     }
   });
   try {
-    comm.WaitUntil([&] { return pool.Finished(); }, what);
+    const double all = static_cast<double>(deal.rounds * pool.size());
+    comm.WaitUntil(
+        [&] {
+          if (options_.on_progress) options_.on_progress(static_cast<double>(done) / all);
+          return pool.Finished();
+        },
+        what);
   } catch (...) {
     abandoned = true;
     throw;

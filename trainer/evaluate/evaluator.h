@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,8 @@ class Evaluator {
     metrics::Task task{};
     std::vector<std::string> counters;  ///< of the evaluation program, in order
     std::shared_ptr<Scorer> scorer;     ///< may be null
+    /// Told on the communicating thread, often, which share of this rank's blocks is done; may be null.
+    std::function<void(double share)> on_progress = nullptr;
   };
   explicit Evaluator(Options options);
 

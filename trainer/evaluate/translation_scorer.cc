@@ -61,6 +61,7 @@ class TranslationScorer final : public Scorer {
       std::copy_n(source.data + first * source.positions, count * source.positions, tokens.begin());
       std::copy_n(length.data + first, count, lengths.begin());
       const std::vector<infer::Hypothesis> best = SearchBeams(decoder, tokens, lengths, search_);
+      options_.compute->comm().recorder().Progress();  // a block may take longer than the watchdog waits
       for (int64_t row = 0; row < count; ++row) {
         const uint64_t id = block.samples.picks[static_cast<size_t>(first + row)].id;
         Count(options_.dataset->TextOf(best[static_cast<size_t>(row)].tokens), options_.dataset->Reference(0, id),

@@ -78,7 +78,8 @@ std::vector<OutputSpec> InferConv2dWeightGrad(const Graph& graph, const Op& op) 
 
 /// Every cell of y is the sum of (c / groups) kh kw products; both gradients have as many.
 double Products(const Shape& y, const Shape& weight) {
-  return 2.0 * static_cast<double>(y.size()) * static_cast<double>(weight.size() / weight.dim(0));
+  const int64_t of_a_cell = weight.size() / weight.dim(0);
+  return 2.0 * static_cast<double>(y.size()) * static_cast<double>(of_a_cell);
 }
 double Conv2dFlops(const Graph& graph, const Op& op) {
   return Products(graph.value(op.outputs[0]).shape, InputOf(graph, op, 1).shape);

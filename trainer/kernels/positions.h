@@ -26,7 +26,8 @@ struct Turn {
 
 /// Of an angle in [0, 2^20). Error below 1e-15.
 LOCKSTEP_HD Turn TurnBy(double angle) {
-  const auto quarter = static_cast<int64_t>(angle * 0.63661977236758134 + 0.5);
+  const double shifted = angle * 0.63661977236758134 + 0.5;
+  const auto quarter = static_cast<int64_t>(shifted);
   const auto n = static_cast<double>(quarter);
   const double r = (angle - n * 1.57079632673412561417) - n * 6.07710050650619224932e-11;
   const double z = r * r;

@@ -57,7 +57,8 @@ class Blocks {
   /// `parts` matrices of one input side by side, each within the bounds of Glorot and Bengio (2010).
   ValueId Linear(ValueId x, const std::string& name, int64_t out, int parts = 1) {
     const auto in = static_cast<double>(b_.shape(x).dim(-1));
-    const Initializer weight{.uniform = static_cast<float>(std::sqrt(6 / (in + static_cast<double>(out / parts))))};
+    const int64_t rows = out / parts;
+    const Initializer weight{.uniform = static_cast<float>(std::sqrt(6 / (in + static_cast<double>(rows))))};
     return b_.Linear(x, name, out, /*bias=*/true, weight, {.uniform = static_cast<float>(1 / std::sqrt(in))});
   }
   ValueId Normalise(ValueId x, const std::string& name) { return b_.LayerNorm(x, name, kEpsilon); }

@@ -38,13 +38,6 @@ MemoryEstimate EstimateMemory(const JobPlans& plans, int lanes, const comm::Lane
   return estimate;
 }
 
-int64_t BytesOf(const data::Dataset& dataset) {
-  if (dataset.ragged()) return 0;  // files are read when they are needed, or small
-  int64_t sample = 0;
-  for (const data::Field& field : dataset.fields()) sample += field.shape.size() * SizeOf(field.dtype);
-  return sample * static_cast<int64_t>(dataset.size());
-}
-
 void CheckMemory(const RunConfig& config, const Splits& splits, const JobPlans& plans, const comm::LanePlan& plan,
                  const std::vector<int>& local_ranks, size_t limit) {
   const optim::Optimizer optimizer = MakeOptimizer(config, plans);
@@ -61,7 +54,7 @@ void CheckMemory(const RunConfig& config, const Splits& splits, const JobPlans& 
     host.packed += mine.packed;
     host.checkpoint += mine.checkpoint;
     for (const auto& split : {splits.train, splits.validation, splits.test})
-      if (split) host.data += BytesOf(*split);
+      if (split) host.data += static_cast<int64_t>(split->traits().held_bytes);
   }
   const int64_t need = host.weights + host.rank();
   if (need <= static_cast<int64_t>(limit)) return;

@@ -29,9 +29,6 @@ struct MemoryEstimate {
 MemoryEstimate EstimateMemory(const JobPlans& plans, int lanes, const comm::LanePlan& plan, int rank, int state_arrays,
                               bool saves);
 
-/// Bytes of all samples, as the formats hold them.
-int64_t BytesOf(const data::Dataset& dataset);
-
 /// Throws Error(kMemory), with the plan by kind, where the ranks of a host (`plan` and `local_ranks` of it) need more
 /// memory than `limit` bytes.
 void CheckMemory(const RunConfig& config, const Splits& splits, const JobPlans& plans, const comm::LanePlan& plan,

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
+#include "data/drawn_samples.h"
 
 namespace lockstep::plan {
 namespace {
@@ -15,7 +18,22 @@ uint64_t TimeStepsOf(const Splits& splits, uint64_t step) {
   return (batches.FirstPosition(step + 1) - batches.FirstPosition(step)) * time_steps;
 }
 
+/// Of the training samples, what takes little beside training.
+uint64_t DefaultPart(const Splits& splits) {
+  constexpr uint64_t kSteps = 10, kFewest = 4096;
+  const uint64_t of_steps = splits.batches->FirstPosition(kSteps) - splits.batches->FirstPosition(0);
+  const bool is_short = splits.train->uniform_labels() && splits.train->labels(0, 0) == 1;
+  return is_short ? std::max(of_steps, kFewest) : of_steps;
+}
+
 }  // namespace
+
+void LimitEvaluations(const EvaluateConfig& config, uint64_t seed, Splits& splits) {
+  if (splits.validation) splits.validation = data::DrawSamples(splits.validation, config.samples(), seed);
+  if (splits.test) splits.test = data::DrawSamples(splits.test, config.samples(), seed);
+  const uint64_t part = config.samples() > 0 ? config.samples() : DefaultPart(splits);
+  splits.train_part = data::DrawSamples(splits.train, part, seed);
+}
 
 uint64_t TokensOf(const Splits& splits, metrics::Task task, uint64_t step) {
   switch (task) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "data/batches/batches.h"
 #include "data/dataset.h"
@@ -18,11 +19,19 @@ struct Splits {
   std::shared_ptr<const data::Transform> transform;
   std::shared_ptr<const data::Batches> batches;  ///< of training
   optim::RunLength length;                       ///< of `batches` (LengthOf)
+  std::string train_files;                       ///< what messages call the training data: "a.csv", "a.bin, b.bin"
+
+  /// Where there is no test split: the training samples that the last line reports on.
+  std::shared_ptr<const data::Dataset> train_part;
 
   /// The split that the last line reports on, and its name.
-  const std::shared_ptr<const data::Dataset>& reported() const { return test ? test : train; }
+  const std::shared_ptr<const data::Dataset>& reported() const { return test ? test : train_part; }
   const char* reported_name() const { return test ? "test" : "train"; }
 };
+
+/// Keeps of the splits that are evaluated what `config` says (a part of the training data where there is no test
+/// split), drawn by the seed. REQUIRES: train, batches and, where they exist, the others are set.
+void LimitEvaluations(const EvaluateConfig& config, uint64_t seed, Splits& splits);
 
 /// Tokens (of speech: frames) that step `step` trains on, without padding; 0 where samples are none.
 uint64_t TokensOf(const Splits& splits, metrics::Task task, uint64_t step);

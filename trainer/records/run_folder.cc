@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <ctime>
 #include <iterator>
+#include <memory>
+#include <span>
 #include <sstream>
 #include <utility>
 
@@ -20,6 +22,24 @@ namespace {
 constexpr const char* kOwnFiles[] = {"recipe.textproto", "metrics.jsonl", "metrics.discarded.jsonl", "attempts.jsonl",
                                      "done.json",        "verdict.json",  "certificate.json",        ".probe"};
 
+/// Throws where a file can't be written in `folder`, or its disk is full.
+void TryWriting(FileSystem& files, const std::string& folder) {
+  const std::string probe = folder + "/.probe", text = "lockstep\n";
+  try {
+    const std::unique_ptr<WritableFile> file = files.Create(probe);
+    file->Append(std::as_bytes(std::span(text)));
+    file->Sync();
+    file->Close();
+  } catch (const Error& error) {
+    try {
+      files.RemoveAll(probe);
+    } catch (const Error&) {  // the first error says more
+    }
+    throw error;
+  }
+  files.RemoveAll(probe);
+}
+
 }  // namespace
 
 std::string RunFolder::checkpoint(uint64_t step) const { return checkpoints() + "/" + checkpoint::FolderName(step); }
@@ -28,9 +48,8 @@ void RunFolder::Create() {
   try {
     files_.CreateFolders(checkpoints());
     files_.CreateFolders(path_ + "/logs");
-    const std::string probe = path_ + "/.probe";
-    WriteFileAtomically(files_, probe, "lockstep\n");
-    files_.RemoveAll(probe);
+    // Each on its own: somebody may have made one of them for another user.
+    for (const std::string& folder : {path_, checkpoints(), path_ + "/logs"}) TryWriting(files_, folder);
   } catch (const Error& error) {
     // A file server that fails may be back at the next start; what one may not write to stays so.
     throw Error(error.kind() == ErrorKind::kStorage ? ErrorKind::kStorage : ErrorKind::kAccess,

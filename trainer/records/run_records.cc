@@ -19,6 +19,7 @@ std::string FormatAttempt(const AttemptStart& attempt, int64_t time) {
                        {"from_step", attempt.from_step},
                        {"build_hash", attempt.build_hash},
                        {"numerics", attempt.numerics},
+                       {"data", attempt.data},
                        {"time", time}}) +
          "\n";
 }
@@ -28,7 +29,8 @@ std::vector<AttemptStart> ParseAttempts(std::string_view text) {
   for (const Json& row : ParseJsonRows(text))
     attempts.push_back({FieldOr<uint32_t>(row, "attempt", 0), TextOr(row, "host"), FieldOr(row, "ranks", 0),
                         FieldOr<uint64_t>(row, "from_step", 0), TextOr(row, "build_hash"),
-                        FieldOr<std::map<std::string, std::string>>(row, "numerics", {})});
+                        FieldOr<std::map<std::string, std::string>>(row, "numerics", {}),
+                        FieldOr<std::map<std::string, std::string>>(row, "data", {})});
   return attempts;
 }
 

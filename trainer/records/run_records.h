@@ -23,6 +23,8 @@ struct AttemptStart {
   uint64_t from_step = 0;
   std::string build_hash;
   std::map<std::string, std::string> numerics;  ///< the numerics fingerprint
+  /// Of each split, its fingerprint; empty in rows of versions that did not note it.
+  std::map<std::string, std::string> data = {};
 };
 /// With a line break; `time` in seconds since 1970.
 std::string FormatAttempt(const AttemptStart& attempt, int64_t time);

@@ -70,8 +70,9 @@ Outcome Attempt::Work() {
   if (comm.rank() == 0)
     folder_.WriteEnding({plan_.attempt(), done ? std::nullopt : std::optional(ErrorKind::kPreempted), outcome.exit_code,
                          done ? "done" : "stopped in time", "", worker.step(), ""});
-  // Some launchers end all ranks as soon as one returns an exit code that is not 0.
-  if (!done) comm.Wait(*comm.Barrier(), "the end");
+  // Some launchers end all ranks as soon as one returns an exit code that is not 0. And MPI waits at its end for all
+  // ranks, without a limit: one that doesn't come is missed here.
+  comm.Wait(*comm.Barrier(), "the end");
   return outcome;
 }
 
@@ -132,13 +133,17 @@ void Attempt::NoteFailure(const Error& error, uint64_t step) noexcept {
 
 // A disk that hangs may be what the rank is stuck in, and then notes hang as well.
 void Attempt::NoteFailureInTime(const Error& error) {
-  std::promise<void> noted;
-  const std::future<void> done = noted.get_future();
-  std::thread([this, error, noted = std::move(noted)]() mutable {
+  try {
+    std::promise<void> noted;
+    const std::future<void> done = noted.get_future();
+    std::thread([this, error, noted = std::move(noted)]() mutable {
+      NoteFailure(error, 0);
+      noted.set_value_at_thread_exit();
+    }).detach();
+    done.wait_for(kTimeForNotes);
+  } catch (const std::exception&) {  // no memory, no threads: then without a limit
     NoteFailure(error, 0);
-    noted.set_value_at_thread_exit();
-  }).detach();
-  done.wait_for(kTimeForNotes);
+  }
 }
 
 }  // namespace lockstep::run

@@ -2,8 +2,6 @@
 
 #include <fmt/ranges.h>
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -152,22 +150,48 @@ void Coordinator::CheckContinues() const {
       {.longer = optim::IsExtendable(job_.config.optimizer.schedule()), .numerics = start_.change_numerics});
 }
 
+void Coordinator::CheckSameData(const std::map<std::string, std::string>& now) {
+  const std::optional<records::AttemptStart> last = folder_.LastAttempt();
+  if (!last) return;
+  for (const auto& [split, before] : last->data) {
+    const auto found = now.find(split);
+    if (found != now.end() && found->second == before) continue;
+    const std::string what =
+        fmt::format("the {} data are not those that this run began with (fingerprint {}, now {})",
+                    split == "train" ? "training" : split, before, found == now.end() ? "none" : found->second);
+    // The weights don't hang on the other splits, unless one of them decides when training ends.
+    if (split == "train" || (split == "validation" && job_.config.train.has_early_stopping()))
+      throw Error(ErrorKind::kData, what, split == "train" ? job_.splits.train_files : "data." + split,
+                  "bring back the files as they were, or begin another run: give another --out, or --fresh, which "
+                  "moves this one aside");
+    LogWarning("{}: its figures from here on are of other samples", what);
+  }
+}
+
+std::unique_ptr<checkpoint::Reader> Coordinator::FindCheckpoint() {
+  std::vector<std::string> passed_over;
+  auto newest = checkpoint::FindNewest(files_, folder_.checkpoints(), job_.splits.length.total_steps, &passed_over);
+  for (const std::string& text : passed_over) LogWarning("{}; passed over", text);
+  if (!newest && !passed_over.empty())
+    throw Error(ErrorKind::kCheckpoint, "none of the checkpoints of this run is whole", folder_.checkpoints(),
+                "bring back a good copy of one, or begin again with --fresh, which moves the run aside");
+  // Damaged ones must not count among those that are kept.
+  if (newest && !passed_over.empty())
+    checkpoint::SetAsideNewer(files_, folder_.checkpoints(), newest->manifest().step());
+  return newest;
+}
+
 void Coordinator::OpenFolder(StartPlan& start_plan, const std::vector<Hello>& hellos) {
   TakeFolder();
   folder_.RemoveLeftovers();
   const std::string identity_hash = job_.config.identity.Hash();
   std::unique_ptr<checkpoint::Reader> newest;
+  std::map<std::string, std::string> data;
+  for (const auto& [split, fingerprint] : hellos.front().data()) data[split] = HashText(fingerprint);
   if (folder_.HasRun()) {
     CheckContinues();
-    std::vector<std::string> passed_over;
-    newest = checkpoint::FindNewest(files_, folder_.checkpoints(), job_.splits.length.total_steps, &passed_over);
-    for (const std::string& text : passed_over) LogWarning("{}; passed over", text);
-    if (!newest && !passed_over.empty())
-      throw Error(ErrorKind::kCheckpoint, "none of the checkpoints of this run is whole", folder_.checkpoints(),
-                  "bring back a good copy of one, or begin again with --fresh, which moves the run aside");
-    // Damaged ones must not count among those that are kept.
-    if (newest && !passed_over.empty())
-      checkpoint::SetAsideNewer(files_, folder_.checkpoints(), newest->manifest().step());
+    CheckSameData(data);
+    newest = FindCheckpoint();
   }
   if (newest) {
     start_plan.set_has_checkpoint(true);
@@ -185,10 +209,10 @@ void Coordinator::OpenFolder(StartPlan& start_plan, const std::vector<Hello>& he
   folder_.DiscardMetricsAfter(start_plan.resume_step(), newest && IsEvaluated(newest->manifest()));
   start_plan.set_attempt(folder_.NextAttempt());  // first: from here on an error is one of this attempt
   folder_.BeginAttempt({0, hellos.front().host(), static_cast<int>(hellos.size()), start_plan.resume_step(),
-                        hellos.front().build_hash(), NumericsOf(hellos.front())});
+                        hellos.front().build_hash(), NumericsOf(hellos.front()), data});
   lease_->SetAttempt(start_plan.attempt());
   begun_.recipe = identity_hash;
-  for (const auto& [split, fingerprint] : hellos.front().data()) begun_.data[split] = HashText(fingerprint);
+  begun_.data = data;
   begun_.attempts = {{start_plan.attempt(), static_cast<int>(hellos.size()), start_plan.resume_step(),
                       hellos.front().build_hash(), NumericsOf(hellos.front())}};
   begun_.every = job_.config.train.certificate_every_steps();
@@ -248,6 +272,10 @@ void Coordinator::ReportIgnored(const std::vector<Hello>& hellos) const {
 }
 
 void Coordinator::WarnOfRecipe() const {
+  const plan::Splits& splits = job_.splits;
+  if (!splits.test && splits.train_part && splits.train_part->size() < splits.train->size())
+    LogNote("there is no test split: the last line reports on {} of the {} training samples (evaluate.samples)",
+            splits.train_part->size(), splits.train->size());
   if (job_.config.train.has_early_stopping() && !job_.splits.validation)
     LogWarning("early stopping is steered by the {} split, so its result flatters; give data.validation",
                job_.splits.reported_name());

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,6 +49,10 @@ class Coordinator {
   void TakeFolder();
   /// Throws where the run in the folder is another one than this.
   void CheckContinues() const;
+  /// That the run in the folder goes on from; null where it has none yet.
+  std::unique_ptr<checkpoint::Reader> FindCheckpoint();
+  /// Throws where the weights would be a function of other data from here on. `now`: fingerprints of the splits.
+  void CheckSameData(const std::map<std::string, std::string>& now);
   void OpenFolder(StartPlan& start_plan, const std::vector<Hello>& hellos);
   void CompareWithLastAttempt(const Hello& now, const std::string& build_hash);
   void WarnOfRecipe() const;

@@ -16,7 +16,7 @@
 
 namespace lockstep::run {
 
-std::string EvaluateCheckpoint(const Job& job, const std::string& folder) {
+std::string EvaluateCheckpoint(const Job& job, const std::string& folder, const EvaluationProgress::Options& shown) {
   FileSystem& files = FileSystem::Real();
   const auto lanes = static_cast<int>(job.config.train.lanes());
   if (job.place.comm->world_size() > lanes)
@@ -41,8 +41,11 @@ std::string EvaluateCheckpoint(const Job& job, const std::string& folder) {
   line.step = reader->manifest().step();
   line.epoch =
       static_cast<uint64_t>(std::ceil(static_cast<double>(line.step) / job.splits.length.steps_per_epoch - 1e-9));
-  evaluate::Evaluations evaluations(job.splits, job.model.task, job.make_scorer, *compute);
+  EvaluationProgress progress(shown);
+  evaluate::Evaluations evaluations(job.splits, job.model.task, job.make_scorer, *compute,
+                                    [&](const std::string& split, double share) { progress.Show(split, share); });
   line.evaluation = evaluations.Evaluate(job.splits.reported_name(), line.step).value();
+  progress.End();
   line.weights = engine::HashWeights(plans.layout, weights.data());
   line.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   line.samples_per_s = static_cast<double>(job.splits.reported()->size()) / line.seconds;

@@ -3,12 +3,13 @@
 
 #include <string>
 
+#include "trainer/run/evaluation_progress.h"
 #include "trainer/run/job.h"
 
 namespace lockstep::run {
 
 /// Evaluates the weights of the checkpoint at `path` (or of a run's newest) on the reported split of the job.
-/// Collective. Returns the "eval ..." line. Throws Error(kCheckpoint).
-std::string EvaluateCheckpoint(const Job& job, const std::string& path);
+/// Collective. `shown`: what this rank shows meanwhile. Returns the "eval ..." line. Throws Error(kCheckpoint).
+std::string EvaluateCheckpoint(const Job& job, const std::string& path, const EvaluationProgress::Options& shown);
 
 }  // namespace lockstep::run

@@ -123,9 +123,11 @@ void Reporter::Clear() {
 }
 
 std::string Format(const ResultLine& line) {
-  std::string text = fmt::format("{} name={} step={} epoch={} loss={:.4f}", line.verb, line.name, line.step, line.epoch,
-                                 line.evaluation.loss());
-  for (const auto& [name, value] : ByName(line.evaluation)) text += fmt::format(" {}={:.4f}", name, value);
+  // Figures of training samples are called so: a reader takes others for those of a test.
+  const char* const prefix = line.evaluation.split() == "train" ? "train_" : "";
+  std::string text = fmt::format("{} name={} step={} epoch={} {}loss={:.4f}", line.verb, line.name, line.step,
+                                 line.epoch, prefix, line.evaluation.loss());
+  for (const auto& [name, value] : ByName(line.evaluation)) text += fmt::format(" {}{}={:.4f}", prefix, name, value);
   text += fmt::format(" weights={} samples_per_s={:.0f}", HashText(line.weights), line.samples_per_s);
   if (line.tokens_per_s > 0) text += fmt::format(" tokens_per_s={:.0f}", line.tokens_per_s);
   text += fmt::format(" seconds={:.1f}", line.seconds);

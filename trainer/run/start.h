@@ -22,7 +22,7 @@ struct Start {
   bool change_numerics = false;  ///< device, precision, instruction set or lanes may change where a run goes on
   bool quiet = false;            ///< no progress
   bool terminal = false;         ///< draw a progress bar
-  std::optional<std::chrono::system_clock::time_point> stop_before;  ///< the end of the job's time
+  std::optional<std::chrono::steady_clock::time_point> stop_before;  ///< the end of the job's time
   double grace_seconds = 0;  ///< between a signal to stop and the end, where known; 0: unknown
   /// Says the error and ends the process, from any thread: for a rank whose main thread is stuck.
   std::function<void(const Error&)> end_stuck;

@@ -10,7 +10,7 @@ namespace lockstep::run {
 /// its control record.
 class StopClock {
  public:
-  using Clock = std::chrono::system_clock;
+  using Clock = std::chrono::steady_clock;  // the wall clock may be set meanwhile
 
   explicit StopClock(std::optional<Clock::time_point> end) : end_(end) {}
 

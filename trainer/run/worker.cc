@@ -28,21 +28,23 @@ double SecondsSince(steady_clock::time_point start) {
 
 }  // namespace
 
-Worker::Worker(const Job& job, const Start& start, plan::JobPlans plans, const StartPlan& verdict,
+Worker::Worker(const Job& job, const Start& start, plan::JobPlans plans, const StartPlan& start_plan,
                Coordinator* coordinator)
     : job_(job),
       start_(start),
       files_(*start.files),
       folder_(files_, start.folder),
-      verdict_(verdict),
+      start_plan_(start_plan),
       length_(job.splits.length),
-      training_({job.config, job.splits, job.model, job.place}, std::move(plans), CorePlanOf(verdict)),
-      evaluations_(job.splits, job.model.task, job.make_scorer, training_.compute()),
+      training_({job.config, job.splits, job.model, job.place}, std::move(plans), CorePlanOf(start_plan)),
+      evaluation_progress_({start.terminal, start.quiet || coordinator == nullptr}),
+      evaluations_(job.splits, job.model.task, job.make_scorer, training_.compute(),
+                   [this](const std::string& split, double share) { evaluation_progress_.Show(split, share); }),
       clock_(start.stop_before),
       stragglers_(job.place.comm->topology(), job.config.watchdog.straggler_factor()),
       meter_(MakeMeter(job.place)),
       coordinator_(coordinator),
-      checkpointer_(job, start, verdict.attempt(), training_.owned(), coordinator) {
+      checkpointer_(job, start, start_plan.attempt(), training_.owned(), coordinator) {
   // Until a save was measured: as on a slow disk.
   const double bytes = static_cast<double>(training_.owned().owned()) *
                        static_cast<double>(training_.owned().arrays().size() + 1) * sizeof(float);
@@ -50,7 +52,7 @@ Worker::Worker(const Job& job, const Start& start, plan::JobPlans plans, const S
   if (!leads()) return;
   Reporter::Options options;
   options.metrics_path = folder_.metrics();
-  options.attempt = verdict.attempt();
+  options.attempt = start_plan.attempt();
   options.total_steps = length_.total_steps;
   options.total_epochs = EpochAt(length_.total_steps);
   options.terminal = start.terminal;
@@ -60,16 +62,16 @@ Worker::Worker(const Job& job, const Start& start, plan::JobPlans plans, const S
 
 void Worker::Enter(comm::Phase::Value phase) { comm().recorder().EnterPhase(phase, static_cast<int64_t>(step())); }
 
-/// Takes up the checkpoint of the verdict, or begins at step 0.
+/// Takes up the checkpoint of the start plan, or begins at step 0.
 void Worker::Begin() {
   const comm::Topology& topology = comm().topology();
-  LogInfo("attempt {}: rank {} of {} on {}, lanes {} to {}, {} executors, from step {} of {}", verdict_.attempt(),
+  LogInfo("attempt {}: rank {} of {} on {}, lanes {} to {}, {} executors, from step {} of {}", start_plan_.attempt(),
           topology.rank, topology.world_size, topology.host_name(), training_.executors().lanes().begin,
-          training_.executors().lanes().end - 1, training_.executors().size(), verdict_.resume_step(),
+          training_.executors().lanes().end - 1, training_.executors().size(), start_plan_.resume_step(),
           length_.total_steps);
   Enter(comm::Phase::LOADING_CHECKPOINT);
-  if (verdict_.has_checkpoint()) {
-    training_.Load([&] { return checkpoint::Reader::Open(files_, folder_.checkpoint(verdict_.resume_step())); });
+  if (start_plan_.has_checkpoint()) {
+    training_.Load([&] { return checkpoint::Reader::Open(files_, folder_.checkpoint(start_plan_.resume_step())); });
     checkpointer_.set_saved_step(step());
     if (leads()) LogNote("resuming from step {} of {}", step(), length_.total_steps);
   } else {
@@ -182,6 +184,7 @@ bool Worker::CheckpointDue() const {
 
 bool Worker::Evaluate(const std::string& split, checkpoint::Evaluation* evaluation) {
   std::optional<checkpoint::Evaluation> result = evaluations_.Evaluate(split, step());
+  evaluation_progress_.End();
   if (result) *evaluation = *result;
   return result.has_value();
 }
@@ -226,7 +229,7 @@ void Worker::Observe(const checkpoint::Evaluation& evaluation) {
 checkpoint::Manifest Worker::MakeManifest() const {
   checkpoint::Manifest manifest;
   if (!leads()) return manifest;
-  manifest.set_attempt(verdict_.attempt());
+  manifest.set_attempt(start_plan_.attempt());
   manifest.set_world_size(static_cast<uint32_t>(comm().world_size()));
   manifest.set_lockstep_version(std::string(Version()));
   manifest.set_build_hash(std::string(BuildHash()));

@@ -14,6 +14,7 @@
 #include "trainer/records/run_folder.h"
 #include "trainer/run/checkpointer.h"
 #include "trainer/run/coordinator.h"
+#include "trainer/run/evaluation_progress.h"
 #include "trainer/run/job.h"
 #include "trainer/run/power_log.h"
 #include "trainer/run/recent_median.h"
@@ -33,7 +34,8 @@ struct Outcome {
 class Worker {
  public:
   /// Collective. `coordinator`: on rank 0, else null.
-  Worker(const Job& job, const Start& start, plan::JobPlans plans, const StartPlan& verdict, Coordinator* coordinator);
+  Worker(const Job& job, const Start& start, plan::JobPlans plans, const StartPlan& start_plan,
+         Coordinator* coordinator);
 
   /// Until the run is done or stopped. Collective.
   Outcome Run();
@@ -78,9 +80,10 @@ class Worker {
   const Start& start_;
   FileSystem& files_;
   records::RunFolder folder_;
-  StartPlan verdict_;
+  StartPlan start_plan_;
   const optim::RunLength length_;
   step::Training training_;
+  EvaluationProgress evaluation_progress_;
   evaluate::Evaluations evaluations_;
   bool stopping_ = false;        ///< all ranks have agreed to
   bool checkpoint_due_ = false;  ///< by time, or because the weights are the best so far

@@ -106,6 +106,38 @@ TEST(Csv, NamesLabelsThatAreNoClasses) {
   }
 }
 
+TEST(Csv, TakesWhatOtherProgramsWrite) {
+  const Records plain = Read("1,2,0\n3,4,1\n");
+  for (const char* text : {
+           "1,2,0\r3,4,1\r",                             // old Macs
+           "1,2,0,\n3,4,1,\n",                           // a separator ends each row
+           "# by a tool\n1,2,0\n# in between\n3,4,1\n",  // remarks
+       })
+    EXPECT_EQ(Fingerprint(Read(text), {}), Fingerprint(plain, {})) << text;
+  EXPECT_EQ(Values<float>(Read("1e-400,-1e-999,0\n"), 0), (std::vector<float>{0, 0}));
+  ExpectBad(ErrorKind::kData, "\"Doe, J\",1,0\n", "", {"column 0 (from 0): 'Doe, J' is not a number"});
+  EXPECT_EQ(Values<float>(Read("\"1\",\"2\",\"0\"\n"), 0), (std::vector<float>{1, 2}));
+}
+
+TEST(Csv, AHeadingOfNumbersIsNoSample) {
+  ExpectBad(ErrorKind::kData, "0,1,2,3\n0.5,0.25,1,0\n", "",
+            {"/d/x.csv:1: 0, 1, 2, ... look like a heading", "data.train.csv.header_lines: 1"});
+  EXPECT_EQ(Read("0,1,2,3\n0.5,0.25,1,0\n", "header_lines: 1").size, 1u);
+  EXPECT_EQ(Read("0,1,2,3\n0.5,0.25,1,0\n", "header_lines: 0").size, 2u);
+}
+
+TEST(Csv, ACallerMayWantAllThatIsBroken) {
+  std::vector<std::string> broken;
+  const std::string text = "1,2,0\n1,x,0\n3,4\n5,6,1\n7,8,2\n";
+  const Records records =
+      ReadCsv(std::as_bytes(std::span(text)), Config(""), {"/d/x.csv", "data.train.csv"},
+              {.classes = 2, .on_broken = [&](const Error& error) { broken.push_back(error.where()); }});
+  EXPECT_EQ(broken, (std::vector<std::string>{"/d/x.csv:2", "/d/x.csv:3", "/d/x.csv:5"}));
+  EXPECT_EQ(records.size, 2u);
+  EXPECT_EQ(records.classes, 2);
+  EXPECT_EQ(Values<float>(records, 0), (std::vector<float>{1, 2, 5, 6}));
+}
+
 TEST(Csv, NamesConfigurationsThatDoNotFit) {
   ExpectBad(ErrorKind::kUsage, "1,2,0\n", "label_column: 3",
             {"data.train.csv.label_column: there is no column 3", "0 to 2"});

@@ -23,7 +23,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::vector<int32_t> TokensIn(const std::string& path, int32_t vocabulary) {
-  const auto source = OpenTokenFiles({path}, "files", {.vocabulary = vocabulary});
+  const auto source = OpenTokenFiles({path}, "data.train.tokens", {.vocabulary = vocabulary});
   std::vector<int32_t> ids(source->size());
   source->Read(0, ids);
   return ids;

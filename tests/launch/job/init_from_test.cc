@@ -3,8 +3,11 @@
 
 #include <gmock/gmock.h>
 
+#include <cstring>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
+#include "base/files/atomic_write.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/launch/recipe/recipe_world.h"
 #include "trainer/checkpoint/checkpoint.h"
@@ -173,6 +176,48 @@ TEST_F(InitFrom, ExceptedParametersKeepWhatTheyHaveAndNeedNotBeThere) {
     for (int64_t i = entry.offset; i < entry.offset + entry.size(); ++i)
       EXPECT_EQ(arena[static_cast<size_t>(i)], excepted ? 5.0f : expected[static_cast<size_t>(i)]) << entry.name;
   }
+}
+
+TEST_F(InitFrom, WhatTheModelDoesNotTakeIsRefused) {
+  const std::string folder = WriteCheckpoint({"weights"});
+  graph::Builder builder(graph::Mode::kTrain, 2);
+  const graph::ValueId x = builder.Input("features", {3}, DType::kF32);
+  builder.SoftmaxCrossEntropy(builder.Linear(x, "fc", 2, true, {}), 0);
+  layout_ = engine::ParameterLayout(builder.Finish());
+  EXPECT_THAT(ErrorFrom(folder), AllOf(HasSubstr("the model has nothing for its \"norm."), HasSubstr("init_except")));
+  Recipe recipe = ResolvedRecipe({"train.init_from=" + folder, "train.init_except=norm.*"});
+  std::vector<float> arena(static_cast<size_t>(layout_.elements()));
+  ResolveInitFrom(recipe)(layout_, arena.data());
+  for (const engine::ArenaEntry& entry : layout_.entries())
+    EXPECT_EQ(arena[static_cast<size_t>(entry.offset)], ValueAt(entry, 0)) << entry.name;
+}
+
+TEST_F(InitFrom, PrefixesOfTrainersAreTakenOff) {
+  for (const std::string prefix : {"module.", "_orig_mod.", "module._orig_mod.", "model.", "transformer."}) {
+    const std::string path =
+        WriteSafetensors("w.safetensors", [&](auto& tensor) { tensor.name = prefix + tensor.name; });
+    testing::internal::CaptureStderr();
+    ExpectWeightsFrom(path);
+    EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("note: ")) << prefix;
+  }
+  EXPECT_THAT(ErrorFrom(WriteSafetensors("w.safetensors", [&](auto& tensor) { tensor.name = "net." + tensor.name; })),
+              AllOf(HasSubstr("has no tensor \"norm."), HasSubstr("it has \"net.norm.")));
+}
+
+TEST_F(InitFrom, CountersArePassedOver) {
+  const std::string path = WriteSafetensors("w.safetensors");
+  std::string bytes = ReadWholeFile(FileSystem::Real(), path);
+  uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), sizeof length);
+  nlohmann::json header = nlohmann::json::parse(bytes.substr(8, length));
+  const std::string data = bytes.substr(8 + length);
+  header["norm.num_batches_tracked"] = {
+      {"dtype", "I64"}, {"shape", nlohmann::json::array()}, {"data_offsets", {data.size(), data.size() + 8}}};
+  const std::string text = header.dump();
+  length = text.size();
+  WriteFileAtomically(FileSystem::Real(), path,
+                      std::string(reinterpret_cast<const char*>(&length), 8) + text + data + std::string(8, '\1'));
+  ExpectWeightsFrom(path);
 }
 
 TEST_F(InitFrom, AMissingFileIsAUsageError) {

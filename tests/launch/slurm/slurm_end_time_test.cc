@@ -1,5 +1,6 @@
 #include "launch/slurm/slurm_end_time.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -37,7 +38,7 @@ class JobEnd : public testing::Test {
   /// Seconds from now; -1: not known.
   static double Left() {
     const auto end = EndOfSlurmJob();
-    return end ? duration<double>(*end - system_clock::now()).count() : -1;
+    return end ? duration<double>(*end - std::chrono::steady_clock::now()).count() : -1;
   }
 
   TemporaryFolder temporary_;
@@ -55,6 +56,13 @@ TEST_F(JobEnd, IsWhatTheEnvironmentSaysWhereItDoes) {
   Squeue("29:30");
   setenv("SLURM_JOB_END_TIME", std::to_string(system_clock::to_time_t(system_clock::now()) + 500).c_str(), 1);
   EXPECT_NEAR(Left(), 500, 30);
+}
+
+TEST_F(JobEnd, OfAJobThatIsOverIsSaidAndIgnored) {
+  setenv("SLURM_JOB_END_TIME", std::to_string(system_clock::to_time_t(system_clock::now()) - 7200).c_str(), 1);
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(Left(), -1);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("Slurm job 77 ended 2.0 h ago"));
 }
 
 TEST_F(JobEnd, IsNotKnownWithoutALimitAJobOrSqueue) {

@@ -86,15 +86,5 @@ TEST(MemoryEstimate, CountsWhatRanksAndExecutorsEachHold) {
   EXPECT_EQ(two.rank(), two.gradients + two.optimizer + two.activations + two.packed);
 }
 
-TEST(MemoryEstimate, DataAreAsLargeAsTheirSamples) {
-  data::Source source;
-  source.mutable_synthetic()->set_samples(1000);
-  source.mutable_synthetic()->mutable_image()->set_height(8);
-  source.mutable_synthetic()->mutable_image()->set_width(4);
-  source.mutable_synthetic()->mutable_image()->set_channels(3);
-  EXPECT_EQ(BytesOf(*data::OpenDataset(source, "data.train", 1)),
-            1000 * (8 * 4 * 3 + 4));  // bytes, and a label of four
-}
-
 }  // namespace
 }  // namespace lockstep::plan

@@ -52,6 +52,21 @@ TEST_F(RunFolderTest, AFileInTheWayIsAnErrorThatNamesIt) {
   }
 }
 
+TEST_F(RunFolderTest, EachFolderIsTriedBeforeTheFirstStep) {
+  for (const std::string part : {"", "checkpoints/", "logs/"}) {
+    FaultFileSystem failing(
+        FileSystem::Real(),
+        {.at = 1, .fault = Fault::kFail, .error_number = EACCES, .path_part = folder_.path() + "/" + part + ".probe"});
+    try {
+      RunFolder(failing, folder_.path()).Create();
+      FAIL() << "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kAccess);
+      EXPECT_NE(std::string(error.what()).find(part + ".probe"), std::string::npos) << error.what();
+    }
+  }
+}
+
 TEST_F(RunFolderTest, AttemptsAreNumberedFromOne) {
   folder_.Create();
   EXPECT_FALSE(folder_.LastAttempt());

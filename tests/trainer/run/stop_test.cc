@@ -47,13 +47,23 @@ int ExitOf(const std::function<void()>& body) {
 }
 
 TEST(StopSignals, EndTheProcessAtOnceBeforeTheFirstStep) {
-  for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2})
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP})
     EXPECT_EQ(ExitOf([signal] {
                 InstallStopSignals(true);
                 raise(signal);
               }),
               75)
         << signal;
+}
+
+TEST(StopSignals, ATerminalThatGoesAwayIsNoneUnderNohup) {
+  EXPECT_EQ(ExitOf([] {
+              signal(SIGHUP, SIG_IGN);
+              InstallStopSignals(true);
+              raise(SIGHUP);
+              _exit(StopSignal());
+            }),
+            0);
 }
 
 TEST(StopSignals, ArePolledFromThenOnAndTheFirstIsRemembered) {

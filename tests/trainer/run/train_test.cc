@@ -1,4 +1,5 @@
 // The whole trainer, with threads as ranks: the bits of a run don't depend on how many there are.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <mutex>
@@ -6,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "comm/local/local_communicator.h"
+#include "data/open/open_dataset.h"
 #include "tests/trainer/run/train_world.h"
 #include "trainer/run/train.h"
 
@@ -74,6 +76,27 @@ TEST_P(TrainTest, ARunGoesOnOnAnotherNumberOfRanks) {
   const TrainOutcome last = TrainOnThreads(setup, 5, temporary_ / "parts", {3, 2});
   EXPECT_EQ(last.weights, whole.weights);
   EXPECT_EQ(last.arrays, whole.arrays);
+}
+
+TEST(TrainDataTest, ARunGoesOnWithTheDataThatItBeganWith) {
+  const TemporaryFolder temporary;
+  TrainSetup setup{.train = "steps: 4 global_batch: 24 lanes: 8"};
+  TrainOnThreads(setup, 1, temporary / "run");
+  setup.train = "steps: 8 global_batch: 24 lanes: 8";
+  const auto open = [](const data::Source& source) { return data::OpenDataset(source, "data.train", /*seed=*/9); };
+  TrainSetup other = setup;
+  other.change = [&](Job& job) { job.splits.train = open(job.config.data.train()); };
+  try {
+    TrainOnThreads(other, 2, temporary / "run");
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kData);
+    EXPECT_THAT(error.what(), testing::HasSubstr("the training data are not those that this run began with"));
+  }
+  // Another test split changes no weights: it is a warning.
+  other.change = [&](Job& job) { job.splits.test = open(job.config.data.test()); };
+  const TrainOutcome last = TrainOnThreads(other, 2, temporary / "run");
+  EXPECT_EQ(last.weights, TrainOnThreads(setup, 1, temporary / "whole").weights);
 }
 
 TEST(TrainStopTest, WhatAStopAtTheLastStepLeavesOutComesWithTheNextStart) {

@@ -134,7 +134,8 @@ struct ReduceColumns {
 
   /// How many of `rows` rows have a number that is `first` modulo `step`.
   static LOCKSTEP_HD float Count(int64_t rows, int first, int step) {
-    return rows > first ? static_cast<float>((rows - first + step - 1) / step) : 0.0f;
+    const int64_t counted = (rows - first + step - 1) / step;
+    return rows > first ? static_cast<float>(counted) : 0.0f;
   }
 
   LOCKSTEP_HD void ReadRows(const ColumnPlace& place, float (&values)[kValues][kPack]) const {

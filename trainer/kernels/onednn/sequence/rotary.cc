@@ -55,8 +55,9 @@ std::shared_ptr<std::vector<float>> Turns(int64_t positions, const RotaryAttribu
   const int64_t half = attributes.head_size / 2;
   auto turns = std::make_shared<std::vector<float>>(static_cast<size_t>(2 * positions * half));
   for (int64_t i = 0; i < positions * half; ++i) {
+    const int64_t position = i / half;
     const double frequency = kernels::Frequency(double{attributes.base}, i % half, attributes.head_size);
-    const kernels::Turn turn = kernels::TurnBy(static_cast<double>(i / half) * frequency);
+    const kernels::Turn turn = kernels::TurnBy(static_cast<double>(position) * frequency);
     (*turns)[static_cast<size_t>(i)] = static_cast<float>(turn.cosine);
     (*turns)[static_cast<size_t>(positions * half + i)] =
         static_cast<float>(attributes.inverse ? -turn.sine : turn.sine);

@@ -4,10 +4,10 @@
 #include <spdlog/sinks/basic_file_sink.h>
 
 #include <atomic>
-#include <cstdio>
 
 #include "base/error.h"
 #include "base/mutex.h"
+#include "base/terminal.h"
 
 namespace lockstep {
 namespace {
@@ -28,13 +28,6 @@ std::shared_ptr<spdlog::logger> CurrentFile() {
   Log& log = TheLog();
   const MutexLock lock(log.mutex);
   return log.file;
-}
-
-/// One write per line, so that lines of several processes don't mix.
-void PrintLine(const std::string& line) {
-  const std::string whole = line + "\n";
-  std::fwrite(whole.data(), 1, whole.size(), stderr);
-  std::fflush(stderr);
 }
 
 const char* Prefix(int level) { return level == 0 ? "" : level == 1 ? "note: " : "warning: "; }

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/terminal.h"
 
 namespace lockstep {
 namespace {
@@ -26,7 +27,9 @@ int64_t NowMs() {
 
 void Say(const char* text) {
   if (!speaks) return;
-  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, strlen(text));
+  constexpr char kErase[] = "\r\x1b[K";  // what the terminal shows of the key press
+  [[maybe_unused]] ssize_t written = isatty(STDERR_FILENO) != 0 ? write(STDERR_FILENO, kErase, sizeof(kErase) - 1) : 0;
+  written = write(STDERR_FILENO, text, strlen(text));
 }
 
 void OnSignal(int signal) {
@@ -39,8 +42,10 @@ void OnSignal(int signal) {
     constexpr int64_t kSamePressMs = 1000;
     int64_t none = -1;
     if (!first_interrupt_ms.compare_exchange_strong(none, NowMs()) &&
-        NowMs() - first_interrupt_ms.load() >= kSamePressMs)
+        NowMs() - first_interrupt_ms.load() >= kSamePressMs) {
+      ClearStatusInHandler();
       _exit(128 + SIGINT);
+    }
   }
   int nothing = 0;
   stop_signal.compare_exchange_strong(nothing, signal);

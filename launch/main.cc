@@ -7,20 +7,24 @@
 
 #include "base/build_info.h"
 #include "base/error.h"
+#include "comm/communicator.h"
+#include "launch/command_line/usage_errors.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/errors.h"
 #include "launch/commands/standard_streams.h"
+#include "launch/job/ranks.h"
 
 namespace lockstep {
 namespace {
 
+std::string VersionText() {
+  return fmt::format("lockstep {}\nbuild {}\n{}", Version(), BuildHash(), BuildDescription());
+}
+
 void AddVersionCommand(CLI::App& app) {
   CLI::App* version = app.add_subcommand("version", "Print the version and the hash of sources, compiler and flags");
   version->footer("Example:\n  lockstep version");
-  version->callback([] {
-    std::printf("lockstep %s\nbuild %s\n%s\n", std::string(Version()).c_str(), std::string(BuildHash()).c_str(),
-                std::string(BuildDescription()).c_str());
-  });
+  version->callback([] { std::printf("%s\n", VersionText().c_str()); });
 }
 
 /// In the order in which `lockstep help` lists them.
@@ -43,6 +47,7 @@ void AddCommands(CLI::App& app, int* exit_code) {
   launch::AddTokenizerCommand(app, exit_code);
   launch::AddDoctorCommand(app, exit_code);
   launch::AddHelpCommand(app, exit_code);
+  launch::AddCompletionCommand(app, exit_code);
   AddVersionCommand(app);
 }
 
@@ -53,10 +58,9 @@ int RunCommand(CLI::App& app, int argc, char** argv) {
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    std::string command = app.get_name();
-    for (const CLI::App* part = &app; !part->get_subcommands().empty(); command += " " + part->get_name())
-      part = part->get_subcommands().front();
-    throw Error(ErrorKind::kUsage, error.what(), "", fmt::format("see {} --help", command));
+    // All ranks have the same command line: one of them says what is wrong with it.
+    if (!launch::IsFirstProcess()) throw comm::PeerAborted(0, ExitCodeOf(ErrorKind::kUsage));
+    throw launch::ExplainUsage(app, error, {argv + 1, argv + argc});
   }
   if (!app.get_subcommands().empty()) return 0;
   std::fputs(app.help().c_str(), stderr);
@@ -75,6 +79,7 @@ int main(int argc, char** argv) {
       "lockstep");
   app.require_subcommand(0, 1);  // checked below: CLI11 would not say which word is no command
   app.set_help_all_flag("--help-all", "Help for all commands");
+  app.set_version_flag("--version", lockstep::VersionText, "Print what the command version prints");
   int exit_code = 0;
   lockstep::AddCommands(app, &exit_code);
   const int failed = lockstep::launch::RunAlone([&] { return lockstep::RunCommand(app, argc, argv); });

@@ -63,7 +63,9 @@ else
   ctest --output-on-failure --timeout 900 -L unit -j "$(nproc)" "${longer[@]}" || failed=1
   # Jobs of ranks wait much: clang-tidy reads the sources beside them, with what they leave of the cores.
   chrt -i 0 python3 "$root/tests/borders/check_tidy.py" "$root" . >clang-tidy.log 2>&1 &
-  ctest --output-on-failure --timeout 900 -LE unit "${longer[@]}" || failed=1
+  ctest --output-on-failure --timeout 900 -LE 'unit|waits' "${longer[@]}" || failed=1
+  # Of these each has to wait for much else than cores: two at a time.
+  ctest --output-on-failure --timeout 900 -L waits -j 2 || failed=1
   wait $! || { failed=1; cat clang-tidy.log; }
   [ $failed -eq 0 ]
 fi

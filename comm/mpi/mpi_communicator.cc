@@ -10,6 +10,7 @@
 #include <cstring>
 #include <exception>
 #include <optional>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -338,6 +339,9 @@ std::string MpiDescription() {
   name.resize(std::min(name.find_first_of(",\n"), name.size()));  // details follow
   const size_t version = name.find(" v");
   if (version != std::string::npos) name.erase(version + 1, 1);
+  constexpr std::string_view kLabel = "Version:";  // MPICH's, with blanks behind it
+  if (const size_t label = name.find(kLabel); label != std::string::npos)
+    name.erase(label, std::min(name.find_first_not_of(" \t", label + kLabel.size()), name.size()) - label);
   return name;
 }
 

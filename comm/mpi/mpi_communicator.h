@@ -17,7 +17,7 @@ struct MpiOptions {
 /// communicate. MPI_Finalize runs in the destructor, unless an Abort went before or an exception is under way.
 std::unique_ptr<Communicator> StartMpi(const MpiOptions& options = {});
 
-/// "Open MPI 4.1.4": without starting MPI.
+/// "Open MPI 4.1.4", "MPICH 5.0.2": without starting MPI.
 std::string MpiDescription();
 
 }  // namespace lockstep::comm

@@ -8,6 +8,7 @@ class App;
 namespace lockstep::launch {
 
 // Each registers its subcommand; the subcommand's callback leaves the exit code in `exit_code`.
+void AddCompletionCommand(CLI::App& app, int* exit_code);
 void AddDataCommand(CLI::App& app, int* exit_code);
 void AddDiffCommand(CLI::App& app, int* exit_code);
 void AddDoctorCommand(CLI::App& app, int* exit_code);

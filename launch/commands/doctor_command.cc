@@ -20,6 +20,8 @@
 #include "base/machine/rapl_meter.h"
 #include "comm/mpi/mpi_communicator.h"
 #include "launch/job/gpu.h"
+#include "launch/supervise/launcher/child_process.h"
+#include "launch/supervise/launcher/mpirun_check.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
 
 namespace lockstep::launch {
@@ -66,6 +68,25 @@ void OpenFiles() {
       limit.rlim_cur < 1024 ? "low: raise it with ulimit -n 4096" : "");
 }
 
+/// What Open MPI alone asks of root, where this process has not been told.
+std::string AdviceForRoot(const std::string& library) {
+  if (geteuid() != 0 || std::getenv("OMPI_ALLOW_RUN_AS_ROOT") != nullptr || !library.starts_with("Open MPI "))
+    return "";
+  return "as root, mpirun wants OMPI_ALLOW_RUN_AS_ROOT=1 and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 (lockstep run sets them)";
+}
+
+void Mpi() {
+  const std::string library = comm::MpiDescription(), mpirun = PathOf("mpirun");
+  Row("MPI", library, AdviceForRoot(library));
+  if (mpirun.empty()) {
+    Row("mpirun", "none on the PATH",
+        fmt::format("one rank needs none; for more, put the mpirun of {} on the PATH, or start with srun", library));
+    return;
+  }
+  const MpirunVersion version = InstalledMpirun();
+  Row("mpirun", fmt::format("{}, {}", NameOf(version), mpirun), MismatchOf(version, library));
+}
+
 void Gpus() {
   const GpuView& view = ViewGpus();
   if (view.module != nullptr) Row("CUDA", view.module->versions);
@@ -91,10 +112,7 @@ int Doctor() {
   Row("isa", Name(isa), isa == Isa::kGeneric ? "no AVX2: training will be slow" : "");
   Row("memory", fmt::format("{:.1f} GiB (machine or cgroup limit)", static_cast<double>(MemoryLimit()) / (1 << 30)));
   Row("oneDNN", OneDnnVersion());
-  Row("MPI", comm::MpiDescription(),
-      geteuid() == 0 && std::getenv("OMPI_ALLOW_RUN_AS_ROOT") == nullptr
-          ? "as root, Open MPI wants OMPI_ALLOW_RUN_AS_ROOT=1 and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"
-          : "");
+  Mpi();
   Gpus();
   Row("energy", MakeRaplMeter() ? "of the processors, by RAPL"
                                 : "the processors' counters (RAPL) can't be read: no watts in metrics on CPUs");

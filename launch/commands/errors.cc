@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdio>
+#include <cstdlib>
+#include <string>
 #include <thread>
 
 #include "base/log.h"
+#include "base/terminal.h"
 #include "launch/commands/standard_streams.h"
 #include "launch/job/ranks.h"
+#include "launch/supervise/launcher/rank_environment.h"
 
 namespace lockstep::launch {
 namespace {
@@ -43,12 +46,14 @@ int Report() {
   }
 }
 
+/// Whoever supervises the job waits for this word, as long as a launcher may take.
+void TellSupervisor() {
+  if (std::getenv(kJobVariable) != nullptr) PrintLine(std::string(kJoinedLine));
+}
+
 }  // namespace
 
-void PrintError(const Error& error) {
-  std::fprintf(stderr, "lockstep: error: %s\n", error.what());
-  std::fflush(stderr);
-}
+void PrintError(const Error& error) { PrintLine(fmt::format("lockstep: error: {}", error.what())); }
 
 int RunRanks(const std::function<int(comm::Communicator&)>& body) {
   OutliveReaders();
@@ -56,6 +61,7 @@ int RunRanks(const std::function<int(comm::Communicator&)>& body) {
   int code = 0;
   try {
     comm = JoinRanks();
+    if (comm->rank() == 0) TellSupervisor();
     StartLog("", comm->rank() == 0, comm->rank());  // what opening the data has to say, all ranks would say
     code = body(*comm);
     if (code == 0) return 0;

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "data/text/tokenizers/token_errors.h"
+#include "launch/command_line/option_checks.h"
 #include "launch/job/trained_run.h"
 #include "trainer/infer/text_generator.h"
 
@@ -78,18 +79,18 @@ void AddGenerateCommand(CLI::App& app, int* exit_code) {
       ->required();
   command->add_option("--prompt", options->prompt, "what the text begins with (default: nothing)");
   command->add_option("--tokens", options->tokens, "tokens to write at most")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
+      ->check(WholeNumber(1, 1 << 30))
       ->capture_default_str();
   command
       ->add_option("--temperature", options->sampling.temperature,
                    "what logits are divided by: below 1 likelier, above 1 more surprising tokens; 0: the likeliest")
-      ->check(CLI::Range(0.0, 100.0))
+      ->check(NumberBetween(0, 100))
       ->capture_default_str();
   command->add_option("--top-k", options->sampling.top_k, "draw from the k likeliest tokens alone (0: all)")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
+      ->check(WholeNumber(0, 1 << 30))
       ->capture_default_str();
   command->add_option("--top-p", options->sampling.top_p, "draw from the fewest tokens that come to this probability")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(NumberBetween(0, 1))
       ->capture_default_str();
   command->add_option("--seed", options->sampling.seed, "the same seed writes the same text")->capture_default_str();
   command->add_flag("--speed", options->speed, "tell tokens per second at the end, on standard error");

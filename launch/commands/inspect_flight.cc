@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json_fields.h"
+#include "base/terminal.h"
 #include "comm/diagnosis.h"
 #include "comm/flight_alignment.h"
 #include "comm/flight_file.h"
@@ -220,7 +221,7 @@ int InspectFlight(FileSystem& files, const std::string& path, size_t last, bool 
   std::vector<std::string> damaged;
   const std::vector<FlightRecord> records = comm::ReadFlightRecords(files, newest.empty() ? path : newest, &damaged);
   const std::vector<AlignedCollective> collectives = comm::AlignCollectives(records, last);
-  for (const std::string& text : damaged) std::fprintf(stderr, "lockstep: warning: %s\n", text.c_str());
+  for (const std::string& text : damaged) PrintLine("lockstep: warning: " + text);
   if (json) {
     Json all = {{"attempt", records.front().attempt()}, {"world_size", records.front().world_size()}};
     all["collectives"] = Json::array();

@@ -12,7 +12,9 @@
 #include "base/error.h"
 #include "base/machine/host.h"
 #include "comm/local/local_communicator.h"
+#include "launch/command_line/option_checks.h"
 #include "launch/job/gpu.h"
+#include "launch/job/init_from.h"
 #include "launch/job/job_setup.h"
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
@@ -153,16 +155,27 @@ comm::LanePlan LanesOf(const run::Job& job, const PlanOptions& options) {
   return plan::PlanLanes(lanes, executors);
 }
 
+/// Throws what a run would, where they don't fit the model.
+void CheckInitialWeights(const plan::InitialWeights& initial, const engine::ParameterLayout& layout) {
+  std::vector<float> arena(static_cast<size_t>(layout.elements()));
+  initial(layout, arena.data());
+}
+
 int Plan(const PlanOptions& options) {
-  const Recipe recipe = ReadResolved(options);
+  Recipe recipe = ReadResolved(options);
+  const plan::InitialWeights initial = ResolveInitFrom(recipe);
   const auto world = comm::MakeLocalWorld({});
   std::shared_ptr<step::DeviceKit> device;
   if (options.gpu_memory > 0) device = PlanGpu(static_cast<size_t>(options.gpu_memory * (1 << 30)));
   const run::Job job = MakeJob(recipe, *world.front(), device);
   const plan::JobPlans plans = plan::CompileJob(job.config, job.splits, job.model, *job.place.backend, options.ranks);
   const comm::LanePlan lanes = LanesOf(job, options);
+  if (initial) CheckInitialWeights(initial, plans.layout);
 
   std::printf("run %s\n", recipe.name().c_str());
+  if (initial)
+    std::printf("begins with weights %s of %s\n", recipe.train().init_from_hash().c_str(),
+                recipe.train().init_from().c_str());
   PrintActivations(plans.model.graph);
   PrintParameters(plans, job);
   PrintShapes(job);
@@ -183,11 +196,10 @@ void AddPlanCommand(CLI::App& app, int* exit_code) {
   CLI::App* command =
       app.add_subcommand("plan", "Check a recipe and print shapes, parameters, work, lanes and memory; without MPI");
   command->add_option("RECIPE", options->recipe, "The recipe")->required();
-  command->add_option("-n", options->ranks, "Ranks (default: 1)")->check(CLI::PositiveNumber);
-  command->add_option("--executors", options->executors, "Executors on each rank (default: 1)")
-      ->check(CLI::PositiveNumber);
+  command->add_option("-n,--ranks", options->ranks, "Ranks (default: 1)")->check(WholeNumber(1));
+  command->add_option("--executors", options->executors, "Executors on each rank (default: 1)")->check(WholeNumber(1));
   command->add_option("--gpu-memory", options->gpu_memory, "Plan for GPUs of so many GiB, which need not be here")
-      ->check(CLI::PositiveNumber);
+      ->check(PositiveNumber());
   command->add_option("--set", options->settings, "PATH=VALUE: sets a field of the recipe")->allow_extra_args(false);
   command->footer(
       "Example:\n  lockstep plan examples/mnist.textproto -n 4\n  lockstep plan examples/bench/resnet50.textproto -n 8 "

@@ -18,6 +18,7 @@
 #include "data/formats/lines.h"
 #include "data/source_file.h"
 #include "data/text/tokenizers/token_errors.h"
+#include "launch/command_line/option_checks.h"
 #include "launch/job/trained_run.h"
 #include "trainer/infer/input_text.h"
 
@@ -133,7 +134,7 @@ void AddPredictCommand(CLI::App& app, int* exit_code) {
       ->add_option("--beam", options->beam,
                    "hypotheses that are kept; 1: the likeliest token at each step (default: 5 for translations, 1 for "
                    "transcripts)")
-      ->check(CLI::Range(1, 1000));
+      ->check(WholeNumber(1, 1000));
   command->add_flag("--json", options->json, "a JSON object a line: input, text, score (log probability)");
   command->footer(
       "Examples:\n"

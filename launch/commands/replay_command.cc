@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/files/file.h"
 #include "comm/agreement.h"
+#include "launch/command_line/option_checks.h"
 #include "launch/commands/errors.h"
 #include "launch/job/gpu.h"
 #include "launch/job/job_setup.h"
@@ -106,7 +107,7 @@ void AddReplayCommand(CLI::App& app, int* exit_code) {
   command
       ->add_option("--every", options->every,
                    "Also hash the weights every so many steps (default: only at the certificate's)")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   command->add_option("--record", options->record, "Write what was computed to this file, as a certificate");
   command
       ->add_option("--certificate", options->certificate,
@@ -115,7 +116,7 @@ void AddReplayCommand(CLI::App& app, int* exit_code) {
   command->add_option("--set", options->settings, "PATH=VALUE: sets a field of the recipe, such as where the data lie")
       ->allow_extra_args(false);
   command->add_option("--executors", options->executors, "Threads that run lanes, on each rank (default: 1)")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   command->footer(
       "Nothing is written into the run's folder.\n"
       "Examples:\n"

@@ -12,10 +12,13 @@
 
 #include "base/duration.h"
 #include "base/error.h"
+#include "launch/command_line/option_checks.h"
 #include "launch/commands/standard_streams.h"
 #include "launch/commands/train_arguments.h"
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
+#include "launch/supervise/launcher/child_process.h"
+#include "launch/supervise/launcher/hostfile.h"
 #include "launch/supervise/supervisor.h"
 
 namespace lockstep::launch {
@@ -68,6 +71,9 @@ SupervisedJob MakeSupervisedJob(const RunOptions& options) {
   if (!job.hosts.empty() && TotalSlots(job.hosts) < job.ranks)
     throw Error(ErrorKind::kUsage, fmt::format("{} ranks don't fit into {} slots", job.ranks, TotalSlots(job.hosts)),
                 "-n", "use fewer ranks, or give hosts more slots");
+  // One rank on this machine needs no launcher.
+  if (job.launcher == Launcher::kMpirun && job.ranks == 1 && job.hosts.empty() && !IsOnPath("mpirun"))
+    job.launcher = Launcher::kNone;
   job.folder = options.train.Folder(recipe.name());
   job.train = options.train.Words();
   job.plan = {options.train.recipe};
@@ -91,31 +97,30 @@ void AddRunCommand(CLI::App& app, int* exit_code) {
       "run", "Train on several ranks, and start again after failures, from the newest good checkpoint");
   command
       ->add_option("-n,--ranks", options->ranks, "Ranks (default: what hosts or the Slurm job have room for, else 1)")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   auto* hosts = command->add_option("--hosts", options->hosts,
                                     "Hosts, with the ranks that fit: h1,h2:4 (default: this one, or the Slurm job's)");
   command->add_option("--hostfile", options->hostfile, "A file of hosts, as mpirun's")->excludes(hosts);
   command->add_option("--launcher", options->launcher, "mpirun or srun (default: mpirun)")
-      ->check(CLI::IsMember({"mpirun", "srun"}));
+      ->check(OneOf({"mpirun", "srun"}));
   command
       ->add_option("--max-restarts", options->max_restarts, "Restarts in all (default: as long as there is progress)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(WholeNumber(0));
   command->add_option("--stop-after", options->stop_after,
                       "Save and end with exit code 75 before this time is over: 90m, 12h, 1-00:00:00");
   options->train.AddTo(*command);
-  command->allow_extras();
   command->footer(
       "Examples:\n"
       "  lockstep run -n 4 examples/mnist.textproto\n"
       "  lockstep run --hosts h1:8,h2:8 examples/mnist.textproto --out /shared/runs/mnist\n"
       "A killed rank, a lost host or a hang leads to a restart; bad input, data that can't be read and divergence end "
       "it with train's\n"
-      "exit code. It gives up (6) when three starts in a row gained no step. SIGTERM, SIGINT, SIGUSR1, SIGUSR2 and SIGHUP make "
+      "exit code. It gives up (6) when three starts in a row gained no step. SIGTERM, SIGINT, SIGUSR1, SIGUSR2 and "
+      "SIGHUP make "
       "it save and end\n"
       "with 75; a second SIGINT ends it at once. Hosts are reached by ssh, or by the program that LOCKSTEP_RSH_AGENT "
       "names.");
-  command->callback([options, command, exit_code] {
-    options->train.TakeOthers(command->remaining());
+  command->callback([options, exit_code] {
     OutliveReaders();
     *exit_code = Supervise(MakeSupervisedJob(*options));
   });

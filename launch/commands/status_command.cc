@@ -18,7 +18,7 @@
 #include "base/json_fields.h"
 #include "launch/commands/commands.h"
 #include "launch/recipe/recipe.h"
-#include "launch/supervise/child_process.h"
+#include "launch/supervise/launcher/child_process.h"
 #include "trainer/records/lease_record.h"
 #include "trainer/records/run_folder_reader.h"
 

@@ -18,11 +18,14 @@
 #include "base/files/atomic_write.h"
 #include "base/files/file.h"
 #include "base/json_fields.h"
+#include "base/terminal.h"
+#include "launch/command_line/option_checks.h"
 #include "launch/commands/train_arguments.h"
 #include "launch/recipe/recipe.h"
 #include "launch/slurm/sbatch_script.h"
 #include "launch/slurm/site_config.h"
-#include "launch/supervise/child_process.h"
+#include "launch/supervise/launcher/child_process.h"
+#include "launch/supervise/launcher/own_program.h"
 #include "trainer/records/run_folder.h"
 
 namespace lockstep::launch {
@@ -41,12 +44,14 @@ struct SubmitOptions {
 std::string Absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
 
 JobScript MakeScript(SubmitOptions options) {
-  std::vector<std::string> settings = options.train.settings;
-  for (std::string& setting : settings)
-    setting = WithArrayNumber(setting, "1");  // the recipe is checked as one job of the array has it
-  const Recipe recipe = ReadRecipe(options.train.recipe, settings);
   JobScript job;
   job.site = ReadSite();
+  job.sbatch = options.sbatch;
+  job.array = MakesArray(job.sbatch) || MakesArray({job.site.sbatch().begin(), job.site.sbatch().end()});
+  std::vector<std::string> settings = options.train.settings;
+  if (job.array)  // the recipe is checked as one job has it
+    for (std::string& setting : settings) setting = WithArrayNumber(setting, "1");
+  const Recipe recipe = ReadRecipe(options.train.recipe, settings);
   job.name = recipe.name();
   job.program = OwnProgram();
   job.folder = options.train.Folder(recipe.name());
@@ -58,7 +63,6 @@ JobScript MakeScript(SubmitOptions options) {
   job.seconds = ParseDuration(options.time, "--time");
   job.partition = options.partition;
   job.chain = options.chain > 0;
-  job.sbatch = options.sbatch;
   if (job.seconds <= 2 * static_cast<int64_t>(job.site.grace_seconds()))
     job.site.set_grace_seconds(static_cast<uint32_t>(std::max<int64_t>(1, job.seconds / 4)));
   options.train.recipe = Absolute(options.train.recipe);
@@ -109,7 +113,7 @@ class PreparedFolder {
   void Keep(const std::vector<std::string>& ids) {
     WriteFileAtomically(files_, folder_ + "/job.json",
                         DumpJson(Json{{"slurm_jobs", ids}, {"time", std::time(nullptr)}}) + "\n");
-    if (!aside_.empty()) std::fprintf(stderr, "note: the old run is in %s now\n", aside_.c_str());
+    if (!aside_.empty()) PrintLine("note: the old run is in " + aside_ + " now");
   }
 
   void Undo() {
@@ -164,16 +168,16 @@ void AddSubmitCommand(CLI::App& app, int* exit_code) {
   CLI::App* command =
       app.add_subcommand("submit", "Submit a Slurm job that saves and requeues itself before its time limit");
   options->train.AddTo(*command);
-  command->add_option("--nodes", options->nodes, "Nodes (default: 1)")->check(CLI::PositiveNumber);
+  command->add_option("--nodes", options->nodes, "Nodes (default: 1)")->check(WholeNumber(1));
   command->add_option("--time", options->time, "Time limit of one start: 30m, 12h, 00:30:00, 1-00:00:00")->required();
   command->add_option("--partition", options->partition, "Partition (default: the site's)");
   command->add_option("--ranks-per-node", options->ranks_per_node, "Ranks on each node (default: one a GPU, else 1)")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   command->add_option("--cpus-per-rank", options->cpus_per_rank, "Cores of each rank (default: Slurm's)")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--gpus-per-node", options->gpus_per_node, "GPUs on each node")->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
+  command->add_option("--gpus-per-node", options->gpus_per_node, "GPUs on each node")->check(WholeNumber(1));
   command->add_option("--chain", options->chain, "So many jobs, each after the other, where Slurm may not requeue")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   command->add_flag("--dry-run", options->dry_run, "Print the script and submit nothing");
   command->add_option("OPTIONS", options->sbatch, "After --: options for sbatch, each one word");
   command->footer(

@@ -18,6 +18,7 @@
 #include "data/text/tokenizers/token_errors.h"
 #include "data/text/tokenizers/tokenizer_json.h"
 #include "data/text/write_token_file.h"
+#include "launch/command_line/option_checks.h"
 #include "launch/commands/commands.h"
 #include "launch/supervise/console.h"
 #include "trainer/records/run_folder_reader.h"
@@ -125,7 +126,7 @@ void AddTokenizeCommand(CLI::App& app, int* exit_code) {
   command->add_option("--sentencepiece", options->sentencepiece, "a SentencePiece model");
   command->add_flag("--bytes", options->bytes, "tokens are bytes, of any file");
   command->add_option("--threads", options->threads, "that encode, 0: one for each core")
-      ->check(CLI::NonNegativeNumber)
+      ->check(WholeNumber(0))
       ->capture_default_str();
   command->add_flag("--force", options->force, "replace the output where it is there");
   command->footer(

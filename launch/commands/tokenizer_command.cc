@@ -10,6 +10,7 @@
 #include "base/files/file.h"
 #include "data/text/sentencepiece/sentencepiece_tokenizer.h"
 #include "data/text/sentencepiece/train_sentencepiece.h"
+#include "launch/command_line/option_checks.h"
 #include "launch/commands/commands.h"
 #include "trainer/records/run_folder_reader.h"
 
@@ -37,15 +38,15 @@ void AddTokenizerCommand(CLI::App& app, int* exit_code) {
   train->add_option("INPUT", training.texts, "texts of one sentence a line, UTF-8, plain or gzipped")->required();
   train->add_option("-o,--output", options->output, "the model")->required();
   train->add_option("--pieces", training.size, "of the vocabulary, special pieces included")
-      ->check(CLI::Range(5, 1 << 24))
+      ->check(WholeNumber(5, 1 << 24))
       ->capture_default_str();
   train->add_option("--kind", options->kind, "how text is split: BPE or UNIGRAM")
-      ->check(CLI::IsMember({"BPE", "UNIGRAM"}))
+      ->check(OneOf({"BPE", "UNIGRAM"}))
       ->capture_default_str();
   train
       ->add_option("--coverage", training.character_coverage,
                    "the share of the text's characters that get a piece (Chinese, Japanese: 0.9995)")
-      ->check(CLI::Range(0.98, 1.0))  // spm_train's
+      ->check(NumberBetween(0.98, 1))  // spm_train's
       ->capture_default_str();
   train->add_flag("--byte-fallback", training.byte_fallback, "256 byte pieces stand for characters without a piece");
   train->add_flag("--force", options->force, "replace the model where it is there");

@@ -3,7 +3,17 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 
+#include "launch/command_line/option_checks.h"
+
 namespace lockstep::launch {
+
+namespace {
+
+/// A path as a word for launchers: mpirun takes one that is ":" for the end of a program's words, and train one that
+/// begins with "-" for an option.
+std::string PathWord(const std::string& path) { return path == ":" || path.starts_with('-') ? "./" + path : path; }
+
+}  // namespace
 
 void TrainArguments::AddTo(CLI::App& command) {
   command.add_option("RECIPE", recipe, "The recipe, a protobuf text file (see lockstep help recipe)")->required();
@@ -17,28 +27,22 @@ void TrainArguments::AddTo(CLI::App& command) {
                    "Let --set of train.device, precision, isa or lanes change a run that goes on (recorded)");
   command
       .add_option("--executors", executors, "Threads that run lanes, on each rank (default: its share of the cores)")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   command.add_option("--progress", progress, "on or off (default: a bar on a terminal, else a line every few seconds)")
-      ->check(CLI::IsMember({"on", "off", "auto"}));
+      ->check(OneOf({"on", "off", "auto"}));
   command.add_option("--grace", grace,
                      "What lies between a signal to stop and the end, to warn where a checkpoint takes longer: 30, 2m");
 }
 
-void TrainArguments::TakeOthers(std::vector<std::string> words) {
-  std::erase(words, "--");
-  others = std::move(words);
-}
-
 std::vector<std::string> TrainArguments::Words() const {
-  std::vector<std::string> words = {recipe};
-  if (!out.empty()) words.insert(words.end(), {"--out", out});
+  std::vector<std::string> words = {PathWord(recipe)};
+  if (!out.empty()) words.insert(words.end(), {"--out", PathWord(out)});
   for (const std::string& setting : settings) words.insert(words.end(), {"--set", setting});
   if (accept_build) words.emplace_back("--accept-build");
   if (change_numerics) words.emplace_back("--change-numerics");
   if (executors > 0) words.insert(words.end(), {"--executors", std::to_string(executors)});
   if (!progress.empty()) words.insert(words.end(), {"--progress", progress});
   if (!grace.empty()) words.insert(words.end(), {"--grace", grace});
-  words.insert(words.end(), others.begin(), others.end());
   return words;
 }
 

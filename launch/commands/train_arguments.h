@@ -15,11 +15,8 @@ struct TrainArguments {
   std::vector<std::string> settings;
   bool fresh = false, accept_build = false, change_numerics = false;
   int executors = 0;
-  std::vector<std::string> others;  ///< what this program version doesn't know: train decides
 
   void AddTo(CLI::App& command);
-  /// What was left over of the command line.
-  void TakeOthers(std::vector<std::string> words);
   /// Words after "lockstep train", without --fresh.
   std::vector<std::string> Words() const;
   /// The run's folder, absolute; `name` is the recipe's.

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/stop_signals.h"
 #include "comm/agreement.h"
+#include "launch/command_line/option_checks.h"
 #include "launch/commands/errors.h"
 #include "launch/job/gpu.h"
 #include "launch/job/init_from.h"
@@ -147,11 +148,11 @@ void AddTrainCommand(CLI::App& app, int* exit_code) {
   command
       ->add_option("--executors", options->executors,
                    "Threads that run lanes, on each rank (default: its share of the cores)")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   command
       ->add_option("--progress", options->progress,
                    "on or off (default: a bar on a terminal, else a line every few seconds)")
-      ->check(CLI::IsMember({"on", "off", "auto"}));
+      ->check(OneOf({"on", "off", "auto"}));
   command->add_flag("--accept-build", options->accept_build,
                     "Continue a run that another build of lockstep began (recorded)");
   command->add_flag("--change-numerics", options->change_numerics,
@@ -185,7 +186,7 @@ void AddEvalCommand(CLI::App& app, int* exit_code) {
       ->add_option("--set", options->settings, "PATH=VALUE: sets a field of the recipe, e.g. data.test.idx.images=FILE")
       ->allow_extra_args(false);
   command->add_option("--executors", options->executors, "Threads that evaluate, on each rank (default: 1)")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   command->footer("Example:\n  lockstep eval runs/digits");
   command->callback([options, exit_code] { *exit_code = Eval(*options); });
 }

@@ -4,12 +4,13 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <string>
 
 #include "base/error.h"
 #include "comm/local/local_communicator.h"
 #include "comm/mpi/mpi_communicator.h"
-#include "launch/supervise/rank_environment.h"
+#include "launch/supervise/launcher/rank_environment.h"
 
 namespace lockstep::launch {
 namespace {
@@ -25,10 +26,35 @@ struct Launcher {
   int tasks = 1;
 };
 
+/// Whether a process is slurmstepd, which srun's tasks are children of.
+bool IsStepDaemon(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/comm", pid));
+  std::string name;
+  std::getline(file, name);
+  return name == "slurmstepd";
+}
+
+/// Whether a person types in a shell of `srun -n 4 --pty bash`: the shells of the other tasks have no terminal and
+/// have ended, so that nobody else is there to be joined.
+bool InShellOfSrun() {
+  return std::getenv("SLURM_PTY_PORT") != nullptr && EnvironmentInteger("SLURM_PROCID") == 0 &&
+         !IsStepDaemon(getppid());
+}
+
+/// Whether the variables of PMI or PMIx are those of another launcher inside of srun's step: of Hydra, or of PRRTE.
+bool InnerLauncherOfSrun() {
+  if (std::getenv("PMI_SIZE") != nullptr && std::getenv("MPI_LOCALNRANKS") != nullptr) return true;
+  const char* const space = std::getenv("PMIX_NAMESPACE");
+  return std::getenv("PMIX_RANK") != nullptr && space != nullptr && !std::string(space).starts_with("slurm.");
+}
+
+/// Variables that are srun's alone say nothing of MPI: of one task, they are those of any program under Slurm.
 Launcher DetectLauncher() {
   if (std::getenv("OMPI_COMM_WORLD_SIZE")) return {"mpirun", EnvironmentInteger("OMPI_COMM_WORLD_SIZE")};
-  if (std::getenv("SLURM_STEP_ID") && std::getenv("SLURM_PROCID"))
-    return {"srun", EnvironmentInteger("SLURM_STEP_NUM_TASKS")};
+  if (std::getenv("SLURM_STEP_ID") && std::getenv("SLURM_PROCID") && !InnerLauncherOfSrun()) {
+    const int tasks = EnvironmentInteger("SLURM_STEP_NUM_TASKS");
+    return tasks <= 1 || InShellOfSrun() ? Launcher{} : Launcher{"srun", tasks};
+  }
   if (std::getenv("PMI_SIZE")) return {"mpiexec", EnvironmentInteger("PMI_SIZE")};
   if (std::getenv("PMIX_RANK")) return {"a PMIx launcher", 1};
   return {};

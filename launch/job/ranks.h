@@ -7,8 +7,9 @@
 
 namespace lockstep::launch {
 
-/// The communicator of this process: MPI's where mpirun or srun started it, else one rank by itself without MPI.
-/// Throws Error(kUsage) where the launcher's environment says several tasks and MPI says one: they would all be rank 0.
+/// The communicator of this process: MPI's where mpirun started it, or srun with several tasks; else one rank by
+/// itself, which needs no MPI: in a shell of `srun --pty bash`, and where MPI is installed but can't be started. Throws
+/// Error(kUsage) where the launcher's environment says several tasks and MPI says one: they would all be rank 0.
 std::unique_ptr<comm::Communicator> JoinRanks();
 
 /// Whether the launcher's environment calls this process the first rank. MPI need not be there yet, and may number

@@ -20,6 +20,21 @@ Bits::Value BitsOf(const std::string& path);
 /// Whether the field holds paths of files.
 bool IsPath(const google::protobuf::FieldDescriptor& field);
 
+/// The fields of `field`'s message that can't be set beside it, as their .proto says: train.steps of train.epochs.
+std::vector<const google::protobuf::FieldDescriptor*> AlternativesOf(const google::protobuf::FieldDescriptor& field);
+
+/// A field that a message may hold, however deep.
+struct FieldPath {
+  std::string path;  ///< "data.train.csv.file"
+  const google::protobuf::FieldDescriptor* field = nullptr;
+  bool in_list = false;  ///< inside a repeated message: a path without numbers can't name one
+};
+/// All of them, depth first, in the order of the .proto files. A message that holds itself is entered once.
+std::vector<FieldPath> AllFieldPaths(const google::protobuf::Descriptor& root);
+
+/// The words of an enum, in order.
+std::vector<std::string> ValuesOf(const google::protobuf::EnumDescriptor& type);
+
 /// Calls `visit(message, field, path)` for every field that is set, depth first. `visit` may clear the field.
 template <typename Visit>
 void VisitFields(google::protobuf::Message& message, const std::string& prefix, const Visit& visit) {

@@ -55,9 +55,9 @@ uint32_t DefaultEvaluationBlock(const data::DataConfig& data) {
 
 void ResolveTrain(Recipe& recipe, const GpuFacts& gpus) {
   plan::TrainConfig& train = *recipe.mutable_train();
-  Require(train.epochs() > 0 || train.steps() > 0, "train", "needs either epochs or steps", "for example epochs: 5");
+  Require(train.epochs() != 0 || train.steps() > 0, "train", "needs either epochs or steps", "for example epochs: 5");
   Require(train.epochs() <= 0 || train.steps() == 0, "train.steps", "is given beside train.epochs",
-          "set one of them, with --set train.steps=... --set train.epochs=0 for example");
+          "remove one of them; --set train.steps=... takes the place of both");
   constexpr double kMostEpochs = 1e9;
   Require(train.epochs() >= 0 && train.epochs() <= kMostEpochs, "train.epochs",
           fmt::format("{} is not between 0 and {:.0f}", train.epochs(), kMostEpochs), "for example epochs: 5");

@@ -3,31 +3,89 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <regex>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include "base/duration.h"
 #include "base/error.h"
-#include "launch/supervise/child_process.h"
+#include "launch/supervise/launcher/child_process.h"
 
 namespace lockstep::launch {
 namespace {
 
-std::string Directive(const std::string& option) {
-  if (option.find('\n') != std::string::npos)
-    throw Error(ErrorKind::kUsage, "an sbatch option has a line break", option);
-  return "#SBATCH " + option + "\n";
+bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+/// sbatch blanks out "hetjob" and "packjob", wherever they stand in a line.
+bool IsBlankedOut(const std::string& word) {
+  static const std::regex blanked("(het|pack)job", std::regex::icase);
+  return std::regex_search(word, blanked);
+}
+
+/// A word as sbatch, which reads its lines without a shell, reads it back: white space and "#" need quotes, and a
+/// backslash takes the meaning of what follows, inside of quotes too. Throws Error(kUsage) where a line can't hold it.
+std::string SbatchWord(const std::string& word) {
+  if (std::any_of(word.begin(), word.end(), IsControl))
+    throw Error(ErrorKind::kUsage, "an sbatch option has a line break or another control character", word);
+  const bool blanked = IsBlankedOut(word);
+  if (!word.empty() && !blanked && word.find_first_of(" \"'\\#") == std::string::npos) return word;
+  std::string quoted = "\"";
+  for (const char c : word) {
+    if (std::string_view("\"\\#").find(c) != std::string_view::npos || (blanked && (c == 'j' || c == 'J')))
+      quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "\"";
+}
+
+/// A line as it is: of a site's file, or of words that SbatchWord has written.
+std::string Directive(const std::string& line) {
+  if (std::any_of(line.begin(), line.end(), [](char c) { return c == '\n' || c == '\r'; }))
+    throw Error(ErrorKind::kUsage, "an sbatch option has a line break", line);
+  return "#SBATCH " + line + "\n";
 }
 
 std::string Named(const char* option, const std::string& value) {
-  return value.empty() ? "" : Directive(fmt::format("--{}={}", option, value));
+  return value.empty() ? "" : Directive(fmt::format("--{}={}", option, SbatchWord(value)));
 }
 
-/// sbatch reads its lines itself, without a shell: a space in a value needs quotes.
-std::string Quoted(const std::string& path) { return path.find(' ') == std::string::npos ? path : "\"" + path + "\""; }
+/// Options of the command line, a line each: "-C", "haswell" is one of two words.
+std::string OptionLines(const std::vector<std::string>& words) {
+  std::string text, line;
+  for (const std::string& word : words) {
+    if (!line.empty() && word.starts_with('-')) text += Directive(std::exchange(line, ""));
+    line += (line.empty() ? "" : " ") + SbatchWord(word);
+  }
+  return text + (line.empty() ? "" : Directive(line));
+}
+
+/// Where sbatch's own patterns can't name a file in the folder: a backslash turns all of them off, and is itself lost.
+bool PatternsFail(const std::string& folder) {
+  return folder.find('\\') != std::string::npos || std::any_of(folder.begin(), folder.end(), IsControl);
+}
+
+/// The file that the job's output goes to, as sbatch's pattern: "%" stands for itself when doubled.
+std::string OutputPattern(const JobScript& job) {
+  if (PatternsFail(ScriptFolder(job))) return "/dev/null";  // the script says where
+  std::string path;
+  for (const char c : ScriptFolder(job)) path += c == '%' ? std::string("%%") : std::string(1, c);
+  return path + "/logs/slurm-" + (job.array ? "%A_%a" : "%j") + ".out";
+}
+
+std::string OpenOutput(const JobScript& job) {
+  if (!PatternsFail(ScriptFolder(job))) return "";
+  return "exec >>" + ShellWord(ScriptFolder(job) + "/logs/slurm-") +
+         (job.array ? R"("${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID".out 2>&1)" : R"("$SLURM_JOB_ID".out 2>&1)") +
+         "\n";
+}
 
 std::string Directives(const JobScript& job) {
   const Site& site = job.site;
-  std::string text = Named("job-name", job.name);
+  std::string name = job.name;
+  std::replace_if(name.begin(), name.end(), IsControl, '_');
+  std::string text = Named("job-name", name);
   text += Directive(fmt::format("--nodes={}", job.nodes));
   text += Directive(fmt::format("--ntasks-per-node={}", job.ranks_per_node));
   if (job.cpus_per_rank > 0) text += Directive(fmt::format("--cpus-per-task={}", job.cpus_per_rank));
@@ -35,8 +93,7 @@ std::string Directives(const JobScript& job) {
   text += Named("time", SlurmTime(job.seconds));
   text += Named("partition", job.partition.empty() ? site.partition() : job.partition);
   text += Named("account", site.account()) + Named("qos", site.qos()) + Named("constraint", site.constraint());
-  const std::string array = job.folder.find("%a") == std::string::npos ? "%j" : "%A_%a";
-  text += Named("output", Quoted(ScriptFolder(job) + "/logs/slurm-" + array + ".out"));
+  text += Named("output", OutputPattern(job));
   text += Directive("--open-mode=append");
   text += job.chain
               ? "# Preempted, or off a node that failed: Slurm ends this job, and the next one of the chain goes on.\n"
@@ -45,19 +102,28 @@ std::string Directives(const JobScript& job) {
   text += fmt::format("# This script hears of the time limit {} s before.\n", site.grace_seconds());
   text += Directive(fmt::format("--signal=B:USR1@{}", site.grace_seconds()));
   for (const std::string& option : site.sbatch()) text += Directive(option);
-  for (const std::string& option : job.sbatch) text += Directive(option);
-  return text;
+  return text + OptionLines(job.sbatch);
 }
+
+// In a function, or a file that is read in, a command may fail without harm: modules and conda have many.
+constexpr char kSetUpBegin[] = R"sh(
+# The site's set-up: a line that fails ends the job.
+trap 'code=$?; [ ${#BASH_SOURCE[@]} -gt 1 ] || { echo "lockstep: error: the site'"'"'s setup: $BASH_COMMAND ended with $code" >&2; exit 2; }' ERR
+)sh";
+
+constexpr char kSetUpEnd[] = "trap - ERR\n";
 
 std::string SetUp(const JobScript& job) {
   std::string text = "cd " + ShellWord(job.directory) + " || exit 2\n";
+  if (job.site.setup().empty()) return text;
+  text += kSetUpBegin;
   for (const std::string& line : job.site.setup()) text += line + "\n";
-  return text;
+  return text + kSetUpEnd;
 }
 
 std::string RunCommand(const JobScript& job) {
   std::vector<std::string> words;
-  for (const std::string& word : job.train) words.push_back(ScriptWord(word));
+  for (const std::string& word : job.train) words.push_back(ScriptWord(word, job.array));
   return fmt::format("{} run -n \"$ranks\" --launcher {} {} --grace {}s", ShellWord(job.program),
                      job.site.launcher() == JobLauncher::MPIRUN ? "mpirun" : "srun", fmt::join(words, " "),
                      job.site.grace_seconds());
@@ -78,6 +144,13 @@ stop() {
   [ -z "$child" ] || kill -USR1 "$child" 2>/dev/null
 }
 trap stop USR1 USR2 TERM INT
+)sh";
+
+// Of a login shell, where `module` is: its profile may set PATH anew.
+constexpr char kPath[] = R"sh(
+# What the job was submitted with goes before what a login shell's profile has put there.
+path=$(tr '\0' '\n' 2>/dev/null </proc/$$/environ | sed -n 's/^PATH=//p')
+[ -z "$path" ] || PATH=$path:$PATH
 )sh";
 
 constexpr char kStep[] = R"sh(
@@ -146,7 +219,8 @@ again() { exit 75; } # the next job of the chain goes on
 
 }  // namespace
 
-std::string ScriptWord(const std::string& word) {
+std::string ScriptWord(const std::string& word, bool array) {
+  if (!array) return ShellWord(word);
   std::string text;
   size_t at = 0;
   for (size_t found; (found = word.find("%a", at)) != std::string::npos; at = found + 2) {
@@ -162,13 +236,20 @@ std::string WithArrayNumber(std::string text, const std::string& number) {
   return text;
 }
 
-std::string ScriptFolder(const JobScript& job) { return WithArrayNumber(job.folder, "array"); }
+bool MakesArray(const std::vector<std::string>& sbatch) {
+  return std::any_of(sbatch.begin(), sbatch.end(), [](const std::string& option) {
+    return option.starts_with("--array") || option.starts_with("-a");
+  });
+}
+
+std::string ScriptFolder(const JobScript& job) { return job.array ? WithArrayNumber(job.folder, "array") : job.folder; }
 
 std::string FormatScript(const JobScript& job) {
-  std::string text = "#!/bin/bash\n# Written by lockstep submit. Submit it again with: sbatch FILE\n";
+  std::string text = "#!/bin/bash -l\n# Written by lockstep submit. Submit it again with: sbatch FILE\n";
   text += Directives(job);
   text += kSignals;  // at once: a signal during the setup would end the script
-  text += "\nrun=" + ScriptWord(job.folder) + "\nmkdir -p \"$run/logs\"\n";
+  text += "\nrun=" + ScriptWord(job.folder, job.array) + "\nmkdir -p \"$run/logs\"\n";
+  text += OpenOutput(job) + kPath;
   text += SetUp(job);
   if (job.chain) text += kChainBegin;
   text += job.chain ? kChain : kRequeue;

@@ -13,7 +13,7 @@ struct JobScript {
   Site site;
   std::string name;                ///< of the job
   std::string program;             ///< lockstep, absolute
-  std::string folder;              ///< of the run, absolute; %a in it stands for the number in a job array
+  std::string folder;              ///< of the run, absolute
   std::string directory;           ///< where it was submitted: relative paths start there
   std::vector<std::string> train;  ///< words after "lockstep run ...": the recipe and options
   int nodes = 1;
@@ -22,10 +22,12 @@ struct JobScript {
   int gpus_per_node = 0;
   int64_t seconds = 0;              ///< time limit
   std::string partition;            ///< goes before the site's
+  bool array = false;               ///< a job array: %a stands for a number
   bool chain = false;               ///< one of several jobs, each after the other, instead of requeueing
   std::vector<std::string> sbatch;  ///< further options, after the site's
 };
 
+/// Any bytes may stand in paths. Throws Error(kUsage) where an option for sbatch has bytes that its lines can't hold.
 std::string FormatScript(const JobScript& job);
 
 /// The folder of the script and of what the job prints: the run's. A job array has several runs, and this folder beside
@@ -35,7 +37,10 @@ std::string ScriptFolder(const JobScript& job);
 /// `text` with `number` in place of %a.
 std::string WithArrayNumber(std::string text, const std::string& number);
 
-/// `word` for the script: as a shell reads it back, but with %a replaced by the number in a job array.
-std::string ScriptWord(const std::string& word);
+/// `word` for the script: as a shell reads it back, but in an `array` with %a replaced by the job's number there.
+std::string ScriptWord(const std::string& word, bool array);
+
+/// Whether these options for sbatch make a job array.
+bool MakesArray(const std::vector<std::string>& sbatch);
 
 }  // namespace lockstep::launch

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "launch/recipe/first_error.h"
+#include "launch/recipe/text_error.h"
 
 namespace lockstep::launch {
 namespace {
@@ -32,9 +33,11 @@ Site ParseSite(const std::string& text, const std::string& name) {
   FirstError error;
   pb::TextFormat::Parser parser;
   parser.RecordErrorsTo(&error);
-  if (!parser.ParseFromString(text, &site))
-    throw Error(ErrorKind::kUsage, error.text, fmt::format("{}:{}:{}", name, error.at_line, error.at_column),
-                "see lockstep help site");
+  if (!parser.ParseFromString(text, &site)) {
+    const TextComplaint complaint = Explain(error, text, *Site::descriptor(), {"site", "", {}});
+    throw Error(ErrorKind::kUsage, complaint.message, fmt::format("{}:{}:{}", name, error.at_line, error.at_column),
+                complaint.hint);
+  }
   if (site.grace_seconds() == 0) site.set_grace_seconds(kGraceSeconds);
   return site;
 }

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "launch/job/ranks.h"
-#include "launch/supervise/child_process.h"
+#include "launch/supervise/launcher/child_process.h"
 
 namespace lockstep::launch {
 namespace {

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <regex>
+#include <sstream>
 #include <string_view>
+
+#include "launch/supervise/launcher/rank_environment.h"
 
 namespace lockstep::launch {
 namespace {
@@ -26,8 +29,8 @@ bool IsRanks(std::string_view line) {
 
 /// Beginnings of lines that are the launcher's. "[host:pid] " is Open MPI's too, but also how it signs a rank's crash,
 /// which is worth reading: only remarks of its own parts are meant.
-constexpr std::string_view kStarts[] = {"mpirun: ", "mpirun noticed", "prterun: ",     "prterun noticed",
-                                        "srun: ",   "slurmstepd",     "In: PMI_Abort", "srun noticed"};
+constexpr std::string_view kStarts[] = {"mpirun: ",   "mpirun noticed", "prterun: ", "prterun noticed", "srun: ",
+                                        "slurmstepd", "[proxy:",        "[mpiexec@", "In: PMI_Abort",   "srun noticed"};
 
 /// Remarks of Open MPI's parts: "[h1:23] [[304,0],0] ORTE_ERROR_LOG: ...", "[h1][[304,1],0][btl_tcp_frag.c:241:...]
 /// ...".
@@ -48,7 +51,29 @@ bool MayBecomeLaunchers(std::string_view beginning) {
   });
 }
 
+/// Whether a line that begins so may turn out to be one that a supervisor wants to know whole.
+bool IsOwnBeginning(std::string_view beginning) {
+  return kError.starts_with(beginning) || kJoinedLine.starts_with(beginning);
+}
+
 }  // namespace
+
+bool SaysTrouble(const std::string& text) {
+  static const std::regex trouble(
+      R"(error|fatal|fail|unable|cannot|can't|could not|not found|not enough|denied|no such|abort)", std::regex::icase);
+  static const std::regex warning(R"(warning)", std::regex::icase);
+  std::istringstream lines(text);
+  bool in_box = false, box_warns = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (IsEdge(line)) {
+      in_box = !in_box;
+      box_warns = false;
+    }
+    box_warns |= in_box && std::regex_search(line, warning);
+    if (!box_warns && !std::regex_search(line, warning) && std::regex_search(line, trouble)) return true;
+  }
+  return false;
+}
 
 LauncherEvents ReadLauncherText(const std::string& text) {
   // Launchers break their sentences into lines.
@@ -105,22 +130,29 @@ bool LauncherOutput::IsLaunchers(const std::string& line) {
          IsRemark(line);
 }
 
+/// Takes a line as it is in `line_`, and `line` without its end; returns what of it is shown.
+std::string LauncherOutput::TakeLine(const std::string& line, bool erased) {
+  if (line.ends_with(kJoinedLine)) {
+    joined_ = true;
+    return "";
+  }
+  if (passing_ || erased || !IsLaunchers(line)) return Pass(line_);
+  if (launcher_text_.size() < kMostKept) launcher_text_ += line_;
+  return "";
+}
+
 std::string LauncherOutput::Add(const std::string& bytes) {
   std::string shown;
   for (const char c : bytes) {
     line_ += c;
+    if (!joined_ && early_text_.size() < kMostKept) early_text_ += c;
     if (line_ == kError) error_seen_ = true;
     const bool end = c == '\n', erased = !end && line_.ends_with(kErase);
     if (end || erased) {
-      const std::string line = line_.substr(0, line_.size() - (end ? 1 : 0));
-      if (passing_ || erased || !IsLaunchers(line)) {
-        shown += Pass(line_);
-      } else if (launcher_text_.size() < kMostKept) {
-        launcher_text_ += line_;
-      }
+      shown += TakeLine(line_.substr(0, line_.size() - (end ? 1 : 0)), erased);
       line_.clear();
       passing_ = false;
-    } else if (passing_ || (box_lines_ < 0 && !MayBecomeLaunchers(line_) && !kError.starts_with(line_))) {
+    } else if (passing_ || (box_lines_ < 0 && !MayBecomeLaunchers(line_) && !IsOwnBeginning(line_))) {
       // The rest of the line follows as it comes; an erasing sequence is recognised by its last letters alone.
       if (c == '\x1b' || line_.ends_with("\x1b[")) continue;
       shown += Pass(line_);

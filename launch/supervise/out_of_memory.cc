@@ -4,7 +4,8 @@
 
 #include <regex>
 
-#include "launch/supervise/child_process.h"
+#include "launch/supervise/launcher/child_process.h"
+#include "launch/supervise/launcher/own_program.h"
 
 namespace lockstep::launch {
 namespace {

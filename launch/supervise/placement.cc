@@ -47,6 +47,13 @@ std::string Placement::FindLostHost() {
   return "";
 }
 
+int Placement::ranks_here() const {
+  if (chosen_.empty()) return (ranks_ + nodes() - 1) / nodes();
+  int here = 0;
+  for (const Host& host : chosen_) here += IsOther(host) ? 0 : host.slots;
+  return here;
+}
+
 int Placement::nodes() const {
   if (!chosen_.empty()) return static_cast<int>(chosen_.size());
   const char* nodes = std::getenv("SLURM_JOB_NUM_NODES");

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "launch/supervise/hosts.h"
+#include "launch/supervise/launcher/hosts.h"
 
 namespace lockstep::launch {
 
@@ -27,6 +27,8 @@ class Placement {
   int ranks() const { return ranks_; }
   /// With the ranks that go there; empty where no hosts were given.
   const std::vector<Host>& hosts() const { return chosen_; }
+  /// Those of them that run on this machine.
+  int ranks_here() const;
   int nodes() const;
   /// Whether ranks go to other machines than this one.
   bool HasOthers() const;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <regex>
@@ -58,6 +59,29 @@ StartCause FromEnding(const records::AttemptEnding& ending) {
   }
 }
 
+/// Signals that end ranks. Other codes above 128 are errors of Open MPI's own (132: a program that isn't there), which
+/// it counts down from 256.
+bool EndsRanks(int signal) {
+  constexpr int kSignals[] = {SIGKILL, SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGTERM};
+  return std::find(std::begin(kSignals), std::end(kSignals), signal) != std::end(kSignals);
+}
+
+/// What an exit code alone tells.
+StartCause OfCode(const StartFacts& facts) {
+  const std::string& host = facts.events.host;
+  if (facts.events.host_lost || facts.code == 205) return {"lost host", host, "a host was lost"};
+  if (facts.code == kPreempted) return {"stop", host, "it stopped in time"};
+  if (facts.code > 128 && EndsRanks(facts.code - 128))
+    return {"killed rank", host, fmt::format("{} was ended ({})", RankOn(facts.events), SignalWords(facts.code - 128))};
+  if (facts.code > 128 || (!facts.joined && !facts.events.rank))
+    return {"failed " + facts.launcher, facts.this_host,
+            fmt::format("{} ended with exit code {}{}", facts.launcher, facts.code,
+                        facts.joined ? "" : " before its ranks had found each other")};
+  if (facts.code == kPeerCode) return {"failed peer", host, RankOn(facts.events) + " lost its peers"};
+  return {fmt::format("exit code {}", facts.code), host,
+          fmt::format("{} ended with exit code {}", RankOn(facts.events), facts.code)};
+}
+
 }  // namespace
 
 StartCause CauseOf(const StartFacts& facts) {
@@ -66,6 +90,9 @@ StartCause CauseOf(const StartFacts& facts) {
     return {
         "killed " + facts.launcher, facts.this_host,
         fmt::format("{} on {} was ended ({})", facts.launcher, facts.this_host, SignalWords(facts.launcher_signal))};
+  if (facts.waited)
+    return {"hung " + facts.launcher, facts.this_host,
+            fmt::format("{} had not brought its ranks together after {:.0f} s", facts.launcher, *facts.waited)};
   if (facts.not_done)
     return {"false start", facts.events.host, facts.launcher + " ended with exit code 0, but the run is not done"};
   const int signal = facts.events.signal;
@@ -77,14 +104,7 @@ StartCause CauseOf(const StartFacts& facts) {
     return {"crashed rank", facts.events.host,
             fmt::format("{} crashed ({})", RankOn(facts.events), SignalWords(signal))};
   if (facts.ending && facts.ending->exit_code != 0) return FromEnding(*facts.ending);
-  if (facts.events.host_lost || facts.code == 205) return {"lost host", facts.events.host, "a host was lost"};
-  if (facts.code == kPeerCode) return {"failed peer", facts.events.host, RankOn(facts.events) + " lost its peers"};
-  if (facts.code == kPreempted) return {"stop", facts.events.host, "it stopped in time"};
-  if (facts.code > 128)
-    return {"killed rank", facts.events.host,
-            fmt::format("{} was ended ({})", RankOn(facts.events), SignalWords(facts.code - 128))};
-  return {fmt::format("exit code {}", facts.code), facts.events.host,
-          fmt::format("{} ended with exit code {}", RankOn(facts.events), facts.code)};
+  return OfCode(facts);
 }
 
 }  // namespace lockstep::launch

@@ -18,7 +18,9 @@ struct StartFacts {
   std::string this_host;
   std::string launcher;  ///< "mpirun" or "srun"
   bool out_of_memory = false;
-  bool not_done = false;  ///< the launcher said 0, but the run's folder does not
+  bool not_done = false;         ///< the launcher said 0, but the run's folder does not
+  bool joined = true;            ///< ranks had found each other
+  std::optional<double> waited;  ///< seconds after which the launcher was ended, since its ranks did not join
 };
 
 struct StartCause {

@@ -8,7 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "launch/supervise/rank_environment.h"
+#include "launch/supervise/launcher/own_program.h"
+#include "launch/supervise/launcher/rank_environment.h"
 
 namespace lockstep::launch {
 namespace {
@@ -27,7 +28,9 @@ std::vector<std::string> ExportedVariables() {
 
 }  // namespace
 
-std::string NameOf(Launcher launcher) { return launcher == Launcher::kSrun ? "srun" : "mpirun"; }
+std::string NameOf(Launcher launcher) {
+  return launcher == Launcher::kSrun ? "srun" : launcher == Launcher::kNone ? "lockstep train" : "mpirun";
+}
 
 std::vector<std::string> StartCommand(const SupervisedJob& job, const MpirunVersion& mpirun, const Placement& placement,
                                       bool fresh, std::optional<std::chrono::seconds> time_left) {
@@ -42,6 +45,7 @@ std::vector<std::string> StartCommand(const SupervisedJob& job, const MpirunVers
   launch.program.insert(launch.program.end(), job.train.begin(), job.train.end());
   if (fresh) launch.program.emplace_back("--fresh");
   if (time_left) launch.program.push_back(fmt::format("--stop-after={}s", std::max<int64_t>(1, time_left->count())));
+  if (job.launcher == Launcher::kNone) return launch.program;
   return job.launcher == Launcher::kSrun ? SrunCommand(launch) : MpirunCommand(mpirun, launch);
 }
 

@@ -6,14 +6,14 @@
 #include <string>
 #include <vector>
 
-#include "launch/supervise/child_process.h"
-#include "launch/supervise/mpirun.h"
+#include "launch/supervise/launcher/child_process.h"
+#include "launch/supervise/launcher/mpirun.h"
 #include "launch/supervise/placement.h"
 #include "launch/supervise/supervised_job.h"
 
 namespace lockstep::launch {
 
-/// "mpirun" or "srun".
+/// "mpirun" or "srun"; "lockstep train" where there is none.
 std::string NameOf(Launcher launcher);
 
 /// The command of the next start. `fresh`: it moves an old run aside; `time_left`: after which ranks save and end.

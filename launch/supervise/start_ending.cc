@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <utility>
 
 #include "base/machine/cgroup.h"
 #include "base/machine/host.h"
+#include "launch/supervise/start_command.h"
 
 namespace lockstep::launch {
 
@@ -13,35 +15,56 @@ double SecondsNow() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+namespace {
+
+/// The launcher's code and the signal that ended it. Where it was killed because it lived on, what it would have said.
+void SetLauncherFacts(StartFacts& facts, const StartedBy& launcher, LauncherEnd end) {
+  if (end == LauncherEnd::kByItself) {
+    facts.code = ShellsCode(launcher.version, *launcher.process.Poll());
+    facts.launcher_signal = launcher.process.ending_signal();
+  } else {
+    facts.code = end == LauncherEnd::kAfterEnd && facts.ending ? facts.ending->exit_code : kPeerCode;
+  }
+}
+
+}  // namespace
+
 BeforeStart LookBeforeStart(const records::RunFolderReader& files) {
   return {std::chrono::steady_clock::now(), SecondsNow(), files.ReadEnding(), files.LastAttempt(), ReadOomKills()};
+}
+
+std::optional<records::AttemptEnding> EndingSince(const BeforeStart& before, const records::RunFolderReader& files) {
+  const std::optional<records::AttemptEnding> written = files.ReadEnding();
+  // Where another job has taken the run over meanwhile, the verdict may be on an attempt of that one.
+  const bool is_own = written && written->attempt <= before.attempt + 1;
+  return is_own && (!before.ending || before.ending->text != written->text) ? written : std::nullopt;
 }
 
 bool StartEnding::IsExplained() const {
   return error_seen || facts.events.rank || facts.launcher_signal != 0 || !facts.lost_host.empty() || facts.ending;
 }
 
-StartEnding GatherStartEnding(const BeforeStart& before, const std::string& launcher_name, ChildProcess& launcher,
-                              const LauncherOutput& output, const StopRequests& requests,
-                              const records::RunFolderReader& files, bool overdue) {
+StartEnding GatherStartEnding(const BeforeStart& before, const StartedBy& launcher, const LauncherOutput& output,
+                              const StopRequests& requests, const records::RunFolderReader& files, LauncherEnd end) {
   StartEnding ending;
   ending.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - before.begun).count();
   ending.error_seen = output.error_seen();
   ending.launcher_text = output.launcher_text();
 
   StartFacts& facts = ending.facts;
-  facts.code = overdue ? kPeerCode : *launcher.Poll();
-  facts.launcher_signal = overdue ? 0 : launcher.ending_signal();
-  facts.launcher = launcher_name;
+  facts.ending = EndingSince(before, files);
+  SetLauncherFacts(facts, launcher, end);
+  facts.launcher = launcher.name;
   facts.this_host = HostName();
   facts.events = ReadLauncherText(ending.launcher_text);
+  // Without a launcher the child is the rank.
+  if (launcher.name == NameOf(Launcher::kNone))
+    facts.events = {.rank = 0, .host = facts.this_host, .signal = std::exchange(facts.launcher_signal, 0)};
+  facts.joined = output.joined() || output.error_seen() || files.LastAttempt() != before.attempt;
+  if (end == LauncherEnd::kNeverStarted) facts.waited = ending.seconds;
   // srun has been seen to end with 0 when a node could not start its step.
   facts.not_done = facts.code == 0 && !std::filesystem::exists(files.folder() + "/done.json");
   if (facts.not_done) facts.code = kPeerCode;
-  const std::optional<records::AttemptEnding> written = files.ReadEnding();
-  // Where another job has taken the run over meanwhile, the verdict may be on an attempt of that one.
-  const bool is_own = written && written->attempt <= before.attempt + 1;
-  if (is_own && (!before.ending || before.ending->text != written->text)) facts.ending = written;
   const bool killed = facts.code == 128 + SIGKILL || facts.events.signal == SIGKILL;
   facts.out_of_memory = facts.events.out_of_memory || (killed && ReadOomKills() > before.oom_kills);
 

@@ -6,12 +6,14 @@
 #include <optional>
 #include <string>
 
-#include "launch/supervise/child_process.h"
 #include "launch/supervise/goodput.h"
+#include "launch/supervise/launcher/child_process.h"
+#include "launch/supervise/launcher/mpirun.h"
 #include "launch/supervise/launcher_output.h"
 #include "launch/supervise/restart_policy.h"
 #include "launch/supervise/start_cause.h"
 #include "launch/supervise/stop_requests.h"
+#include "launch/supervise/watch_launcher.h"
 #include "trainer/records/run_folder_reader.h"
 
 namespace lockstep::launch {
@@ -27,6 +29,9 @@ struct BeforeStart {
 
 BeforeStart LookBeforeStart(const records::RunFolderReader& files);
 
+/// How the start's ranks have ended, as far as they have written it.
+std::optional<records::AttemptEnding> EndingSince(const BeforeStart& before, const records::RunFolderReader& files);
+
 /// Seconds since 1970.
 double SecondsNow();
 
@@ -41,11 +46,18 @@ struct StartEnding {
   bool IsExplained() const;
 };
 
-/// Gathers what is known of the start that `launcher` made. `overdue`: a rank had failed and the launcher lived on, so
-/// that it was killed; the start then counts as ended by the rank, not by the signal. REQUIRES: `launcher` has ended.
-StartEnding GatherStartEnding(const BeforeStart& before, const std::string& launcher_name, ChildProcess& launcher,
-                              const LauncherOutput& output, const StopRequests& requests,
-                              const records::RunFolderReader& files, bool overdue = false);
+/// What started ranks.
+struct StartedBy {
+  std::string name;       ///< "mpirun", "srun"
+  MpirunVersion version;  ///< where it is mpirun
+  ChildProcess& process;
+};
+
+/// Gathers what is known of the start that `launcher` made. Where `end` says that it was killed because it lived on,
+/// the start counts as ended by a rank, or as never begun, not as ended by the signal. REQUIRES: its process has ended.
+StartEnding GatherStartEnding(const BeforeStart& before, const StartedBy& launcher, const LauncherOutput& output,
+                              const StopRequests& requests, const records::RunFolderReader& files,
+                              LauncherEnd end = LauncherEnd::kByItself);
 
 /// A failure loses what was not durable when it came; an end that was wanted loses nothing.
 StartCost CostOf(const StartEnding& ending, const StartCause& cause, int nodes, const BeforeStart& before,

@@ -6,12 +6,16 @@
 #include <string>
 #include <vector>
 
-#include "launch/supervise/hosts.h"
+#include "launch/supervise/launcher/hosts.h"
 #include "launch/supervise/restart_policy.h"
 
 namespace lockstep::launch {
 
-enum class Launcher { kMpirun, kSrun };
+enum class Launcher {
+  kMpirun,
+  kSrun,
+  kNone,  ///< one rank here, a child of the supervisor
+};
 
 struct SupervisedJob {
   Launcher launcher = Launcher::kMpirun;

@@ -3,18 +3,22 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/error.h"
 #include "base/json_fields.h"
 #include "base/machine/host.h"
-#include "launch/supervise/child_process.h"
 #include "launch/supervise/console.h"
 #include "launch/supervise/goodput.h"
-#include "launch/supervise/job_traces.h"
 #include "launch/supervise/journal.h"
+#include "launch/supervise/launcher/child_process.h"
+#include "launch/supervise/launcher/guardian.h"
+#include "launch/supervise/launcher/job_traces.h"
+#include "launch/supervise/launcher/limits.h"
+#include "launch/supervise/launcher/mpirun.h"
+#include "launch/supervise/launcher/own_program.h"
 #include "launch/supervise/launcher_output.h"
-#include "launch/supervise/mpirun.h"
 #include "launch/supervise/out_of_memory.h"
 #include "launch/supervise/placement.h"
 #include "launch/supervise/start_cause.h"
@@ -30,8 +34,13 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+// What a launcher gets to end by itself when this process has died. mpirun ends its ranks at once; others pass the
+// signal on, and ranks save.
+constexpr auto kOrphansOfMpirun = milliseconds(4000), kOrphans = milliseconds(600000);
 constexpr auto kKillLimit = std::chrono::seconds(5);
 constexpr auto kEndAfterError = milliseconds(5000);  // that mpirun gets when a rank has failed
+constexpr auto kLeastUntilJoined = std::chrono::seconds(60), kLeastAfterTrouble = std::chrono::seconds(15);
+constexpr auto kAfterEnd = std::chrono::seconds(30);
 constexpr int kMostProbes = 3;
 constexpr int kProbeDelay = 5;  // seconds
 
@@ -43,6 +52,19 @@ std::string NewJobId() {
 std::string SlurmJob() {
   const char* id = std::getenv("SLURM_JOB_ID");
   return id == nullptr ? "" : id;
+}
+
+/// How long a launcher may take. Until ranks join, much of a cluster may have to read the program from one disk, and a
+/// crowded host takes its time: the watchdog's timeout is no measure where it is short.
+WatchLimits LimitsOf(const SupervisedJob& job) {
+  WatchLimits limits;
+  if (job.launcher == Launcher::kMpirun) limits.after_error = kEndAfterError;
+  limits.after_end = kAfterEnd;
+  if (job.patience.count() == 0) return limits;  // nothing is watched
+  // srun may have to wait for its turn.
+  limits.until_joined = std::max<milliseconds>(kLeastUntilJoined, (limits.after_error ? 1 : 10) * job.patience);
+  limits.after_trouble = std::max<milliseconds>(kLeastAfterTrouble, job.patience / 4);
+  return limits;
 }
 
 class Supervisor {
@@ -67,6 +89,7 @@ class Supervisor {
   SupervisedFolder folder_;
   Journal journal_;
   JobTraces traces_;
+  const Guardian guardian_;
   Placement placement_;
   StopRequests requests_;
   MpirunVersion mpirun_;
@@ -84,11 +107,13 @@ Supervisor::Supervisor(const SupervisedJob& job)
       folder_(job.folder, job.fresh),
       journal_(job.folder),
       traces_(NewJobId()),
+      guardian_(traces_.id(), job.launcher == Launcher::kMpirun ? kOrphansOfMpirun : kOrphans),
       placement_(job.hosts, job.ranks, RemoteCleanUp(traces_.id())),
       first_step_(folder_.NextStep()),
       first_progress_(folder_.Progress()),
       policy_(job.policy, first_progress_),
       begun_(steady_clock::now()) {
+  OwnProgram();  // learned before anything else is installed in its place
   if (job.launcher == Launcher::kMpirun) mpirun_ = InstalledMpirun();
   if (job.launcher == Launcher::kSrun && !IsOnPath("srun"))
     throw Error(ErrorKind::kUsage, "there is no srun", "PATH", "--launcher srun is for Slurm; leave it out elsewhere");
@@ -111,22 +136,25 @@ int Supervisor::Run() {
 }
 
 StartEnding Supervisor::StartOnce() {
+  if (job_.launcher == Launcher::kMpirun) MakeRoomForRanks(mpirun_, placement_.ranks_here());
   const std::vector<std::string> command = StartCommand(job_, mpirun_, placement_, folder_.holds_old_run(), TimeLeft());
   before_ = LookBeforeStart(folder_.files());
   NoteStart(command);
   LauncherOutput output;
   bool observed = false;
   ChildProcess launcher(command, LauncherOptions(traces_.id()));
-  const bool overdue = WatchLauncher(
-      launcher, requests_, output,
-      [&] {
-        if (!observed) observed = traces_.Observe(launcher.pid());
-        LookAtFolder();
-      },
-      job_.launcher == Launcher::kMpirun ? std::optional(kEndAfterError) : std::nullopt);
+  WatchEyes eyes;
+  eyes.look = [&] {
+    if (!observed) observed = traces_.Observe(launcher.pid());
+    LookAtFolder();
+  };
+  eyes.sees_rank = [&] { return observed; };
+  eyes.sees_work = [&] { return folder_.files().LastAttempt() != before_.attempt; };
+  eyes.sees_end = [&] { return EndingSince(before_, folder_.files()).has_value(); };
+  const LauncherEnd end = WatchLauncher(launcher, requests_, output, eyes, LimitsOf(job_));
   ended_ = steady_clock::now();
   StartEnding ending =
-      GatherStartEnding(before_, NameOf(job_.launcher), launcher, output, requests_, folder_.files(), overdue);
+      GatherStartEnding(before_, {NameOf(job_.launcher), mpirun_, launcher}, output, requests_, folder_.files(), end);
   CleanUp();
   LookAtFolder();
   if (folder_.holds_old_run()) ending.outcome.progress = 0;
@@ -158,8 +186,11 @@ bool Supervisor::WaitUntilAfterEnd(int seconds) {
 std::optional<Decision> Supervisor::PrepareAgain(int delay) {
   const Decision stopped = {Decision::kFinish, kPreempted, 0, "asked to stop between two starts"};
   if (!WaitUntilAfterEnd(delay)) return stopped;
-  for (int probe = 1; !placement_.ChooseAgain(); ++probe) {
-    if (probe == kMostProbes) return Decision{Decision::kFinish, kPeerCode, 0, "no host answers"};
+  for (int probe = 1; !IsProgram(OwnProgram()) || !placement_.ChooseAgain(); ++probe) {
+    if (probe == kMostProbes && IsProgram(OwnProgram()))
+      return Decision{Decision::kFinish, kPeerCode, 0, "no host answers"};
+    if (probe == kMostProbes)
+      return Decision{Decision::kFinish, kPeerCode, 0, "there is no program any more: " + OwnProgram()};
     const auto since_end = std::chrono::duration_cast<std::chrono::seconds>(steady_clock::now() - ended_);
     if (!WaitUntilAfterEnd(static_cast<int>(since_end.count()) + kProbeDelay)) return stopped;
   }
@@ -174,14 +205,15 @@ int Supervisor::Finish(const StartEnding& ending, const StartCause& cause, const
   journal_.Add({{"event", "finish"}, {"time", SecondsNow()}, {"exit_code", code}, {"restarts", policy_.restarts()}});
   LookAtFolder();
   if (ending.outcome.out_of_memory && code == kMemoryCode) throw OutOfMemory(job_.plan, placement_.ranks(), cause);
+  // The launcher's own words are all there is where nobody has said why.
+  if (code != kDone && code != kPreempted && !ending.IsExplained()) WriteOut(ending.launcher_text);
   if (code == kPeerCode || (code == 1 && !decision.reason.empty()))
     throw Error(code == 1 ? ErrorKind::kInternal : ErrorKind::kPeer,
                 fmt::format("gave up: {}; the last ended because {}", decision.reason, cause.sentence), job_.folder,
                 "supervisor.jsonl and logs/ in it tell more");
   if (!decision.reason.empty()) Say("note: " + decision.reason);
-  // The launcher's own words are all there is where no rank came to say something.
   if (code != kDone && code != kPreempted && !ending.error_seen) {
-    WriteOut(ending.launcher_text);
+    if (ending.IsExplained()) WriteOut(ending.launcher_text);
     Say(fmt::format("lockstep: error: {}", cause.sentence));
   }
   return code;

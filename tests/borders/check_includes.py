@@ -27,10 +27,11 @@ ARROWS = """
 
 # The inner order of launch, by its rooms: `launch` is what lies in none of them.
 LAUNCH_ARROWS = """
+    supervise/launcher <- supervise
     recipe supervise <- job
-    recipe <- export
+    recipe <- export command_line
     job supervise <- slurm
-    export slurm <- commands
+    export slurm command_line <- commands
     commands <- launch
 """
 

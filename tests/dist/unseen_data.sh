@@ -68,7 +68,7 @@ works
 call eval greek
 refused 3 "greek.txt from 0.9 on: the vocabulary lacks U+0077 'w'"
 train 2 text.textproto --out "$work/greek" --set train.steps=8
-refused 4 "has the text or vocabulary changed that the run was trained with"
+refused 3 "greek.txt: the training data are not those that this run began with" "begin another run"
 mv kept.txt greek.txt
 
 # --- an empty file

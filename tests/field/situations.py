@@ -187,7 +187,7 @@ def limits(fixture):
     def limited(kind, value):
         return lambda: resource.setrlimit(kind, (value, value))
     for kind, name, values in ((resource.RLIMIT_FSIZE, "size of files", (0, 100, 4096)), (resource.RLIMIT_NOFILE, "open files", (4, 8, 16)),
-                               (resource.RLIMIT_AS, "memory", (100 << 20, 300 << 20)), (resource.RLIMIT_STACK, "stack", (256 << 10,))):
+                               (resource.RLIMIT_AS, "memory", (200 << 20, 400 << 20)), (resource.RLIMIT_STACK, "stack", (256 << 10,))):
         for value in values:
             for command, words in fixture.commands(f"limit-{kind}-{value}").items():
                 def run(command=command, words=words, kind=kind, value=value):

@@ -22,6 +22,18 @@ name="srun with PMIx"
 srun -N1 -n2 --mpi=pmix --kill-on-bad-exit=1 "$lockstep" train "$digits" --out "$work/srun" "${settings[@]}" --progress off >"$work/stdout" 2>"$work/stderr" || fail "$name"
 [ "$(weights)" = "$quiet" ] || fail "$name: other weights"
 
+name="shells of srun"
+cat >"$work/typed" <<END
+[ "\$SLURM_PROCID" -eq 0 ] || exit 0 # a shell without a terminal, at its end
+"$lockstep" eval "$work/quiet"
+exit \$?
+END
+for tasks in 1 2; do
+  # A terminal of its own: where there is none, srun disregards --pty.
+  script -qec "srun -N1 -n$tasks --pty bash $work/typed" "$work/stdout" </dev/null >/dev/null || fail "$name of $tasks tasks"
+  has "eval name=digits" || fail "$name of $tasks tasks: nothing is evaluated"
+done
+
 # submitted OUT ARG...: leaves the job's number in $job.
 submitted() {
   local out=$1
@@ -58,6 +70,26 @@ for launcher in SRUN MPIRUN; do
   "$lockstep" status "$work/job-$launcher" --json | grep -q '"state": "done"' || fail "$name: status"
   echo "$name with $launcher: $(grep -h goodput: "$work/stdout")"
 done
+
+name="a folder that is hard to write"
+odd="$work/it's 100% \"odd\" #1 \$HOME hetjob"
+submitted "$odd" --nodes 1 --ranks-per-node 2 --time 5m -- --comment="two words # more"
+until_job 120 "$job" COMPLETED FAILED
+[ "$(squeue -h -t all -o %k -j "$job")" = "two words # more" ] || fail "$name: the comment is $(squeue -h -t all -o %k -j "$job")"
+must_be_done "$odd"
+odd="$work/back\\slash"
+submitted "$odd" --nodes 1 --ranks-per-node 1 --time 5m
+until_job 120 "$job" COMPLETED FAILED
+must_be_done "$odd"
+
+name="a setup that fails"
+cp "$work/config/lockstep/site.textproto" "$work/site"
+echo 'setup: "no-such-module load openmpi"' >>"$work/config/lockstep/site.textproto"
+submitted "$work/setup" --nodes 1 --time 5m
+until_job 60 "$job" FAILED COMPLETED
+logs "$work/setup"
+[ "$(job_state "$job")" = FAILED ] && grep -q "the site's setup: no-such-module load openmpi ended with 127" "$work/stdout" || fail "$name: it is not said"
+cp "$work/site" "$work/config/lockstep/site.textproto"
 
 name="a killed rank in a job"
 submitted "$work/killed" --nodes 1 --ranks-per-node 2 --time 5m

@@ -14,6 +14,8 @@ void Fail(const std::string& field, const std::string& message, const std::strin
 }
 
 void RequireRange(const std::string& field, uint64_t value, uint64_t least, uint64_t most) {
+  // A field that is not there reads as 0; an element of a list is there.
+  if (value == 0 && least > 0 && !field.ends_with(']')) Fail(field, fmt::format("is required: {} to {}", least, most));
   if (value < least || value > most) Fail(field, fmt::format("{} is not in [{}, {}]", value, least, most));
 }
 

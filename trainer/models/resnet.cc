@@ -38,7 +38,7 @@ Layout LayoutOf(const ResNet& config) {
     layout.blocks.assign(3, static_cast<int>(depth - 2) / 6);
     layout.widths = {16, 32, 64};
   } else {
-    Fail(kFamily + ".depth", fmt::format("there is no layout of depth {}", depth),
+    Fail(kFamily + ".depth", depth == 0 ? "is required" : fmt::format("there is no layout of depth {}", depth),
          "18, 34, 50, or 6n + 2: 8, 14, 20, 26, 32, 44, 56, 110");
   }
   if (config.widths_size() == 0) return layout;

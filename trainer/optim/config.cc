@@ -109,6 +109,7 @@ void Validate(const OptimizerConfig& config) {
     case OptimizerConfig::RULE_NOT_SET:
       Fail("optimizer: no rule is set", "add one of sgd {}, adam {} and adamw {}");
   }
+  if (config.learning_rate() == 0) Fail("optimizer.learning_rate: is required", "for example learning_rate: 1e-3");
   RequirePositive("optimizer.learning_rate", config.learning_rate());
   RequireAtLeast("optimizer.weight_decay", config.weight_decay(), 0);
   RequireAtLeast("optimizer.clip_norm", config.clip_norm(), 0);

@@ -153,19 +153,24 @@ void Coordinator::CheckContinues() const {
 void Coordinator::CheckSameData(const std::map<std::string, std::string>& now) {
   const std::optional<records::AttemptStart> last = folder_.LastAttempt();
   if (!last) return;
+  // The weights don't hang on the other splits, unless one of them decides when training ends.
+  const auto decides = [&](const std::string& split) {
+    return split == "train" || (split == "validation" && job_.config.train.has_early_stopping());
+  };
+  std::vector<std::string> warnings;
   for (const auto& [split, before] : last->data) {
     const auto found = now.find(split);
     if (found != now.end() && found->second == before) continue;
     const std::string what =
         fmt::format("the {} data are not those that this run began with (fingerprint {}, now {})",
                     split == "train" ? "training" : split, before, found == now.end() ? "none" : found->second);
-    // The weights don't hang on the other splits, unless one of them decides when training ends.
-    if (split == "train" || (split == "validation" && job_.config.train.has_early_stopping()))
+    if (decides(split))
       throw Error(ErrorKind::kData, what, split == "train" ? job_.splits.train_files : "data." + split,
                   "bring back the files as they were, or begin another run: give another --out, or --fresh, which "
                   "moves this one aside");
-    LogWarning("{}: its figures from here on are of other samples", what);
+    warnings.push_back(what + ": its figures from here on are of other samples");
   }
+  for (const std::string& warning : warnings) LogWarning("{}", warning);
 }
 
 std::unique_ptr<checkpoint::Reader> Coordinator::FindCheckpoint() {

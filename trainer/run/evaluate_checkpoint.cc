@@ -39,8 +39,7 @@ std::string EvaluateCheckpoint(const Job& job, const std::string& folder, const 
   line.verb = "eval";
   line.name = job.config.name;
   line.step = reader->manifest().step();
-  line.epoch =
-      static_cast<uint64_t>(std::ceil(static_cast<double>(line.step) / job.splits.length.steps_per_epoch - 1e-9));
+  line.epoch = EpochsTrained(line.step, job.splits.length.steps_per_epoch, job.config.train.epochs());
   EvaluationProgress progress(shown);
   evaluate::Evaluations evaluations(job.splits, job.model.task, job.make_scorer, *compute,
                                     [&](const std::string& split, double share) { progress.Show(split, share); });

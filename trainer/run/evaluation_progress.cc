@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <utility>
+
+#include "base/terminal.h"
 
 namespace lockstep::run {
 
@@ -19,14 +20,14 @@ void EvaluationProgress::Show(const std::string& split, double share) {
   shown_ = now;
   const std::string left = share > 0 ? fmt::format(", {:.0f} s left", all / share - all) : "";
   const std::string text = fmt::format("evaluating {}: {:.0f}%{}", split, 100 * share, left);
-  std::fprintf(stderr, options_.terminal ? "\r%s\033[K" : "%s\n", text.c_str());
-  std::fflush(stderr);
-  drawn_ = options_.terminal;
+  if (!options_.terminal) return PrintLine(text);
+  ShowStatus(text.substr(0, static_cast<size_t>(TerminalColumns() - 1)));
+  drawn_ = true;
 }
 
 void EvaluationProgress::End() {
   running_ = false;
-  if (std::exchange(drawn_, false)) std::fputs("\r\033[K", stderr);
+  if (std::exchange(drawn_, false)) ClearStatus();
 }
 
 }  // namespace lockstep::run

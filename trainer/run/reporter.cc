@@ -1,5 +1,6 @@
 #include "trainer/run/reporter.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <ctime>
@@ -9,6 +10,7 @@
 #include "base/hash.h"
 #include "base/json_fields.h"
 #include "base/log.h"
+#include "base/terminal.h"
 
 namespace lockstep::run {
 namespace {
@@ -55,7 +57,6 @@ void Reporter::Append(const std::string& row) {
   torn_ |= written > 0;
   std::clearerr(metrics_);
   if (++lost_rows_ > 1) return;
-  Clear();
   LogWarning("{}; training goes on, and rows are missing there",
              FileError(reason, "can't write", options_.metrics_path).what());
 }
@@ -84,11 +85,48 @@ void Reporter::Log(const checkpoint::Evaluation& evaluation, double epoch) {
   for (const auto& [name, value] : evaluation.metrics()) object[name] = Rounded(value);
   Append(DumpJson(object));
   if (options_.quiet) return;
-  Clear();
   std::string text = fmt::format("step {}  epoch {:.2f}  {}: loss {:.4f}", evaluation.step(), epoch, evaluation.split(),
                                  evaluation.loss());
   for (const auto& [name, value] : ByName(evaluation)) text += fmt::format("  {} {:.4f}", name, value);
-  std::fprintf(stderr, "%s\n", text.c_str());
+  PrintLine(text);
+}
+
+double EpochsTrained(uint64_t step, double steps_per_epoch, double asked) {
+  const double epochs = static_cast<double>(step) / steps_per_epoch;
+  for (const double end : {asked, std::ceil(epochs - 1e-9)})
+    if (end >= epochs - 1e-9 && (end - epochs) * steps_per_epoch < 1) return end;
+  return epochs;
+}
+
+std::string EpochText(double epochs) {
+  const double whole = std::round(epochs);
+  if (std::abs(epochs - whole) < 0.005 && (whole > 0 || epochs == 0)) return fmt::format("{:.0f}", whole);
+  if (epochs < 0.095) return fmt::format("{:.1g}", epochs);
+  std::string text = fmt::format("{:.2f}", epochs);
+  return text.ends_with('0') ? text.substr(0, text.size() - 1) : text;
+}
+
+std::string StatusText(const StepRow& row, uint64_t total_steps, double total_epochs, double seconds_left,
+                       int columns) {
+  const std::string step = fmt::format("step {}/{}", row.step, total_steps);
+  const std::string epoch = fmt::format("epoch {:.2f}/{}  ", row.epoch, EpochText(total_epochs));
+  const std::string loss = fmt::format("  loss {:.4f}", row.loss);
+  const std::string accuracy = row.accuracy >= 0 ? fmt::format("  accuracy {:.4f}", row.accuracy) : "";
+  const std::string speed = fmt::format("  {:.0f} samples/s", row.samples_per_s);
+  const std::string left = fmt::format("  {} left", Clock(seconds_left));
+  constexpr int kBar = 24, kShortestBar = 8, kBarsEnds = 3;
+  std::string text;
+  for (const std::string& fewer : {epoch + step + loss + accuracy + speed + left, epoch + step + loss + accuracy + left,
+                                   step + loss + left, step}) {
+    text = fewer;
+    if (static_cast<int>(text.size()) + kShortestBar + kBarsEnds <= columns) break;
+  }
+  const int room = std::min(kBar, columns - static_cast<int>(text.size()) - kBarsEnds);
+  if (room >= kShortestBar) {
+    const auto full = static_cast<size_t>(static_cast<uint64_t>(room) * row.step / std::max<uint64_t>(1, total_steps));
+    text = fmt::format("[{}{}] {}", std::string(full, '#'), std::string(room - full, '.'), text);
+  }
+  return text.substr(0, std::max(0, columns));
 }
 
 void Reporter::Progress(const StepRow& row) {
@@ -101,32 +139,24 @@ void Reporter::Progress(const StepRow& row) {
   const double elapsed = std::chrono::duration<double>(now - start_).count();
   const double pace = row.step > first_step_ ? elapsed / static_cast<double>(row.step - first_step_) : 0;
   const double left = pace * static_cast<double>(options_.total_steps - row.step);
-  const std::string accuracy = row.accuracy >= 0 ? fmt::format("  accuracy {:.4f}", row.accuracy) : "";
-  std::string text = fmt::format("epoch {:.2f}/{:.3g}  step {}/{}  loss {:.4f}{}  {:.0f} samples/s  {} left", row.epoch,
-                                 options_.total_epochs, row.step, options_.total_steps, row.loss, accuracy,
-                                 row.samples_per_s, Clock(left));
   if (options_.terminal) {
-    constexpr int kWidth = 24;
-    const int full = static_cast<int>(kWidth * row.step / std::max<uint64_t>(1, options_.total_steps));
-    std::fprintf(stderr, "\r[%.*s%.*s] %s\033[K", full, "########################", kWidth - full,
-                 "........................", text.c_str());
-    drawn_ = true;
-  } else {
-    std::fprintf(stderr, "%s\n", text.c_str());
+    // A line that fills the last column would wrap.
+    ShowStatus(StatusText(row, options_.total_steps, options_.total_epochs, left, TerminalColumns() - 1));
+    return;
   }
-  std::fflush(stderr);
+  const std::string accuracy = row.accuracy >= 0 ? fmt::format("  accuracy {:.4f}", row.accuracy) : "";
+  PrintLine(fmt::format("epoch {:.2f}/{}  step {}/{}  loss {:.4f}{}  {:.0f} samples/s  {} left", row.epoch,
+                        EpochText(options_.total_epochs), row.step, options_.total_steps, row.loss, accuracy,
+                        row.samples_per_s, Clock(left)));
 }
 
-void Reporter::Clear() {
-  if (drawn_) std::fprintf(stderr, "\r\033[K");
-  drawn_ = false;
-}
+void Reporter::Clear() { ClearStatus(); }
 
 std::string Format(const ResultLine& line) {
   // Figures of training samples are called so: a reader takes others for those of a test.
   const char* const prefix = line.evaluation.split() == "train" ? "train_" : "";
   std::string text = fmt::format("{} name={} step={} epoch={} {}loss={:.4f}", line.verb, line.name, line.step,
-                                 line.epoch, prefix, line.evaluation.loss());
+                                 EpochText(line.epoch), prefix, line.evaluation.loss());
   for (const auto& [name, value] : ByName(line.evaluation)) text += fmt::format(" {}{}={:.4f}", prefix, name, value);
   text += fmt::format(" weights={} samples_per_s={:.0f}", HashText(line.weights), line.samples_per_s);
   if (line.tokens_per_s > 0) text += fmt::format(" tokens_per_s={:.0f}", line.tokens_per_s);

@@ -61,10 +61,20 @@ class Reporter {
   std::FILE* metrics_ = nullptr;
   std::chrono::steady_clock::time_point start_, shown_;
   uint64_t first_step_ = 0;
-  bool drawn_ = false;
   bool torn_ = false;  ///< the last row was cut off
   uint64_t lost_rows_ = 0;
 };
+
+/// Where a run stands, in at most `columns` characters: a bar as long as there is room, and the figures that fit; what
+/// says least goes first.
+std::string StatusText(const StepRow& row, uint64_t total_steps, double total_epochs, double seconds_left, int columns);
+
+/// Passes over the training data. A run ends with a whole step, so what is less than a step short of the epochs that
+/// are `asked` for (0: none are), or of whole ones, counts as these.
+double EpochsTrained(uint64_t step, double steps_per_epoch, double asked);
+
+/// "5", "0.12", "0.004": passes over the training data, for people.
+std::string EpochText(double epochs);
 
 /// "done name=mnist step=2343 epoch=5 loss=0.0123 accuracy=0.9941 weights=0123456789abcdef samples_per_s=8123
 /// seconds=38.1"
@@ -72,7 +82,7 @@ struct ResultLine {
   std::string verb = "done";
   std::string name;
   uint64_t step = 0;
-  uint64_t epoch = 0;
+  double epoch = 0;
   checkpoint::Evaluation evaluation;
   uint64_t weights = 0;
   double samples_per_s = 0;

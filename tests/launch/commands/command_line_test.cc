@@ -1,12 +1,7 @@
 // The program as it is called: help, versions, exit codes, and the example recipes.
 #include <gmock/gmock.h>
-#include <google/protobuf/descriptor.h>
-#include <google/protobuf/descriptor.pb.h>
-#include <sys/wait.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -19,41 +14,16 @@
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
 #include "tests/base/temporary_folder.h"
+#include "tests/launch/commands/program.h"
 
 namespace lockstep::launch {
 
-extern const std::string_view kRecipeSchema;
-
 namespace {
 
-namespace pb = google::protobuf;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
-
-struct Ended {
-  int code = -1;
-  std::string output;  ///< standard output and error
-};
-
-Ended Call(const std::string& arguments, const std::string& redirection = "2>&1") {
-  Ended ended;
-  std::FILE* pipe = popen(("'" LOCKSTEP_BINARY "' " + arguments + " </dev/null " + redirection).c_str(), "r");
-  if (pipe == nullptr) return ended;
-  std::array<char, 4096> part;
-  while (size_t n = std::fread(part.data(), 1, part.size(), pipe)) ended.output.append(part.data(), n);
-  const int status = pclose(pipe);
-  if (WIFEXITED(status)) ended.code = WEXITSTATUS(status);
-  return ended;
-}
-
-const std::vector<std::string>& Commands() {
-  static const std::vector<std::string> kCommands = {
-      "train", "eval",   "run",      "submit",    "status", "plan", "inspect", "diff",     "replay", "verify",
-      "data",  "export", "tokenize", "tokenizer", "doctor", "help", "version", "generate", "predict"};
-  return kCommands;
-}
 
 TEST(CommandLine, HelpListsTheCommands) {
   for (const std::string arguments : {"--help", "help"}) {
@@ -96,12 +66,34 @@ TEST(CommandLine, VersionNamesTheBuild) {
   EXPECT_THAT(version.output, AllOf(StartsWith("lockstep "), HasSubstr("\nbuild ")));
 }
 
+TEST(CommandLine, VersionIsAnOptionToo) { EXPECT_EQ(Call("--version").output, Call("version").output); }
+
 TEST(CommandLine, WhatItDoesNotUnderstandIsBadUsage) {
   for (const std::string arguments :
        {"", "trian", "train", "train a b", "train --sett x=1 a", "plan", "help nothing", "help recipe trains",
         "plan -n 0 x", "train x --executors none", "train x --progress loud"})
     EXPECT_EQ(Call(arguments).code, 2) << arguments;
-  EXPECT_THAT(Call("trian").output, HasSubstr("trian"));
+  EXPECT_THAT(Call("trian").output, AllOf(HasSubstr("trian"), HasSubstr("did you mean train?")));
+}
+
+TEST(CommandLine, SuggestsWhatIsMeant) {
+  EXPECT_THAT(Call("train r.textproto --epochs 5").output, HasSubstr("use --set train.epochs=5"));
+  EXPECT_THAT(Call("train x --progress onn").output, HasSubstr("\"onn\" is none of on, off, auto"));
+  EXPECT_THAT(Call("help trian").output, HasSubstr("did you mean train?"));
+  EXPECT_THAT(Call("help data chekc").output, HasSubstr("did you mean check?"));
+}
+
+TEST(CommandLine, NumbersThatAreTooSmallHaveShortWords) {
+  for (const std::string arguments : {"plan -n 0 x", "run -n 0 x", "run -n -4 x"}) {
+    const Ended ended = Call(arguments);
+    EXPECT_EQ(ended.code, 2) << arguments;
+    EXPECT_THAT(ended.output, HasSubstr("is less than 1")) << arguments;
+    EXPECT_LT(ended.output.size(), 120u) << arguments;
+  }
+}
+
+TEST(CommandLine, ErrorsHaveNoColoursWhereNobodySeesThem) {
+  EXPECT_EQ(Call("train /nowhere").output.find('\x1b'), std::string::npos);
 }
 
 TEST(CommandLine, ErrorsAreOneLineOfStandardErrorWithExitCodes) {
@@ -124,44 +116,6 @@ TEST(CommandLine, MissingDataIsADataError) {
   EXPECT_THAT(ended.output, AllOf(HasSubstr("none.csv"), HasSubstr("data.train")));
 }
 
-/// All fields below `message`, each message once.
-void ForEachField(const pb::Descriptor& message, std::set<std::string>& seen,
-                  const std::function<void(const pb::FieldDescriptor&)>& visit) {
-  if (!seen.insert(message.full_name()).second) return;
-  for (int i = 0; i < message.field_count(); ++i) {
-    visit(*message.field(i));
-    if (message.field(i)->message_type() != nullptr) ForEachField(*message.field(i)->message_type(), seen, visit);
-  }
-}
-
-TEST(HelpRecipe, PrintsEveryFieldAndWhatItMeans) {
-  pb::FileDescriptorSet schema;
-  ASSERT_TRUE(schema.ParseFromArray(kRecipeSchema.data(), static_cast<int>(kRecipeSchema.size())));
-  pb::DescriptorPool pool;
-  for (const pb::FileDescriptorProto& file : schema.file()) ASSERT_NE(pool.BuildFile(file), nullptr) << file.name();
-  const std::string help = Call("help recipe").output;
-  std::set<std::string> seen;
-  int fields = 0;
-  ForEachField(*pool.FindMessageTypeByName("lockstep.Recipe"), seen, [&](const pb::FieldDescriptor& field) {
-    ++fields;
-    const bool message = field.message_type() != nullptr;
-    EXPECT_THAT(help, testing::ContainsRegex("(^|\n) *" + field.name() + (message ? " [{]" : ": ")))
-        << field.full_name();
-    pb::SourceLocation location;
-    ASSERT_TRUE(field.GetSourceLocation(&location));
-    EXPECT_NE(location.leading_comments, "") << field.full_name() << " has no comment";
-    const std::string first_line = location.leading_comments.substr(0, location.leading_comments.find('\n'));
-    EXPECT_THAT(help, HasSubstr("#" + first_line)) << field.full_name();
-  });
-  EXPECT_GT(fields, 80);
-}
-
-TEST(HelpRecipe, ExplainsAPartByItself) {
-  const Ended part = Call("help recipe data.train.csv");
-  EXPECT_EQ(part.code, 0);
-  EXPECT_THAT(part.output, AllOf(HasSubstr("label_column"), Not(HasSubstr("optimizer"))));
-}
-
 std::vector<std::string> Examples() {
   std::vector<std::string> paths;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(LOCKSTEP_SOURCE_DIR "/examples"))
@@ -178,6 +132,10 @@ TEST_P(ExampleRecipes, AreRecipes) {
   Recipe recipe = ReadRecipe(GetParam(), {});
   ResolveRecipe(recipe);
   EXPECT_THAT(recipe.name(), testing::EndsWith(std::filesystem::path(GetParam()).stem().string()));
+  std::ifstream file(GetParam());
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_THAT(text, StartsWith("# proto-file: launch/recipe/recipe.proto\n# proto-message: lockstep.Recipe\n"))
+      << "editors check fields by these lines";
   if (!has_data) unsetenv("LOCKSTEP_DATA");
 }
 
@@ -207,6 +165,47 @@ INSTANTIATE_TEST_SUITE_P(All, ExampleRecipes, testing::ValuesIn(Examples()), [](
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 });
+
+/// A recipe that trains in a moment, with `more` behind it.
+std::string WriteTinyRecipe(const std::string& path, const std::string& more = "") {
+  std::ofstream(path)
+      << "data { train { synthetic { features: 4 classes: 3 samples: 64 } } test { synthetic { features: "
+         "4 classes: 3 samples: 32 } } } model { mlp { hidden: 8 } } train { epochs: 0.4 global_batch: 8 "
+         "lanes: 2 } optimizer { sgd {} learning_rate: 0.1 } "
+      << more;
+  return path;
+}
+
+TEST(CommandLine, GoesOnWithARunAsItSaysItself) {
+  const TemporaryFolder folder;
+  const std::string recipe = WriteTinyRecipe(folder / "tiny.textproto"), run = folder / "run";
+  const Ended trained = Call("train '" + recipe + "' --out '" + run + "' --progress off");
+  EXPECT_EQ(trained.code, 0) << trained.output;
+  EXPECT_THAT(trained.output, HasSubstr("done name=tiny step=3 epoch=0.4 loss="));
+  const Ended folder_given = Call("train '" + run + "'");
+  EXPECT_EQ(folder_given.code, 2);
+  const std::string arguments = "train " + run + "/recipe.textproto --out " + run;
+  EXPECT_THAT(folder_given.output, HasSubstr("lockstep " + arguments + ";"));
+  const Ended again = Call(arguments, "2>/dev/null");
+  EXPECT_EQ(again.code, 0);
+  EXPECT_THAT(again.output, StartsWith("done name=tiny step=3"));
+}
+
+TEST(CommandLine, PlanLooksAtTheWeightsThatARunBeginsWith) {
+  const TemporaryFolder folder;
+  const std::string recipe = WriteTinyRecipe(folder / "tiny.textproto"), run = folder / "run";
+  ASSERT_EQ(Call("train '" + recipe + "' --out '" + run + "' --progress off").code, 0);
+  const std::string plan = "plan '" + recipe + "' --set train.init_from=";
+  const Ended fits = Call(plan + run);
+  EXPECT_EQ(fits.code, 0) << fits.output;
+  EXPECT_THAT(fits.output, HasSubstr("\nbegins with weights "));
+  const Ended wider = Call(plan + run + " --set model.mlp.hidden=16");
+  EXPECT_EQ(wider.code, 2);
+  EXPECT_THAT(wider.output, AllOf(HasSubstr("train.init_from: "), HasSubstr("the model's")));
+  const Ended missing = Call(plan + (folder / "nothing"));
+  EXPECT_EQ(missing.code, 2);
+  EXPECT_THAT(missing.output, HasSubstr("does not exist"));
+}
 
 // Paths are bytes: Latin-1 file names are common on file servers that are older than UTF-8.
 TEST(CommandLine, NamesThatAreNoUtf8AreNamesLikeOthers) {

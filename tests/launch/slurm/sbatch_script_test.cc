@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "base/duration.h"
 #include "base/error.h"
@@ -11,7 +12,7 @@
 #include "launch/commands/status_command.h"
 #include "launch/slurm/sbatch_script.h"
 #include "launch/slurm/site_config.h"
-#include "launch/supervise/child_process.h"
+#include "launch/supervise/launcher/child_process.h"
 #include "tests/base/temporary_folder.h"
 
 namespace lockstep::launch {
@@ -80,6 +81,7 @@ TEST(SbatchScript, IsOneThatBashReads) {
     JobScript job = Job();
     job.chain = chain;
     job.folder = "/shared/runs/it's %a";
+    job.array = chain;
     job.site.set_launcher(JobLauncher::MPIRUN);
     const TemporaryFolder folder;
     std::ofstream(folder / "job.sbatch") << FormatScript(job);
@@ -89,11 +91,69 @@ TEST(SbatchScript, IsOneThatBashReads) {
 }
 
 TEST(SbatchScript, WordsSurviveTheShell) {
-  const Captured said = RunForOutput({"sh", "-c",
-                                      "SLURM_ARRAY_TASK_ID=7; printf '<%s>' " + ScriptWord("seed=%a it's") + " " +
-                                          ScriptWord("%a") + " " + ScriptWord("")},
-                                     seconds(10));
-  EXPECT_EQ(said.output, "<seed=7 it's><7><>");
+  const Captured said =
+      RunForOutput({"sh", "-c",
+                    "SLURM_ARRAY_TASK_ID=7; printf '<%s>' " + ScriptWord("seed=%a it's", true) + " " +
+                        ScriptWord("%a", true) + " " + ScriptWord("%a", false) + " " + ScriptWord("", true)},
+                   seconds(10));
+  EXPECT_EQ(said.output, "<seed=7 it's><7><%a><>");
+}
+
+/// The words of the script's lines for sbatch, read by its rules (src/sbatch/opt.c): blanks part words outside of
+/// quotes, a backslash keeps what follows, wherever it stands, and "hetjob" is blanked out.
+std::vector<std::string> SbatchWords(const std::string& script) {
+  std::vector<std::string> words;
+  std::istringstream lines(script);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("#SBATCH")) continue;
+    line = line.substr(7);
+    if (const size_t at = line.find("hetjob"); at != std::string::npos) line.replace(at, 6, "      ");
+    bool in_word = false;
+    char quote = 0;
+    for (size_t i = 0; i < line.size(); ++i) {
+      char c = line[i];
+      if (quote == 0 && c == ' ') {
+        in_word = false;
+        continue;
+      }
+      if (!in_word && c == '#') break;
+      if (!in_word) words.emplace_back();
+      in_word = true;
+      if (c == '\\') {
+        words.back() += line[++i];
+      } else if (quote != 0 ? c == quote : c == '"' || c == '\'') {
+        quote = quote != 0 ? 0 : c;
+      } else {
+        words.back() += c;
+      }
+    }
+    EXPECT_EQ(quote, 0) << line;
+  }
+  return words;
+}
+
+TEST(SbatchScript, WordsSurviveSbatch) {
+  JobScript job = Job();
+  job.name = "a #1 \"run\"";
+  job.folder = "/runs/it's 100% #1 \"of\" $HOME caf\xe9/hetjob";
+  job.sbatch = {"--comment=two words # no comment", "-C", "big nodes", "--wckey=a\\b"};
+  EXPECT_THAT(SbatchWords(FormatScript(job)),
+              testing::IsSupersetOf({"--job-name=a #1 \"run\"",
+                                     "--output=/runs/it's 100%% #1 \"of\" $HOME caf\xe9/hetjob/logs/slurm-%j.out",
+                                     "--comment=two words # no comment", "-C", "big nodes", "--wckey=a\\b"}));
+}
+
+TEST(SbatchScript, OnlyAnArraysFolderHasANumber) {
+  JobScript job = Job();
+  job.folder = "/runs/100%accuracy";
+  job.train = {"/r.textproto", "--out", job.folder};
+  EXPECT_THAT(FormatScript(job), AllOf(HasSubstr("--output=/runs/100%%accuracy/logs/slurm-%j.out\n"),
+                                       HasSubstr("run=/runs/100%accuracy\n"), Not(HasSubstr("SLURM_ARRAY_TASK_ID"))));
+  job.array = true;
+  EXPECT_THAT(FormatScript(job), AllOf(HasSubstr("logs/slurm-%A_%a.out\n"), HasSubstr("\"$SLURM_ARRAY_TASK_ID\"")));
+  EXPECT_TRUE(MakesArray({"--exclusive", "--array=1-4"}));
+  EXPECT_TRUE(MakesArray({"-a1-4"}));
+  EXPECT_FALSE(MakesArray({"--account=a"}));
 }
 
 TEST(SbatchScript, AnOptionCannotAddLines) {
@@ -143,6 +203,64 @@ class SbatchScriptRuns : public testing::Test {
   TemporaryFolder folder_;
   JobScript job_;
 };
+
+TEST_F(SbatchScriptRuns, AFolderWithAnyBytesGetsTheOutput) {
+  for (const std::string& name :
+       {std::string("back\\slash"), std::string("line\nbreak"), std::string("it's \"$HOME\" %j")}) {
+    job_.folder = folder_ / name;
+    job_.train = {"r.textproto", "--out", job_.folder};
+    Ends("exit 0");
+    const Captured said = Run();
+    EXPECT_EQ(said.code, 0) << said.errors;
+    const std::string log = job_.folder + "/logs/slurm-12.out";
+    std::ostringstream text;
+    if (std::filesystem::exists(log)) text << std::ifstream(log).rdbuf();
+    EXPECT_THAT(said.output + text.str(), HasSubstr("--out " + job_.folder));
+    EXPECT_THAT(said.output + text.str(), HasSubstr("ended with 0"));
+  }
+}
+
+TEST_F(SbatchScriptRuns, ASetUpThatFailsEndsTheJob) {
+  Ends("exit 0");
+  for (const char* line : {"false", "no-such-module load x", "if true; then", "cat <nothing"}) {
+    job_.site.clear_setup();
+    job_.site.add_setup("export SEEN=1");
+    job_.site.add_setup(line);
+    if (std::string(line).ends_with("then")) {
+      job_.site.add_setup("  false");
+      job_.site.add_setup("fi");
+    }
+    const Captured said = Run();
+    EXPECT_EQ(said.code, 2) << line;
+    EXPECT_THAT(said.errors, HasSubstr("the site's setup: ")) << line;
+    EXPECT_THAT(said.output, Not(HasSubstr("ran "))) << line;
+    EXPECT_FALSE(Requeued());
+  }
+}
+
+TEST_F(SbatchScriptRuns, WhatFailsInsideOfASetUpsFunctionsAndFilesIsTheirs) {
+  std::ofstream(folder_ / "conda.sh") << "false\nmodule() { false; export LOADED=$2; }\ntrue\n";
+  for (const char* line : {"source ./conda.sh", "module load mpi", "[ -e /nowhere ] && false", "false || true"})
+    job_.site.add_setup(line);
+  Program("lockstep", "echo \"loaded $LOADED\"; exit 0");
+  const Captured said = Run();
+  EXPECT_EQ(said.code, 0) << said.errors;
+  EXPECT_THAT(said.output, HasSubstr("loaded mpi"));
+}
+
+TEST_F(SbatchScriptRuns, ALoginShellHasModulesAndTheSubmittersPrograms) {
+  std::ofstream(folder_ / ".bash_profile") << "PATH=/usr/bin:/bin\nmodule() { export LOADED=$2; }\n";
+  job_.site.add_setup("module load mpi");
+  Program("own-program", "true");
+  Program("lockstep", "own-program && echo \"loaded $LOADED\"; exit 0");
+  std::ofstream(folder_ / "job.sbatch") << FormatScript(job_);
+  std::filesystem::permissions(folder_ / "job.sbatch", std::filesystem::perms::owner_all);
+  const Captured said = RunForOutput({"env", "HOME=" + folder_.path(), "PATH=" + folder_.path() + ":/usr/bin:/bin",
+                                      "SLURM_JOB_ID=12", "SLURM_JOB_NUM_NODES=1", folder_ / "job.sbatch"},
+                                     seconds(20));
+  EXPECT_EQ(said.code, 0) << said.errors;
+  EXPECT_THAT(said.output, HasSubstr("loaded mpi"));
+}
 
 TEST_F(SbatchScriptRuns, DoneIsDone) {
   Ends("exit 0");

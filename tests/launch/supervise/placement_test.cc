@@ -81,6 +81,17 @@ TEST_F(Placements, WhereNoHostAnswersThereIsNoRoom) {
   EXPECT_FALSE(placement.ChooseAgain());
 }
 
+TEST_F(Placements, TheLoginShellThereNeedNotBeSh) {
+  // All that it has to understand is one command with a quoted word.
+  const fs::path agent = folder_ / "csh";
+  std::ofstream(agent) << "#!/bin/sh\ncase \"$2\" in \"exec sh -c '\"*\"'\") eval \"$2\" ;; *) exit 1 ;; esac\n";
+  fs::permissions(agent, fs::perms::owner_all);
+  setenv("LOCKSTEP_RSH_AGENT", agent.c_str(), 1);
+  Placement placement(three_, 6, "for i in 'a b'; do [ \"$i\" = 'a b' ]; done");
+  EXPECT_TRUE(placement.ChooseFirst());
+  EXPECT_EQ(placement.FindLostHost(), "");
+}
+
 TEST_F(Placements, AskingCleansUp) {
   Placement placement(three_, 6, "touch " + (folder_ / "cleaned").string());
   EXPECT_TRUE(placement.ChooseFirst());

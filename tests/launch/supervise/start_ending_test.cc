@@ -7,6 +7,8 @@
 #include <fstream>
 #include <thread>
 
+#include "launch/supervise/launcher/rank_environment.h"
+#include "launch/supervise/start_command.h"
 #include "trainer/checkpoint/checkpoint.h"
 
 namespace lockstep::launch {
@@ -31,13 +33,14 @@ class StartEndings : public testing::Test {
   }
 
   /// A start whose launcher runs `script` in the folder and says `said`.
-  StartEnding Start(const std::string& script, const std::string& said = "") {
+  StartEnding Start(const std::string& script, const std::string& said = "", const std::string& name = "mpirun",
+                    LauncherEnd end = LauncherEnd::kByItself) {
     before_ = LookBeforeStart(files_);
     ChildProcess launcher({"sh", "-c", "cd " + folder_.string() + "; " + script}, {});
     while (!launcher.Poll()) std::this_thread::yield();
     LauncherOutput output;
     output.Add(said);
-    return GatherStartEnding(before_, "mpirun", launcher, output, requests_, files_);
+    return GatherStartEnding(before_, {name, {}, launcher}, output, requests_, files_, end);
   }
 
   fs::path folder_;
@@ -57,6 +60,30 @@ TEST_F(StartEndings, ALaunchersZeroAloneIsNoEnd) {
   const StartEnding ending = Start("exit 0");
   EXPECT_TRUE(ending.facts.not_done);
   EXPECT_EQ(ending.outcome.launcher_code, kPeerCode);
+}
+
+TEST_F(StartEndings, WithoutALauncherTheChildIsTheRank) {
+  const StartEnding ending = Start("kill -9 $$", "", NameOf(Launcher::kNone));
+  EXPECT_EQ(ending.facts.launcher_signal, 0);
+  EXPECT_EQ(ending.facts.events.signal, SIGKILL);
+  EXPECT_EQ(CauseOf(ending.facts).name, "killed rank");
+  EXPECT_EQ(Start("exit 5", "", NameOf(Launcher::kNone)).outcome.launcher_code, 5);
+}
+
+TEST_F(StartEndings, OfALauncherThatHadToBeKilledTheRanksEndingCounts) {
+  const std::string verdict = R"(echo '{"attempt": 1, "exit_code": 0, "message": "done"}' >verdict.json; kill -9 $$)";
+  Write("done.json", "{}");
+  EXPECT_EQ(Start(verdict, "", "mpirun", LauncherEnd::kAfterEnd).outcome.launcher_code, 0);
+  const StartEnding never = Start("kill -9 $$", "", "mpirun", LauncherEnd::kNeverStarted);
+  EXPECT_EQ(never.outcome.launcher_code, kPeerCode);
+  EXPECT_EQ(never.facts.launcher_signal, 0);
+  EXPECT_TRUE(never.facts.waited);
+}
+
+TEST_F(StartEndings, ALauncherWhoseRanksNeverSpokeFailedByItself) {
+  EXPECT_EQ(CauseOf(Start("exit 1").facts).sentence,
+            "mpirun ended with exit code 1 before its ranks had found each other");
+  EXPECT_EQ(CauseOf(Start("exit 1", std::string(kJoinedLine) + "\n").facts).sentence, "a rank ended with exit code 1");
 }
 
 TEST_F(StartEndings, OnlyAVerdictOfThisStartCounts) {

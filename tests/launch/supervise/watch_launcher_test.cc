@@ -8,6 +8,8 @@
 #include <chrono>
 #include <string>
 
+#include "launch/supervise/launcher/rank_environment.h"
+
 namespace lockstep::launch {
 namespace {
 
@@ -26,7 +28,7 @@ class Watched {
   Watched(const std::string& script, std::vector<int> signals, std::chrono::milliseconds pause = {})
       : signals_(std::move(signals)), pause_(pause), shell_({"bash", "-c", script}, Piped()) {
     testing::internal::CaptureStderr();
-    WatchLauncher(shell_, requests_, output_, [this] { Look(); });
+    WatchLauncher(shell_, requests_, output_, {.look = [this] { Look(); }});
     shown_ = testing::internal::GetCapturedStderr();
   }
 
@@ -104,8 +106,8 @@ TEST(WatchLauncher, OneThatLivesOnWhenItHasLostAHostOrARankIsKilled) {
         std::string("[h1:27796] PMIX ERROR: UNREACHABLE in file ptl_base_connection_hdlr.c at line 388")}) {
     LauncherOutput output;
     ChildProcess launcher({"bash", "-c", "echo '" + said + "' >&2;" + kWait}, Piped());
-    EXPECT_TRUE(WatchLauncher(
-        launcher, requests, output, [] {}, std::chrono::seconds(0)));
+    EXPECT_EQ(WatchLauncher(launcher, requests, output, {}, {.after_error = std::chrono::seconds(0)}),
+              LauncherEnd::kAfterError);
   }
 }
 
@@ -115,11 +117,78 @@ TEST(WatchLauncher, OneThatLivesOnWhenARankHasFailedIsKilled) {
     LauncherOutput output;
     ChildProcess launcher({"bash", "-c", std::string("echo 'lockstep: error: bad' >&2;") + (ends ? "exit 6" : kWait)},
                           {.environment = {}, .pipe_stderr = true});
-    EXPECT_EQ(WatchLauncher(
-                  launcher, requests, output, [] {}, ends ? std::chrono::minutes(1) : std::chrono::seconds(0)),
-              !ends);
+    const LauncherEnd end = WatchLauncher(launcher, requests, output, {},
+                                          {.after_error = ends ? std::chrono::minutes(1) : std::chrono::seconds(0)});
+    EXPECT_EQ(end, ends ? LauncherEnd::kByItself : LauncherEnd::kAfterError);
     EXPECT_EQ(launcher.Poll(), ends ? 6 : 128 + SIGKILL);
   }
+}
+
+// --- launchers that start no ranks
+
+/// Says that ranks have joined, as their first one does.
+const std::string kJoined = "echo '" + std::string(kJoinedLine) + "' >&2;";
+
+TEST(WatchLauncher, OneWhoseRanksDoNotJoinIsKilled) {
+  StopRequests requests;
+  LauncherOutput output;
+  ChildProcess launcher({"bash", "-c", std::string("echo starting >&2;") + kWait}, Piped());
+  EXPECT_EQ(WatchLauncher(launcher, requests, output, {}, {.until_joined = std::chrono::milliseconds(200)}),
+            LauncherEnd::kNeverStarted);
+  EXPECT_EQ(launcher.ending_signal(), SIGKILL);
+}
+
+TEST(WatchLauncher, OneThatComplainsAndStartsNothingGetsLess) {
+  const WatchLimits limits = {.until_joined = std::chrono::minutes(5), .after_trouble = std::chrono::milliseconds(200)};
+  StopRequests requests;
+  LauncherOutput output;
+  ChildProcess launcher(
+      {"bash", "-c",
+       std::string("echo '[h:1] [[2,0],0] ORTE_ERROR_LOG: The system limit on number of pipes was reached' >&2;") +
+           kWait},
+      Piped());
+  EXPECT_EQ(WatchLauncher(launcher, requests, output, {}, limits), LauncherEnd::kNeverStarted);
+  // Where a rank lives, it may be a slow host's first minute all the same.
+  LauncherOutput others;
+  ChildProcess slow({"bash", "-c", "echo 'error: a' >&2; sleep 0.6; " + kJoined + "exit 3"}, Piped());
+  EXPECT_EQ(WatchLauncher(slow, requests, others, {.sees_rank = [] { return true; }}, limits), LauncherEnd::kByItself);
+  EXPECT_EQ(slow.Poll(), 3);
+}
+
+TEST(WatchLauncher, RanksThatJoinOrWorkHaveAllTime) {
+  StopRequests requests;
+  const WatchLimits limits = {.until_joined = std::chrono::milliseconds(1000), .after_trouble = {}};
+  LauncherOutput output;
+  ChildProcess joined({"bash", "-c", kJoined + "sleep 1.5; exit 4"}, Piped());
+  EXPECT_EQ(WatchLauncher(joined, requests, output, {}, limits), LauncherEnd::kByItself);
+  EXPECT_EQ(joined.Poll(), 4);
+  LauncherOutput silent;
+  ChildProcess working({"bash", "-c", "sleep 1.5; exit 4"}, Piped());
+  EXPECT_EQ(WatchLauncher(working, requests, silent, {.sees_work = [] { return true; }}, limits),
+            LauncherEnd::kByItself);
+  EXPECT_EQ(working.Poll(), 4);
+}
+
+TEST(WatchLauncher, ARequestEndsOneThatHasNoRanksToPassItOnTo) {
+  const auto begun = steady_clock::now();
+  Watched watched(std::string("trap '' USR1 TERM;") + kWait, {SIGTERM});
+  EXPECT_EQ(watched.ending_signal(), SIGKILL);
+  EXPECT_THAT(watched.shown(), testing::HasSubstr("note: no rank has started that could save"));
+  EXPECT_LT(steady_clock::now() - begun, std::chrono::seconds(30));
+}
+
+TEST(WatchLauncher, RanksThatHaveJoinedMaySaveForLonger) {
+  Watched watched(kJoined + "trap 'trap \"\" USR1; sleep 6; exit 75' USR1;" + kWait, {SIGTERM});
+  EXPECT_EQ(watched.code(), 75);
+}
+
+TEST(WatchLauncher, OneThatLivesOnWhenItsRanksHaveEndedIsKilled) {
+  StopRequests requests;
+  LauncherOutput output;
+  ChildProcess launcher({"bash", "-c", kJoined + kWait}, Piped());
+  EXPECT_EQ(WatchLauncher(launcher, requests, output, {.sees_end = [] { return true; }},
+                          {.after_end = std::chrono::milliseconds(100)}),
+            LauncherEnd::kAfterEnd);
 }
 
 }  // namespace

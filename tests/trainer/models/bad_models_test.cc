@@ -44,7 +44,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BadConfig{"mlp { hidden: 3 dropout: 1 }", "model.mlp.dropout: 1 is not in [0, 1)"},
                     BadConfig{"mlp { hidden: 3 dropout: nan }", "model.mlp.dropout: nan is not in [0, 1)"},
                     BadConfig{"convnet {}", "model.convnet.stages: is required"},
-                    BadConfig{"convnet { stages {} }", "model.convnet.stages[0].channels: 0 is not in [1, "},
+                    BadConfig{"convnet { stages {} }", "model.convnet.stages[0].channels: is required: 1 to "},
                     BadConfig{"convnet { stages { channels: 2 } }", "model.convnet.stages[0]: needs images",
                               Features(4, 2)},
                     BadConfig{"convnet { stages { channels: 2 kernel: 9 padding: 0 } }",
@@ -63,7 +63,7 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     ResNet, BadModel,
     testing::Values(
-        BadConfig{"resnet {}", "model.resnet.depth: there is no layout of depth 0"},
+        BadConfig{"resnet {}", "model.resnet.depth: is required"},
         BadConfig{"resnet { depth: 2 }", "model.resnet.depth: there is no layout of depth 2"},
         BadConfig{"resnet { depth: 19 }", "model.resnet.depth: there is no layout of depth 19"},
         BadConfig{"resnet { depth: 4000000004 }", "model.resnet.depth: there is no layout of depth 4000000004"},

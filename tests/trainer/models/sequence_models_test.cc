@@ -237,12 +237,12 @@ TEST(Sequences, BadShapesAreNamed) {
   };
   EXPECT_EQ(error(kLstm, kSpeech), "no error");
   EXPECT_EQ(error(kTransformer, kPairs), "no error");
-  EXPECT_THAT(error("recurrent { hidden: 3 }", kSpeech), HasSubstr("model.recurrent.layers: 0"));
-  EXPECT_THAT(error("recurrent { layers: 1 }", kSpeech), HasSubstr("model.recurrent.hidden: 0"));
+  EXPECT_THAT(error("recurrent { hidden: 3 }", kSpeech), HasSubstr("model.recurrent.layers: is required"));
+  EXPECT_THAT(error("recurrent { layers: 1 }", kSpeech), HasSubstr("model.recurrent.hidden: is required"));
   EXPECT_THAT(error("recurrent { layers: 1 hidden: 3 dropout: 1 }", kSpeech), HasSubstr("model.recurrent.dropout: 1"));
-  EXPECT_THAT(error("seq2seq { heads: 2 width: 8 }", kPairs), HasSubstr("model.seq2seq.layers: 0"));
-  EXPECT_THAT(error("seq2seq { layers: 1 heads: 2 }", kPairs), HasSubstr("model.seq2seq.width: 0"));
-  EXPECT_THAT(error("seq2seq { layers: 1 width: 8 }", kPairs), HasSubstr("model.seq2seq.heads: 0"));
+  EXPECT_THAT(error("seq2seq { heads: 2 width: 8 }", kPairs), HasSubstr("model.seq2seq.layers: is required"));
+  EXPECT_THAT(error("seq2seq { layers: 1 heads: 2 }", kPairs), HasSubstr("model.seq2seq.width: is required"));
+  EXPECT_THAT(error("seq2seq { layers: 1 width: 8 }", kPairs), HasSubstr("model.seq2seq.heads: is required"));
   EXPECT_THAT(error("seq2seq { layers: 1 width: 8 heads: 3 }", kPairs), HasSubstr("model.seq2seq.width: 8"));
   EXPECT_THAT(error("seq2seq { layers: 1 width: 8 heads: 2 dropout: -1 }", kPairs),
               HasSubstr("model.seq2seq.dropout: -1"));

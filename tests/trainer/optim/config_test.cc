@@ -35,7 +35,7 @@ INSTANTIATE_TEST_SUITE_P(
     Fields, BadOptimizer,
     testing::Values(
         BadConfig{"learning_rate: 0.1", "optimizer: no rule is set"},
-        BadConfig{"sgd {}", "optimizer.learning_rate: 0 is not a number > 0"},
+        BadConfig{"sgd {}", "optimizer.learning_rate: is required"},
         BadConfig{"sgd {} learning_rate: inf", "optimizer.learning_rate: inf is not"},
         BadConfig{"sgd {} learning_rate: nan", "optimizer.learning_rate: nan is not"},
         BadConfig{"sgd { momentum: 1.5 } learning_rate: 0.1", "optimizer.sgd.momentum: 1.5 is not in [0, 1)"},

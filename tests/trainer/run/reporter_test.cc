@@ -65,5 +65,61 @@ TEST(Reporter, AFileThatCantBeOpenedIsAnErrorOfItsReasonsKind) {
   EXPECT_EQ(error.where(), "/dev/null/metrics.jsonl");
 }
 
+StepRow Halfway() {
+  StepRow row;
+  row.step = 50;
+  row.epoch = 1.5;
+  row.loss = 0.25;
+  row.accuracy = 0.75;
+  row.samples_per_s = 1000;
+  return row;
+}
+
+TEST(StatusText, IsWholeWhereThereIsRoom) {
+  EXPECT_EQ(StatusText(Halfway(), 100, 3, 61, 200),
+            "[############............] epoch 1.50/3  step 50/100  loss 0.2500  accuracy 0.7500  1000 samples/s  1:01 "
+            "left");
+}
+
+TEST(StatusText, IsCutToTheColumnsThatThereAre) {
+  for (int columns = 0; columns < 130; ++columns) {
+    const std::string text = StatusText(Halfway(), 100, 3, 61, columns);
+    EXPECT_LE(text.size(), static_cast<size_t>(columns));
+    if (columns < 60) continue;
+    EXPECT_THAT(text, testing::AllOf(HasSubstr("step 50/100"), HasSubstr("left"), HasSubstr("##")));
+  }
+  EXPECT_EQ(StatusText(Halfway(), 100, 3, 61, 30), "[########........] step 50/100");
+  EXPECT_EQ(StatusText(Halfway(), 100, 3, 61, 8), "step 50/");
+}
+
+TEST(EpochText, IsShort) {
+  EXPECT_EQ(EpochText(0), "0");
+  EXPECT_EQ(EpochText(5), "5");
+  EXPECT_EQ(EpochText(1000), "1000");
+  EXPECT_EQ(EpochText(0.12), "0.12");
+  EXPECT_EQ(EpochText(0.5), "0.5");
+  EXPECT_EQ(EpochText(0.0042), "0.004");
+  EXPECT_EQ(EpochText(12.346), "12.35");
+}
+
+TEST(EpochsTrained, AreWholeWhereLessThanAStepIsMissing) {
+  EXPECT_EQ(EpochsTrained(2343, 468.75, 5), 5);
+  EXPECT_EQ(EpochsTrained(937, 468.75, 0), 2);
+  EXPECT_EQ(EpochsTrained(5, 44.9, 0.12), 0.12) << "0.12 epochs are 5.4 steps";
+  EXPECT_DOUBLE_EQ(EpochsTrained(5, 44.9, 3), 5 / 44.9) << "stopped early";
+  EXPECT_DOUBLE_EQ(EpochsTrained(150, 100, 0), 1.5);
+  EXPECT_EQ(EpochsTrained(100, 100, 0), 1);
+}
+
+TEST(ResultLine, SaysWhatPartOfAnEpochWasTrained) {
+  ResultLine line;
+  line.name = "x";
+  line.step = 12;
+  line.epoch = 0.12;
+  EXPECT_THAT(Format(line), testing::StartsWith("done name=x step=12 epoch=0.12 loss="));
+  line.epoch = 3;
+  EXPECT_THAT(Format(line), HasSubstr(" epoch=3 loss="));
+}
+
 }  // namespace
 }  // namespace lockstep::run

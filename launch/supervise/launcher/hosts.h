@@ -15,9 +15,12 @@ struct Host {
 
 /// "a,b:4": two hosts, the second with 4 slots. Throws Error(kUsage).
 std::vector<Host> ParseHosts(const std::string& list);
-/// A hostfile as Open MPI knows it: "a", "a:4" or "a slots=4" a line, # begins a comment. `name` is the file's, for
-/// messages.
-std::vector<Host> ParseHostfile(const std::string& text, const std::string& name);
+/// One host: "a", "a:4". `where` it is written is said in messages. Throws Error(kUsage).
+Host ParseHost(const std::string& text, const std::string& where);
+
+/// Whether two names are of one machine: Open MPI looks at the first label only ("h1.site" is "h1"), but at all of an
+/// address.
+bool IsSameHost(const std::string& one, const std::string& other);
 
 /// Hosts without slots get even shares of what `ranks` is more than the slots of the others, one at least.
 void FillSlots(std::vector<Host>& hosts, int ranks);

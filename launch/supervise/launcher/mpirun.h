@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "launch/supervise/hosts.h"
+#include "launch/supervise/launcher/hosts.h"
 
 namespace lockstep::launch {
 
@@ -19,6 +19,10 @@ struct MpirunVersion {
 MpirunVersion ParseMpirunVersion(const std::string& printed);
 /// Asks the mpirun on the PATH. Throws Error(kUsage) where there is none.
 MpirunVersion InstalledMpirun();
+
+/// mpirun's exit code as a shell says it, 128 + signal where one ended a rank: Hydra gives the signal's number alone.
+/// Numbers that are exit codes of ranks too (6, say) are taken for these.
+int ShellsCode(const MpirunVersion& version, int code);
 
 /// What is to be started.
 struct RankLaunch {

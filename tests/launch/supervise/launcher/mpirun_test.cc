@@ -1,11 +1,12 @@
 // Command lines of launchers, hosts, and what launchers say.
-#include "launch/supervise/mpirun.h"
+#include "launch/supervise/launcher/mpirun.h"
 
 #include <gmock/gmock.h>
 
 #include <cstdlib>
 
 #include "base/error.h"
+#include "launch/supervise/launcher/rank_environment.h"
 #include "launch/supervise/launcher_output.h"
 #include "launch/supervise/start_cause.h"
 
@@ -38,6 +39,14 @@ TEST(Mpirun, VersionsAreRead) {
             MpirunVersion::kHydra);
   EXPECT_EQ(ParseMpirunVersion("Intel(R) MPI Library for Linux* OS, Version 2021.8\n").kind, MpirunVersion::kHydra);
   EXPECT_EQ(ParseMpirunVersion("").kind, MpirunVersion::kUnknown);
+}
+
+TEST(Mpirun, HydrasCodesOfSignalsAreToldFromRanksCodes) {
+  const MpirunVersion hydra{MpirunVersion::kHydra, 0, 0}, open_mpi{MpirunVersion::kOpenMpi, 4, 1};
+  EXPECT_EQ(ShellsCode(hydra, 9), 137);
+  EXPECT_EQ(ShellsCode(hydra, 11), 139);
+  for (const int code : {0, 1, 2, 3, 4, 5, 6, 75, 255}) EXPECT_EQ(ShellsCode(hydra, code), code);
+  EXPECT_EQ(ShellsCode(open_mpi, 9), 9);
 }
 
 TEST(Mpirun, OneMachineMayHaveMoreRanksThanCores) {
@@ -90,20 +99,12 @@ TEST(Mpirun, PatienceWithASilentHostFollowsTheWatchdogs) {
 TEST(Hosts, ListsAndFilesAreRead) {
   EXPECT_THAT(ParseHosts("a,b:4"), ElementsAre(Host{"a", 0}, Host{"b", 4}));
   EXPECT_THAT(ParseHosts("a,a"), ElementsAre(Host{"a", 2}));
-  EXPECT_THAT(ParseHostfile("# ours\nh1 slots=4 # new\n\nh2:2\nh3\nh4 slots=0\n", "hosts"),
-              ElementsAre(Host{"h1", 4}, Host{"h2", 2}, Host{"h3", 0}));
+  EXPECT_THAT(ParseHosts("a.site:2,b,a"), ElementsAre(Host{"a.site", 3}, Host{"b", 0}));
 }
 
 TEST(Hosts, NonsenseIsNamed) {
-  for (const char* list : {"", "a b", "a:x", "a:0", "-oProxyCommand=x", "a;b"})
+  for (const char* list : {"", "a b", "a:x", "a:0", "-oProxyCommand=x", "a;b", "me@a", "fe80::1", "+n1"})
     EXPECT_THROW(ParseHosts(list), Error) << list;
-  try {
-    ParseHostfile("h1\n$h2\n", "hosts");
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.where(), "hosts:2");
-    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-  }
 }
 
 TEST(Hosts, RanksAreSharedOutAndDealt) {
@@ -174,6 +175,30 @@ TEST(LauncherOutput, RemarksOfOpenMpisPartsAreKeptBack) {
   }
 }
 
+TEST(LauncherOutput, ThatRanksHaveJoinedIsHeardAndNotShown) {
+  const std::string said = "a module warns\n" + std::string(kJoinedLine) + "\nnote: b\n";
+  for (size_t part : {1, 3, 1000}) {
+    LauncherOutput output;
+    std::string shown;
+    for (size_t at = 0; at < said.size(); at += part) shown += output.Add(said.substr(at, part));
+    EXPECT_EQ(shown, "a module warns\nnote: b\n");
+    EXPECT_TRUE(output.joined());
+    EXPECT_THAT(output.early_text(), HasSubstr("a module warns\n"));
+  }
+  LauncherOutput tagged;  // mpirun --tag-output
+  EXPECT_EQ(tagged.Add("[1,0]<stderr>:" + std::string(kJoinedLine) + "\n"), "");
+  EXPECT_TRUE(tagged.joined());
+}
+
+TEST(LauncherText, TroubleIsToldFromWarnings) {
+  const std::string edge = kEdge;
+  EXPECT_TRUE(SaysTrouble("[vm:1] [[27090,0],0] ORTE_ERROR_LOG: The system limit on number of pipes"));
+  EXPECT_TRUE(SaysTrouble(edge + "There are not enough slots available in the system\n" + edge));
+  EXPECT_TRUE(SaysTrouble("[mpiexec@h] HYDU_create_process: execvp error on file x (No such file or directory)\n"));
+  EXPECT_FALSE(SaysTrouble("note: h1: 2 ranks\nPMI: starting\n"));
+  EXPECT_FALSE(SaysTrouble(edge + "WARNING: There was an error initializing an OpenFabrics device.\n" + edge));
+}
+
 TEST(LauncherOutput, ABarIsShownAtOnce) {
   LauncherOutput output;
   EXPECT_EQ(output.Add("\r[##..] step 1\x1b[K"), "\r[##..] step 1\x1b[K");
@@ -207,6 +232,33 @@ TEST(LauncherText, TellsWhoDied) {
   EXPECT_EQ(srun.signal, 9);
   EXPECT_TRUE(ReadLauncherText("slurmstepd: error: Detected 1 oom_kill event in StepId=3.0\n").out_of_memory);
   EXPECT_FALSE(ReadLauncherText("").rank.has_value());
+}
+
+StartCause CauseOfCode(int code, bool joined = true) {
+  StartFacts facts;
+  facts.code = code;
+  facts.launcher = "mpirun";
+  facts.this_host = "h0";
+  facts.joined = joined;
+  return CauseOf(facts);
+}
+
+TEST(StartReport, ALaunchersOwnCodesAreNoSignals) {
+  EXPECT_EQ(CauseOfCode(132).sentence, "mpirun ended with exit code 132");
+  EXPECT_EQ(CauseOfCode(132).name, "failed mpirun");
+  EXPECT_EQ(CauseOfCode(213).sentence, "mpirun ended with exit code 213");
+  EXPECT_EQ(CauseOfCode(137).sentence, "a rank was ended (signal 9, Killed)");
+  EXPECT_EQ(CauseOfCode(1, false).sentence, "mpirun ended with exit code 1 before its ranks had found each other");
+  EXPECT_EQ(CauseOfCode(1).sentence, "a rank ended with exit code 1");
+}
+
+TEST(StartReport, ALauncherThatHungIsNamed) {
+  StartFacts facts;
+  facts.code = 6;
+  facts.launcher = "mpirun";
+  facts.waited = 60.2;
+  EXPECT_EQ(CauseOf(facts).name, "hung mpirun");
+  EXPECT_EQ(CauseOf(facts).sentence, "mpirun had not brought its ranks together after 60 s");
 }
 
 TEST(StartReport, NamesTheFirstCause) {

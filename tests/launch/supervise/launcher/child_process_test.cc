@@ -1,5 +1,5 @@
 // Programs that commands start, and what killed jobs leave.
-#include "launch/supervise/child_process.h"
+#include "launch/supervise/launcher/child_process.h"
 
 #include <gmock/gmock.h>
 #include <signal.h>
@@ -11,7 +11,7 @@
 
 #include "base/duration.h"
 #include "base/error.h"
-#include "launch/supervise/job_traces.h"
+#include "launch/supervise/launcher/job_traces.h"
 #include "tests/base/temporary_folder.h"
 
 namespace lockstep::launch {

@@ -1,4 +1,4 @@
-#include "launch/supervise/hosts.h"
+#include "launch/supervise/launcher/hosts.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -10,35 +10,13 @@
 #include <sstream>
 
 #include "base/error.h"
-#include "launch/supervise/child_process.h"
+#include "launch/supervise/launcher/child_process.h"
 
 namespace lockstep::launch {
 namespace {
 
 // A host that is gone shows in five seconds (ConnectTimeout); one that is there may be slow to begin a shell.
 constexpr auto kProbeLimit = std::chrono::seconds(10);
-
-Host ParseHost(const std::string& text, const std::string& where) {
-  static const std::regex form(R"(([A-Za-z0-9_.\-]+)(?::(\d{1,5}))?)");
-  std::smatch found;
-  if (!std::regex_match(text, found, form) || text.front() == '-')
-    throw Error(ErrorKind::kUsage, fmt::format("\"{}\" is no host", text), where, "for example h1,h2:4");
-  const Host host{found[1], found[2].matched ? std::stoi(found[2]) : 0};
-  if (found[2].matched && host.slots == 0)
-    throw Error(ErrorKind::kUsage, fmt::format("{} has no slots", text), where, "leave it out");
-  return host;
-}
-
-/// A host that is named again has so many more slots.
-void Add(std::vector<Host>& hosts, const Host& host) {
-  const auto same =
-      std::find_if(hosts.begin(), hosts.end(), [&](const Host& other) { return other.name == host.name; });
-  if (same == hosts.end()) {
-    hosts.push_back(host);
-    return;
-  }
-  same->slots = std::max(same->slots, 1) + std::max(host.slots, 1);
-}
 
 std::vector<std::string> Words(const std::string& text) {
   std::istringstream stream(text);
@@ -53,7 +31,49 @@ std::string OwnName() {
   return name;
 }
 
-std::string FirstLabel(const std::string& name) { return name.substr(0, name.find('.')); }
+/// What Open MPI compares of a name. An address consists of digits and dots.
+std::string Compared(const std::string& name) {
+  return name.find_first_not_of("0123456789.") == std::string::npos ? name : name.substr(0, name.find('.'));
+}
+
+}  // namespace
+
+Host ParseHost(const std::string& text, const std::string& where) {
+  static const std::regex form(R"(([A-Za-z0-9_.\-]+)(?::(\d{1,5}))?)");
+  std::smatch found;
+  if (text.find('@') != std::string::npos)
+    throw Error(ErrorKind::kUsage, fmt::format("\"{}\" names a user", text), where,
+                "name the host alone, and the user in ~/.ssh/config (Host ..., User ...)");
+  if (std::count(text.begin(), text.end(), ':') > 1)
+    throw Error(ErrorKind::kUsage, fmt::format("\"{}\" is an IPv6 address, which mpirun's lists can't have", text),
+                where, "give the host a name, in /etc/hosts for example");
+  if (text.starts_with('+'))
+    throw Error(ErrorKind::kUsage, fmt::format("\"{}\" counts the hosts of an allocation", text), where,
+                "name the host");
+  if (!std::regex_match(text, found, form) || text.front() == '-')
+    throw Error(ErrorKind::kUsage, fmt::format("\"{}\" is no host", text), where, "for example h1,h2:4");
+  const Host host{found[1], found[2].matched ? std::stoi(found[2]) : 0};
+  if (found[2].matched && host.slots == 0)
+    throw Error(ErrorKind::kUsage, fmt::format("{} has no slots", text), where, "leave it out");
+  return host;
+}
+
+bool IsSameHost(const std::string& one, const std::string& other) {
+  return Compared(one) == Compared(other) || (IsThisHost(one) && IsThisHost(other));
+}
+
+namespace {
+
+/// A host that is named again has so many more slots.
+void Add(std::vector<Host>& hosts, const Host& host) {
+  const auto same =
+      std::find_if(hosts.begin(), hosts.end(), [&](const Host& other) { return IsSameHost(other.name, host.name); });
+  if (same == hosts.end()) {
+    hosts.push_back(host);
+    return;
+  }
+  same->slots = std::max(same->slots, 1) + std::max(host.slots, 1);
+}
 
 }  // namespace
 
@@ -62,30 +82,6 @@ std::vector<Host> ParseHosts(const std::string& list) {
   std::istringstream parts(list);
   for (std::string part; std::getline(parts, part, ',');) Add(hosts, ParseHost(part, "--hosts " + list));
   if (hosts.empty()) throw Error(ErrorKind::kUsage, "there are no hosts", "--hosts", "for example --hosts h1,h2:4");
-  return hosts;
-}
-
-std::vector<Host> ParseHostfile(const std::string& text, const std::string& name) {
-  static const std::regex slots_form(R"(slots\s*=\s*(\d{1,5}))");
-  std::vector<Host> hosts;
-  std::istringstream lines(text);
-  int number = 0;
-  for (std::string line; std::getline(lines, line);) {
-    ++number;
-    const std::string where = fmt::format("{}:{}", name, number);
-    line = line.substr(0, line.find('#'));
-    std::smatch slots;
-    const bool says_slots = std::regex_search(line, slots, slots_form);
-    const int count = says_slots ? std::stoi(slots[1]) : 0;
-    const std::vector<std::string> words = Words(line);
-    if (words.empty()) continue;
-    Host host = ParseHost(words.front(), where);
-    if (says_slots && count == 0) continue;  // how Open MPI's files leave a host out
-    if (says_slots) host.slots = count;
-    Add(hosts, host);
-  }
-  if (hosts.empty())
-    throw Error(ErrorKind::kUsage, "there are no hosts in it", name, "one host a line, for example: h1 slots=4");
   return hosts;
 }
 
@@ -134,7 +130,7 @@ std::vector<std::string> RemoteShell() {
 }
 
 bool IsThisHost(const std::string& name) {
-  return name == "localhost" || name == "127.0.0.1" || FirstLabel(name) == FirstLabel(OwnName());
+  return name == "localhost" || name == "127.0.0.1" || Compared(name) == Compared(OwnName());
 }
 
 std::vector<Host> AnsweringHosts(const std::vector<Host>& hosts, const std::string& command) {
@@ -143,7 +139,7 @@ std::vector<Host> AnsweringHosts(const std::vector<Host>& hosts, const std::stri
     if (IsThisHost(host.name)) continue;
     std::vector<std::string> words = RemoteShell();
     words.push_back(host.name);
-    words.push_back(command);
+    words.push_back("exec sh -c " + ShellWord(command));  // the login shell there may be csh or fish
     commands.push_back(words);
   }
   const std::vector<Captured> results = RunAll(commands, kProbeLimit);

@@ -1,4 +1,4 @@
-#include "launch/supervise/child_process.h"
+#include "launch/supervise/launcher/child_process.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <sstream>
 #include <utility>
@@ -97,6 +96,13 @@ std::vector<char*> Pointers(std::vector<std::string>& words) {
   _exit(127);
 }
 
+std::string HintOn(int reason) {
+  if (reason == ENOENT) return "install it, or put its folder on the PATH";
+  if (reason == EAGAIN) return "raise the limit of processes: ulimit -u, or pids.max of the control group";
+  if (reason == E2BIG) return "its words and the environment are too long";
+  return "";
+}
+
 /// Appends what can be read now; false at the end.
 bool ReadAvailable(int fd, std::string& text) {
   char part[4096];
@@ -138,7 +144,7 @@ ChildProcess::ChildProcess(const std::vector<std::string>& words, const ChildOpt
   }
   if (pid_ > 0) waitpid(pid_, nullptr, 0);
   throw Error(ErrorKind::kUsage, fmt::format("can't be started: {}", std::strerror(reason)), words.front(),
-              reason == ENOENT ? "install it, or put its folder on the PATH" : "");
+              HintOn(reason));
 }
 
 ChildProcess::~ChildProcess() {
@@ -203,15 +209,15 @@ Captured RunForOutput(const std::vector<std::string>& words, std::chrono::millis
   return RunAll({words}, limit).front();
 }
 
-std::string OwnProgram() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
-
-bool IsOnPath(const std::string& name) {
+std::string PathOf(const std::string& name) {
   const char* path = std::getenv("PATH");
   std::istringstream folders(path == nullptr ? "" : path);
   for (std::string folder; std::getline(folders, folder, ':');)
-    if (access((folder + "/" + name).c_str(), X_OK) == 0) return true;
-  return false;
+    if (access((folder + "/" + name).c_str(), X_OK) == 0) return folder + "/" + name;
+  return "";
 }
+
+bool IsOnPath(const std::string& name) { return !PathOf(name).empty(); }
 
 std::string ShellWord(const std::string& word) {
   constexpr char kPlain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:,+@%";

@@ -56,9 +56,8 @@ struct Captured {
 std::vector<Captured> RunAll(const std::vector<std::vector<std::string>>& commands, std::chrono::milliseconds limit);
 Captured RunForOutput(const std::vector<std::string>& words, std::chrono::milliseconds limit);
 
-/// The path of this program.
-std::string OwnProgram();
-
+/// Where on the PATH the program is; empty where it isn't.
+std::string PathOf(const std::string& name);
 /// Whether `name` is a program on the PATH.
 bool IsOnPath(const std::string& name);
 

@@ -1,13 +1,14 @@
-#include "launch/supervise/mpirun.h"
+#include "launch/supervise/launcher/mpirun.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <csignal>
 #include <regex>
 
 #include "base/error.h"
-#include "launch/supervise/child_process.h"
+#include "launch/supervise/launcher/child_process.h"
 
 namespace lockstep::launch {
 namespace {
@@ -83,11 +84,18 @@ MpirunVersion ParseMpirunVersion(const std::string& printed) {
   return {};
 }
 
+int ShellsCode(const MpirunVersion& version, int code) {
+  if (version.kind != MpirunVersion::kHydra) return code;
+  constexpr int kSignals[] = {SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGTERM};
+  return std::find(std::begin(kSignals), std::end(kSignals), code) == std::end(kSignals) ? code : 128 + code;
+}
+
 MpirunVersion InstalledMpirun() {
-  const Captured said = RunForOutput({"mpirun", "--version"}, std::chrono::seconds(20));
-  if (said.code == 127)
+  if (!IsOnPath("mpirun"))
     throw Error(ErrorKind::kUsage, "there is no mpirun", "PATH",
                 "install Open MPI (Debian: openmpi-bin), load its module, or use --launcher srun");
+  const Captured said = RunForOutput({"mpirun", "--version"}, std::chrono::seconds(20));
+  if (said.code == 127) throw Error(ErrorKind::kUsage, said.errors, "mpirun --version");
   return ParseMpirunVersion(said.output + said.errors);
 }
 

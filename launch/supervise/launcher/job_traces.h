@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "launch/supervise/rank_environment.h"
+#include "launch/supervise/launcher/rank_environment.h"
 
 namespace lockstep::launch {
 

@@ -1,4 +1,4 @@
-#include "launch/supervise/job_traces.h"
+#include "launch/supervise/launcher/job_traces.h"
 
 #include <fmt/format.h>
 #include <signal.h>

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/machine/host.h"
 #include "base/memory.h"
+#include "comm/mpi/end_limit.h"
 #include "comm/mpi/pending_requests.h"
 #include "comm/mpi/shared_segment.h"
 
@@ -24,6 +25,10 @@ namespace lockstep::comm {
 namespace {
 
 constexpr size_t kMaxMessage = size_t{1} << 30;  // counts are int; longer messages go in parts
+
+constexpr std::chrono::seconds kEndLimit(15);
+constexpr int kMostTurns = 8;
+constexpr std::chrono::milliseconds kTurn(250);
 
 struct AbortMessage {
   int rank;
@@ -77,7 +82,7 @@ struct Place {
 
 class MpiTransport : public Transport {
  public:
-  explicit MpiTransport(const MpiOptions& options) {
+  explicit MpiTransport(const MpiOptions& options) : on_stuck_end_(options.on_stuck_end) {
     FindPlaces(options);
     Check(MPI_Comm_dup(all_, &abort_comm_), "MPI_Comm_dup");
     for (MPI_Comm comm : {MPI_COMM_WORLD, all_, host_, abort_comm_}) MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
@@ -92,8 +97,7 @@ class MpiTransport : public Transport {
       MPI_Cancel(&abort_request_);
       MPI_Wait(&abort_request_, MPI_STATUS_IGNORE);
     }
-    for (MPI_Comm* comm : {&abort_comm_, &host_, &all_}) MPI_Comm_free(comm);
-    MPI_Finalize();
+    Finish();
   }
 
   const Topology& topology() const override { return topology_; }
@@ -150,6 +154,7 @@ class MpiTransport : public Transport {
   }
 
  private:
+  void Finish();
   void FindPlaces(const MpiOptions& options);
   void MakeTopology(const std::vector<Place>& places);
 
@@ -205,6 +210,7 @@ class MpiTransport : public Transport {
   int rank() const { return topology_.rank; }
   int world_size() const { return topology_.world_size; }
 
+  const std::function<void(const Error&)> on_stuck_end_;
   Topology topology_;
   MPI_Comm all_ = MPI_COMM_NULL;         ///< ranks by (host, local rank)
   MPI_Comm host_ = MPI_COMM_NULL;        ///< those of this host, by local rank
@@ -214,6 +220,20 @@ class MpiTransport : public Transport {
   bool peer_aborted_ = false;
   bool aborted_ = false;
 };
+
+void MpiTransport::Finish() {
+  std::optional<EndLimit> limit;
+  // The lowest rank that waits speaks; the launcher then ends the others.
+  const auto turn = std::min(rank(), kMostTurns) * kTurn;
+  if (on_stuck_end_ && world_size() > 1)
+    limit.emplace(kEndLimit + turn, [&] {
+      on_stuck_end_(
+          Error(ErrorKind::kPeer, "a rank does not come to the end of the job: what this one had to do is done",
+                topology_.Name(), "look which process of the job still lives; nothing that was saved is lost"));
+    });
+  for (MPI_Comm* comm : {&abort_comm_, &host_, &all_}) MPI_Comm_free(comm);
+  MPI_Finalize();
+}
 
 // Collective calls may block here: the job has just started. Where one fails, or a rank is gone, no abort is heard yet:
 // the launcher ends the job.

@@ -60,7 +60,11 @@ int RunRanks(const std::function<int(comm::Communicator&)>& body) {
   std::unique_ptr<comm::Communicator> comm;
   int code = 0;
   try {
-    comm = JoinRanks();
+    comm = JoinRanks([](const Error& error) {
+      PrintError(error);
+      DrainStandardError();
+      _exit(error.exit_code());
+    });
     if (comm->rank() == 0) TellSupervisor();
     StartLog("", comm->rank() == 0, comm->rank());  // what opening the data has to say, all ranks would say
     code = body(*comm);

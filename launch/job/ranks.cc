@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "comm/local/local_communicator.h"
@@ -74,7 +75,7 @@ bool IsFirstProcess() {
   return true;
 }
 
-std::unique_ptr<comm::Communicator> JoinRanks() {
+std::unique_ptr<comm::Communicator> JoinRanks(std::function<void(const Error&)> on_stuck_end) {
   const Launcher launcher = DetectLauncher();
   if (launcher.name == nullptr) return std::move(comm::MakeLocalWorld({}).front());
   const bool srun = std::string(launcher.name) == "srun";
@@ -85,7 +86,7 @@ std::unique_ptr<comm::Communicator> JoinRanks() {
     Refuse(Error(ErrorKind::kUsage,
                  fmt::format("srun started {} tasks without PMIx: they can't find each other", launcher.tasks), "",
                  srun_command));
-  std::unique_ptr<comm::Communicator> comm = comm::StartMpi();
+  std::unique_ptr<comm::Communicator> comm = comm::StartMpi({.on_stuck_end = std::move(on_stuck_end)});
   if (comm->world_size() == 1 && launcher.tasks > 1)
     Refuse(Error(ErrorKind::kUsage,
                  fmt::format("{} started {} tasks, but {} sees one: each would train a run of its own", launcher.name,

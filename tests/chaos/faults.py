@@ -38,6 +38,10 @@ class Fault:
         """What is wrong with how the job ended, beside its exit code."""
         return ""
 
+    def let_go(self, job):
+        """Takes the fault back where nothing of the job can notice it any more; False where something can."""
+        return False
+
     def after(self):
         """Once the job has ended."""
 
@@ -115,6 +119,10 @@ class StopRank(Fault):
 
     def codes(self, job):
         return {PEER}
+
+    def let_go(self, job):
+        alive = job.ranks_alive()
+        return "done name=" in job.text("stdout") and set(alive) == {self.rank} and send(alive[self.rank], signal.SIGCONT)
 
     def problem(self, job):
         with open(f"{job.out}/verdict.json") as file:

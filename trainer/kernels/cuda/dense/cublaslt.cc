@@ -174,7 +174,9 @@ std::optional<CublasLtMatmuls::Chosen> CublasLtMatmuls::Ask(const MatmulSpec& sp
 
 const CublasLtMatmuls::Answer& CublasLtMatmuls::AnswerFor(const MatmulSpec& spec) {
   const auto found = std::ranges::find(answers_, spec, &Answer::spec);
-  return found != answers_.end() ? *found : answers_.emplace_back(spec, Ask(spec));
+  if (found != answers_.end()) return *found;
+  answers_.push_back({spec, Ask(spec)});
+  return answers_.back();
 }
 
 const CublasLtMatmuls::Chosen& CublasLtMatmuls::ChosenFor(const MatmulSpec& spec) {

@@ -10,18 +10,18 @@ namespace {
 constexpr char kUnpack[] = "unpack it, and name what was in it";
 
 template <size_t kSize>
-constexpr FileKind Kind(const char (&magic)[kSize], const char* name, const char* remedy) {
-  return {magic, kSize - 1, name, remedy};
+constexpr FileKind Kind(const char (&magic)[kSize], const char* name, const char* remedy, bool packed = false) {
+  return {magic, kSize - 1, name, remedy, packed};
 }
 
 /// Of formats' specifications. A magic number of four bytes is that of one raw file of 16-bit ids in four billion.
 constexpr std::array kKinds = {
-    Kind("\x1f\x8b\x08", "packed by gzip", "unpack it: gzip -dk"),
+    Kind("\x1f\x8b\x08", "packed by gzip", "unpack it: gzip -dk", true),
     Kind("\xfd"
          "7zXZ\0",
-         "packed by xz", "unpack it: xz -dk"),
-    Kind("\x28\xb5\x2f\xfd", "packed by Zstandard", "unpack it: zstd -dk"),
-    Kind("BZh91AY&SY", "packed by bzip2", "unpack it: bzip2 -dk"),
+         "packed by xz", "unpack it: xz -dk", true),
+    Kind("\x28\xb5\x2f\xfd", "packed by Zstandard", "unpack it: zstd -dk", true),
+    Kind("BZh91AY&SY", "packed by bzip2", "unpack it: bzip2 -dk", true),
     Kind("PK\x03\x04", "a zip archive (as are Excel's .xlsx, NumPy's .npz and PyTorch's .pt)", kUnpack),
     Kind("PK\x05\x06", "an empty zip archive", kUnpack),
     Kind("7z\xbc\xaf\x27\x1c", "a 7-Zip archive", kUnpack),

@@ -15,6 +15,7 @@ struct FileKind {
   size_t size;         ///< of `magic`
   const char* name;    ///< "a zip archive"
   const char* remedy;  ///< what to do with it
+  bool packed;         ///< it is one file, which UnpackFile unpacks
 };
 
 /// nullptr where the bytes begin like none that is known.

@@ -85,7 +85,7 @@ std::vector<std::byte> Filtered(std::span<const std::byte> packed, const Origin&
 
 bool IsPacked(std::span<const std::byte> bytes) {
   const FileKind* const kind = KindOf(bytes);
-  return IsGzip(bytes) || (kind != nullptr && std::string_view(kind->name).starts_with("packed by"));
+  return IsGzip(bytes) || (kind != nullptr && kind->packed);
 }
 
 std::vector<std::byte> UnpackFile(std::span<const std::byte> packed, const Origin& origin) {

@@ -107,8 +107,9 @@ std::optional<double> ParseNumber(std::string_view cell) {
   double value = 0;
   const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
   if (end != cell.data() + cell.size()) return std::nullopt;
-  if (error == std::errc::result_out_of_range && cell.find("e-") != std::string_view::npos) return 0.0;
-  if (error == std::errc::result_out_of_range && cell.find("E-") != std::string_view::npos) return 0.0;
+  const size_t exponent = cell.find_first_of("eE");
+  if (error == std::errc::result_out_of_range && exponent != std::string_view::npos && cell[exponent + 1] == '-')
+    return 0.0;
   if (error != std::errc() || !std::isfinite(static_cast<float>(value))) return std::nullopt;
   return value;
 }

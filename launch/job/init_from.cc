@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/files/file.h"
@@ -68,17 +70,22 @@ class Filling {
   /// What trainers put in front of a model's names goes where the model then finds all that it needs.
   void TakeOffPrefix(const engine::ParameterLayout& layout) {
     if (HasAll(layout)) return;
-    const std::map<std::string, NamedWeights> given = weights_.tensors;
     for (const std::string prefix : {"model.", "module.", "transformer.", "_orig_mod."}) {
-      weights_.tensors.clear();
-      bool clash = false;
-      for (const auto& [name, tensor] : given)
-        clash |= !weights_.tensors.emplace(name.starts_with(prefix) ? name.substr(prefix.size()) : name, tensor).second;
-      if (clash || !HasAll(layout)) continue;
+      const auto without = [&](const std::string& name) {
+        return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
+      };
+      std::set<std::string> names;
+      for (const auto& [name, tensor] : weights_.tensors) names.insert(without(name));
+      const bool fits = std::all_of(layout.entries().begin(), layout.entries().end(), [&](const auto& entry) {
+        return IsExcepted(entry.name) || names.contains(entry.name);
+      });
+      if (!fits || names.size() < weights_.tensors.size()) continue;  // of two with one name one would be lost
+      std::map<std::string, NamedWeights> renamed;
+      for (auto& [name, tensor] : weights_.tensors) renamed.emplace(without(name), std::move(tensor));
+      weights_.tensors = std::move(renamed);
       LogNote("{}: \"{}\" in front of names is taken off", where_, prefix);
       return;
     }
-    weights_.tensors = given;
   }
 
   void CheckNothingIsLost(const engine::ParameterLayout& layout) const {

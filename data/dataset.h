@@ -55,7 +55,8 @@ struct SentenceMarks {
 
 /// What a source has besides its samples' tensors, the same for all of them: one row of the table of sources.
 struct SourceTraits {
-  int classes = 0;  ///< of "label"; 0 where there is no label
+  int classes = 0;                            ///< of "label"; 0 where there is no label
+  std::vector<std::string> class_names = {};  ///< in the order of the labels; empty where classes are numbers
   /// What each sample adds to the denominator of a mean loss: 1, or for sequences its labels that count. 0: samples
   /// differ, and Dataset::Measure knows.
   uint64_t labels = 1;
@@ -81,6 +82,9 @@ struct SampleText {
   std::string line = {};  ///< file and line that it comes from ("train.de:11"), of several the first; empty: unknown
   std::string reference = {};  ///< what a model should answer: a transcript, a translation; empty where that is no text
   uint64_t text_bytes = 0;     ///< of the text that its labels stand for; 0 where SourceTraits::text_bytes is false
+  std::string name = {};       ///< what its source calls it: a file, a row's id; empty: nothing
+  std::string group = {};      ///< what splits must not part: a patient, a speaker; empty where the source knows none
+  int32_t label = -1;          ///< its class; -1 where it has none, or a sequence of them
 };
 
 /// Thread-safe. What is not pure virtual has a default for samples of one shape with a label each.

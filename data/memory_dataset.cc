@@ -71,13 +71,29 @@ uint64_t HeldBytes(const Records& records) {
 
 MemoryDataset::MemoryDataset(Records records, const FingerprintOptions& options)
     : records_(std::move(records)),
-      traits_{.classes = records_.classes, .held_bytes = HeldBytes(records_)},
+      traits_{.classes = records_.classes, .class_names = records_.class_names, .held_bytes = HeldBytes(records_)},
       fingerprint_(Fingerprint(records_, options)) {
   for (const Column& column : records_.columns) {
     CHECK(column.values().size() == records_.size * RowBytes(column.field), "{} bytes of {} for {} samples",
           column.values().size(), column.field.name, records_.size);
     fields_.push_back(column.field);
   }
+}
+
+const Column* MemoryDataset::FindColumn(const char* name) const {
+  for (const Column& column : records_.columns)
+    if (column.field.name == name) return &column;
+  return nullptr;
+}
+
+SampleText MemoryDataset::Describe(uint64_t, uint64_t id) const {
+  CHECK(id < records_.size, "sample {} of {}", id, records_.size);
+  SampleText text;
+  if (!records_.names.empty()) text.name = records_.names[id];
+  if (!records_.groups.empty()) text.group = records_.groups[id];
+  if (const Column* label = FindColumn("label"))
+    std::memcpy(&text.label, label->values().data() + id * sizeof text.label, sizeof text.label);
+  return text;
 }
 
 void MemoryDataset::Read(uint64_t, uint64_t id, Sample& sample) const {

@@ -27,7 +27,10 @@ struct Records {
   std::string format;  ///< "idx 1": its name and the version of what the reader makes of the bytes
   uint64_t size = 0;
   std::vector<Column> columns = {};
-  int classes = 0;  ///< 0 where there is no label
+  int classes = 0;                            ///< 0 where there is no label
+  std::vector<std::string> class_names = {};  ///< as SourceTraits
+  // As SampleText, one for each sample, or none at all.
+  std::vector<std::string> names = {}, groups = {};
 };
 
 /// How much of large data the fingerprint hashes, and who chooses it.
@@ -53,9 +56,12 @@ class MemoryDataset : public Dataset {
   std::span<const Field> fields() const override { return fields_; }
   const SourceTraits& traits() const override { return traits_; }
   uint64_t fingerprint() const override { return fingerprint_; }
+  SampleText Describe(uint64_t epoch, uint64_t id) const override;
   void Read(uint64_t epoch, uint64_t id, Sample& sample) const override;
 
  private:
+  const Column* FindColumn(const char* name) const;
+
   Records records_;
   std::vector<Field> fields_;
   SourceTraits traits_;

@@ -20,8 +20,9 @@ struct SequenceOptions {
   int64_t block = 0;      ///< tokens of a sample
   bool training = false;  ///< epochs cut the text anew
   SpeechOptions speech = {};
-  int classes = 0;       ///< of labels that are numbers; 0: the largest + 1
-  uint32_t longest = 0;  ///< pairs of sentences with a longer side are not trained on; 0: all are
+  int classes = 0;                            ///< of labels that are numbers; 0: the largest + 1
+  std::vector<std::string> class_names = {};  ///< of labels that are words; empty: those of the source, sorted
+  uint32_t longest = 0;                       ///< pairs of sentences with a longer side are not trained on; 0: all are
   /// Where given, it is told of each sample that is found to be wrong while data are opened, or Read finds it: for a
   /// caller who wants all of them. (Of speech the options have one of their own.)
   std::function<void(const Error&)> on_broken = nullptr;

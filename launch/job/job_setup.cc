@@ -135,10 +135,12 @@ plan::Splits OpenSplits(const Recipe& recipe, std::shared_ptr<const data::Tokeni
                              .training = true,
                              .speech = data::MakeSpeechOptions(config),
                              .classes = static_cast<int>(config.classes()),
+                             .class_names = {config.class_names().begin(), config.class_names().end()},
                              .longest = config.longest()};
   splits.train_files = FilesOf(config.train());
   splits.train = data::OpenDataset(config.train(), "data.train", seed, config.verify(), text);
   text.training = false;
+  text.class_names = splits.train->traits().class_names;
   const auto open_other = [&](const data::Source& source, const std::string& path) {
     std::shared_ptr<const data::Dataset> split = data::OpenDataset(source, path, seed, config.verify(), text);
     data::CheckCompatible(*splits.train, *split, path);
@@ -158,6 +160,12 @@ plan::Splits OpenSplits(const Recipe& recipe, std::shared_ptr<const data::Tokeni
   return splits;
 }
 
+/// Writes into `config` what the training data decide, so that a run answers without them.
+void SettleData(const data::Dataset& train, data::DataConfig& config) {
+  const std::vector<std::string>& names = train.traits().class_names;
+  config.mutable_class_names()->Assign(names.begin(), names.end());
+}
+
 }  // namespace
 
 run::Job MakeJob(const Recipe& given, comm::Communicator& comm, std::shared_ptr<step::DeviceKit> device) {
@@ -166,12 +174,13 @@ run::Job MakeJob(const Recipe& given, comm::Communicator& comm, std::shared_ptr<
   run::Job job;
   job.config.name = recipe.name();
   job.config.train = recipe.train();
-  job.config.data = recipe.data();
   job.config.optimizer = recipe.optimizer();
   job.config.checkpoint = recipe.checkpoint();
   job.config.watchdog = recipe.watchdog();
   job.place.comm = &comm;
   job.splits = OpenSplits(recipe, std::move(tokenizer));
+  SettleData(*job.splits.train, *recipe.mutable_data());
+  job.config.data = recipe.data();
 
   const models::DataShape shape = DataShapeOf(job.splits);
   job.model.task = TaskOf(shape);

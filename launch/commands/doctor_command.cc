@@ -18,8 +18,8 @@
 #include "base/machine/infiniband.h"
 #include "base/machine/openmp_environment.h"
 #include "base/machine/rapl_meter.h"
-#include "comm/mpi/mpi_communicator.h"
 #include "launch/job/gpu.h"
+#include "launch/job/mpi.h"
 #include "launch/supervise/launcher/child_process.h"
 #include "launch/supervise/launcher/mpirun_check.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
@@ -76,7 +76,12 @@ std::string AdviceForRoot(const std::string& library) {
 }
 
 void Mpi() {
-  const std::string library = comm::MpiDescription(), mpirun = PathOf("mpirun");
+  const MpiView& view = ViewMpi();
+  if (view.module == nullptr) {
+    Row("MPI", "none: " + view.why_none, "one rank needs none; for more, install the MPI that lockstep was built with");
+    return;
+  }
+  const std::string library = view.module->description, mpirun = PathOf("mpirun");
   Row("MPI", library, AdviceForRoot(library));
   if (mpirun.empty()) {
     Row("mpirun", "none on the PATH",

@@ -41,7 +41,8 @@ std::string NewestAttempt(FileSystem& files, const std::string& path) {
 }
 
 bool HasRecords(FileSystem& files, const std::string& path) {
-  const std::vector<std::string> names = files.Exists(path) ? files.List(path) : std::vector<std::string>();
+  if (!files.Exists(path + "/.")) return false;  // there is no such folder
+  const std::vector<std::string> names = files.List(path);
   return std::any_of(names.begin(), names.end(), IsRecordName) || !NewestAttempt(files, path).empty();
 }
 

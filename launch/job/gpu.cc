@@ -4,44 +4,29 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
-#include <filesystem>
 
 #include "base/build_info.h"
 #include "base/error.h"
+#include "launch/job/module_file.h"
 
 namespace lockstep::launch {
 namespace {
 
-constexpr char kLibrary[] = "liblockstep_cuda.so";
 constexpr char kLibraryVariable[] = "LOCKSTEP_CUDA_LIBRARY";
-
-std::vector<std::string> Places() {
-  if (const char* given = std::getenv(kLibraryVariable)) return {given};
-  std::error_code ignored;
-  const std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
-  return {(folder / kLibrary).string(), (folder / "../lib/lockstep" / kLibrary).lexically_normal().string()};
-}
+constexpr ModuleFile kFile = {.file = "liblockstep_cuda.so",
+                              .variable = kLibraryVariable,
+                              .entry = kCudaModuleEntry,
+                              .what = "the GPU backend",
+                              .option = "LOCKSTEP_CUDA=ON",
+                              .global = false};
 
 /// The library's module, or why there is none.
 const CudaModule* Load(std::string& why) {
-  void* library = nullptr;
-  for (const std::string& place : Places()) {
-    if (!std::filesystem::exists(place)) {
-      why = fmt::format("the library with the GPU backend, {}, is missing: build with LOCKSTEP_CUDA=ON", place);
-      continue;
-    }
-    library = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library != nullptr) break;
-    why = fmt::format("the library with the GPU backend can't be loaded: {}", dlerror());
-    return nullptr;
-  }
-  if (library == nullptr) return nullptr;
-  const auto entry = reinterpret_cast<CudaModuleEntry>(dlsym(library, kCudaModuleEntry));
-  if (entry == nullptr || entry().build_hash != BuildHash()) {
-    why = "the library with the GPU backend is of another build than this program: build both together";
-    return nullptr;
-  }
-  return &entry();
+  const auto entry = reinterpret_cast<CudaModuleEntry>(OpenModule(kFile, why));
+  if (entry == nullptr) return nullptr;
+  if (entry().build_hash == BuildHash()) return &entry();
+  why = "the library with the GPU backend is of another build than this program: build both together";
+  return nullptr;
 }
 
 GpuView Look() {

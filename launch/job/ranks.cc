@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "comm/local/local_communicator.h"
-#include "comm/mpi/mpi_communicator.h"
+#include "launch/job/mpi.h"
 #include "launch/supervise/launcher/rank_environment.h"
 
 namespace lockstep::launch {
@@ -80,18 +80,18 @@ std::unique_ptr<comm::Communicator> JoinRanks(std::function<void(const Error&)> 
   if (launcher.name == nullptr) return std::move(comm::MakeLocalWorld({}).front());
   const bool srun = std::string(launcher.name) == "srun";
   const std::string srun_command = fmt::format("start with srun --mpi=pmix -n {} lockstep train ...", launcher.tasks);
+  const MpiModule& mpi = RequireMpi();
   // Open MPI ends the process in MPI_Init with words of its own where srun offers no PMIx.
-  if (srun && launcher.tasks > 1 && std::getenv("PMIX_RANK") == nullptr &&
-      comm::MpiDescription().starts_with("Open MPI"))
+  if (srun && launcher.tasks > 1 && std::getenv("PMIX_RANK") == nullptr && mpi.description.starts_with("Open MPI"))
     Refuse(Error(ErrorKind::kUsage,
                  fmt::format("srun started {} tasks without PMIx: they can't find each other", launcher.tasks), "",
                  srun_command));
-  std::unique_ptr<comm::Communicator> comm = comm::StartMpi({.on_stuck_end = std::move(on_stuck_end)});
+  std::unique_ptr<comm::Communicator> comm = mpi.start({.on_stuck_end = std::move(on_stuck_end)});
   if (comm->world_size() == 1 && launcher.tasks > 1)
     Refuse(Error(ErrorKind::kUsage,
                  fmt::format("{} started {} tasks, but {} sees one: each would train a run of its own", launcher.name,
-                             launcher.tasks, comm::MpiDescription()),
-                 "", srun ? srun_command : fmt::format("use the mpirun of {}", comm::MpiDescription())));
+                             launcher.tasks, mpi.description),
+                 "", srun ? srun_command : fmt::format("use the mpirun of {}", mpi.description)));
   return comm;
 }
 

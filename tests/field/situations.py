@@ -287,6 +287,9 @@ def wrong_files(fixture):
                 allowed = {2, 3, 4} | ({0} if takes_any else set())
                 # These two list on standard output all that is broken.
                 lists = "data check" in command or command == "verify"
+                if command in ("inspect", "verify", "generate", "predict") and kind in ("binary", "zip", "npy"):
+                    if "is a file" not in ending.out + ending.err and "no recipe.textproto in it" not in ending.err:
+                        return f"a file in the place of a run isn't named as one: {ending.err}"
                 return complaint(command, ending, allowed) or ("" if lists else said_once(ending))
             yield f"{kind} in the place of what is read: {command}", run
     # A device that never ends, and one that is always empty.

@@ -18,6 +18,19 @@ done
 lockstep/bin/lockstep --version | grep -q '^build ' || { echo "the program doesn't run"; exit 1; }
 lockstep/bin/lockstep plan lockstep/share/lockstep/examples/digits.textproto | grep -q '^run digits$' ||
   { echo "the examples can't be planned"; exit 1; }
+# One rank needs no MPI: neither is the program linked with it, nor does it miss the library that is.
+if ldd lockstep/bin/lockstep | grep -q libmpi; then echo "the program can't start without MPI"; exit 1; fi
+[ -s lockstep/lib/lockstep/liblockstep_mpi.so ] || { echo "there is no library with MPI"; exit 1; }
+mv lockstep/lib/lockstep/liblockstep_mpi.so aside
+lockstep/bin/lockstep train lockstep/share/lockstep/examples/digits.textproto --set train.epochs=1 2>&1 |
+  grep -q '^done name=digits ' || { echo "one rank doesn't train without MPI"; exit 1; }
+[ "$(lockstep/bin/lockstep doctor | grep -c '^MPI  *none: the library with MPI, liblockstep_mpi.so, is neither')" = 1 ] ||
+  { echo "doctor doesn't miss MPI"; exit 1; }
+code=0
+OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_RANK=0 lockstep/bin/lockstep train lockstep/share/lockstep/examples/digits.textproto \
+  >out 2>&1 || code=$?
+[ $code = 2 ] && grep -q "ranks can't be joined: the library with MPI" out || { echo "several ranks without MPI: $code"; cat out; exit 1; }
+mv aside lockstep/lib/lockstep/liblockstep_mpi.so
 bash -n lockstep/share/bash-completion/completions/lockstep
 # Editors and protoc read recipes by the schema alone.
 if command -v protoc >/dev/null; then

@@ -112,6 +112,9 @@ std::string CheckpointsOf(FileSystem& files, const std::string& path) {
   const std::string inside = path + "/" + kCheckpointsFolder;
   return AsCheckpointError([&]() -> std::string {
     if (files.Exists(inside)) return inside;
+    if (files.Exists(path) && !files.Exists(path + "/."))
+      throw Error(ErrorKind::kUsage, "is a file, where the folder of a run or of a checkpoint is due", path,
+                  "recipes are for lockstep train and lockstep plan");
     return ListSteps(files, path).empty() ? "" : path;
   });
 }

@@ -126,9 +126,11 @@ class HostfileReader {
       if (entry.given && *entry.most < entry.host.slots)
         throw Error(ErrorKind::kUsage, fmt::format("max_slots={} is less than slots={}", *entry.most, entry.host.slots),
                     where_, "raise it, or leave it out");
-    } else if (has_value && IsOneOf(word, {"port", "username", "user_name", "user-name"})) {
-      throw Error(ErrorKind::kUsage, fmt::format("{}= is not passed on: hosts are given to mpirun by name alone", word),
-                  where_, "put it into ~/.ssh/config");
+    } else if (has_value && IsOneOf(word, {"username", "user_name", "user-name"}) && at + 2 < tokens.size()) {
+      entry.host.user = ParseHost(tokens[at + 2] + "@" + entry.host.name, where_).user;
+    } else if (has_value && word == "port") {
+      throw Error(ErrorKind::kUsage, "port= is not passed on: hosts are given to mpirun by user and name alone", where_,
+                  "put it into ~/.ssh/config (Host ..., Port ...)");
     } else if (has_value || word == "=" || word == "slot" || word.find('.') != std::string::npos) {
       throw Error(ErrorKind::kUsage, fmt::format("\"{}{}\" is nothing that Open MPI knows", word, has_value ? "=" : ""),
                   where_, kForm);

@@ -1,8 +1,9 @@
 // Hostfiles, as Open MPI reads them: the grammar of its own reader, tried against mpirun 4.1.
 //
 //   file    = line*                     "#" and "//" begin a comment up to the line's end, "/*" one up to "*/"
-//   line    = name word* | "rank" N "=" name ...
-//   word    = slots "=" N | max_slots "=" N        blanks around "=" are allowed; see below for other spellings
+//   line    = [user "@"] name word* | "rank" N "=" name ...
+//   word    = slots "=" N | max_slots "=" N | username "=" user        blanks around "=" are allowed; see below for
+//   other spellings
 //
 // slots (cpu, count): ranks that fit; 0 leaves the host out. max_slots (max-slots, slots_max, max_cpu, cpu-max,
 // count_max, ...): the limit of slots, and what they are where only it is given; less than slots is an error. A host

@@ -39,21 +39,18 @@ std::string Compared(const std::string& name) {
 }  // namespace
 
 Host ParseHost(const std::string& text, const std::string& where) {
-  static const std::regex form(R"(([A-Za-z0-9_.\-]+)(?::(\d{1,5}))?)");
+  static const std::regex form(R"((?:([A-Za-z0-9_.\-]+)@)?([A-Za-z0-9_.\-]+)(?::(\d{1,5}))?)");
   std::smatch found;
-  if (text.find('@') != std::string::npos)
-    throw Error(ErrorKind::kUsage, fmt::format("\"{}\" names a user", text), where,
-                "name the host alone, and the user in ~/.ssh/config (Host ..., User ...)");
   if (std::count(text.begin(), text.end(), ':') > 1)
     throw Error(ErrorKind::kUsage, fmt::format("\"{}\" is an IPv6 address, which mpirun's lists can't have", text),
                 where, "give the host a name, in /etc/hosts for example");
   if (text.starts_with('+'))
     throw Error(ErrorKind::kUsage, fmt::format("\"{}\" counts the hosts of an allocation", text), where,
                 "name the host");
-  if (!std::regex_match(text, found, form) || text.front() == '-')
+  if (!std::regex_match(text, found, form) || text.front() == '-' || *found[2].first == '-')
     throw Error(ErrorKind::kUsage, fmt::format("\"{}\" is no host", text), where, "for example h1,h2:4");
-  const Host host{found[1], found[2].matched ? std::stoi(found[2]) : 0};
-  if (found[2].matched && host.slots == 0)
+  const Host host{found[2], found[3].matched ? std::stoi(found[3]) : 0, found[1]};
+  if (found[3].matched && host.slots == 0)
     throw Error(ErrorKind::kUsage, fmt::format("{} has no slots", text), where, "leave it out");
   return host;
 }
@@ -106,7 +103,7 @@ std::vector<Host> DealRanks(const std::vector<Host>& hosts, int ranks) {
   std::vector<Host> dealt;
   for (const Host& host : hosts) {
     const int here = std::min(host.slots, ranks);
-    if (here > 0) dealt.push_back({host.name, here});
+    if (here > 0) dealt.push_back({host.name, here, host.user});
     ranks -= here;
   }
   return dealt;
@@ -138,7 +135,7 @@ std::vector<Host> AnsweringHosts(const std::vector<Host>& hosts, const std::stri
   for (const Host& host : hosts) {
     if (IsThisHost(host.name)) continue;
     std::vector<std::string> words = RemoteShell();
-    words.push_back(host.name);
+    words.push_back(host.Address());
     words.push_back("exec sh -c " + ShellWord(command));  // the login shell there may be csh or fish
     commands.push_back(words);
   }

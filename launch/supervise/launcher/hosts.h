@@ -8,14 +8,17 @@ namespace lockstep::launch {
 
 struct Host {
   std::string name;
-  int slots = 0;  ///< ranks that fit; 0: not said
+  int slots = 0;          ///< ranks that fit; 0: not said
+  std::string user = {};  ///< who logs in there; empty: what ssh is configured to
 
+  /// "me@a": what it is reached by.
+  std::string Address() const { return user.empty() ? name : user + "@" + name; }
   bool operator==(const Host&) const = default;
 };
 
 /// "a,b:4": two hosts, the second with 4 slots. Throws Error(kUsage).
 std::vector<Host> ParseHosts(const std::string& list);
-/// One host: "a", "a:4". `where` it is written is said in messages. Throws Error(kUsage).
+/// One host: "a", "a:4", "me@a". `where` it is written is said in messages. Throws Error(kUsage).
 Host ParseHost(const std::string& text, const std::string& where);
 
 /// Whether two names are of one machine: Open MPI looks at the first label only ("h1.site" is "h1"), but at all of an

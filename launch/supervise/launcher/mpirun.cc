@@ -23,7 +23,8 @@ bool HasOtherHosts(const RankLaunch& launch) {
 
 std::string HostList(const std::vector<Host>& hosts, bool with_slots) {
   Words names;
-  for (const Host& host : hosts) names.push_back(with_slots ? fmt::format("{}:{}", host.name, host.slots) : host.name);
+  for (const Host& host : hosts)
+    names.push_back(with_slots ? fmt::format("{}:{}", host.Address(), host.slots) : host.name);
   return fmt::format("{}", fmt::join(names, ","));
 }
 

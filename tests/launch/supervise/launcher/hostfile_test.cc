@@ -46,6 +46,12 @@ TEST(Hostfile, CommentsOfThreeKinds) {
               ElementsAre(Host{"a", 4}, Host{"b", 0}, Host{"f", 2}, Host{"g", 1}));
 }
 
+TEST(Hostfile, AUserIsWhoLogsIn) {
+  EXPECT_THAT(Parse("me@a slots=2\nb username=you slots=3\nc\n"),
+              ElementsAre(Host{"a", 2, "me"}, Host{"b", 3, "you"}, Host{"c", 0}));
+  EXPECT_EQ(Parse("me@a slots=2\n").front().Address(), "me@a");
+}
+
 TEST(Hostfile, ALineOfARankfileIsASlot) {
   EXPECT_THAT(Parse("rank 0=a slot=1:0-3\nrank 1=a slot=0\nrank 2=b slot=0\n"),
               ElementsAre(Host{"a", 2}, Host{"b", 1}));
@@ -78,9 +84,10 @@ TEST(Hostfile, WhatOpenMpiCallsAnErrorIsOne) {
                            "a,b slots=2",
                            "+n1",
                            "fe80::1 slots=2",
-                           "me@a slots=2",
+                           "me@you@a slots=2",
                            "a port=22",
-                           "a username=me",
+                           "a username=",
+                           "a username=-me",
                            "a slots=100000"}) {
     try {
       Parse("h1 slots=1\n" + std::string(line) + "\n");

@@ -68,16 +68,16 @@ TEST(Mpirun, OneMachineMayHaveMoreRanksThanCores) {
 TEST(Mpirun, SeveralHostsAreWatched) {
   RankLaunch launch;
   launch.ranks = 3;
-  launch.hosts = {{"h1", 2}, {"h2", 1}};
+  launch.hosts = {{"h1", 2}, {"h2", 1, "me"}};
   launch.agent = "/opt/agent";
   launch.exported = {"LOCKSTEP_JOB"};
   launch.program = {"lockstep"};
   EXPECT_THAT(Joined(MpirunCommand({MpirunVersion::kOpenMpi, 4, 1}, launch)),
-              AllOf(HasSubstr(" --host h1:2,h2:1 "), HasSubstr(" --mca oob_tcp_keepalive_time 5 "),
+              AllOf(HasSubstr(" --host h1:2,me@h2:1 "), HasSubstr(" --mca oob_tcp_keepalive_time 5 "),
                     HasSubstr(" --mca plm_rsh_agent /opt/agent "), HasSubstr(" -x LOCKSTEP_JOB "),
                     Not(HasSubstr("--oversubscribe"))));
   EXPECT_THAT(Joined(MpirunCommand({MpirunVersion::kOpenMpi, 5, 0}, launch)),
-              AllOf(HasSubstr(" --host h1:2,h2:1 "), HasSubstr(" --prtemca plm_ssh_agent /opt/agent "),
+              AllOf(HasSubstr(" --host h1:2,me@h2:1 "), HasSubstr(" --prtemca plm_ssh_agent /opt/agent "),
                     Not(HasSubstr("--mca "))));
   EXPECT_EQ(Joined(SrunCommand(launch)), "srun --mpi=pmix --kill-on-bad-exit=1 -n 3 -w h1,h2 lockstep");
 }
@@ -98,12 +98,13 @@ TEST(Mpirun, PatienceWithASilentHostFollowsTheWatchdogs) {
 
 TEST(Hosts, ListsAndFilesAreRead) {
   EXPECT_THAT(ParseHosts("a,b:4"), ElementsAre(Host{"a", 0}, Host{"b", 4}));
+  EXPECT_THAT(ParseHosts("me@a:2,b"), ElementsAre(Host{"a", 2, "me"}, Host{"b", 0}));
   EXPECT_THAT(ParseHosts("a,a"), ElementsAre(Host{"a", 2}));
   EXPECT_THAT(ParseHosts("a.site:2,b,a"), ElementsAre(Host{"a.site", 3}, Host{"b", 0}));
 }
 
 TEST(Hosts, NonsenseIsNamed) {
-  for (const char* list : {"", "a b", "a:x", "a:0", "-oProxyCommand=x", "a;b", "me@a", "fe80::1", "+n1"})
+  for (const char* list : {"", "a b", "a:x", "a:0", "-oProxyCommand=x", "a;b", "@a", "me@", "me@-a", "fe80::1", "+n1"})
     EXPECT_THROW(ParseHosts(list), Error) << list;
 }
 

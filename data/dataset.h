@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +14,8 @@
 #include "base/shape.h"
 
 namespace lockstep::data {
+
+class Table;  // of data.proto
 
 /// One named tensor of a sample, e.g. "image" u8 [28, 28, 1] (height, width, channels), "label" i32 [], "target" f32
 /// [3], "features" f32 [13]. Dimensions that vary between samples are -1: time steps of speech, tokens of text.
@@ -55,8 +58,9 @@ struct SentenceMarks {
 
 /// What a source has besides its samples' tensors, the same for all of them: one row of the table of sources.
 struct SourceTraits {
-  int classes = 0;                            ///< of "label"; 0 where there is no label
-  std::vector<std::string> class_names = {};  ///< in the order of the labels; empty where classes are numbers
+  int classes = 0;                               ///< of "label"; 0 where there is no label
+  std::vector<std::string> class_names = {};     ///< in the order of the labels; empty where classes are numbers
+  std::shared_ptr<const Table> table = nullptr;  ///< what the rows say of a table's columns; null where it is no table
   /// What each sample adds to the denominator of a mean loss: 1, or for sequences its labels that count. 0: samples
   /// differ, and Dataset::Measure knows.
   uint64_t labels = 1;

@@ -71,7 +71,10 @@ uint64_t HeldBytes(const Records& records) {
 
 MemoryDataset::MemoryDataset(Records records, const FingerprintOptions& options)
     : records_(std::move(records)),
-      traits_{.classes = records_.classes, .class_names = records_.class_names, .held_bytes = HeldBytes(records_)},
+      traits_{.classes = records_.classes,
+              .class_names = records_.class_names,
+              .table = records_.table,
+              .held_bytes = HeldBytes(records_)},
       fingerprint_(Fingerprint(records_, options)) {
   for (const Column& column : records_.columns) {
     CHECK(column.values().size() == records_.size * RowBytes(column.field), "{} bytes of {} for {} samples",

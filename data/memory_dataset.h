@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,8 +28,9 @@ struct Records {
   std::string format;  ///< "idx 1": its name and the version of what the reader makes of the bytes
   uint64_t size = 0;
   std::vector<Column> columns = {};
-  int classes = 0;                            ///< 0 where there is no label
-  std::vector<std::string> class_names = {};  ///< as SourceTraits
+  int classes = 0;                               ///< 0 where there is no label
+  std::vector<std::string> class_names = {};     ///< as SourceTraits
+  std::shared_ptr<const Table> table = nullptr;  ///< as SourceTraits
   // As SampleText, one for each sample, or none at all.
   std::vector<std::string> names = {}, groups = {};
 };

@@ -13,5 +13,6 @@ inline constexpr uint32_t kStringKey = 0xDA7A0005u;  ///< sample: speaker; eleme
 inline constexpr uint32_t kSpeedKey = 0xDA7A0006u;   ///< element i: speed of the sample's recording i
 inline constexpr uint32_t kMaskKey = 0xDA7A0007u;   ///< elements 2i and 2i + 1: width and begin of mask i, bands' first
 inline constexpr uint32_t kNoiseKey = 0xDA7A0008u;  ///< elements 2i and 2i + 1: noise of the sample's audio at i
+inline constexpr uint32_t kSplitKey = 0xDA7A0009u;  ///< sample: one, or a group's hash; elements 0 and 1: its place
 
 }  // namespace lockstep::data

@@ -29,6 +29,7 @@ void AddVersionCommand(CLI::App& app) {
 
 /// In the order in which `lockstep help` lists them.
 void AddCommands(CLI::App& app, int* exit_code) {
+  launch::AddNewCommand(app, exit_code);
   launch::AddTrainCommand(app, exit_code);
   launch::AddRunCommand(app, exit_code);
   launch::AddSubmitCommand(app, exit_code);

@@ -45,6 +45,24 @@ Normalizer MakeNormalizer(const Normalize& config, DType dtype, size_t channels)
   return normalizer;
 }
 
+/// Of no targets where there are none.
+Normalizer MakeTargetNormalizer(const Normalize& config, std::span<const Field> fields) {
+  const auto target =
+      std::find_if(fields.begin(), fields.end(), [](const Field& field) { return field.name == "target"; });
+  Normalizer normalizer;
+  if (target == fields.end()) {
+    if (config.target_mean_size() + config.target_deviation_size() > 0)
+      throw BadConfig("data.normalize.target_mean", "the samples have no targets", "remove it, and target_deviation");
+    return normalizer;
+  }
+  const auto targets = static_cast<size_t>(target->shape.size());
+  normalizer.mean = PerChannel(config.target_mean(), targets, 0, "data.normalize.target_mean");
+  normalizer.deviation = PerChannel(config.target_deviation(), targets, 1, "data.normalize.target_deviation");
+  if (!std::all_of(normalizer.deviation.begin(), normalizer.deviation.end(), [](float value) { return value > 0; }))
+    throw BadConfig("data.normalize.target_deviation", "deviations must be above 0");
+  return normalizer;
+}
+
 void RefuseSpeech(const Augment& augment) {
   if (!augment.has_speed() && !augment.has_mask_bands() && !augment.has_mask_frames() && augment.noise() == 0) return;
   throw BadConfig("data.augment", "speed, masks and noise are for recordings of speech", "remove them");
@@ -91,6 +109,7 @@ class ImageTransform final : public Transform {
     bytes_ = fields[0].dtype == DType::kU8;
     if (bytes_) table_ = ByteTable(normalizer_);
     fields_[0].dtype = DType::kF32;
+    targets_ = MakeTargetNormalizer(config.normalize(), fields_);
   }
 
   std::span<const Field> fields() const override { return fields_; }
@@ -107,12 +126,23 @@ class ImageTransform final : public Transform {
     } else {
       PlaceFloats(input.As<float>(), image_, normalizer_, placement, output);
     }
-    for (size_t i = 1; i < fields_.size(); ++i) Pass(sample.tensors[i], fields_[i], rows[i]);
+    for (size_t i = 1; i < fields_.size(); ++i) {
+      if (fields_[i].name == "target") {
+        PlaceTargets(sample.tensors[i].As<float>(), reinterpret_cast<float*>(rows[i]));
+      } else {
+        Pass(sample.tensors[i], fields_[i], rows[i]);
+      }
+    }
   }
 
  private:
+  void PlaceTargets(std::span<const float> values, float* output) const {
+    for (size_t i = 0; i < values.size(); ++i) output[i] = (values[i] - targets_.mean[i]) / targets_.deviation[i];
+  }
+
   std::vector<Field> fields_;
   uint64_t seed_;
+  Normalizer targets_;
   Shape image_;
   Normalizer normalizer_;
   bool bytes_ = false;

@@ -5,12 +5,13 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "data/formats/cifar.h"
-#include "data/formats/csv.h"
 #include "data/formats/idx.h"
 #include "data/formats/synthetic.h"
 #include "data/memory_dataset.h"
 #include "data/open/settle_classes.h"
 #include "data/source_file.h"
+#include "data/split_samples.h"
+#include "data/table/csv.h"
 #include "data/text/open_text.h"
 #include "data/text/sentences/parallel_text.h"
 
@@ -68,20 +69,46 @@ Records LoadCifar(const Cifar& config, const std::string& field) {
   return reader.Finish();
 }
 
-Records LoadCsv(const Csv& config, const std::string& field, const SequenceOptions& options) {
+/// Which rows are trained on, of those that skip and limit leave and split deals out.
+std::vector<uint8_t> TrainedRows(const Source& source, const Split* split, const SplitSamples& all) {
+  std::vector<uint8_t> trained(all.samples);
+  const uint64_t begin = std::min(source.skip(), all.samples);
+  const uint64_t count = std::min(source.limit() == 0 ? all.samples : source.limit(), all.samples - begin);
+  if (split == nullptr) {
+    std::fill_n(trained.begin() + static_cast<ptrdiff_t>(begin), count, 1);
+    return trained;
+  }
+  SplitSamples left{.samples = count};
+  if (!all.labels.empty()) left.labels = all.labels.subspan(begin, count);
+  if (!all.groups.empty()) left.groups = all.groups.subspan(begin, count);
+  const std::vector<SplitPart> parts = DealSamples(*split, left);
+  for (uint64_t i = 0; i < count; ++i) trained[begin + i] = parts[i] == SplitPart::kTrain;
+  return trained;
+}
+
+Records LoadCsv(const Source& source, const std::string& field, const OpenOptions& options) {
+  const Csv& config = source.csv();
   const std::vector<std::byte> text = LoadSourceFile(RequiredFile(config.file(), field + ".file"));
-  return ReadCsv(text, config, {config.file(), field}, {.classes = options.classes, .on_broken = options.on_broken});
+  CsvOptions csv{.classes = options.classes,
+                 .class_names = options.class_names,
+                 .table = options.table.get(),
+                 .group = options.group,
+                 .on_broken = options.on_broken};
+  csv.trained = [&](uint64_t rows, std::span<const int32_t> labels, std::span<const std::string> groups) {
+    return TrainedRows(source, options.split, {rows, labels, groups});
+  };
+  return ReadCsv(text, config, {config.file(), field}, csv);
 }
 
 /// Samples in memory.
 std::unique_ptr<Dataset> Hold(Records records, const std::string& path, const FingerprintOptions& fingerprint,
-                              const SequenceOptions& options) {
+                              const OpenOptions& options) {
   SettleClasses({options.classes, options.training, options.on_broken}, path, records);
   return std::make_unique<MemoryDataset>(std::move(records), fingerprint);
 }
 
 std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path, uint64_t seed, Verify::Value verify,
-                                   const SequenceOptions& text) {
+                                   const OpenOptions& text) {
   const FingerprintOptions options{.seed = seed, .verify = verify};
   if (text.training && text.longest > 0 && !source.has_parallel()) {
     throw Error(ErrorKind::kUsage, "only pairs of sentences are left out for their length", "data.longest",
@@ -93,7 +120,7 @@ std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path
     case Source::kCifar:
       return Hold(LoadCifar(source.cifar(), path + ".cifar"), path, options, text);
     case Source::kCsv:
-      return Hold(LoadCsv(source.csv(), path + ".csv", text), path, options, text);
+      return Hold(LoadCsv(source, path + ".csv", text), path, options, text);
     case Source::kSynthetic:
       return MakeSynthetic(source.synthetic(), path + ".synthetic", seed);
     case Source::kText:
@@ -144,7 +171,7 @@ std::unique_ptr<Dataset> TakeSlice(std::unique_ptr<Dataset> whole, uint64_t firs
 }
 
 std::unique_ptr<Dataset> OpenDataset(const Source& source, const std::string& field_path, uint64_t seed,
-                                     Verify::Value verify, const SequenceOptions& text) {
+                                     Verify::Value verify, const OpenOptions& text) {
   std::unique_ptr<Dataset> whole = OpenWhole(source, field_path, seed, verify, text);
   const uint64_t size = whole->size();
   if (source.skip() >= size) {

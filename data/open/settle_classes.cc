@@ -72,7 +72,7 @@ void WarnOfEmptyClasses(std::span<const int32_t> labels, int classes, const std:
 
 void SettleClasses(const ClassOptions& options, const std::string& path, Records& records) {
   const Column* const labels = LabelsOf(records);
-  if (labels == nullptr) return;
+  if (labels == nullptr || !records.class_names.empty()) return;
   if (options.classes > 0) {
     RequireClasses(ValuesOf(*labels), options, path);
     records.classes = options.classes;

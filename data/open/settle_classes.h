@@ -16,7 +16,8 @@ struct ClassOptions {
 };
 
 /// Sets records.classes to options.classes, where that says how many there are; a label that is no class then is an
-/// Error(kData), thrown or, where options.on_broken is given, told. Otherwise, of training data, warns of classes
+/// Error(kData), thrown or, where options.on_broken is given, told. Classes with names are
+/// as many as these. Otherwise, of training data, warns of classes
 /// without a sample: one wrong label makes many of them. `path`: of the Source ("data.train").
 void SettleClasses(const ClassOptions& options, const std::string& path, Records& records);
 

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "data/dataset.h"
 #include "data/open/make_transform.h"
-#include "data/open/open_dataset.h"
+#include "data/open/open_splits.h"
 #include "data/text/open_tokenizer.h"
 #include "data/transform.h"
 #include "launch/commands/commands.h"
@@ -130,18 +130,16 @@ void CheckSplit(const data::Dataset& dataset, const std::string& path, const dat
 int CheckData(const data::DataConfig& config, uint64_t seed) {
   constexpr int64_t kDefaultBlock = 256;
   Complaints complaints;
-  data::SequenceOptions options;
+  data::OpenOptions options = data::OptionsOf(config);
   options.tokenizer = data::OpenTokenizer(config);
-  options.block = config.block() == 0 ? kDefaultBlock : config.block();
-  options.speech = data::MakeSpeechOptions(config);
+  if (config.block() == 0) options.block = kDefaultBlock;
   options.speech.on_broken = [&](const Error& error) { complaints.Add(error); };
-  options.longest = config.longest();
-  options.classes = static_cast<int>(config.classes());
   options.on_broken = [&](const Error& error) { complaints.Add(error); };
   std::unique_ptr<data::Dataset> train;
   const auto check = [&](const data::Source& source, const std::string& path) -> std::unique_ptr<data::Dataset> {
     try {
       options.training = path == "data.train";
+      options.split = options.training && config.has_split() ? &config.split() : nullptr;
       auto dataset = data::OpenDataset(source, path, seed, config.verify(), options);
       CheckSplit(*dataset, path, config, seed, options.speech.sample_rate, complaints);
       if (train) data::CheckCompatible(*train, *dataset, path);
@@ -153,6 +151,10 @@ int CheckData(const data::DataConfig& config, uint64_t seed) {
     }
   };
   train = check(config.train(), "data.train");
+  if (train) {
+    options.class_names = train->traits().class_names;
+    options.table = train->traits().table;
+  }
   if (config.has_validation()) check(config.validation(), "data.validation");
   if (config.has_test()) check(config.test(), "data.test");
   if (complaints.count() == 0) {

@@ -1,4 +1,4 @@
-// `lockstep predict RUN INPUT...`: transcripts of audio files, translations of texts.
+// `lockstep predict RUN INPUT...`: classes or values of rows, transcripts of audio files, translations of texts.
 #include "data/open/make_transform.h"
 #include "data/text/open_tokenizer.h"
 #include "launch/commands/commands.h"
@@ -15,9 +15,12 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/files/atomic_write.h"
+#include "base/machine/cores.h"
 #include "data/formats/lines.h"
 #include "data/source_file.h"
 #include "data/text/tokenizers/token_errors.h"
+#include "launch/answers/predict_rows.h"
 #include "launch/command_line/option_checks.h"
 #include "launch/job/trained_run.h"
 #include "trainer/infer/input_text.h"
@@ -28,9 +31,37 @@ namespace {
 struct PredictOptions {
   std::string run;
   std::vector<std::string> inputs, texts;
-  int beam = 0;  ///< 0: 5 for translations, 1 for transcripts
+  std::string out, format;
+  int beam = 0;     ///< 0: 5 for translations, 1 for transcripts
+  int threads = 0;  ///< 0: as many as cores
   bool json = false;
 };
+
+AnswerFormat FormatOf(const PredictOptions& options) {
+  if (options.json || options.format == "jsonl") return AnswerFormat::kJsonLines;
+  if (options.format == "csv") return AnswerFormat::kCsv;
+  return options.format.empty() && !options.out.empty() ? AnswerFormat::kCsv : AnswerFormat::kText;
+}
+
+void PredictSamples(const TrainedRun& run, const PredictOptions& options) {
+  if (!options.texts.empty())
+    throw Error(ErrorKind::kUsage, "the run answers rows of tables or images", "--text", "name files");
+  if (!run.recipe.data().train().has_csv())
+    throw Error(ErrorKind::kUsage, "the run was trained on a format that single answers can't be asked for in",
+                run.recipe.name(), "lockstep eval says how good it is");
+  const int cores = QueryCores().usable;
+  std::string kept;
+  PredictRows(run, {options.inputs, FormatOf(options), options.threads > 0 ? options.threads : cores},
+              [&](const std::string& lines) {
+                if (!options.out.empty()) {
+                  kept += lines;
+                  return;
+                }
+                std::fwrite(lines.data(), 1, lines.size(), stdout);
+                FlushStandardOutput();
+              });
+  if (!options.out.empty()) WriteFileAtomically(FileSystem::Real(), options.out, kept);
+}
 
 void Print(const PredictOptions& options, const std::string& input, const std::string& text, double score,
            bool names_input) {
@@ -112,8 +143,10 @@ int Predict(const PredictOptions& options) {
     TranscribeAll(run, options);
   } else if (run.Translates()) {
     TranslateAll(run, options);
+  } else if (run.Predicts()) {
+    PredictSamples(run, options);
   } else {
-    throw Error(ErrorKind::kUsage, "the run's model neither transcribes nor translates", options.run,
+    throw Error(ErrorKind::kUsage, "the run's model writes text", options.run,
                 "lockstep generate lets language models write");
   }
   return 0;
@@ -122,22 +155,30 @@ int Predict(const PredictOptions& options) {
 }  // namespace
 
 void AddPredictCommand(CLI::App& app, int* exit_code) {
-  CLI::App* command = app.add_subcommand("predict", "Transcribe audio files, or translate texts, with a trained run");
+  CLI::App* command = app.add_subcommand(
+      "predict", "Answer with a trained run: a class or values for each row, a transcript, a translation");
   auto options = std::make_shared<PredictOptions>();
   command->add_option("RUN", options->run, "a run folder (its newest good checkpoint) or a checkpoint folder")
       ->required();
   command->add_option("INPUT", options->inputs,
-                      "audio files (members of archives as ARCHIVE.tar:MEMBER), or texts of one sentence a line (-: "
-                      "standard input)");
+                      "CSV files of rows, audio files (members of archives as ARCHIVE.tar:MEMBER), or texts of one "
+                      "sentence a line (-: standard input; rows are answered line by line)");
+  command->add_option("--out", options->out, "of rows: the file that the answers go to (default: standard output)");
+  command->add_option("--format", options->format, "of rows: csv, jsonl or text (default: csv with --out, else text)")
+      ->check(OneOf({"csv", "jsonl", "text"}));
+  command->add_option("--threads", options->threads, "of rows: threads that answer (default: one for each core)")
+      ->check(WholeNumber(1, 1024));
   command->add_option("--text", options->texts, "a sentence to translate; may be given again");
   command
       ->add_option("--beam", options->beam,
                    "hypotheses that are kept; 1: the likeliest token at each step (default: 5 for translations, 1 for "
                    "transcripts)")
       ->check(WholeNumber(1, 1000));
-  command->add_flag("--json", options->json, "a JSON object a line: input, text, score (log probability)");
+  command->add_flag("--json", options->json,
+                    "a JSON object a line: input, text, score (log probability); of rows as --format jsonl");
   command->footer(
       "Examples:\n"
+      "  lockstep predict runs/cancer patients.csv --out answers.csv\n"
       "  lockstep predict runs/speech hello.wav\n"
       "  lockstep predict runs/translate --text \"Ein Mann schläft in einem grünen Zimmer.\"\n"
       "  lockstep predict runs/translate news.de --json > news.jsonl");

@@ -8,8 +8,9 @@
 #include "base/hash.h"
 #include "data/batches/make_batches.h"
 #include "data/open/make_transform.h"
-#include "data/open/open_dataset.h"
+#include "data/open/open_splits.h"
 #include "data/open/resolve_vocabulary.h"
+#include "data/open/settle_data.h"
 #include "data/transform.h"
 #include "launch/job/gpu.h"
 #include "launch/recipe/recipe_fields.h"
@@ -126,28 +127,19 @@ std::string FilesOf(data::Source source) {
 }
 
 /// The splits that the recipe names, checked to fit each other. Throws Error(kData).
-plan::Splits OpenSplits(const Recipe& recipe, std::shared_ptr<const data::Tokenizer> tokenizer) {
-  const data::DataConfig& config = recipe.data();
+/// Writes into the recipe what the data decide of it.
+plan::Splits OpenSplits(Recipe& recipe, std::shared_ptr<const data::Tokenizer> tokenizer) {
+  data::DataConfig& config = *recipe.mutable_data();
   const uint64_t seed = recipe.train().seed();
   plan::Splits splits;
-  data::SequenceOptions text{.tokenizer = std::move(tokenizer),
-                             .block = config.block(),
-                             .training = true,
-                             .speech = data::MakeSpeechOptions(config),
-                             .classes = static_cast<int>(config.classes()),
-                             .class_names = {config.class_names().begin(), config.class_names().end()},
-                             .longest = config.longest()};
+  data::OpenOptions options = data::OptionsOf(config);
+  options.tokenizer = std::move(tokenizer);
   splits.train_files = FilesOf(config.train());
-  splits.train = data::OpenDataset(config.train(), "data.train", seed, config.verify(), text);
-  text.training = false;
-  text.class_names = splits.train->traits().class_names;
-  const auto open_other = [&](const data::Source& source, const std::string& path) {
-    std::shared_ptr<const data::Dataset> split = data::OpenDataset(source, path, seed, config.verify(), text);
-    data::CheckCompatible(*splits.train, *split, path);
-    return split;
-  };
-  if (config.has_validation()) splits.validation = open_other(config.validation(), "data.validation");
-  if (config.has_test()) splits.test = open_other(config.test(), "data.test");
+  data::OpenedSplits opened = data::OpenSplits(config, seed, options);
+  splits.train = std::move(opened.train);
+  splits.validation = std::move(opened.validation);
+  splits.test = std::move(opened.test);
+  data::SettleData(splits.train, seed, config);
   splits.transform = data::MakeTransform(splits.train->fields(), config, seed);
   splits.batches = data::MakeBatches(splits.train, splits.transform, BatchOptionsOf(recipe.train()));
   if (recipe.train().global_batch() > splits.train->size())
@@ -158,12 +150,6 @@ plan::Splits OpenSplits(const Recipe& recipe, std::shared_ptr<const data::Tokeni
   plan::LimitEvaluations(recipe.evaluate(), seed, splits);
   splits.length = plan::LengthOf(recipe.train(), *splits.batches);
   return splits;
-}
-
-/// Writes into `config` what the training data decide, so that a run answers without them.
-void SettleData(const data::Dataset& train, data::DataConfig& config) {
-  const std::vector<std::string>& names = train.traits().class_names;
-  config.mutable_class_names()->Assign(names.begin(), names.end());
 }
 
 }  // namespace
@@ -179,7 +165,6 @@ run::Job MakeJob(const Recipe& given, comm::Communicator& comm, std::shared_ptr<
   job.config.watchdog = recipe.watchdog();
   job.place.comm = &comm;
   job.splits = OpenSplits(recipe, std::move(tokenizer));
-  SettleData(*job.splits.train, *recipe.mutable_data());
   job.config.data = recipe.data();
 
   const models::DataShape shape = DataShapeOf(job.splits);

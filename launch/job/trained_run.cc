@@ -5,6 +5,8 @@
 #include "base/machine/cpu_info.h"
 #include "base/threads.h"
 #include "data/audio/features.h"
+#include "data/open/open_splits.h"
+#include "data/open/settle_data.h"
 #include "data/text/open_tokenizer.h"
 #include "data/text/sentences/sentence_vocabulary.h"
 #include "launch/job/job_setup.h"
@@ -14,6 +16,20 @@
 
 namespace lockstep::launch {
 namespace {
+
+/// The shape of rows or images. Runs of older versions don't have it in their recipe: then the training data say it.
+void OpenSampleForm(TrainedRun& run) {
+  data::DataConfig& config = *run.recipe.mutable_data();
+  if (!config.has_sample()) {
+    const uint64_t seed = run.recipe.train().seed();
+    data::SettleData(data::OpenSplits(config, seed, data::OptionsOf(config)).train, seed, config);
+  }
+  const data::SampleForm& form = config.sample();
+  run.shape = {.input = form.input(),
+               .sample = Shape(std::span<const int64_t>(form.shape().data(), static_cast<size_t>(form.shape_size()))),
+               .classes = static_cast<int>(form.classes()),
+               .targets = static_cast<int>(form.targets())};
+}
 
 /// Fills in the tokenizer or what is known of speech, and the shape that follows from it. Of the training data no more
 /// is read than tokens or letters come from.
@@ -36,8 +52,7 @@ void OpenVocabulary(TrainedRun& run) {
     const data::FeatureExtractor features(data::MakeFeatureOptions(config.speech_features()));
     run.shape = {.input = "features", .sample = {-1, features.width()}, .classes = run.speech.alphabet->classes()};
   } else {
-    throw Error(ErrorKind::kUsage, "the run neither writes text nor transcribes speech", run.recipe.name(),
-                "evaluate it with lockstep eval");
+    OpenSampleForm(run);
   }
 }
 
@@ -46,7 +61,7 @@ infer::ModelGraphs GraphsOf(const models::ModelConfig& model, const models::Data
   graphs.build = [model, shape](int64_t rows, int64_t positions) {
     return models::Build(model, shape, graph::Mode::kInfer, rows, positions);
   };
-  if (!shape.speech()) graphs.decoder = DecoderModelOf(model, shape);
+  if (shape.input == "tokens" || shape.pairs()) graphs.decoder = DecoderModelOf(model, shape);
   return graphs;
 }
 
@@ -77,6 +92,19 @@ infer::TextGenerator MakeTextGenerator(const TrainedRun& run) {
   CHECK(run.WritesOn());
   const uint32_t context = run.recipe.model().gpt().context();
   return infer::TextGenerator(*run.model, run.tokenizer, context > 0 ? context : run.recipe.data().block());
+}
+
+infer::AnswerForm AnswerFormOf(const TrainedRun& run) {
+  CHECK(run.Predicts());
+  const data::Normalize& normalize = run.recipe.data().normalize();
+  infer::AnswerForm form{.classes = run.shape.classes > 0};
+  const auto targets = static_cast<size_t>(run.shape.targets);
+  for (size_t i = 0; i < targets && normalize.target_mean_size() > 0; ++i)
+    form.mean.push_back(normalize.target_mean(normalize.target_mean_size() == 1 ? 0 : static_cast<int>(i)));
+  for (size_t i = 0; i < targets && normalize.target_deviation_size() > 0; ++i)
+    form.deviation.push_back(
+        normalize.target_deviation(normalize.target_deviation_size() == 1 ? 0 : static_cast<int>(i)));
+  return form;
 }
 
 }  // namespace lockstep::launch

@@ -8,6 +8,7 @@
 #include "data/audio/open_speech.h"
 #include "data/text/tokenizers/tokenizer.h"
 #include "launch/recipe/recipe.h"
+#include "trainer/infer/predictor.h"
 #include "trainer/infer/text_generator.h"
 #include "trainer/infer/trained_model.h"
 #include "trainer/infer/transcriber.h"
@@ -27,16 +28,21 @@ struct TrainedRun {
   bool Transcribes() const { return shape.speech(); }
   bool Translates() const { return shape.pairs(); }
   bool WritesOn() const { return recipe.model().has_gpt(); }
+  /// Whether it answers rows of tables, or images, with a class or values.
+  bool Predicts() const { return shape.input == "image" || (shape.input == "features" && !shape.speech()); }
 };
 
 /// `path`: a run's folder (its newest good checkpoint) or a checkpoint. Weights are those that evaluations mean.
-/// Throws Error(kCheckpoint) where there is none or it is damaged, Error(kUsage) for models that neither write text nor
-/// transcribe. Prepares the calling thread to compute; others that answer call PrepareComputeThread(1, ...) themselves.
+/// Throws Error(kCheckpoint) where there is none or it is damaged. Prepares the calling thread to compute; others that
+/// answer call PrepareComputeThread(1, ...) themselves.
 TrainedRun OpenTrainedRun(const std::string& path);
 
 /// What answers with `run`, which outlives it. REQUIRES: run.Transcribes(), run.Translates(), run.WritesOn().
 infer::Transcriber MakeTranscriber(const TrainedRun& run, const infer::Transcriber::Options& options);
 infer::Translator MakeTranslator(const TrainedRun& run, int beam);
 infer::TextGenerator MakeTextGenerator(const TrainedRun& run);
+
+/// How outputs become answers. REQUIRES: run.Predicts().
+infer::AnswerForm AnswerFormOf(const TrainedRun& run);
 
 }  // namespace lockstep::launch

@@ -29,20 +29,21 @@ ARROWS = """
 LAUNCH_ARROWS = """
     supervise/launcher <- supervise
     recipe supervise <- job
+    job <- answers
     recipe <- export command_line
     job supervise <- slurm
-    export slurm command_line <- commands
+    answers draft export slurm command_line <- commands
     commands <- launch
 """
 
 # The inner order of data, by its folders: `data` is what lies in none of them.
 DATA_ARROWS = """
-    data <- batches formats image text/tokenizers
+    data <- batches formats image table text/tokenizers
     formats <- audio
     text/tokenizers <- text/sentencepiece
     formats text/tokenizers <- text/sentences
     text/sentencepiece text/sentences <- text
-    audio image text <- open
+    audio image table text <- open
 """
 
 # Backends lie behind an interface: besides themselves only launch, which chooses one by name, may know them.

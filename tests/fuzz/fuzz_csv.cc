@@ -6,7 +6,7 @@
 #include <span>
 
 #include "base/error.h"
-#include "data/formats/csv.h"
+#include "data/table/csv.h"
 
 namespace {
 

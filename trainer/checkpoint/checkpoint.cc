@@ -7,9 +7,11 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/files/atomic_write.h"
 #include "base/log.h"
 #include "trainer/checkpoint/damage.h"
 #include "trainer/checkpoint/durable_write.h"
+#include "trainer/checkpoint/shard_format.h"
 
 namespace lockstep::checkpoint {
 namespace {
@@ -27,14 +29,27 @@ void RemoveCheckpoint(FileSystem& files, const std::string& folder) {
   files.RemoveAll(folder);
 }
 
-/// What is no checkpoint any more and older than the newest: unfinished folders, and those that were set aside.
+/// Files that were being written into a checkpoint which is whole without them.
+void RemoveTemporaryFiles(FileSystem& files, const std::string& folder) {
+  for (const std::string& name : files.List(folder))
+    if (name.ends_with(kTemporarySuffix) && (IsTemporaryOf(name, kManifestName) || AttemptOfShard(name)))
+      files.RemoveAll(folder + "/" + name);
+}
+
+/// What is no checkpoint any more and older than the newest: unfinished folders, and those that were set aside; and
+/// what is unfinished in the others.
 void RemoveDebris(FileSystem& files, const std::string& checkpoints, uint64_t newest) {
   for (const std::string& name : files.List(checkpoints)) {
     const std::string folder = checkpoints + "/" + name;
     const bool set_aside = name.ends_with(kSetAsideSuffix);
     const std::optional<uint64_t> step =
         ParseFolderName(set_aside ? name.substr(0, name.size() - kSetAsideSuffix.size()) : name);
-    if (step && *step < newest && (set_aside || !IsCommitted(files, folder))) files.RemoveAll(folder);
+    if (!step || *step >= newest) continue;
+    if (set_aside || !IsCommitted(files, folder)) {
+      files.RemoveAll(folder);
+    } else {
+      RemoveTemporaryFiles(files, folder);
+    }
   }
 }
 

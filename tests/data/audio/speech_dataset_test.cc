@@ -18,7 +18,7 @@ namespace {
 /// Opens data.train of a DataConfig in text form; {} stands for the folder.
 std::unique_ptr<Dataset> Open(const std::string& config, uint64_t seed = 1, bool training = true) {
   const auto data = ParseText<DataConfig>(config);
-  SequenceOptions options{.training = training, .speech = MakeSpeechOptions(data)};
+  OpenOptions options{.training = training, .speech = MakeSpeechOptions(data)};
   const Source& source = training ? data.train() : data.test();
   return OpenDataset(source, training ? "data.train" : "data.test", seed, Verify::AUTO, options);
 }
@@ -283,7 +283,7 @@ TEST_F(Speech, BrokenFilesAreAllToldOfWhereSomebodyListens) {
                 "0.wav\tone\nmissing.wav\ttwo\nno.tar:a\tone\nno.tar:b\tone\n1.wav\ttwo\ncut.wav\tone\n2.wav\tTWO\n");
   folder_.Write("cut.wav", Wav(Noise(100)).substr(0, 200));
   const auto data = ParseText<DataConfig>(Config("", "alphabet: 'onetw'"));
-  SequenceOptions options{.training = true, .speech = MakeSpeechOptions(data)};
+  OpenOptions options{.training = true, .speech = MakeSpeechOptions(data)};
   std::vector<std::string> told;
   options.speech.on_broken = [&](const Error& error) { told.push_back(error.what()); };
   const auto dataset = OpenDataset(data.train(), "data.train", 1, Verify::AUTO, options);

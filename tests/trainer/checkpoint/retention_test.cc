@@ -85,6 +85,16 @@ TEST_F(Retention, UnfinishedFoldersOlderThanTheNewestGoAndYoungerStay) {
   EXPECT_TRUE(files_.Exists("run/checkpoints/mine"));
 }
 
+TEST_F(Retention, UnfinishedFilesInWholeCheckpointsGo) {
+  for (const char* name : {"manifest.pb.tmp", "rank-00001.attempt-0001.shard.tmp", "mine.tmp"})
+    files_.Create(std::string("run/checkpoints/step-00000400/") + name)->Close();
+  RemoveOld(files_, "run/checkpoints", 5, {});
+  EXPECT_FALSE(files_.Exists("run/checkpoints/step-00000400/manifest.pb.tmp"));
+  EXPECT_FALSE(files_.Exists("run/checkpoints/step-00000400/rank-00001.attempt-0001.shard.tmp"));
+  EXPECT_TRUE(files_.Exists("run/checkpoints/step-00000400/mine.tmp"));
+  EXPECT_THAT(ListSteps(files_, "run/checkpoints"), ElementsAre(100, 200, 300, 400, 500));
+}
+
 TEST_F(Retention, ADamagedOneThatWasSetAsideDoesNotPushGoodOnesOut) {
   Damage(500);
   EXPECT_EQ(Newest(), 400u);

@@ -1,4 +1,4 @@
-#include "data/formats/csv.h"
+#include "data/table/csv.h"
 
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
@@ -91,16 +91,20 @@ TEST(Csv, NamesTheLineOfAShortOrLongRow) {
 
 TEST(Csv, NamesLineAndColumnOfWhatIsNoNumber) {
   ExpectBad(ErrorKind::kData, "1,2,0\n1,x,0\n", "", {"/d/x.csv:2: column 1 (from 0): 'x' is not a number"});
-  ExpectBad(ErrorKind::kData, "1,2,0\n,2,0\n", "", {"/d/x.csv:2: column 0 (from 0): '' is not a number"});
-  ExpectBad(ErrorKind::kData, "width,height,class\n1,2,0\n", "",
+  ExpectBad(ErrorKind::kData, "1,2,0\n,2,0\n", "", {"/d/x.csv:2: column 0 (from 0): '' is missing", "missing: MEAN"});
+  ExpectBad(ErrorKind::kData, "width,height,class\n1,2,0\n", "header_lines: 0",
             {"/d/x.csv:1", "'width' is not a number", "data.train.csv.header_lines: 1"});
-  for (const char* cell : {"nan", "inf", "-inf", "1e39", "1e400", "0x10", "1 2", "+-1", "+", "-", "1.2.3", "--1"}) {
+  ExpectBad(ErrorKind::kData, "day,n,c\n1,2,0\n2024-05-17,2,0\n", "",
+            {"/d/x.csv:3: column \"day\" (0 from 0): '2024-05-17' is a date", "data.train.csv.skip: \"day\""});
+  ExpectBad(ErrorKind::kData, "1,2,0\n\"0,5\",2,0\n", "", {"'0,5' is not a number", "decimal: \",\""});
+  ExpectBad(ErrorKind::kData, "1,2,0\nx,2,0\n1,y,0\n", "", {"/d/x.csv:2", "the first of 2 rows that can't be read"});
+  for (const char* cell : {"inf", "-inf", "1e39", "1e400", "0x10", "1 2", "+-1", "+", "-", "1.2.3", "--1"}) {
     ExpectBad(ErrorKind::kData, fmt::format("1,0\n{},0\n", cell), "", {fmt::format("'{}' is not a number", cell)});
   }
 }
 
 TEST(Csv, NamesLabelsThatAreNoClasses) {
-  for (const char* label : {"-1", "0.5", "1048576", "1e9"}) {
+  for (const char* label : {"0.5", "1048576", "1e9"}) {
     ExpectBad(ErrorKind::kData, fmt::format("1,0\n1,{}\n", label), "",
               {"/d/x.csv:2: column 1 (from 0)", fmt::format("'{}' is not a class label", label)});
   }
@@ -115,7 +119,7 @@ TEST(Csv, TakesWhatOtherProgramsWrite) {
        })
     EXPECT_EQ(Fingerprint(Read(text), {}), Fingerprint(plain, {})) << text;
   EXPECT_EQ(Values<float>(Read("1e-400,-1e-999,0\n"), 0), (std::vector<float>{0, 0}));
-  ExpectBad(ErrorKind::kData, "\"Doe, J\",1,0\n", "", {"column 0 (from 0): 'Doe, J' is not a number"});
+  ExpectBad(ErrorKind::kData, "\"Doe, J\",1,0\n", "", {"column 0 (from 0): 'Doe, J' is not a number", "categorical"});
   EXPECT_EQ(Values<float>(Read("\"1\",\"2\",\"0\"\n"), 0), (std::vector<float>{1, 2}));
 }
 
@@ -152,6 +156,89 @@ TEST(Csv, NamesConfigurationsThatDoNotFit) {
   ExpectBad(ErrorKind::kData, "1\n2\n", "", {"no features are left of 1 column", "separator"});
   ExpectBad(ErrorKind::kData, "1,2\n", "header_lines: 1", {"/d/x.csv: there are no rows"});
   ExpectBad(ErrorKind::kData, "", "", {"there are no rows"});
+}
+
+Records ReadWith(const std::string& text, const std::string& config, const CsvOptions& options) {
+  return ReadCsv(std::as_bytes(std::span(text)), Config(config), {"/d/x.csv", "data.train.csv"}, options);
+}
+
+TEST(Csv, ColumnsGoByTheirHeading) {
+  const std::string text = "id,age,city,weight,sick\n7,30,Ulm,70.5,no\n8,41,\"Bad Ems\",80,yes\n9,,Ulm,60,no\n";
+  const std::string config = "label: 'sick' id: 'id' categorical: 'city' missing: MEAN";
+  const Records records = Read(text, config);
+  EXPECT_EQ(records.size, 3u);
+  EXPECT_EQ(records.class_names, (std::vector<std::string>{"no", "yes"}));
+  EXPECT_EQ(records.classes, 2);
+  EXPECT_EQ(records.names, (std::vector<std::string>{"7", "8", "9"}));
+  EXPECT_EQ(Values<float>(records, 0), (std::vector<float>{30, 0, 1, 70.5f, 41, 1, 0, 80, 35.5f, 0, 1, 60}));
+  EXPECT_EQ(Values<int32_t>(records, 1), (std::vector<int32_t>{0, 1, 0}));
+  ASSERT_NE(records.table, nullptr);
+  EXPECT_EQ(records.table->columns_size(), 3);
+  EXPECT_EQ(records.table->columns(1).values(0), "Bad Ems");
+
+  EXPECT_EQ(Values<float>(Read(text, "label: 'sick' skip: ['city', '1', 'id']"), 0).size(), 3u);
+  EXPECT_EQ(Values<float>(Read(text, "targets: 'weight' features: 'id'"), 0), (std::vector<float>{7, 8, 9}));
+  ExpectBad(ErrorKind::kUsage, text, "label: 'sock'",
+            {"data.train.csv.label: there is no column sock", "id, age, city"});
+}
+
+TEST(Csv, MissingNumbersBecomeWhatTheTrainingRowsSay) {
+  const std::string text = "a,b\n1,0\nNA,1\n3,0\n100,1\n?,0\n";
+  const auto column = [&](const std::string& missing, CsvOptions options = {}) {
+    return Values<float>(ReadWith(text, "missing: " + missing, options), 0);
+  };
+  EXPECT_EQ(column("MEDIAN"), (std::vector<float>{1, 3, 3, 100, 3}));
+  EXPECT_EQ(column("ZERO_AND_FLAG"), (std::vector<float>{1, 0, 0, 1, 3, 0, 100, 0, 0, 1}));
+  CsvOptions options;
+  options.trained = [](uint64_t rows, auto, auto) {
+    return std::vector<uint8_t>{1, 1, 1, 0, static_cast<uint8_t>(rows - 4)};
+  };
+  EXPECT_EQ(column("MEAN", options), (std::vector<float>{1, 2, 3, 100, 2}));
+  ExpectBad(ErrorKind::kData, "a,b\n,0\n,1\n", "missing: MEAN", {"column \"a\" has no value"});
+}
+
+TEST(Csv, AnotherFileIsReadAsTheTrainingRowsWere) {
+  const Records train = Read("color,size,kind\nred,1,x\nblue,3,y\n", "label: 'kind' categorical: 'color'");
+  const CsvOptions known{.class_names = train.class_names, .table = train.table.get()};
+  const Records test = ReadWith("size,kind,color\n5,y,green\n6,x,blue\n", "label: 'kind' categorical: 'color'", known);
+  EXPECT_EQ(Values<float>(test, 0), (std::vector<float>{0, 0, 5, 1, 0, 6}));
+  EXPECT_EQ(Values<int32_t>(test, 1), (std::vector<int32_t>{1, 0}));
+  ExpectError(ErrorKind::kData, {"'z' is not a class: those are x, y"},
+              [&] { ReadWith("size,kind,color\n5,z,red\n", "label: 'kind'", known); });
+  ExpectError(ErrorKind::kUsage, {"there is no column size", "color, kind"},
+              [&] { ReadWith("color,kind\nred,x\nred,y\n", "label: 'kind'", known); });
+  CsvOptions unlabeled = known;
+  unlabeled.unlabeled = true;
+  const Records rows = ReadWith("size,color\n5,red\n6,red\n", "label: 'kind'", unlabeled);
+  EXPECT_EQ(rows.columns.size(), 1u);
+  EXPECT_EQ(Values<float>(rows, 0), (std::vector<float>{0, 1, 5, 0, 1, 6}));
+}
+
+TEST(Csv, ClassesHaveTheirNames) {
+  EXPECT_EQ(Read("1,-1\n2,1\n3,-1\n").class_names, (std::vector<std::string>{"-1", "1"}));
+  EXPECT_EQ(Read("1,10\n2,-2\n3,3\n").class_names, (std::vector<std::string>{"-2", "3", "10"}));
+  EXPECT_EQ(Read("1,True\n2,False\n").class_names, (std::vector<std::string>{"False", "True"}));
+  EXPECT_EQ(Read("1,None\n2,some\n").class_names, (std::vector<std::string>{"None", "some"}));
+  EXPECT_TRUE(Read("1,1\n2,2.0\n").class_names.empty());
+  const Records given = ReadWith("1,1\n2,2.0\n", "", {.class_names = {"1", "2"}});
+  EXPECT_EQ(Values<int32_t>(given, 1), (std::vector<int32_t>{0, 1}));
+  ExpectBad(ErrorKind::kData, "1,0\n2,1\n3,x\n", "", {"/d/x.csv:3", "'x' is not a class label"});
+  ExpectBad(ErrorKind::kData, "1,a\n2,\n3,b\n", "", {"/d/x.csv:2", "is missing: it is the label"});
+}
+
+TEST(Csv, FindsAHeadingByItsLooks) {
+  EXPECT_EQ(Read("a,b,c\n1,2,0\n3,4,1\n").size, 2u);
+  EXPECT_EQ(Read(",a,c\n0,2,0\n1,4,1\n").columns[0].field.shape, (Shape{1}));  // pandas' index
+  ExpectBad(ErrorKind::kData, "1,x,0\n1,2,0\n3,4,1\n", "", {"/d/x.csv:1", "'x' is not a number"});
+  EXPECT_EQ(Read("5.1,3.5,setosa\n4.9,3.0,setosa\n6.2,2.9,virginica\n").size, 3u);
+  EXPECT_EQ(Read("a;c\n0,5;0\n1,5;1\n", "separator: ';' decimal: ','").size, 2u);
+}
+
+TEST(Csv, QuotesHoldSeparatorsAndLines) {
+  const Records records = Read("text,n,c\n\"a, \"\"b\"\"\nc\",1,0\nd,2,1\n", "categorical: 'text' header_lines: 1");
+  EXPECT_EQ(records.size, 2u);
+  EXPECT_EQ(records.table->columns(0).values(0), "a, \"b\"\nc");
+  ExpectBad(ErrorKind::kData, "a,b\n1,0\n\"2,1\n3,0\n", "", {"/d/x.csv:3: a quote opens in this line"});
 }
 
 }  // namespace

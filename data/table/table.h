@@ -1,0 +1,49 @@
+// A table as it was read: columns of numbers and words, of which nothing is decided yet that depends on which rows are
+// trained on.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "data/table/table_roles.h"
+
+namespace lockstep::data {
+
+/// Words of a column, each once, in the order in which they came.
+class WordList {
+ public:
+  int32_t Add(std::string_view word);
+  const std::vector<std::string>& words() const { return words_; }
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  std::vector<std::string> words_;
+  std::unordered_map<std::string, int32_t, Hash, std::equal_to<>> numbers_;
+};
+
+struct TableValues {
+  std::string name;
+  bool categorical = false;
+  std::vector<float> numbers;  ///< by row; NaN where it is missing
+  // Of columns of words.
+  WordList list;
+  std::vector<int32_t> words;  ///< by row: number in `list`; -1 where it is missing
+};
+
+struct RawTable {
+  TableRoles roles;
+  uint64_t rows = 0;
+  std::vector<uint64_t> lines;           ///< by row, where it begins
+  std::vector<TableValues> features;     ///< in the order of roles.features
+  std::vector<TableValues> targets;      ///< in the order of roles.targets; nothing is missing
+  TableValues label;                     ///< words, as they stand there
+  std::vector<std::string> ids, groups;  ///< by row; empty where there is no such column
+};
+
+}  // namespace lockstep::data

@@ -3,9 +3,14 @@
 #include <fmt/format.h>
 #include <utf8proc.h>
 
+#include <cstdlib>
+#include <memory>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
+
+#include "base/error.h"
 
 namespace lockstep::data {
 
@@ -47,6 +52,27 @@ void AppendCharacter(char32_t code_point, std::string& text) {
   std::array<utf8proc_uint8_t, 4> bytes{};
   const utf8proc_ssize_t size = utf8proc_encode_char(static_cast<utf8proc_int32_t>(code_point), bytes.data());
   text.append(reinterpret_cast<const char*>(bytes.data()), static_cast<size_t>(size));
+}
+
+std::string ComposeText(std::string_view text) {
+  utf8proc_uint8_t* composed = nullptr;
+  const utf8proc_ssize_t bytes =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
+                   &composed, static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
+  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(composed, &std::free);
+  CHECK(bytes >= 0, "{}", utf8proc_errmsg(bytes));
+  return {reinterpret_cast<const char*>(composed), static_cast<size_t>(bytes)};
+}
+
+std::string LowerCase(std::string_view text) {
+  std::string lower;
+  for (size_t at = 0; at < text.size();) {
+    const Character character = CharacterAt(text, at);
+    AppendCharacter(static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(character.code_point))),
+                    lower);
+    at += character.bytes;
+  }
+  return lower;
 }
 
 bool IsWhiteSpace(char32_t c) {

@@ -24,6 +24,11 @@ size_t ValidPrefix(std::string_view text);
 /// REQUIRES: code_point <= 0x10FFFF.
 void AppendCharacter(char32_t code_point, std::string& text);
 
+/// Letters and marks composed: Unicode's normalization form NFC (UAX #15). REQUIRES: `text` is UTF-8.
+std::string ComposeText(std::string_view text);
+/// Each character as its simple lower case. REQUIRES: `text` is UTF-8.
+std::string LowerCase(std::string_view text);
+
 /// Unicode's property White_Space.
 bool IsWhiteSpace(char32_t code_point);
 

@@ -8,6 +8,7 @@
 #include "data/audio/features.h"
 #include "data/audio/speech_dataset.h"
 #include "data/formats/manifest.h"
+#include "data/utf8.h"
 
 namespace lockstep::data {
 namespace {
@@ -40,6 +41,10 @@ std::vector<ManifestEntry> LoadEntries(const Speech& config, const std::string& 
   std::vector<ManifestEntry> entries = ReadManifest(LoadSourceFile(origin), origin);
   FilterSpeakers(config.only_speaker(), true, field + ".only_speaker", entries);
   FilterSpeakers(config.without_speaker(), false, field + ".without_speaker", entries);
+  for (ManifestEntry& entry : entries) {
+    if (config.compose()) entry.transcript = ComposeText(entry.transcript);
+    if (config.lower_case()) entry.transcript = LowerCase(entry.transcript);
+  }
   return entries;
 }
 

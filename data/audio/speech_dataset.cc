@@ -87,7 +87,9 @@ class SpeechDataset final : public Dataset {
 
   SampleText Describe(uint64_t epoch, uint64_t id) const override {
     SampleText text;
-    text.line = utterances_[strings_ ? strings_->Recording(epoch, id, 0) : id].recording.where;
+    const Utterance& first = utterances_[strings_ ? strings_->Recording(epoch, id, 0) : id];
+    text.line = first.recording.where;
+    text.group = first.speaker;
     ForEach(epoch, id, [&](uint32_t i) {
       const std::string& transcript = utterances_[i].transcript;
       if (!text.reference.empty() && !transcript.empty()) text.reference += ' ';

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "data/table/cell.h"
+#include "data/table/csv_rows.h"
 #include "data/utf8.h"
 
 namespace lockstep::data {
@@ -23,16 +25,11 @@ struct Line {
 
 constexpr char kColumns[] =
     "a line is PATH, a tab, TRANSCRIPT, and if speakers are known a tab and SPEAKER; or a JSON object";
+constexpr char kTable[] = "a row has the columns path and sentence, and if speakers are known speaker";
 constexpr char kKeys[] = "a line is {\"audio\": \"PATH\", \"text\": \"TRANSCRIPT\"}, with \"speaker\" if that is known";
 
 ManifestEntry FromTabs(const Line& line) {
-  std::vector<std::string> columns;
-  for (std::string_view rest = line.text;;) {
-    const size_t tab = rest.find('\t');
-    columns.emplace_back(rest.substr(0, tab));
-    if (tab == std::string_view::npos) break;
-    rest.remove_prefix(tab + 1);
-  }
+  std::vector<std::string> columns = SplitAt(line.text, '\t');
   if (columns.size() < 2 || columns.size() > 3) {
     throw line.Bad(columns.size() < 2 ? "there is no tab, and so no transcript"
                                       : fmt::format("there are {} columns between tabs", columns.size()),
@@ -69,6 +66,62 @@ ManifestEntry FromJson(const Line& line) {
           line.number};
 }
 
+std::vector<std::string> SplitAt(std::string_view text, char separator) {
+  std::vector<std::string> cells;
+  for (;;) {
+    const size_t end = text.find(separator);
+    cells.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) return cells;
+    text.remove_prefix(end + 1);
+  }
+}
+
+/// The columns of a table, which its heading names.
+struct Heading {
+  char separator = 0;  ///< 0: there is no heading
+  int columns = 0, path = -1, transcript = -1, speaker = -1;
+  const char* folder = "";  ///< in front of paths
+};
+
+constexpr std::string_view kPathNames[] = {"path",     "audio",     "audio_path", "audio_filepath", "file",
+                                           "filename", "file_name", "wav",        "wav_filename"};
+constexpr std::string_view kTranscriptNames[] = {"sentence", "text", "transcript", "transcription"};
+constexpr std::string_view kSpeakerNames[] = {"client_id", "speaker", "speaker_id"};
+
+template <size_t n>
+int FindColumn(const std::vector<std::string>& cells, const std::string_view (&names)[n]) {
+  for (const std::string_view name : names)
+    for (size_t i = 0; i < cells.size(); ++i)
+      if (LowerCase(TrimCell(cells[i])) == name) return static_cast<int>(i);
+  return -1;
+}
+
+/// Of Common Voice, recordings lie in a folder beside the table.
+Heading FindHeading(std::string_view text) {
+  const std::string_view line = text.substr(0, text.find('\n'));
+  if (ValidPrefix(line) < line.size()) return {};
+  for (const char separator : {'\t', ',', ';'}) {
+    const std::vector<std::string> cells = SplitAt(line, separator);
+    Heading heading{separator, static_cast<int>(cells.size()), FindColumn(cells, kPathNames),
+                    FindColumn(cells, kTranscriptNames), FindColumn(cells, kSpeakerNames)};
+    if (heading.path < 0 || heading.transcript < 0) continue;
+    const bool common_voice =
+        heading.speaker >= 0 && LowerCase(cells[static_cast<size_t>(heading.speaker)]) == "client_id";
+    if (common_voice && LowerCase(cells[static_cast<size_t>(heading.transcript)]) == "sentence")
+      heading.folder = "clips/";
+    return heading;
+  }
+  return {};
+}
+
+ManifestEntry FromCells(const std::vector<std::string>& cells, const Heading& heading, const Line& line) {
+  if (static_cast<int>(cells.size()) != heading.columns)
+    throw line.Bad(fmt::format("{} columns where the heading has {}", cells.size(), heading.columns),
+                   "quote cells that hold the separator");
+  const auto at = [&](int column) { return column < 0 ? std::string() : cells[static_cast<size_t>(column)]; };
+  return {heading.folder + at(heading.path), at(heading.transcript), at(heading.speaker), line.number};
+}
+
 bool IsControl(char32_t c) { return c < 0x20 || (c >= 0x7F && c < 0xA0); }
 
 void RequireText(const std::string& text, const char* what, const Line& line) {
@@ -83,27 +136,56 @@ void RequireText(const std::string& text, const char* what, const Line& line) {
   }
 }
 
-}  // namespace
+void Add(ManifestEntry entry, const Line& line, const char* form, std::vector<ManifestEntry>& entries) {
+  RequireText(entry.path, "path", line);
+  RequireText(entry.transcript, "transcript", line);
+  RequireText(entry.speaker, "speaker", line);
+  if (entry.path.empty()) throw line.Bad("the path is empty", form);
+  entries.push_back(std::move(entry));
+}
 
-std::vector<ManifestEntry> ReadManifest(std::span<const std::byte> bytes, const Origin& origin) {
-  std::string_view text = WithoutByteOrderMark(bytes);
+/// Between commas cells may be quoted; between tabs quotes are letters.
+std::vector<ManifestEntry> ReadTable(std::span<const std::byte> bytes, const Heading& heading, const Origin& origin) {
+  std::vector<ManifestEntry> entries;
+  CsvRows rows(bytes, heading.separator, 1, origin);
+  CsvRow row;
+  while (rows.Next(row)) {
+    std::vector<std::string> cells;
+    for (const std::string_view cell : row.cells) cells.push_back(UnquoteCell(cell));
+    const Line line{{}, row.line, origin};
+    Add(FromCells(cells, heading, line), line, kTable, entries);
+  }
+  return entries;
+}
+
+std::vector<ManifestEntry> ReadLines(std::string_view text, const Heading& heading, const Origin& origin) {
   const size_t first = text.find_first_not_of(" \t\r\n");
   const bool json = first != std::string_view::npos && text[first] == '{';
+  const bool table = heading.separator != 0;
   std::vector<ManifestEntry> entries;
   for (uint64_t number = 1; !text.empty(); ++number) {
     const size_t end = std::min(text.find('\n'), text.size());
     Line line{text.substr(0, end), number, origin};
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.text.ends_with('\r')) line.text.remove_suffix(1);
-    if (line.text.find_first_not_of(" \t") == std::string_view::npos) continue;
-    ManifestEntry entry = json ? FromJson(line) : FromTabs(line);
-    RequireText(entry.path, "path", line);
-    RequireText(entry.transcript, "transcript", line);
-    RequireText(entry.speaker, "speaker", line);
-    if (entry.path.empty()) throw line.Bad("the path is empty", json ? kKeys : kColumns);
-    entries.push_back(std::move(entry));
+    if (line.text.find_first_not_of(" \t") == std::string_view::npos || (table && number == 1)) continue;
+    ManifestEntry entry = json    ? FromJson(line)
+                          : table ? FromCells(SplitAt(line.text, heading.separator), heading, line)
+                                  : FromTabs(line);
+    Add(std::move(entry), line, json ? kKeys : table ? kTable : kColumns, entries);
   }
-  if (entries.empty()) throw origin.Bad("the manifest is empty", json ? kKeys : kColumns);
+  if (entries.empty()) throw origin.Bad("the manifest is empty", json ? kKeys : table ? kTable : kColumns);
+  return entries;
+}
+
+}  // namespace
+
+std::vector<ManifestEntry> ReadManifest(std::span<const std::byte> bytes, const Origin& origin) {
+  const std::string_view text = WithoutByteOrderMark(bytes);
+  const Heading heading = FindHeading(text);
+  if (heading.separator == 0 || heading.separator == '\t') return ReadLines(text, heading, origin);
+  std::vector<ManifestEntry> entries = ReadTable(bytes, heading, origin);
+  if (entries.empty()) throw origin.Bad("the manifest is empty", kTable);
   return entries;
 }
 

@@ -86,4 +86,10 @@ std::string_view TrimCell(std::string_view cell) {
   return cell;
 }
 
+std::string UnquoteCell(std::string_view cell) {
+  std::string text(cell);
+  for (size_t at = 0; (at = text.find("\"\"", at)) != std::string::npos; ++at) text.erase(at, 1);
+  return text;
+}
+
 }  // namespace lockstep::data

@@ -1,6 +1,7 @@
 // What a cell of a table says: a number, nothing, or words.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace lockstep::data {
@@ -21,5 +22,8 @@ bool LooksLikeDate(std::string_view word);
 
 /// Without blanks around it, and without quotes around that.
 std::string_view TrimCell(std::string_view cell);
+
+/// A trimmed cell as it is meant: two quotes are one.
+std::string UnquoteCell(std::string_view cell);
 
 }  // namespace lockstep::data

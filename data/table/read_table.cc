@@ -40,13 +40,6 @@ std::string Shown(std::string_view cell) {
   return shown;
 }
 
-/// A word as it is meant: two quotes are one.
-std::string Unquoted(std::string_view word) {
-  std::string text(word);
-  for (size_t at = 0; (at = text.find("\"\"", at)) != std::string::npos; ++at) text.erase(at, 1);
-  return text;
-}
-
 class TableReader {
  public:
   TableReader(std::span<const std::byte> text, const Csv& config, const Origin& origin, const ReadTableOptions& options)
@@ -129,9 +122,9 @@ class TableReader {
     for (size_t i = 0; i < roles.features.size(); ++i) Store(row, roles.features[i], read_[i], table_.features[i]);
     for (size_t i = 0; i < roles.targets.size(); ++i)
       table_.targets[i].numbers.push_back(read_[roles.features.size() + i].number);
-    if (roles.label >= 0) table_.label.words.push_back(table_.label.list.Add(Unquoted(TextOf(row, roles.label))));
-    if (roles.id >= 0) table_.ids.push_back(Unquoted(TextOf(row, roles.id)));
-    if (roles.group >= 0) table_.groups.push_back(Unquoted(TextOf(row, roles.group)));
+    if (roles.label >= 0) table_.label.words.push_back(table_.label.list.Add(UnquoteCell(TextOf(row, roles.label))));
+    if (roles.id >= 0) table_.ids.push_back(UnquoteCell(TextOf(row, roles.id)));
+    if (roles.group >= 0) table_.groups.push_back(UnquoteCell(TextOf(row, roles.group)));
     table_.lines.push_back(row.line);
     ++table_.rows;
   }
@@ -165,7 +158,7 @@ class TableReader {
     if (!values.categorical) return values.numbers.push_back(cell.kind == Cell::kNumber ? cell.number : kNone);
     const std::string_view text = TextOf(row, column);
     const bool missing = ReadCell(text, decimal_).kind == Cell::kMissing;
-    values.words.push_back(missing ? -1 : values.list.Add(text.find('"') == text.npos ? text : Unquoted(text)));
+    values.words.push_back(missing ? -1 : values.list.Add(text.find('"') == text.npos ? text : UnquoteCell(text)));
   }
 
   Error Bad(const CsvRow& row, int column, const std::string& what, const std::string& hint) const {

@@ -38,7 +38,8 @@ LAUNCH_ARROWS = """
 
 # The inner order of data, by its folders: `data` is what lies in none of them.
 DATA_ARROWS = """
-    data <- batches formats image table text/tokenizers
+    data <- batches image table text/tokenizers
+    table <- formats
     formats <- audio
     text/tokenizers <- text/sentencepiece
     formats text/tokenizers <- text/sentences

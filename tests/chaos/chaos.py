@@ -83,9 +83,15 @@ class Chaos:
             pass
 
     def await_end(self, limit, fault):
-        """The exit code; None where it had to be ended because mpirun hung."""
+        """The exit code; None where mpirun itself failed: where it had to be ended because it hung, or ended by a signal."""
         try:
-            return self.job.wait(limit)
+            code = self.job.wait(limit)
+            if not self.job.launcher_was_killed():
+                return code
+            self.tally["ended as mpirun hung"] += 1
+            self.line += " (SIGPIPE ended mpirun)"
+            self.job.end()
+            return None
         except Failure:
             # A rank that is stopped when all others have left is missed by mpirun alone, which waits for it.
             if fault.let_go(self.job):

@@ -94,6 +94,10 @@ class Job:
         """mpirun was told of a rank that died while it was about to report to it, and lets the others wait for it."""
         return not self.supervised and not self.ended() and "PMIX ERROR: UNREACHABLE" in self.text()
 
+    def launcher_was_killed(self):
+        """mpirun writes to ranks that have ended, and is not always ready for the signal that this brings."""
+        return not self.supervised and self.process.poll() in (-signal.SIGPIPE, 128 + signal.SIGPIPE)
+
     def attempt(self):
         """The row that this start has written into attempts.jsonl (of several, the first), once it is there."""
         found = rows(self.out, "attempts.jsonl")

@@ -28,6 +28,16 @@ constexpr char kColumns[] =
 constexpr char kTable[] = "a row has the columns path and sentence, and if speakers are known speaker";
 constexpr char kKeys[] = "a line is {\"audio\": \"PATH\", \"text\": \"TRANSCRIPT\"}, with \"speaker\" if that is known";
 
+std::vector<std::string> SplitAt(std::string_view text, char separator) {
+  std::vector<std::string> cells;
+  for (;;) {
+    const size_t end = text.find(separator);
+    cells.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) return cells;
+    text.remove_prefix(end + 1);
+  }
+}
+
 ManifestEntry FromTabs(const Line& line) {
   std::vector<std::string> columns = SplitAt(line.text, '\t');
   if (columns.size() < 2 || columns.size() > 3) {
@@ -64,16 +74,6 @@ ManifestEntry FromJson(const Line& line) {
   return {TextUnder(object, {"audio", "audio_filepath", "path"}, true, line),
           TextUnder(object, {"text", "transcript"}, true, line), TextUnder(object, {"speaker"}, false, line),
           line.number};
-}
-
-std::vector<std::string> SplitAt(std::string_view text, char separator) {
-  std::vector<std::string> cells;
-  for (;;) {
-    const size_t end = text.find(separator);
-    cells.emplace_back(text.substr(0, end));
-    if (end == std::string_view::npos) return cells;
-    text.remove_prefix(end + 1);
-  }
 }
 
 /// The columns of a table, which its heading names.

@@ -14,27 +14,19 @@
 #include "data/open/make_transform.h"
 #include "data/source_file.h"
 #include "data/table/csv.h"
+#include "launch/answers/examine.h"
 
 namespace lockstep::launch {
 namespace {
-
-/// Names of classes; their numbers where they have none.
-std::vector<std::string> ClassNames(const TrainedRun& run) {
-  std::vector<std::string> names(run.recipe.data().class_names().begin(), run.recipe.data().class_names().end());
-  for (int i = static_cast<int>(names.size()); i < run.shape.classes; ++i) names.push_back(std::to_string(i));
-  return names;
-}
 
 AnswerColumns ColumnsOf(const TrainedRun& run, const data::Csv& config) {
   AnswerColumns columns;
   if (!config.id().empty()) columns.id = config.id();
   if (run.shape.classes > 0) {
-    columns.classes = ClassNames(run);
+    columns.classes = ClassNamesOf(run);
     return columns;
   }
-  columns.targets.assign(config.targets().begin(), config.targets().end());
-  for (int i = static_cast<int>(columns.targets.size()); i < run.shape.targets; ++i)
-    columns.targets.push_back(run.shape.targets == 1 ? "prediction" : fmt::format("prediction {}", i));
+  columns.targets = TargetNamesOf(run);
   return columns;
 }
 

@@ -52,6 +52,7 @@ constexpr struct {
     {"predict", " infer inference transcribe translate classify "},
     {"plan", " check dry-run summary validate-recipe estimate "},
     {"status", " ps list ls show info monitor top tail "},
+    {"report", " plot curve curves graph chart compare visualize tensorboard dashboard "},
     {"submit", " sbatch slurm queue qsub "},
     {"export", " convert save "},
     {"doctor", " diagnose env environment collect-env "},

@@ -1,14 +1,11 @@
 #include "launch/commands/status_command.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <set>
 #include <sstream>
@@ -18,57 +15,25 @@
 #include "base/json_fields.h"
 #include "launch/commands/commands.h"
 #include "launch/recipe/recipe.h"
+#include "launch/report/run_list.h"
+#include "launch/report/total_steps.h"
 #include "launch/supervise/launcher/child_process.h"
-#include "trainer/records/lease_record.h"
 #include "trainer/records/run_folder_reader.h"
+#include "trainer/records/run_state.h"
 
 namespace lockstep::launch {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Leases are renewed every few seconds; files on a network file system may be seen a little later.
-constexpr double kAliveSeconds = 30;
 constexpr auto kSqueueLimit = std::chrono::seconds(10);
 
-std::string ReadText(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-double WrittenAt(const fs::path& path) {
-  struct stat status {};
-  return stat(path.c_str(), &status) == 0 ? static_cast<double>(status.st_mtim.tv_sec) : 0;
-}
-
-/// Whether somebody works in the folder: its lease is young, and the holder not known to be dead. Without a lease
-/// (released, or of a run without one) a young heartbeat tells, unless the last attempt `has_ended` by its own words.
-bool IsAlive(const std::string& folder, double now, bool has_ended) {
-  if (const double written = WrittenAt(folder + "/lease.json"); written > 0) {
-    try {
-      if (records::ProvablyDead(records::ParseLease(ReadText(folder + "/lease.json"), folder).holder)) return false;
-    } catch (const Error&) {
-      // Its age still tells something.
-    }
-    return now - written < kAliveSeconds;
-  }
-  if (has_ended) return false;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder + "/heartbeat", ignored))
-    if (now - WrittenAt(entry.path()) < kAliveSeconds) return true;
-  return false;
-}
-
-/// Steps of the whole run: what the recipe says, or what its epochs come to at the pace of steps and epochs in `row`.
-/// 0: unknown.
-uint64_t TotalSteps(const std::string& folder, const Json& row) {
+/// 0: unknown. The pace of steps and epochs is that of `row`.
+uint64_t TotalStepsIn(const records::RunFolderReader& files, const Json& row) {
+  const double step = NumberOr(row, "step"), epoch = NumberOr(row, "epoch");
   try {
-    const Recipe recipe = ParseRecipe(ReadText(folder + "/recipe.textproto"), "recipe.textproto", folder, {});
-    if (recipe.train().steps() > 0) return recipe.train().steps();
-    const double step = NumberOr(row, "step"), epoch = NumberOr(row, "epoch");
-    return epoch > 0 ? static_cast<uint64_t>(std::floor(recipe.train().epochs() * step / epoch + 1e-3)) : 0;
+    return TotalSteps(ParseRecipe(files.Text("recipe.textproto"), "recipe.textproto", files.folder(), {}),
+                      epoch > 0 ? step / epoch : 0);
   } catch (const Error&) {
     return 0;
   }
@@ -81,7 +46,7 @@ void AddProgress(const records::RunFolderReader& files, Json& status) {
   for (const char* name : {"step", "epoch", "loss", "accuracy", "samples_per_s", "learning_rate", "time"})
     if (last.contains(name)) status[std::string(name) == "time" ? "metrics_time" : name] = last[name];
   if (!evaluation.is_null()) status["evaluation"] = evaluation;
-  if (const uint64_t total = TotalSteps(files.folder(), last.is_null() ? evaluation : last); total > 0)
+  if (const uint64_t total = TotalStepsIn(files, last.is_null() ? evaluation : last); total > 0)
     status["total_steps"] = total;
 }
 
@@ -139,24 +104,6 @@ void AddQueue(const records::RunFolderReader& files, Json& status) {
   if (!queue.empty()) status["queue"] = queue;
 }
 
-/// running, done, stopped (in time), failed, killed (no words were left), waiting (nothing has begun).
-std::string State(const records::RunFolderReader& files, const std::optional<records::AttemptEnding>& ending,
-                  double now) {
-  const uint32_t attempt = files.LastAttempt();
-  // A verdict on an older attempt is not about this one.
-  const bool has_ended = ending && ending->attempt >= attempt;
-  if (IsAlive(files.folder(), now, has_ended)) return "running";
-  if (has_ended) return !ending->kind ? "done" : ending->kind == ErrorKind::kPreempted ? "stopped" : "failed";
-  if (fs::exists(files.folder() + "/done.json")) return "done";
-  return attempt > 0 ? "killed" : "waiting";
-}
-
-bool IsRun(const std::string& folder) {
-  for (const char* name : {"/recipe.textproto", "/attempts.jsonl", "/job.sbatch", "/supervisor.jsonl"})
-    if (fs::exists(folder + name)) return true;
-  return false;
-}
-
 std::string Age(double seconds) { return InWords(std::max(0.0, seconds)) + " ago"; }
 
 std::string ProgressLine(const Json& status) {
@@ -187,11 +134,11 @@ std::string AttemptsLine(const Json& status) {
 
 Json RunStatus(const std::string& path, double now) {
   const std::string folder = fs::absolute(path).lexically_normal().string();
-  if (!IsRun(folder))
+  if (!records::IsRunFolder(folder))
     throw Error(ErrorKind::kUsage, "is no run's folder", path, "give what --out of lockstep train was, or runs/NAME");
   const records::RunFolderReader files(folder);
   const std::optional<records::AttemptEnding> ending = files.ReadEnding();
-  Json status = {{"folder", folder}, {"now", now}, {"state", State(files, ending, now)}};
+  Json status = {{"folder", folder}, {"now", now}, {"state", records::StateOfRun(files, now)}};
   if (ending) status["verdict"] = files.Object("verdict.json");
   AddProgress(files, status);
   if (const auto newest = files.FindNewestCheckpoint())
@@ -232,21 +179,35 @@ std::string FormatStatus(const Json& status) {
   return text;
 }
 
+namespace {
+
+struct StatusOptions {
+  std::string folder;
+  bool as_json = false;
+};
+
+std::string StatusText(const StatusOptions& options, double now) {
+  const std::string folder = options.folder.empty() ? "runs" : options.folder;
+  if (options.folder.empty() || (!records::IsRunFolder(folder) && HoldsRuns(folder))) {
+    const std::vector<ListedRun> runs = ListRuns(folder, now);
+    return options.as_json ? DumpJson(RunsJson(runs), 2) + "\n" : FormatRuns(runs);
+  }
+  const Json status = RunStatus(folder, now);
+  return options.as_json ? DumpJson(status, 2) + "\n" : FormatStatus(status);
+}
+
+}  // namespace
+
 void AddStatusCommand(CLI::App& app, int* exit_code) {
-  struct Options {
-    std::string folder;
-    bool as_json = false;
-  };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<StatusOptions>();
   CLI::App* command =
       app.add_subcommand("status", "Show what a run is doing: step, speed, last checkpoint, restarts, queue");
-  command->add_option("DIR", options->folder, "A run's folder")->required();
-  command->add_flag("--json", options->as_json, "One JSON object");
-  command->footer("Example:\n  lockstep status runs/mnist --json");
+  command->add_option("DIR", options->folder, "A run's folder, or one with runs in it: a table. Default: runs");
+  command->add_flag("--json", options->as_json, "One JSON object; of a table a list");
+  command->footer("Examples:\n  lockstep status\n  lockstep status runs/mnist --json");
   command->callback([options, exit_code] {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
-    const Json status = RunStatus(options->folder, std::chrono::duration<double>(now).count());
-    std::fputs((options->as_json ? DumpJson(status, 2) + "\n" : FormatStatus(status)).c_str(), stdout);
+    std::fputs(StatusText(*options, std::chrono::duration<double>(now).count()).c_str(), stdout);
     *exit_code = 0;
   });
 }

@@ -1,4 +1,4 @@
-// lockstep train and lockstep eval: the commands that run ranks.
+// lockstep train: alone as one rank, or as one of many.
 #include "launch/commands/commands.h"
 #include "launch/commands/standard_streams.h"
 
@@ -32,7 +32,6 @@
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/records/run_folder.h"
 #include "trainer/records/run_folder_reader.h"
-#include "trainer/run/evaluate_checkpoint.h"
 #include "trainer/run/train.h"
 
 namespace lockstep::launch {
@@ -108,29 +107,6 @@ int Train(const TrainOptions& options) {
   });
 }
 
-struct EvalOptions {
-  std::string path;
-  std::vector<std::string> settings;
-  int executors = 0;
-};
-
-int Eval(const EvalOptions& options) {
-  return RunRanks([&](comm::Communicator& comm) {
-    run::Job job;
-    comm::Together(comm, "the set-up", [&] {
-      Recipe recipe = ReadRecipe(records::RunFolderOf(options.path) + "/recipe.textproto", options.settings);
-      ResolveRecipe(recipe, FactsOfGpus(recipe));
-      job = MakeJob(recipe, comm);
-    });
-    if (!job.place.device) job.place.executors = options.executors;
-    const std::string line =
-        run::EvaluateCheckpoint(job, options.path, {.terminal = OnTerminal(), .quiet = comm.rank() > 0});
-    if (comm.rank() == 0) std::printf("%s\n", line.c_str());
-    FlushStandardOutput();
-    return 0;
-  });
-}
-
 }  // namespace
 
 void AddTrainCommand(CLI::App& app, int* exit_code) {
@@ -176,19 +152,6 @@ void AddTrainCommand(CLI::App& app, int* exit_code) {
       "goes on from its\n"
       "newest checkpoint when it is started again, on any number of ranks.");
   command->callback([options, exit_code] { *exit_code = Train(*options); });
-}
-
-void AddEvalCommand(CLI::App& app, int* exit_code) {
-  auto options = std::make_shared<EvalOptions>();
-  CLI::App* command = app.add_subcommand("eval", "Evaluate a run's newest checkpoint, or a given one");
-  command->add_option("PATH", options->path, "A run's folder, or a checkpoint inside one")->required();
-  command
-      ->add_option("--set", options->settings, "PATH=VALUE: sets a field of the recipe, e.g. data.test.idx.images=FILE")
-      ->allow_extra_args(false);
-  command->add_option("--executors", options->executors, "Threads that evaluate, on each rank (default: 1)")
-      ->check(WholeNumber(1));
-  command->footer("Example:\n  lockstep eval runs/digits");
-  command->callback([options, exit_code] { *exit_code = Eval(*options); });
 }
 
 }  // namespace lockstep::launch

@@ -30,9 +30,9 @@ LAUNCH_ARROWS = """
     supervise/launcher <- supervise
     recipe supervise <- job
     job <- answers
-    recipe <- export command_line
+    recipe <- export command_line report
     job supervise <- slurm
-    answers draft export slurm command_line <- commands
+    answers draft export slurm command_line report <- commands
     commands <- launch
 """
 

@@ -20,6 +20,7 @@ struct RunConfig {
   optim::OptimizerConfig optimizer;
   checkpoint::CheckpointConfig checkpoint;
   comm::WatchdogConfig watchdog;
+  MetricsConfig metrics;
 };
 
 }  // namespace lockstep::plan

@@ -19,8 +19,9 @@ namespace lockstep::records {
 namespace {
 
 /// What a run writes into its folder itself. That which begins with a dot is there for a moment only.
-constexpr const char* kOwnFiles[] = {"recipe.textproto", "metrics.jsonl", "metrics.discarded.jsonl", "attempts.jsonl",
-                                     "done.json",        "verdict.json",  "certificate.json",        ".probe"};
+constexpr const char* kOwnFiles[] = {"recipe.textproto", "metrics.jsonl",   "metrics.discarded.jsonl",
+                                     "attempts.jsonl",   "done.json",       "verdict.json",
+                                     "certificate.json", "evaluation.json", ".probe"};
 
 /// Throws where a file can't be written in `folder`, or its disk is full.
 void TryWriting(FileSystem& files, const std::string& folder) {

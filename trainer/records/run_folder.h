@@ -4,10 +4,12 @@
 //
 //   recipe.textproto            the resolved recipe
 //   metrics.jsonl               a row per logged step and per evaluation
+//   tensorboard/                the same for TensorBoard (event_file.h)
 //   metrics.discarded.jsonl     rows past the checkpoint that a resume went back to
 //   attempts.jsonl              a row per start
 //   done.json                   the last line of a finished run
 //   verdict.json                how the last attempt has ended; none while it runs, and where it was killed
+//   evaluation.json             what `lockstep eval` found in detail (evaluation_record.h)
 //   checkpoints/step-00001200/  checkpoints
 //   logs/rank-N.log             each rank's log
 //   lease.json                  who may write here now (lease.h)
@@ -34,6 +36,7 @@ class RunFolder {
   std::string checkpoint(uint64_t step) const;
   std::string recipe() const { return path_ + "/recipe.textproto"; }
   std::string metrics() const { return path_ + "/metrics.jsonl"; }
+  std::string tensorboard() const { return path_ + "/tensorboard"; }
   std::string ending() const { return path_ + "/verdict.json"; }
   std::string heartbeats() const { return path_ + "/heartbeat"; }
   std::string flight_records(uint32_t attempt) const { return path_ + "/flight/attempt-" + std::to_string(attempt); }

@@ -46,6 +46,8 @@ std::string RunFolderReader::ReadEnd(const std::string& name, uint64_t most) con
   }
 }
 
+std::string RunFolderReader::Text(const std::string& name) const { return ReadEnd(name, kAll); }
+
 Json RunFolderReader::Object(const std::string& name) const { return ParseJsonObject(ReadEnd(name, kAll)); }
 
 std::vector<Json> RunFolderReader::Rows(const std::string& name) const { return ParseJsonRows(ReadEnd(name, kAll)); }
@@ -58,21 +60,29 @@ std::optional<AttemptEnding> RunFolderReader::ReadEnding() const { return ParseE
 
 uint32_t RunFolderReader::LastAttempt() const { return LastAttemptNumber(ReadEnd("attempts.jsonl", kAll)); }
 
-std::optional<NewestCheckpoint> RunFolderReader::FindNewestCheckpoint() const {
+std::vector<CommittedCheckpoint> RunFolderReader::Checkpoints() const {
+  std::vector<CommittedCheckpoint> all;
   try {
     const std::string checkpoints = folder_ + "/checkpoints";
-    const std::vector<uint64_t> steps = checkpoint::ListSteps(FileSystem::Real(), checkpoints);
-    if (steps.empty()) return std::nullopt;
-    NewestCheckpoint newest{steps.back(), 0};
-    struct stat status {};
-    const std::string manifest =
-        checkpoints + "/" + checkpoint::FolderName(newest.step) + "/" + checkpoint::kManifestName;
-    if (stat(manifest.c_str(), &status) == 0)
-      newest.written = static_cast<double>(status.st_mtim.tv_sec) + 1e-9 * static_cast<double>(status.st_mtim.tv_nsec);
-    return newest;
+    for (const uint64_t step : checkpoint::ListSteps(FileSystem::Real(), checkpoints)) {
+      CommittedCheckpoint committed{step, 0};
+      struct stat status {};
+      const std::string manifest = checkpoints + "/" + checkpoint::FolderName(step) + "/" + checkpoint::kManifestName;
+      if (stat(manifest.c_str(), &status) == 0)
+        committed.written =
+            static_cast<double>(status.st_mtim.tv_sec) + 1e-9 * static_cast<double>(status.st_mtim.tv_nsec);
+      all.push_back(committed);
+    }
   } catch (const Error&) {
-    return std::nullopt;
+    return {};
   }
+  return all;
+}
+
+std::optional<CommittedCheckpoint> RunFolderReader::FindNewestCheckpoint() const {
+  const std::vector<CommittedCheckpoint> all = Checkpoints();
+  if (all.empty()) return std::nullopt;
+  return all.back();
 }
 
 uint64_t RunFolderReader::Progress() const {

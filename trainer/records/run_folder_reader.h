@@ -12,8 +12,8 @@
 
 namespace lockstep::records {
 
-/// The newest committed checkpoint: not verified.
-struct NewestCheckpoint {
+/// A committed checkpoint: not verified.
+struct CommittedCheckpoint {
   uint64_t step = 0;
   double written = 0;  ///< seconds since 1970
 };
@@ -38,10 +38,15 @@ class RunFolderReader {
   /// Of the last 64 KiB only.
   std::vector<Json> LastRows(const std::string& name) const;
 
+  /// A whole file as it is now; empty where it can't be read.
+  std::string Text(const std::string& name) const;
+
   std::optional<AttemptEnding> ReadEnding() const;
   /// The highest number of a start; 0: nothing has begun.
   uint32_t LastAttempt() const;
-  std::optional<NewestCheckpoint> FindNewestCheckpoint() const;
+  std::optional<CommittedCheckpoint> FindNewestCheckpoint() const;
+  /// All that are still there, by step.
+  std::vector<CommittedCheckpoint> Checkpoints() const;
   /// The last step that is known of: of the newest checkpoint, or of the last row of metrics.
   uint64_t Progress() const;
   /// The first row of attempts.jsonl as it is: tells one run in the folder from its successor.

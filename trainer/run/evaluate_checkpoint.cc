@@ -16,7 +16,7 @@
 
 namespace lockstep::run {
 
-std::string EvaluateCheckpoint(const Job& job, const std::string& folder, const EvaluationProgress::Options& shown) {
+ResultLine EvaluateCheckpoint(const Job& job, const std::string& folder, const EvaluationProgress::Options& shown) {
   FileSystem& files = FileSystem::Real();
   const auto lanes = static_cast<int>(job.config.train.lanes());
   if (job.place.comm->world_size() > lanes)
@@ -50,7 +50,7 @@ std::string EvaluateCheckpoint(const Job& job, const std::string& folder, const 
   line.samples_per_s = static_cast<double>(job.splits.reported()->size()) / line.seconds;
   if (job.model.task == metrics::Task::kLanguageModel)
     line.tokens_per_s = line.samples_per_s * static_cast<double>(job.splits.reported()->labels(0, 0));
-  return Format(line);
+  return line;
 }
 
 }  // namespace lockstep::run

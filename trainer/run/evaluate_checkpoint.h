@@ -5,11 +5,13 @@
 
 #include "trainer/run/evaluation_progress.h"
 #include "trainer/run/job.h"
+#include "trainer/run/reporter.h"
 
 namespace lockstep::run {
 
 /// Evaluates the weights of the checkpoint at `path` (or of a run's newest) on the reported split of the job.
-/// Collective. `shown`: what this rank shows meanwhile. Returns the "eval ..." line. Throws Error(kCheckpoint).
-std::string EvaluateCheckpoint(const Job& job, const std::string& path, const EvaluationProgress::Options& shown);
+/// Collective. `shown`: what this rank shows meanwhile. Returns what the "eval ..." line says. Throws
+/// Error(kCheckpoint).
+ResultLine EvaluateCheckpoint(const Job& job, const std::string& path, const EvaluationProgress::Options& shown);
 
 }  // namespace lockstep::run

@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/json_fields.h"
 #include "base/log.h"
 #include "base/terminal.h"
 
@@ -45,7 +44,19 @@ Reporter::~Reporter() {
   std::fclose(metrics_);
 }
 
-void Reporter::Append(const std::string& row) {
+void Reporter::Append(const Json& row) {
+  AppendLine(DumpJson(row));
+  if (options_.events == nullptr) return;
+  const std::string split = TextOr(row, "split", "train");
+  records::EventFile::Values values;
+  for (const auto& [name, value] : row.items()) {
+    const bool is_place = name == "step" || name == "epoch" || name == "attempt" || name == "time";
+    if (!is_place && value.is_number()) values.emplace_back(fmt::format("{}/{}", split, name), value.get<double>());
+  }
+  options_.events->Add(FieldOr<uint64_t>(row, "step", 0), NumberOr(row, "time"), values);
+}
+
+void Reporter::AppendLine(const std::string& row) {
   const std::string line = (torn_ ? "\n" : "") + row + "\n";
   errno = 0;
   const size_t written = std::fwrite(line.data(), 1, line.size(), metrics_);
@@ -76,14 +87,14 @@ void Reporter::Log(const StepRow& row) {
     object["watts"] = std::round(row.power->watts * 10) / 10;
     object["joules_per_sample"] = Rounded(row.power->joules_per_sample);
   }
-  Append(DumpJson(object));
+  Append(object);
 }
 
 void Reporter::Log(const checkpoint::Evaluation& evaluation, double epoch) {
   Json object = {{"step", evaluation.step()},          {"epoch", Rounded(epoch)},     {"split", evaluation.split()},
                  {"loss", Rounded(evaluation.loss())}, {"attempt", options_.attempt}, {"time", std::time(nullptr)}};
   for (const auto& [name, value] : evaluation.metrics()) object[name] = Rounded(value);
-  Append(DumpJson(object));
+  Append(object);
   if (options_.quiet) return;
   std::string text = fmt::format("step {}  epoch {:.2f}  {}: loss {:.4f}", evaluation.step(), epoch, evaluation.split(),
                                  evaluation.loss());

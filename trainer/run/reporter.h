@@ -4,12 +4,15 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/files/file.h"
+#include "base/json_fields.h"
 #include "trainer/checkpoint/checkpoint.pb.h"
+#include "trainer/records/event_file.h"
 
 namespace lockstep::run {
 
@@ -41,6 +44,7 @@ class Reporter {
     double total_epochs = 0;
     bool terminal = false;  ///< a bar that redraws itself, instead of a line every few seconds
     bool quiet = false;     ///< no progress at all
+    std::unique_ptr<records::EventFile> events = nullptr;  ///< gets each row too; null: there is none
   };
   explicit Reporter(Options options);
   ~Reporter();
@@ -55,7 +59,9 @@ class Reporter {
   void Clear();
 
  private:
-  void Append(const std::string& row);
+  /// Of an evaluation with its `split`.
+  void Append(const Json& row);
+  void AppendLine(const std::string& row);
 
   Options options_;
   std::FILE* metrics_ = nullptr;

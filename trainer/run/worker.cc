@@ -57,6 +57,10 @@ Worker::Worker(const Job& job, const Start& start, plan::JobPlans plans, const S
   options.total_epochs = EpochsTrained(length_.total_steps, length_.steps_per_epoch, job_.config.train.epochs());
   options.terminal = start.terminal;
   options.quiet = start.quiet;
+  if (!job.config.metrics.has_tensorboard() || job.config.metrics.tensorboard())
+    options.events = std::make_unique<records::EventFile>(
+        files_, records::EventFile::Options{folder_.tensorboard(), comm().topology().host_name(), start_plan.attempt(),
+                                            start_plan.has_checkpoint() ? start_plan.resume_step() : 0});
   reporter_ = std::make_unique<Reporter>(std::move(options));
 }
 

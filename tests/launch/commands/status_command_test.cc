@@ -117,6 +117,26 @@ TEST_F(StatusTest, AFolderWhoseNameIsNoUtf8IsShown) {
   }
 }
 
+TEST_F(StatusTest, OfAFolderWithRunsInItIsATable) {
+  Write("runs/one/recipe.textproto", "train { steps: 5 }");
+  Write("runs/one/attempts.jsonl", "{\"attempt\":1}\n");
+  CLI::App app;
+  int code = -1;
+  AddStatusCommand(app, &code);
+  for (const bool as_json : {false, true}) {
+    std::vector<std::string> args = {folder_ / "runs", "status"};
+    if (as_json) args.insert(args.begin(), "--json");
+    testing::internal::CaptureStdout();
+    app.parse(args);
+    const std::string said = testing::internal::GetCapturedStdout();
+    EXPECT_EQ(code, 0);
+    if (as_json)
+      EXPECT_EQ(Json::parse(said)[0]["state"], "killed");
+    else
+      EXPECT_THAT(said, HasSubstr("one  killed  - of 5"));
+  }
+}
+
 TEST_F(StatusTest, NonsenseInFilesIsNoError) {
   for (const char* name : {"recipe.textproto", "attempts.jsonl", "metrics.jsonl", "verdict.json", "supervisor.jsonl",
                            "lease.json", "job.json"})

@@ -8,6 +8,7 @@
 #include "base/json_fields.h"
 #include "tests/base/error_of.h"
 #include "tests/base/temporary_folder.h"
+#include "trainer/records/event_file.h"
 
 namespace lockstep::run {
 namespace {
@@ -57,6 +58,29 @@ TEST(Reporter, ATornRowDoesNotSpoilTheNext) {
   for (const Json& row : ParseJsonRows(ReadWholeFile(FileSystem::Real(), path)))
     steps.push_back(FieldOr<uint64_t>(row, "step", 0));
   EXPECT_THAT(steps, testing::ElementsAre(1, 4));
+}
+
+TEST(Reporter, RowsAreThereForTensorBoardToo) {
+  const TemporaryFolder folder;
+  FileSystem& files = FileSystem::Real();
+  {
+    Reporter reporter({.metrics_path = folder / "metrics.jsonl",
+                       .quiet = true,
+                       .events = std::make_unique<records::EventFile>(
+                           files, records::EventFile::Options{folder / "tensorboard", "host", 1, 0})});
+    reporter.Log(Row(10));
+    checkpoint::Evaluation evaluation;
+    evaluation.set_step(10);
+    evaluation.set_split("test");
+    (*evaluation.mutable_metrics())["accuracy"] = 0.5;
+    reporter.Log(evaluation, 1);
+  }
+  const std::vector<std::string> names = files.List(folder / "tensorboard");
+  ASSERT_EQ(names.size(), 1u);
+  const std::string bytes = ReadWholeFile(files, folder / ("tensorboard/" + names.front()));
+  for (const char* tag : {"train/loss", "train/learning_rate", "test/loss", "test/accuracy"})
+    EXPECT_THAT(bytes, HasSubstr(tag));
+  EXPECT_EQ(bytes.find("/epoch"), std::string::npos) << "where a row stands is no number of it";
 }
 
 TEST(Reporter, AFileThatCantBeOpenedIsAnErrorOfItsReasonsKind) {

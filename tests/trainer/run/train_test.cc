@@ -202,5 +202,15 @@ TEST_F(TrainErrors, DataThatCannotBeReadDuringAStepEndTheRunOnAllRanks) {
   EXPECT_NE(std::string(error.what()).find("sample 77 is torn"), std::string::npos) << error.what();
 }
 
+TEST_F(TrainTest, EventFilesAreWrittenUnlessTheRecipeForbidsIt) {
+  TrainSetup setup;
+  TrainOnThreads(setup, 2, temporary_ / "with");
+  setup.change = [](Job& job) { job.config.metrics.set_tensorboard(false); };
+  TrainOnThreads(setup, 1, temporary_ / "without");
+  FileSystem& files = FileSystem::Real();
+  EXPECT_EQ(files.List(temporary_ / "with/tensorboard").size(), 1u) << "rank 0 alone writes one";
+  EXPECT_FALSE(files.Exists(temporary_ / "without/tensorboard"));
+}
+
 }  // namespace
 }  // namespace lockstep::run

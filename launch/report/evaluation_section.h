@@ -1,0 +1,16 @@
+// What evaluation.json says, as HTML: confusion matrix, numbers of each class or target, worst answers.
+#pragma once
+
+#include "launch/report/html_writer.h"
+#include "trainer/records/evaluation_record.h"
+
+namespace lockstep::launch {
+
+/// A table of counts whose cells are coloured by their share of the row: what is right in one colour, the rest in
+/// another.
+void DrawConfusion(const metrics::Classification& classification, const std::vector<std::string>& classes,
+                   HtmlWriter& html);
+
+void DrawEvaluation(const records::SplitRecord& split, HtmlWriter& html);
+
+}  // namespace lockstep::launch

@@ -1,0 +1,59 @@
+#include "launch/report/report_page.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <ctime>
+
+#include "base/build_info.h"
+#include "launch/report/comparison.h"
+#include "launch/report/html_writer.h"
+#include "launch/report/page_style.h"
+#include "launch/report/run_section.h"
+
+namespace lockstep::launch {
+namespace {
+
+void DrawFooter(double now, HtmlWriter& html) {
+  const auto seconds = static_cast<std::time_t>(now);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  html.Add("footer",
+           fmt::format("lockstep {}, read on {:%Y-%m-%d %H:%M:%S} UTC. Long curves are thinned to the least and the "
+                       "highest value of each two columns of pixels.",
+                       Version(), parts));
+}
+
+}  // namespace
+
+std::string ReportPage(std::vector<RunRecord> runs) {
+  TellApart(runs);
+  const std::string title = runs.size() == 1 ? runs.front().name : fmt::format("{} runs", runs.size());
+  HtmlWriter html;
+  html.AddDoctype();
+  {
+    const auto page = html.Open("html", {{"lang", "en"}});
+    {
+      const auto head = html.Open("head");
+      html.AddEmpty("meta", {{"charset", "utf-8"}});
+      html.AddEmpty("meta", {{"name", "viewport"}, {"content", "width=device-width,initial-scale=1"}});
+      html.AddEmpty("meta", {{"name", "color-scheme"}, {"content", "light dark"}});
+      html.Add("title", title);
+      html.AddStyle(kPageStyle);
+    }
+    const auto body = html.Open("body");
+    const auto main = html.Open("main");
+    html.Add("h1", title);
+    if (runs.size() == 1) {
+      DrawWholeRun(runs.front(), html);
+    } else {
+      DrawComparison(runs, html);
+      html.Add("h2", "Each run");
+      for (const RunRecord& run : runs) DrawFoldedRun(run, html);
+    }
+    DrawFooter(runs.front().now, html);
+  }
+  return html.Take() + "\n";
+}
+
+}  // namespace lockstep::launch

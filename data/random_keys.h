@@ -15,4 +15,9 @@ inline constexpr uint32_t kMaskKey = 0xDA7A0007u;   ///< elements 2i and 2i + 1:
 inline constexpr uint32_t kNoiseKey = 0xDA7A0008u;  ///< elements 2i and 2i + 1: noise of the sample's audio at i
 inline constexpr uint32_t kSplitKey = 0xDA7A0009u;  ///< sample: one, or a group's hash; elements 0 and 1: its place
 
+// Of pictures.
+inline constexpr uint32_t kCropKey = 0xDA7A0010u;   ///< elements 4i to 4i + 3: area, ratio, row and column of attempt i
+inline constexpr uint32_t kColorKey = 0xDA7A0011u;  ///< elements 0 to 3: the order; 4 to 7: factors
+inline constexpr uint32_t kRandAugmentKey = 0xDA7A0012u;  ///< elements 2i and 2i + 1: operation i, and its sign
+
 }  // namespace lockstep::data

@@ -6,6 +6,11 @@
 
 #include "base/error.h"
 #include "data/image/augment.h"
+#include "data/image/color.h"
+#include "data/image/image.h"
+#include "data/image/rand_augment.h"
+#include "data/image/random_crop.h"
+#include "data/image/resize.h"
 #include "data/random_keys.h"
 
 namespace lockstep::data {
@@ -68,8 +73,30 @@ void RefuseSpeech(const Augment& augment) {
   throw BadConfig("data.augment", "speed, masks and noise are for recordings of speech", "remove them");
 }
 
+/// Whether bytes are changed before they are normalised.
+bool ChangesBytes(const Augment& augment) {
+  return augment.has_random_resized_crop() || augment.has_color_jitter() || augment.has_rand_augment();
+}
+
+void CheckChanges(const Augment& augment, const Field& input) {
+  if (!ChangesBytes(augment)) return;
+  const char* const field = augment.has_random_resized_crop() ? "data.augment.random_resized_crop"
+                            : augment.has_color_jitter()      ? "data.augment.color_jitter"
+                                                              : "data.augment.rand_augment";
+  if (input.name != "image" || input.dtype != DType::kU8 || (input.shape[2] != 1 && input.shape[2] != 3)) {
+    throw BadConfig(field,
+                    fmt::format("it is for pictures of bytes with 1 or 3 channels; these samples are {} {} {}",
+                                input.name, Name(input.dtype), input.shape.ToString()),
+                    "remove it");
+  }
+  CheckCrop(augment.random_resized_crop());
+  CheckColorJitter(augment.color_jitter());
+  CheckRandAugment(augment.rand_augment());
+}
+
 void CheckAugment(const Augment& augment, const Field& input) {
   RefuseSpeech(augment);
+  CheckChanges(augment, input);
   if (augment.shift() == 0 && !augment.flip()) return;
   if (input.name != "image") {
     throw BadConfig("data.augment",
@@ -91,6 +118,12 @@ void Pass(const Sample::Tensor& tensor, const Field& field, std::byte* row) {
   std::memcpy(row, tensor.bytes.data(), tensor.bytes.size());
 }
 
+/// What a thread uses again for each of its pictures.
+struct Scratch {
+  Image picture, resized;
+  ResizeScratch resize;
+};
+
 class ImageTransform final : public Transform {
  public:
   ImageTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed)
@@ -99,8 +132,9 @@ class ImageTransform final : public Transform {
           "the first field is the input");
     CHECK(fields[0].dtype == DType::kU8 || fields[0].dtype == DType::kF32);
     CheckAugment(config.augment(), fields[0]);
-    shift_ = static_cast<int>(config.augment().shift());
-    flip_ = config.augment().flip();
+    augment_ = config.augment();
+    shift_ = static_cast<int>(augment_.shift());
+    flip_ = augment_.flip();
 
     const Shape& shape = fields[0].shape;
     // Features are an image of one pixel, with a channel for each.
@@ -122,7 +156,9 @@ class ImageTransform final : public Transform {
     const Sample::Tensor& input = sample.tensors[0];
     float* output = reinterpret_cast<float*>(rows[0]);
     if (bytes_) {
-      PlaceBytes(input.As<uint8_t>(), image_, table_, placement, output);
+      std::span<const uint8_t> bytes = input.As<uint8_t>();
+      if (augment && ChangesBytes(augment_)) bytes = Change(bytes, epoch, id);
+      PlaceBytes(bytes, image_, table_, placement, output);
     } else {
       PlaceFloats(input.As<float>(), image_, normalizer_, placement, output);
     }
@@ -140,9 +176,27 @@ class ImageTransform final : public Transform {
     for (size_t i = 0; i < values.size(); ++i) output[i] = (values[i] - targets_.mean[i]) / targets_.deviation[i];
   }
 
+  /// A picture of the same size, in the thread's scratch.
+  std::span<const uint8_t> Change(std::span<const uint8_t> bytes, uint64_t epoch, uint64_t id) const {
+    thread_local Scratch scratch;
+    Image& picture = scratch.picture;
+    picture.Resize(image_[0], image_[1], image_[2]);
+    std::copy(bytes.begin(), bytes.end(), picture.pixels.begin());
+    if (augment_.has_random_resized_crop()) {
+      const ImageBox box = DrawCrop(augment_.random_resized_crop(), {seed_, epoch, kCropKey, id}, image_[0], image_[1]);
+      ResizeBox(picture, box, image_[0], image_[1], scratch.resize, scratch.resized);
+      std::swap(picture, scratch.resized);
+    }
+    if (augment_.has_rand_augment())
+      AugmentAtRandom(augment_.rand_augment(), {seed_, epoch, kRandAugmentKey, id}, picture);
+    if (augment_.has_color_jitter()) JitterColors(augment_.color_jitter(), {seed_, epoch, kColorKey, id}, picture);
+    return picture.pixels;
+  }
+
   std::vector<Field> fields_;
   uint64_t seed_;
   Normalizer targets_;
+  Augment augment_;
   Shape image_;
   Normalizer normalizer_;
   bool bytes_ = false;

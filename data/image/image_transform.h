@@ -1,5 +1,5 @@
-// Images and features become f32 and are normalised; images are shifted and mirrored at random. Labels and targets
-// pass.
+// Images and features become f32 and are normalised; images are changed at random: cut and resized, their colours, then
+// shifted and mirrored. Labels and targets pass.
 #pragma once
 
 #include <cstdint>

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "data/audio/speech_transform.h"
 #include "data/image/image_transform.h"
+#include "data/image/picture_transform.h"
 #include "data/text/sentences/parallel_transform.h"
 
 namespace lockstep::data {
@@ -35,6 +36,9 @@ class SequenceTransform final : public Transform {
 }  // namespace
 
 std::unique_ptr<Transform> MakeTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed) {
+  if (fields[0].name == "encoded") return MakePictureTransform(fields, config, seed);
+  if (config.has_pictures())
+    throw BadConfig("data.pictures", "the samples are no encoded pictures", "remove it, or set data.train.folder");
   if (fields[0].name == "source") return MakeParallelTransform(fields, config);
   if (fields[0].name == "audio") return MakeSpeechTransform(fields, config, seed);
   const bool frames = fields[0].name == "features" && fields[0].shape.rank() == 2;

@@ -9,6 +9,7 @@
 #include "data/formats/synthetic.h"
 #include "data/memory_dataset.h"
 #include "data/open/settle_classes.h"
+#include "data/pictures/open_pictures.h"
 #include "data/source_file.h"
 #include "data/split_samples.h"
 #include "data/table/csv.h"
@@ -132,11 +133,17 @@ std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path
       return OpenSpeech(source.speech(), path + ".speech", seed, verify, text.training, text.speech);
     case Source::kParallel:
       return OpenParallel(source.parallel(), path + ".parallel", text.tokenizer, text.training ? text.longest : 0);
+    case Source::kFolder:
+      return OpenImageFolder(source.folder(), path + ".folder", options,
+                             {text.class_names, text.classes, text.on_broken});
+    case Source::kPacked:
+      return OpenPackedImages(source.packed(), path + ".packed", options,
+                              {text.class_names, text.classes, text.on_broken});
     case Source::FORMAT_NOT_SET:
       break;
   }
   throw Error(ErrorKind::kUsage, "no data is named", path,
-              "set one of idx, cifar, csv, text, tokens, speech, parallel and synthetic");
+              "set one of folder, packed, idx, cifar, csv, text, tokens, speech, parallel and synthetic");
 }
 
 /// Means over labels, and error rates, are of nothing where there is none.

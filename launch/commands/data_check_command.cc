@@ -12,11 +12,13 @@
 
 #include "base/error.h"
 #include "data/dataset.h"
+#include "data/image/decode_image.h"
 #include "data/open/make_transform.h"
 #include "data/open/open_splits.h"
 #include "data/text/open_tokenizer.h"
 #include "data/transform.h"
 #include "launch/commands/commands.h"
+#include "launch/commands/data_pack_command.h"
 #include "launch/recipe/recipe.h"
 
 namespace lockstep::launch {
@@ -99,6 +101,14 @@ class CtcCheck {
   uint64_t count_ = 0;
 };
 
+/// Throws Error(kData) where a sample is a picture that can't be decoded, all of it.
+void CheckPicture(const data::Dataset& dataset, const data::Sample& sample, const std::string& path,
+                  data::Image& image) {
+  if (dataset.fields().front().name != "encoded") return;
+  const std::span<const char> name = sample.tensors[1].As<char>();
+  data::DecodeImage(sample.tensors[0].bytes, {}, {std::string(name.begin(), name.end()), path}, image);
+}
+
 void CheckSplit(const data::Dataset& dataset, const std::string& path, const data::DataConfig& config, uint64_t seed,
                 int sample_rate, Complaints& complaints) {
   fmt::print("{}: {} samples", path, dataset.size());
@@ -107,10 +117,12 @@ void CheckSplit(const data::Dataset& dataset, const std::string& path, const dat
   if (dataset.ragged()) PrintLengths(dataset, sample_rate);
   FlushStandardOutput();
   data::Sample sample;
+  data::Image image;
   CtcCheck check_alignment(dataset, config, seed);
   for (uint64_t id = 0; id < dataset.size(); ++id) {
     try {
       dataset.Read(0, id, sample);
+      CheckPicture(dataset, sample, path, image);
       check_alignment(id, sample);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kData) throw;
@@ -166,7 +178,7 @@ int CheckData(const data::DataConfig& config, uint64_t seed) {
 }
 
 void AddDataCommand(CLI::App& app, int* exit_code) {
-  CLI::App* command = app.add_subcommand("data", "Check data: read every sample of a recipe's splits, without MPI");
+  CLI::App* command = app.add_subcommand("data", "Check data, and pack pictures, without MPI");
   command->require_subcommand(1);
   CLI::App* check =
       command->add_subcommand("check", "Count and read every sample; exit 0 (good) or 3 (something is broken)");
@@ -178,6 +190,7 @@ void AddDataCommand(CLI::App& app, int* exit_code) {
       "Example:\n  lockstep data check examples/digits.textproto";
   check->footer(footer);
   command->footer(footer);
+  AddDataPackCommand(*command, exit_code);
   check->callback([options, exit_code] {
     const Recipe recipe = ReadRecipe(options->recipe, options->settings);
     if (!recipe.data().has_train())

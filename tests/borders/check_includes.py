@@ -41,10 +41,11 @@ DATA_ARROWS = """
     data <- batches image table text/tokenizers
     table <- formats
     formats <- audio
+    formats image <- pictures
     text/tokenizers <- text/sentencepiece
     formats text/tokenizers <- text/sentences
     text/sentencepiece text/sentences <- text
-    audio image table text <- open
+    audio image pictures table text <- open
 """
 
 # Backends lie behind an interface: besides themselves only launch, which chooses one by name, may know them.

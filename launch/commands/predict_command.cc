@@ -1,4 +1,5 @@
-// `lockstep predict RUN INPUT...`: classes or values of rows, transcripts of audio files, translations of texts.
+// `lockstep predict RUN INPUT...`: classes or values of rows and pictures, transcripts of audio files, translations of
+// texts.
 #include "data/open/make_transform.h"
 #include "data/text/open_tokenizer.h"
 #include "launch/commands/commands.h"
@@ -20,6 +21,7 @@
 #include "data/formats/lines.h"
 #include "data/source_file.h"
 #include "data/text/tokenizers/token_errors.h"
+#include "launch/answers/predict_pictures.h"
 #include "launch/answers/predict_rows.h"
 #include "launch/command_line/option_checks.h"
 #include "launch/job/trained_run.h"
@@ -46,20 +48,23 @@ AnswerFormat FormatOf(const PredictOptions& options) {
 void PredictSamples(const TrainedRun& run, const PredictOptions& options) {
   if (!options.texts.empty())
     throw Error(ErrorKind::kUsage, "the run answers rows of tables or images", "--text", "name files");
-  if (!run.recipe.data().train().has_csv())
+  const int threads = options.threads > 0 ? options.threads : QueryCores().usable;
+  std::string kept;
+  const auto take = [&](const std::string& lines) {
+    if (!options.out.empty()) {
+      kept += lines;
+      return;
+    }
+    std::fwrite(lines.data(), 1, lines.size(), stdout);
+    FlushStandardOutput();
+  };
+  const bool rows = run.recipe.data().train().has_csv();
+  const bool pictures = !rows && run.shape.input == "image";
+  if (!rows && !pictures)
     throw Error(ErrorKind::kUsage, "the run was trained on a format that single answers can't be asked for in",
                 run.recipe.name(), "lockstep eval says how good it is");
-  const int cores = QueryCores().usable;
-  std::string kept;
-  PredictRows(run, {options.inputs, FormatOf(options), options.threads > 0 ? options.threads : cores},
-              [&](const std::string& lines) {
-                if (!options.out.empty()) {
-                  kept += lines;
-                  return;
-                }
-                std::fwrite(lines.data(), 1, lines.size(), stdout);
-                FlushStandardOutput();
-              });
+  if (rows) PredictRows(run, {options.inputs, FormatOf(options), threads}, take);
+  if (pictures) PredictPictures(run, {options.inputs, FormatOf(options), threads}, take);
   if (!options.out.empty()) WriteFileAtomically(FileSystem::Real(), options.out, kept);
 }
 
@@ -156,17 +161,23 @@ int Predict(const PredictOptions& options) {
 
 void AddPredictCommand(CLI::App& app, int* exit_code) {
   CLI::App* command = app.add_subcommand(
-      "predict", "Answer with a trained run: a class or values for each row, a transcript, a translation");
+      "predict", "Answer with a trained run: a class or values for each row or picture, a transcript, a translation");
   auto options = std::make_shared<PredictOptions>();
   command->add_option("RUN", options->run, "a run folder (its newest good checkpoint) or a checkpoint folder")
       ->required();
   command->add_option("INPUT", options->inputs,
-                      "CSV files of rows, audio files (members of archives as ARCHIVE.tar:MEMBER), or texts of one "
+                      "CSV files of rows; JPEG and PNG files, or folders of them; audio files (members of archives as "
+                      "ARCHIVE.tar:MEMBER), or texts of one "
                       "sentence a line (-: standard input; rows are answered line by line)");
-  command->add_option("--out", options->out, "of rows: the file that the answers go to (default: standard output)");
-  command->add_option("--format", options->format, "of rows: csv, jsonl or text (default: csv with --out, else text)")
+  command->add_option("--out", options->out,
+                      "of rows and pictures: the file that the answers go to (default: standard output)");
+  command
+      ->add_option("--format", options->format,
+                   "of rows and pictures: csv, jsonl or text (default: csv with --out, else text)")
       ->check(OneOf({"csv", "jsonl", "text"}));
-  command->add_option("--threads", options->threads, "of rows: threads that answer (default: one for each core)")
+  command
+      ->add_option("--threads", options->threads,
+                   "of rows and pictures: threads that answer (default: one for each core)")
       ->check(WholeNumber(1, 1024));
   command->add_option("--text", options->texts, "a sentence to translate; may be given again");
   command
@@ -174,11 +185,13 @@ void AddPredictCommand(CLI::App& app, int* exit_code) {
                    "hypotheses that are kept; 1: the likeliest token at each step (default: 5 for translations, 1 for "
                    "transcripts)")
       ->check(WholeNumber(1, 1000));
-  command->add_flag("--json", options->json,
-                    "a JSON object a line: input, text, score (log probability); of rows as --format jsonl");
+  command->add_flag(
+      "--json", options->json,
+      "a JSON object a line: input, text, score (log probability); of rows and pictures as --format jsonl");
   command->footer(
       "Examples:\n"
       "  lockstep predict runs/cancer patients.csv --out answers.csv\n"
+      "  lockstep predict runs/cells new-pictures/ --format csv\n"
       "  lockstep predict runs/speech hello.wav\n"
       "  lockstep predict runs/translate --text \"Ein Mann schläft in einem grünen Zimmer.\"\n"
       "  lockstep predict runs/translate news.de --json > news.jsonl");

@@ -1,0 +1,12 @@
+// A recipe for a folder of pictures.
+#pragma once
+
+#include "launch/draft/draft.h"
+
+namespace lockstep::launch {
+
+/// options.path is a folder with a folder of pictures for each class. Throws Error(kData) or Error(kUsage) where it is
+/// not.
+Draft DraftPictures(const DraftOptions& options);
+
+}  // namespace lockstep::launch

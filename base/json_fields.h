@@ -32,7 +32,8 @@ std::string DumpJson(const AnyJson& value, int indent = -1) {
   return value.dump(indent, ' ', false, AnyJson::error_handler_t::replace);
 }
 
-/// Whether `value` is of type T, and fits into it: std::string, bool, double, an integer, or a map of texts.
+/// Whether `value` is of type T, and fits into it: std::string, bool, double, an integer, or a map or list of
+/// texts.
 template <typename T>
 bool JsonIs(const Json& value) {
   if constexpr (std::is_same_v<T, std::string>) {
@@ -45,8 +46,9 @@ bool JsonIs(const Json& value) {
     if (value.is_number_unsigned()) return std::in_range<T>(value.get<uint64_t>());
     return value.is_number_integer() && std::in_range<T>(value.get<int64_t>());
   } else {
-    static_assert(std::is_same_v<T, std::map<std::string, std::string>>);
-    if (!value.is_object()) return false;
+    constexpr bool kList = std::is_same_v<T, std::vector<std::string>>;
+    static_assert(kList || std::is_same_v<T, std::map<std::string, std::string>>);
+    if (kList ? !value.is_array() : !value.is_object()) return false;
     for (const auto& item : value.items())
       if (!item.value().is_string()) return false;
     return true;

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <set>
@@ -29,20 +30,47 @@ struct DataCheckOptions {
   std::vector<std::string> settings;
 };
 
+/// What errors have in common: their words without what is quoted as it stands in the data.
+std::string KindOfError(const Error& error) {
+  std::string kind;
+  bool quoted = false;
+  for (const char c : error.message()) {
+    if (c == '\'') quoted = !quoted;
+    if (!quoted && c != '\'') kind += c;
+  }
+  return kind;
+}
+
 /// Prints what is wrong as soon as it is found, each thing once; of very many the first ones.
 class Complaints {
  public:
   void Add(const Error& error) {
     constexpr size_t kMostPrinted = 1000;
-    if (!said_.insert(error.what()).second || said_.size() > kMostPrinted) return;
+    if (!said_.insert(error.what()).second) return;
+    ++kinds_[KindOfError(error)];
+    if (said_.size() > kMostPrinted) return;
     fmt::print("broken  {}\n", error.what());
     if (said_.size() == kMostPrinted) fmt::print("what else is broken is only counted\n");
     FlushStandardOutput();
   }
   size_t count() const { return said_.size(); }
 
+  /// How many there are of each kind, the most frequent first.
+  void PrintKinds() const {
+    constexpr size_t kMostKinds = 50;
+    std::vector<std::pair<size_t, std::string>> kinds;
+    for (const auto& [kind, count] : kinds_) kinds.emplace_back(count, kind);
+    std::sort(kinds.begin(), kinds.end(), [](const auto& a, const auto& b) {
+      return a.first != b.first ? a.first > b.first : a.second < b.second;
+    });
+    for (size_t i = 0; i < std::min(kMostKinds, kinds.size()); ++i)
+      fmt::print("{:>7} x {}\n", kinds[i].first, kinds[i].second);
+    if (kinds.size() > kMostKinds) fmt::print("        and {} other kinds\n", kinds.size() - kMostKinds);
+  }
+
  private:
   std::set<std::string> said_;
+  std::map<std::string, size_t> kinds_;
 };
 
 /// "least 0.14, median 0.41, 99 % 0.86, most 2.28; 1183 in all" of lengths that are multiples of 1 / `per_unit`.
@@ -174,6 +202,7 @@ int CheckData(const data::DataConfig& config, uint64_t seed) {
     return 0;
   }
   fmt::print("{} broken\n", complaints.count());
+  complaints.PrintKinds();
   return ExitCodeOf(ErrorKind::kData);
 }
 

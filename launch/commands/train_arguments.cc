@@ -26,6 +26,10 @@ void TrainArguments::AddTo(CLI::App& command) {
   command.add_flag("--change-numerics", change_numerics,
                    "Let --set of train.device, precision, isa or lanes change a run that goes on (recorded)");
   command
+      .add_option("--change", change,
+                  "recipe: let a run that goes on have another learning rate, schedule or length (recorded)")
+      ->check(OneOf({"recipe"}));
+  command
       .add_option("--executors", executors, "Threads that run lanes, on each rank (default: its share of the cores)")
       ->check(WholeNumber(1));
   command.add_option("--progress", progress, "on or off (default: a bar on a terminal, else a line every few seconds)")
@@ -40,6 +44,7 @@ std::vector<std::string> TrainArguments::Words() const {
   for (const std::string& setting : settings) words.insert(words.end(), {"--set", setting});
   if (accept_build) words.emplace_back("--accept-build");
   if (change_numerics) words.emplace_back("--change-numerics");
+  if (!change.empty()) words.insert(words.end(), {"--change", change});
   if (executors > 0) words.insert(words.end(), {"--executors", std::to_string(executors)});
   if (!progress.empty()) words.insert(words.end(), {"--progress", progress});
   if (!grace.empty()) words.insert(words.end(), {"--grace", grace});

@@ -14,6 +14,7 @@ struct TrainArguments {
   std::string recipe, out, progress, grace;
   std::vector<std::string> settings;
   bool fresh = false, accept_build = false, change_numerics = false;
+  std::string change;  ///< "recipe" or empty
   int executors = 0;
 
   void AddTo(CLI::App& command);

@@ -41,6 +41,7 @@ struct TrainOptions {
   std::string recipe, out, progress = "auto";
   std::vector<std::string> settings;
   bool fresh = false, accept_build = false, change_numerics = false;
+  std::string change;
   int executors = 0;
   std::string stop_after, grace;  ///< durations
 };
@@ -82,6 +83,7 @@ run::Outcome RunTrain(const TrainOptions& options, std::optional<run::StopClock:
   start.fresh = options.fresh;
   start.accept_build = options.accept_build;
   start.change_numerics = options.change_numerics;
+  start.change_recipe = options.change == "recipe";
   start.terminal = options.progress != "off" && OnTerminal();
   start.quiet = options.progress == "off";
   return run::Train(job, start);
@@ -133,6 +135,10 @@ void AddTrainCommand(CLI::App& app, int* exit_code) {
                     "Continue a run that another build of lockstep began (recorded)");
   command->add_flag("--change-numerics", options->change_numerics,
                     "Let --set of train.device, precision, isa or lanes change a run that goes on (recorded)");
+  command
+      ->add_option("--change", options->change,
+                   "recipe: let a run that goes on have another learning rate, schedule or length (recorded)")
+      ->check(OneOf({"recipe"}));
   command->add_option(
       "--stop-after", options->stop_after,
       "Save and end with exit code 75 before this time is over: 90m, 12h, 1-00:00:00 (default: the Slurm job's end)");
@@ -145,6 +151,8 @@ void AddTrainCommand(CLI::App& app, int* exit_code) {
       "  lockstep train examples/digits.textproto\n"
       "  mpirun -n 4 lockstep train examples/mnist.textproto --out runs/mnist-4\n"
       "  lockstep train examples/mnist.textproto --set train.seed=2 --set optimizer.learning_rate=1e-3 --fresh\n"
+      "  lockstep train examples/mnist.textproto --set optimizer.learning_rate=1e-4 --change recipe   (a run that goes "
+      "on)\n"
       "  lockstep train examples/mnist.textproto --set train.device=GPU --change-numerics   (a run that began on "
       "CPUs)\n"
       "SIGTERM, SIGINT, SIGUSR1, SIGUSR2 and SIGHUP make it save and end with exit code 75. A run that was stopped or "

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
+#include <memory>
 #include <set>
 #include <vector>
 
@@ -43,6 +45,20 @@ std::string GptTraining(uint64_t steps) {
 
 constexpr char kGpt[] = "gpt { layers: 4 heads: 4 width: 128 bias: false }";
 
+/// Ids of 16 bits, as nanoGPT's and llm.c's files for GPT-2 are; or of 32, which larger vocabularies need.
+std::unique_ptr<data::TokenSource> OpenIds(const std::string& path, int& id_bytes) {
+  data::TokenFilesOptions options{.vocabulary = 65536, .check_ids = false};
+  try {
+    return data::OpenTokenFiles({path}, "DATA", options);
+  } catch (const Error&) {
+    options.vocabulary = std::numeric_limits<int32_t>::max();
+    options.id_bytes = 4;
+  }
+  std::unique_ptr<data::TokenSource> tokens = data::OpenTokenFiles({path}, "DATA", options);
+  id_bytes = options.id_bytes;
+  return tokens;
+}
+
 uint64_t LargestId(const data::TokenSource& tokens, uint64_t looked_at) {
   std::vector<int32_t> ids(std::min(looked_at, tokens.size()));
   tokens.Read(0, ids);
@@ -70,16 +86,17 @@ Draft DraftText(std::span<const std::byte> text, const DraftOptions& options) {
 }
 
 Draft DraftTokens(const DraftOptions& options) {
-  constexpr int32_t kAny = std::numeric_limits<int32_t>::max();
   constexpr uint64_t kLookedAt = 10000000;
-  const auto tokens = data::OpenTokenFiles({options.path}, "DATA", {.vocabulary = kAny, .check_ids = false});
+  int id_bytes = 0;
+  const std::unique_ptr<data::TokenSource> tokens = OpenIds(options.path, id_bytes);
   const uint64_t largest = LargestId(*tokens, kLookedAt);
   // GPT-2's vocabulary is what such files have most often.
   constexpr uint64_t kGpt2 = 50257;
   const bool gpt2 = largest < kGpt2 && largest > kGpt2 * 9 / 10;
   const uint64_t vocabulary = gpt2 ? kGpt2 : largest + 1;
   Draft draft;
-  const std::string files = fmt::format("files: {} vocabulary: {}", PathIn(options.folder, options.path), vocabulary);
+  const std::string files = fmt::format("files: {} vocabulary: {}{}", PathIn(options.folder, options.path), vocabulary,
+                                        id_bytes > 0 ? fmt::format(" id_bytes: {}", id_bytes) : "");
   draft.recipe = Head(options, fmt::format("{} token ids, to be written on", tokens->size()));
   draft.recipe +=
       "model {\n" + Lay({{kGpt, "a small Transformer; GPT-2 small has 12 layers, 12 heads, width 768"}}, 2) + "}\n\n";

@@ -55,9 +55,14 @@ void ReadRows(const records::RunFolderReader& files, RunRecord& run) {
 
 /// Starts in the order of their time, each with what is known of its end.
 void ReadStarts(const records::RunFolderReader& files, RunRecord& run) {
-  for (const Json& row : files.Rows("attempts.jsonl"))
+  for (const Json& row : files.Rows("attempts.jsonl")) {
+    for (const std::string& change : FieldOr<std::vector<std::string>>(row, "changed", {}))
+      run.notes.push_back(
+          fmt::format("From step {} on it is another run than the one that began, by --change recipe: {}.",
+                      FieldOr<uint64_t>(row, "from_step", 0), change));
     run.starts.push_back({FieldOr<uint32_t>(row, "attempt", 0), FieldOr<uint64_t>(row, "from_step", 0),
                           FieldOr(row, "ranks", 0), TextOr(row, "host"), NumberOr(row, "time"), ""});
+  }
   // The supervisor's words are on the start that it made before them; attempts.jsonl has whole seconds.
   double made = 0;
   for (const Json& row : files.Rows("supervisor.jsonl")) {

@@ -37,6 +37,23 @@ void AddDiffering(const RunIdentity& a, const RunIdentity& b, std::vector<std::s
   }
 }
 
+/// Whether a run's state fits after the field has changed.
+bool Steers(const std::string& name) {
+  constexpr const char* kFields[] = {"optimizer.learning_rate", "optimizer.weight_decay", "optimizer.clip_norm",
+                                     "train.steps", "train.epochs"};
+  constexpr const char* kMessages[] = {"optimizer.schedule", "optimizer.adam.", "optimizer.adamw.",
+                                       "train.early_stopping"};
+  return std::ranges::any_of(kFields, [&](const char* field) { return name == field; }) ||
+         std::ranges::any_of(kMessages, [&](const char* message) { return name.starts_with(message); });
+}
+
+/// "0.001"; of a message or what is not set "set" or "none".
+std::string ValueOf(const RunIdentity& identity, const std::string& name) {
+  const RunIdentity::Field* field = identity.Find(name);
+  if (field == nullptr) return "none";
+  return field->value.empty() ? "set" : field->value;
+}
+
 }  // namespace
 
 RunIdentity::RunIdentity(std::string resolved, std::string text, std::vector<Field> fields)
@@ -57,7 +74,8 @@ std::vector<std::string> RunIdentity::Compare(const RunIdentity& other) const {
   return names;
 }
 
-void CheckContinues(const RunIdentity& before, const RunIdentity& now, const AllowedChanges& allowed) {
+std::vector<std::string> CheckContinues(const RunIdentity& before, const RunIdentity& now,
+                                        const AllowedChanges& allowed) {
   const bool longer = IsLonger(before, now);
   const auto is_numerics = [&](const std::string& name) {
     const RunIdentity::Field* field = before.Find(name);
@@ -69,7 +87,13 @@ void CheckContinues(const RunIdentity& before, const RunIdentity& now, const All
     return (longer && allowed.longer && (name == "train.steps" || name == "train.epochs")) ||
            (allowed.numerics && is_numerics(name));
   });
-  if (fields.empty()) return;
+  std::vector<std::string> changed;
+  if (allowed.steering) {
+    for (const std::string& name : fields)
+      if (Steers(name)) changed.push_back(fmt::format("{}: {} -> {}", name, ValueOf(before, name), ValueOf(now, name)));
+    std::erase_if(fields, Steers);
+  }
+  if (fields.empty()) return changed;
   if (std::ranges::all_of(fields, is_numerics))
     throw Error(ErrorKind::kMixed,
                 fmt::format("this run began with other numerics: they differ in {}", fmt::join(fields, ", ")), "--out",
@@ -81,6 +105,8 @@ void CheckContinues(const RunIdentity& before, const RunIdentity& now, const All
                   ? "this learning-rate schedule (or its warmup_fraction) is drawn over the whole "
                     "run, so it can't be made longer; use another "
                     "--out, or --fresh"
+              : std::ranges::all_of(fields, Steers)
+                  ? "--change recipe goes on from here with the new values (recorded), or use another --out, or --fresh"
                   : "use another --out, or --fresh to move the old run aside");
 }
 

@@ -41,9 +41,14 @@ class RunIdentity {
 struct AllowedChanges {
   bool longer = false;    ///< the learning rate's schedule lets a run get longer
   bool numerics = false;  ///< fields that say only how it is computed may change
+  /// Learning rate, schedule, weight decay, clipping, Adam's betas and the run's length may change: its state is of the
+  /// same form, and means the same.
+  bool steering = false;
 };
 
-/// Throws Error(kMixed), naming the fields, where a run that began as `before` can't go on as `now`.
-void CheckContinues(const RunIdentity& before, const RunIdentity& now, const AllowedChanges& allowed);
+/// Throws Error(kMixed), naming the fields, where a run that began as `before` can't go on as `now`. Returns what
+/// `steering` let change: "optimizer.learning_rate: 0.001 -> 0.0001".
+std::vector<std::string> CheckContinues(const RunIdentity& before, const RunIdentity& now,
+                                        const AllowedChanges& allowed);
 
 }  // namespace lockstep::plan

@@ -68,8 +68,10 @@ CertificateAttempt ParseAttempt(const Json& object, const std::string& where) {
   if (!object.is_object()) Damaged(where, "an attempt is no object");
   const JsonFields::Damaged damaged = DamagedAt(where);
   const JsonFields fields(object, damaged);
-  return {fields.Get<uint32_t>("attempt"), fields.Get<int>("ranks"), fields.Get<uint64_t>("from_step"),
-          fields.Get<std::string>("build_hash"), fields.Get<Texts>("numerics")};
+  return {
+      fields.Get<uint32_t>("attempt"),   fields.Get<int>("ranks"),
+      fields.Get<uint64_t>("from_step"), fields.Get<std::string>("build_hash"),
+      fields.Get<Texts>("numerics"),     fields.Has("changed") ? fields.Texts("changed") : std::vector<std::string>()};
 }
 
 template <typename Items, typename Key>
@@ -128,12 +130,14 @@ std::vector<uint64_t> HashTensors(const engine::ParameterLayout& layout, const f
 
 std::string FormatCertificate(const Certificate& certificate) {
   Json attempts = Json::array();
-  for (const CertificateAttempt& attempt : certificate.attempts)
+  for (const CertificateAttempt& attempt : certificate.attempts) {
     attempts.push_back({{"attempt", attempt.attempt},
                         {"ranks", attempt.ranks},
                         {"from_step", attempt.from_step},
                         {"build_hash", attempt.build_hash},
                         {"numerics", attempt.numerics}});
+    if (!attempt.changed.empty()) attempts.back()["changed"] = attempt.changed;
+  }
   const Json head = {{"version", kCertificateVersion}, {"recipe", certificate.recipe},
                      {"data", certificate.data},       {"attempts", attempts},
                      {"every", certificate.every},     {"tensors", certificate.tensors}};

@@ -5,7 +5,8 @@
 //   version    1
 //   recipe     hash of the part of the recipe that decides the weights
 //   data       {split: the data's fingerprint}
-//   attempts   [{attempt, ranks, from_step, build_hash, numerics {name: value}}], ascending by attempt
+//   attempts   [{attempt, ranks, from_step, build_hash, numerics {name: value}, changed [text]}], ascending by
+//              attempt; `changed` only where something has
 //   every      steps between rows
 //   tensors    names of all parameters and running statistics, ascending
 //   rows       [{step, weights, order, tensors}], ascending by step: `weights` as in the done line, `order` the
@@ -46,6 +47,7 @@ struct CertificateAttempt {
   uint64_t from_step = 0;
   std::string build_hash;
   std::map<std::string, std::string> numerics;
+  std::vector<std::string> changed = {};  ///< of the recipe, with this start: as AttemptStart
   friend bool operator==(const CertificateAttempt&, const CertificateAttempt&) = default;
 };
 

@@ -13,15 +13,16 @@ constexpr char kDone[] = "done";
 }  // namespace
 
 std::string FormatAttempt(const AttemptStart& attempt, int64_t time) {
-  return DumpJson(Json{{"attempt", attempt.number},
-                       {"host", attempt.host},
-                       {"ranks", attempt.ranks},
-                       {"from_step", attempt.from_step},
-                       {"build_hash", attempt.build_hash},
-                       {"numerics", attempt.numerics},
-                       {"data", attempt.data},
-                       {"time", time}}) +
-         "\n";
+  Json row = {{"attempt", attempt.number},
+              {"host", attempt.host},
+              {"ranks", attempt.ranks},
+              {"from_step", attempt.from_step},
+              {"build_hash", attempt.build_hash},
+              {"numerics", attempt.numerics},
+              {"data", attempt.data},
+              {"time", time}};
+  if (!attempt.changed.empty()) row["changed"] = attempt.changed;
+  return DumpJson(row) + "\n";
 }
 
 std::vector<AttemptStart> ParseAttempts(std::string_view text) {
@@ -30,7 +31,8 @@ std::vector<AttemptStart> ParseAttempts(std::string_view text) {
     attempts.push_back({FieldOr<uint32_t>(row, "attempt", 0), TextOr(row, "host"), FieldOr(row, "ranks", 0),
                         FieldOr<uint64_t>(row, "from_step", 0), TextOr(row, "build_hash"),
                         FieldOr<std::map<std::string, std::string>>(row, "numerics", {}),
-                        FieldOr<std::map<std::string, std::string>>(row, "data", {})});
+                        FieldOr<std::map<std::string, std::string>>(row, "data", {}),
+                        FieldOr<std::vector<std::string>>(row, "changed", {})});
   return attempts;
 }
 

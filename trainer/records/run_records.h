@@ -25,6 +25,8 @@ struct AttemptStart {
   std::map<std::string, std::string> numerics;  ///< the numerics fingerprint
   /// Of each split, its fingerprint; empty in rows of versions that did not note it.
   std::map<std::string, std::string> data = {};
+  /// What of the recipe changed with this start: "optimizer.learning_rate: 0.001 -> 0.0001".
+  std::vector<std::string> changed = {};
 };
 /// With a line break; `time` in seconds since 1970.
 std::string FormatAttempt(const AttemptStart& attempt, int64_t time);

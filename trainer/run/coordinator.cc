@@ -144,10 +144,11 @@ void Coordinator::TakeFolder() {
   take();
 }
 
-void Coordinator::CheckContinues() const {
-  plan::CheckContinues(
-      start_.read_identity(ReadWholeFile(files_, folder_.recipe())), job_.config.identity,
-      {.longer = optim::IsExtendable(job_.config.optimizer.schedule()), .numerics = start_.change_numerics});
+std::vector<std::string> Coordinator::CheckContinues() const {
+  return plan::CheckContinues(start_.read_identity(ReadWholeFile(files_, folder_.recipe())), job_.config.identity,
+                              {.longer = optim::IsExtendable(job_.config.optimizer.schedule()),
+                               .numerics = start_.change_numerics,
+                               .steering = start_.change_recipe});
 }
 
 void Coordinator::CheckSameData(const std::map<std::string, std::string>& now) {
@@ -193,8 +194,9 @@ void Coordinator::OpenFolder(StartPlan& start_plan, const std::vector<Hello>& he
   std::unique_ptr<checkpoint::Reader> newest;
   std::map<std::string, std::string> data;
   for (const auto& [split, fingerprint] : hellos.front().data()) data[split] = HashText(fingerprint);
+  std::vector<std::string> changed;
   if (folder_.HasRun()) {
-    CheckContinues();
+    changed = CheckContinues();
     CheckSameData(data);
     newest = FindCheckpoint();
   }
@@ -214,12 +216,14 @@ void Coordinator::OpenFolder(StartPlan& start_plan, const std::vector<Hello>& he
   folder_.DiscardMetricsAfter(start_plan.resume_step(), newest && IsEvaluated(newest->manifest()));
   start_plan.set_attempt(folder_.NextAttempt());  // first: from here on an error is one of this attempt
   folder_.BeginAttempt({0, hellos.front().host(), static_cast<int>(hellos.size()), start_plan.resume_step(),
-                        hellos.front().build_hash(), NumericsOf(hellos.front()), data});
+                        hellos.front().build_hash(), NumericsOf(hellos.front()), data, changed});
   lease_->SetAttempt(start_plan.attempt());
   begun_.recipe = identity_hash;
   begun_.data = data;
   begun_.attempts = {{start_plan.attempt(), static_cast<int>(hellos.size()), start_plan.resume_step(),
-                      hellos.front().build_hash(), NumericsOf(hellos.front())}};
+                      hellos.front().build_hash(), NumericsOf(hellos.front()), changed}};
+  for (const std::string& change : changed)
+    LogWarning("from step {} on this is another run than the one that began: {}", start_plan.resume_step(), change);
   begun_.every = job_.config.train.certificate_every_steps();
   start_plan.set_witness(fmt::format(".witness-{}", start_plan.attempt()));
   WriteFileAtomically(files_, start_.folder + "/" + start_plan.witness(), hellos.front().host() + "\n");

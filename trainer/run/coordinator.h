@@ -48,7 +48,8 @@ class Coordinator {
   void CompareRanks(const std::vector<Hello>& hellos) const;
   void TakeFolder();
   /// Throws where the run in the folder is another one than this.
-  void CheckContinues() const;
+  /// What of the recipe has changed, as --change recipe allows.
+  std::vector<std::string> CheckContinues() const;
   /// That the run in the folder goes on from; null where it has none yet.
   std::unique_ptr<checkpoint::Reader> FindCheckpoint();
   /// Throws where the weights would be a function of other data from here on. `now`: fingerprints of the splits.

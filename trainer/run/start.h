@@ -20,6 +20,7 @@ struct Start {
   bool fresh = false;            ///< move an old run aside
   bool accept_build = false;     ///< continue a run that another build of lockstep began
   bool change_numerics = false;  ///< device, precision, instruction set or lanes may change where a run goes on
+  bool change_recipe = false;    ///< what steers training may change where a run goes on
   bool quiet = false;            ///< no progress
   bool terminal = false;         ///< draw a progress bar
   std::optional<std::chrono::steady_clock::time_point> stop_before;  ///< the end of the job's time

@@ -62,6 +62,24 @@ TEST(CheckContinues, ARunMayGetLongerWhereItsScheduleAllows) {
   EXPECT_THAT(ErrorOf(Sgd("0.9", "10"), Sgd("0.8", "12"), {.longer = true}), HasSubstr("optimizer.sgd.momentum"));
 }
 
+TEST(CheckContinues, WhatSteersMayChangeWhereItIsSaid) {
+  const RunIdentity before = {
+      "", "a", {{"model.mlp", ""}, {"optimizer.learning_rate", "0.001"}, {"train.steps", "100"}}};
+  const RunIdentity slower = {
+      "", "b", {{"model.mlp", ""}, {"optimizer.learning_rate", "0.0001"}, {"train.steps", "50"}}};
+  EXPECT_EQ(CheckContinues(before, slower, {.steering = true}),
+            (std::vector<std::string>{"optimizer.learning_rate: 0.001 -> 0.0001", "train.steps: 100 -> 50"}));
+  try {
+    CheckContinues(before, slower, {});
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_NE(error.hint().find("--change recipe"), std::string::npos);
+  }
+  const RunIdentity other = {
+      "", "c", {{"model.gpt", ""}, {"optimizer.learning_rate", "0.0001"}, {"train.steps", "100"}}};
+  EXPECT_THROW(CheckContinues(before, other, {.steering = true}), Error);
+}
+
 TEST(CheckContinues, NumericsMayChangeWhereTheyAreSaidTo) {
   EXPECT_EQ(ErrorOf(Sgd("0.9", "10"), Sgd("0.9", "10", "4"), {.numerics = true}), "");
   EXPECT_THAT(ErrorOf(Sgd("0.9", "10"), Sgd("0.9", "10", "4"), {}), HasSubstr("other numerics"));

@@ -8,12 +8,12 @@
 namespace lockstep::launch {
 
 struct DraftOptions {
-  std::string path;                  ///< the file or folder that is looked at
-  std::string folder;                ///< where the recipe will lie: paths in it are relative to this
-  std::string name;                  ///< of the run
-  std::string label;                 ///< the column of the class; empty: found
-  std::vector<std::string> targets;  ///< columns of values; empty: none, or found
-  std::string task;                  ///< "classification", "regression" or empty: told by the data
+  std::string path = {};                  ///< the file or folder that is looked at
+  std::string folder = {};                ///< where the recipe will lie: paths in it are relative to this
+  std::string name = {};                  ///< of the run
+  std::string label = {};                 ///< the column of the class; empty: found
+  std::vector<std::string> targets = {};  ///< columns of values; empty: none, or found
+  std::string task = {};                  ///< "classification", "regression" or empty: told by the data
 };
 
 /// What a recipe does with a line, and why: "label: \"target\"" and "2 classes: ...".

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# own_data.sh: from a file to answers and a picture, by the commands that `lockstep new` prints, as its owner would type them.
+# The same weights, and the same answers, at any number of ranks.
+set -uo pipefail
+source "$(dirname "$0")/common.sh"
+lockstep=$(readlink -f "$lockstep")
+cd "$work" || exit 1
+
+# call ARG...: a command without ranks, as `run` leaves things.
+call() {
+  "$lockstep" "$@" </dev/null >"$work/stdout" 2>"$work/stderr"
+  code=$?
+  [ "$code" -eq 0 ] || fail "lockstep $*: it ended with $code"
+}
+
+# A table as pandas writes it: an index, a heading, classes by name and sorted, a gap, a category.
+python3 - <<'END2'
+import math
+with open("flowers.csv", "w") as f:
+    f.write(",petal,sepal,soil,species\n")
+    for i in range(240):
+        kind = i // 80
+        x = math.sin(i * 12.9898) * 43758.5453 % 1
+        y = math.sin(i * 78.233) * 12345.678 % 1
+        petal = "" if i % 50 == 7 else f"{1000 * (kind + 0.8 * x):.3f}"
+        f.write(f"{i},{petal},{kind * 0.5 - y:.4f},{'wet' if (i + kind) % 3 else 'dry'},{('iris', 'lily', 'rose')[kind]}\n")
+with open("hill.csv", "w") as f:
+    f.write("x,y,height\n")
+    for i in range(300):
+        x, y = math.sin(i * 1.7), math.cos(i * 2.3)
+        f.write(f"{x:.5f},{y:.5f},{300 + 40 * x - 25 * y * y:.4f}\n")
+END2
+
+call new flowers.csv
+grep -q 'missing: MEDIAN' flowers.textproto && grep -q 'categorical: "soil"' flowers.textproto || fail "new overlooks gaps or words"
+call data check flowers.textproto
+for ranks in 1 2 3; do
+  must_train "$ranks" flowers.textproto --out "run-$ranks"
+  weights >"weights-$ranks"
+done
+cmp -s weights-1 weights-2 && cmp -s weights-1 weights-3 || fail "the weights differ between ranks"
+accuracy=$(grep -oE 'accuracy=[0-9.]+' stdout | cut -d = -f 2)
+python3 -c "import sys; sys.exit(float('$accuracy') < 0.9)" || fail "an accuracy of $accuracy"
+echo "new and train: equal weights at 1, 2 and 3 ranks, accuracy $accuracy"
+
+# Answers: rows in another order of columns, without the label; line by line the same.
+python3 - <<'END2'
+rows = [line.rstrip("\n").split(",") for line in open("flowers.csv")]
+with open("new.csv", "w") as f:
+    for row in rows[:6]:
+        f.write(",".join([row[3], row[2], row[1]]) + "\n")
+END2
+call predict run-1 new.csv --format csv
+cp stdout answers.csv
+[ "$(wc -l <answers.csv)" -eq 6 ] && head -1 answers.csv | grep -q '^row,prediction,probability,p(iris),p(lily),p(rose)$' ||
+  fail "the answers are not six lines with a heading"
+"$lockstep" predict run-3 - --format csv <new.csv >lines.csv 2>stderr || fail "predict - ended with $?"
+cut -d , -f 1-2 answers.csv | cmp -s - <(cut -d , -f 1-2 lines.csv) || fail "answers line by line differ"
+printf 'soil,sepal\nwet,1\n' >bad.csv
+"$lockstep" predict run-1 bad.csv >stdout 2>stderr && fail "a table without a column is answered"
+grep -q 'there is no column petal' stderr || fail "the missing column is not named"
+echo "predict: files and lines"
+
+# Numbers by class, at one rank and at two; the report.
+call eval run-1
+grep -q '^rose ' stdout && grep -q 'calibration error (ECE)' stdout || fail "eval says nothing by class"
+call eval run-1 --json
+cp stdout one.json
+run 2 "$lockstep" eval run-1 --json
+[ "$code" -eq 0 ] && cmp -s one.json stdout || fail "eval --json differs at two ranks"
+python3 - <<'END2' || fail "eval --json is not what it should be"
+import json
+found = json.load(open("one.json"))
+assert abs(found["classification"]["accuracy"] - found["metrics"]["accuracy"]) < 1e-12, found
+END2
+call report run-1 run-2 --out report.html
+grep -q '</html>' report.html && ! grep -qi '<script' report.html && grep -q 'lily' report.html || fail "the report is not whole"
+(mkdir -p runs && mv run-1 runs/one && call status && grep -q '^one ' stdout) || fail "status without an argument"
+echo "eval, report and status"
+
+# Values, in their own unit.
+call new hill.csv
+must_train 2 hill.textproto --out hill-run
+call eval hill-run --json
+python3 - <<'END2' || fail "a hill of three lines is not learned: $(cat stdout)"
+import json
+found = json.load(open("stdout"))["regression"]
+assert found["mean"]["r2"] > 0.97 and 0 < found["mean"]["mae"] < 10, found
+END2
+echo "values: R2 and errors in the target's unit"
+
+# What steers may change; what the model is made of may not.
+must_train 2 flowers.textproto --out run-2 --set optimizer.learning_rate=1e-4 --set train.epochs=100 --change recipe
+grep -q '"changed":\[.*optimizer.learning_rate: 0.001 -> 0.0001' run-2/attempts.jsonl || fail "the change is not noted"
+train 2 flowers.textproto --out run-2 --set model.mlp.hidden=[9] --change recipe
+[ "$code" -ne 0 ] && has "model.mlp.hidden" || fail "another model goes on"
+echo "--change recipe"

@@ -27,10 +27,12 @@ files = [line.rsplit(",", 1)[0] for line in files]
 threads, seconds, side, kind = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
 norm = v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 if kind == "pil":
-    change = v2.Compose([v2.RandomResizedCrop(side), v2.RandomHorizontalFlip(), v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True), norm])
+    change = v2.Compose([v2.RandomResizedCrop(side), v2.RandomHorizontalFlip(), v2.PILToTensor(),
+                         v2.ToDtype(torch.float32, scale=True), norm])
     load = lambda file: change(Image.open(file).convert("RGB"))
 else:
-    change = v2.Compose([v2.RandomResizedCrop(side, antialias=True), v2.RandomHorizontalFlip(), v2.ToDtype(torch.float32, scale=True), norm])
+    change = v2.Compose([v2.RandomResizedCrop(side, antialias=True), v2.RandomHorizontalFlip(),
+                         v2.ToDtype(torch.float32, scale=True), norm])
     load = lambda file: change(io.decode_jpeg(io.read_file(file), mode=io.ImageReadMode.RGB))
 class Files(torch.utils.data.Dataset):
     def __len__(self): return 1 << 30
@@ -61,10 +63,12 @@ def main():
         listing.flush()
         commands = {"Lockstep": [options.loader_rate, listing.name, options.threads, options.seconds, options.side]}
         for kind in ("pil", "tensor") if peer else ():
-            commands[f"torchvision, {kind}"] = [peer, "-c", PEER, listing.name, options.threads, options.seconds, options.side, kind]
+            commands[f"torchvision, {kind}"] = [peer, "-c", PEER, listing.name, options.threads, options.seconds, options.side,
+                                                kind]
         for _ in range(options.rounds):
             for name, command in commands.items():
-                best[name] = max(best.get(name, 0), float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+                printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                best[name] = max(best.get(name, 0), float(printed))
     for name, rate in best.items():
         print(f"{name:22} {rate:8.1f} pictures/s  {best['Lockstep'] / rate:5.2f}x")
     if not peer:

@@ -114,7 +114,7 @@ TEST_F(Pictures, CanBeListed) {
   ExpectError(ErrorKind::kData, {"list.csv:2", "1 column"}, [&] { Open(list("x/1.png,a\ny/2.png\n")); });
   ExpectError(ErrorKind::kData, {"list.csv:2", "\"y/2.tsv\" is no picture's name"},
               [&] { Open(list("x/1.png,a\ny/2.tsv,b\n")); });
-  ExpectError(ErrorKind::kData, {"list.csv:1", "the class is empty"}, [&] { Open(list("x/1.png,\n")); });
+  ExpectError(ErrorKind::kData, {"list.csv:2", "the class is empty"}, [&] { Open(list("y/2.png,b\nx/1.png,\n")); });
   ExpectError(ErrorKind::kData, {"names no picture"}, [&] { Open(list("path,label\n")); });
   ExpectError(ErrorKind::kData, {folder_.Path("d/no.png")}, [&] { Open(list("no.png,a\n")); });
 }

@@ -68,7 +68,7 @@ td.n,th.n{text-align:right}td.n,td.whole{white-space:nowrap}
 .bar span{display:block;height:10px;margin-top:6px;background:var(--c0);border-radius:2px;print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .heat td{min-width:34px;padding:4px 6px;text-align:center;border:1px solid var(--back);print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .heat th{padding:4px 6px;border:0}
-.heat tbody th{text-align:right;max-width:180px;overflow-wrap:anywhere}
+.heat tbody th{text-align:right;white-space:nowrap}
 .heat thead th{text-align:center}
 .heat .up span{writing-mode:vertical-rl;transform:rotate(180deg);max-height:150px;overflow-wrap:anywhere}
 )"

@@ -25,7 +25,7 @@ with open("flowers.csv", "w") as f:
         petal = "" if i % 50 == 7 else f"{1000 * (kind + 0.8 * x):.3f}"
         f.write(f"{i},{petal},{kind * 0.5 - y:.4f},{'wet' if (i + kind) % 3 else 'dry'},{('iris', 'lily', 'rose')[kind]}\n")
 with open("hill.csv", "w") as f:
-    f.write("x,y,height\n")
+    f.write("east,north,height\n")
     for i in range(300):
         x, y = math.sin(i * 1.7), math.cos(i * 2.3)
         f.write(f"{x:.5f},{y:.5f},{300 + 40 * x - 25 * y * y:.4f}\n")

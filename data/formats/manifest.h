@@ -1,6 +1,6 @@
-// Lists of recordings with what is said in them: one a line, as TSV (path, transcript, optional speaker), as a table with
-// a heading between tabs or commas (Common Voice's, among others), or as JSON (NeMo's "audio_filepath" and "text", among
-// others' names).
+// Lists of recordings with what is said in them: one a line, as TSV (path, transcript, optional speaker), as a table
+// with a heading between tabs or commas (Common Voice's, among others), or as JSON (NeMo's "audio_filepath" and "text",
+// among others' names).
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,7 @@
 // Pictures made smaller and larger by a triangle filter, which is as wide as the reduction: bilinear interpolation
-// without aliasing. The values are those of Pillow's Image.resize(size, BILINEAR, box), to one level: weights of 22 bits
-// behind the point, columns first, bytes between both directions. (Pillow takes rows first for some shapes, and rounds
-// boxes to f32; elsewhere they are equal.)
+// without aliasing. The values are those of Pillow's Image.resize(size, BILINEAR, box), to one level: weights of 22
+// bits behind the point, columns first, bytes between both directions. (Pillow takes rows first for some shapes, and
+// rounds boxes to f32; elsewhere they are equal.)
 #pragma once
 
 #include <cstdint>

@@ -9,9 +9,9 @@
 
 namespace lockstep::data {
 
-/// Writes into `config` the form of samples, the names of classes, what the rows of a table say of its columns, and mean and deviation where
-/// normalize has auto: of images by channel, of features and targets each for itself; 1 in place of a deviation of 0.
-/// Warns where raw features are of very different sizes. `train` is what is trained on.
+/// Writes into `config` the form of samples, the names of classes, what the rows of a table say of its columns, and
+/// mean and deviation where normalize has auto: of images by channel, of features and targets each for itself; 1 in
+/// place of a deviation of 0. Warns where raw features are of very different sizes. `train` is what is trained on.
 void SettleData(const std::shared_ptr<const Dataset>& train, uint64_t seed, DataConfig& config);
 
 }  // namespace lockstep::data

@@ -30,9 +30,10 @@ Cell ReadNumber(std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (end != text.data() + text.size()) return {};
-  const size_t exponent = text.find_first_of("eE");
-  if (error == std::errc::result_out_of_range && exponent != std::string_view::npos && text[exponent + 1] == '-')
-    return Number(0);
+  if (error == std::errc::result_out_of_range) {
+    const size_t exponent = text.find_first_of("eE");
+    return exponent != std::string_view::npos && text[exponent + 1] == '-' ? Number(0) : Cell{};
+  }
   if (error != std::errc() || !std::isfinite(static_cast<float>(value))) return {};
   return Number(value);
 }
@@ -79,9 +80,9 @@ bool LooksLikeDate(std::string_view word) {
 }
 
 std::string_view TrimCell(std::string_view cell) {
-  const size_t begin = cell.find_first_not_of(" \t\r");
-  if (begin == std::string_view::npos) return {};
-  cell = cell.substr(begin, cell.find_last_not_of(" \t\r") - begin + 1);
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
+  while (!cell.empty() && is_blank(cell.front())) cell.remove_prefix(1);
+  while (!cell.empty() && is_blank(cell.back())) cell.remove_suffix(1);
   if (cell.size() >= 2 && cell.front() == '"' && cell.back() == '"') cell = cell.substr(1, cell.size() - 2);
   return cell;
 }

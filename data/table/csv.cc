@@ -27,20 +27,6 @@ Shape FeatureShape(const Csv& config, uint64_t features, const Origin& origin) {
   return Shape{image.height(), image.width(), static_cast<int64_t>(channels)};
 }
 
-Column FloatColumn(const char* name, Shape shape, std::span<const float> values) {
-  const auto bytes = std::as_bytes(values);
-  return {{name, DType::kF32, shape}, {bytes.begin(), bytes.end()}};
-}
-
-/// Writes one feature of all rows, `stride` apart.
-template <typename Value>
-void WriteFeature(std::span<const uint64_t> rows, size_t stride, float* output, const Value& value) {
-  for (const uint64_t row : rows) {
-    *output = value(row);
-    output += stride;
-  }
-}
-
 uint64_t WidthOf(const Table& table) {
   uint64_t width = 0;
   for (const TableColumn& column : table.columns())
@@ -48,40 +34,76 @@ uint64_t WidthOf(const Table& table) {
   return width;
 }
 
-/// The features that `column` makes of `values`; returns where the next ones begin.
-float* WriteColumn(const TableValues& values, const TableColumn& column, std::span<const uint64_t> rows, size_t stride,
-                   float* output) {
-  if (column.values_size() == 0) {
-    const auto fill = static_cast<float>(column.fill());
-    WriteFeature(rows, stride, output++,
-                 [&](uint64_t row) { return std::isnan(values.numbers[row]) ? fill : values.numbers[row]; });
-    if (column.flag())
-      WriteFeature(rows, stride, output++, [&](uint64_t row) { return std::isnan(values.numbers[row]) ? 1.0f : 0.0f; });
-    return output;
+/// How a column becomes features.
+class ColumnWriter {
+ public:
+  ColumnWriter(const TableValues& values, const TableColumn& column)
+      : values_(values), flag_(column.flag()), fill_(static_cast<float>(column.fill())) {
+    const std::vector<std::string>& words = values.list.words();
+    feature_of_.assign(column.values_size() > 0 ? words.size() : 0, -1);
+    for (size_t word = 0; word < feature_of_.size(); ++word) {
+      const auto found = std::find(column.values().begin(), column.values().end(), words[word]);
+      if (found != column.values().end()) feature_of_[word] = static_cast<int32_t>(found - column.values().begin());
+    }
+    width_ = column.values_size() > 0 ? static_cast<size_t>(column.values_size()) : flag_ ? 2 : 1;
+    words_ = column.values_size() > 0;
   }
-  for (const std::string& word : column.values()) {
-    const auto& words = values.list.words();
-    const auto number = static_cast<int32_t>(std::find(words.begin(), words.end(), word) - words.begin());
-    WriteFeature(rows, stride, output++, [&](uint64_t row) { return values.words[row] == number ? 1.0f : 0.0f; });
-  }
-  return output;
-}
 
-/// Features, column by column.
-std::vector<float> MakeFeatures(const RawTable& raw, const Table& table, std::span<const uint64_t> rows, size_t width) {
-  std::vector<float> features(rows.size() * width);
-  float* output = features.data();
+  size_t width() const { return width_; }
+
+  /// `output` is all 0: rows, `stride` apart.
+  void Write(std::span<const uint64_t> rows, size_t stride, float* output) const {
+    for (const uint64_t row : rows) {
+      if (words_) {
+        const int32_t word = values_.words[row];
+        const int32_t feature = word < 0 ? -1 : feature_of_[static_cast<size_t>(word)];
+        if (feature >= 0) output[feature] = 1;
+      } else {
+        const float number = values_.numbers[row];
+        output[0] = std::isnan(number) ? fill_ : number;
+        if (flag_) output[1] = std::isnan(number) ? 1.0f : 0.0f;
+      }
+      output += stride;
+    }
+  }
+
+ private:
+  const TableValues& values_;
+  bool words_ = false;
+  const bool flag_;
+  const float fill_;
+  size_t width_ = 1;
+  std::vector<int32_t> feature_of_;  ///< by word; -1: none that was trained on
+};
+
+/// Column by column, of rows that are few enough to stay in the cache.
+Column MakeFeatures(const RawTable& raw, const Table& table, std::span<const uint64_t> rows, size_t width) {
+  constexpr size_t kAtOnce = 256;
+  std::vector<ColumnWriter> writers;
   for (size_t i = 0; i < raw.features.size(); ++i)
-    output = WriteColumn(raw.features[i], table.columns(static_cast<int>(i)), rows, width, output);
+    writers.emplace_back(raw.features[i], table.columns(static_cast<int>(i)));
+  Column features;
+  features.bytes.resize(rows.size() * width * sizeof(float));
+  auto* const values = reinterpret_cast<float*>(features.bytes.data());
+  for (size_t first = 0; first < rows.size(); first += kAtOnce) {
+    const std::span<const uint64_t> part = rows.subspan(first, std::min(kAtOnce, rows.size() - first));
+    float* output = values + first * width;
+    for (const ColumnWriter& writer : writers) {
+      writer.Write(part, width, output);
+      output += writer.width();
+    }
+  }
   return features;
 }
 
-std::vector<float> MakeTargets(const RawTable& raw, std::span<const uint64_t> rows) {
-  std::vector<float> targets(rows.size() * raw.targets.size());
-  for (size_t i = 0; i < raw.targets.size(); ++i)
-    WriteFeature(rows, raw.targets.size(), targets.data() + i,
-                 [&](uint64_t row) { return raw.targets[i].numbers[row]; });
-  return targets;
+Column MakeTargets(const RawTable& raw, std::span<const uint64_t> rows) {
+  const size_t targets = raw.targets.size();
+  Column column{{"target", DType::kF32, Shape{static_cast<int64_t>(targets)}}, {}};
+  column.bytes.resize(rows.size() * targets * sizeof(float));
+  auto* output = reinterpret_cast<float*>(column.bytes.data());
+  for (const uint64_t row : rows)
+    for (const TableValues& target : raw.targets) *output++ = target.numbers[row];
+  return column;
 }
 
 template <typename T>
@@ -134,11 +156,10 @@ Records ReadCsv(std::span<const std::byte> text, const Csv& config, const Origin
 
   const uint64_t width = WidthOf(table);
   const char* const name = config.has_image() ? "image" : "features";
-  records.columns.push_back(
-      FloatColumn(name, FeatureShape(config, width, origin), MakeFeatures(raw, table, rows, width)));
-  if (!raw.targets.empty())
-    records.columns.push_back(
-        FloatColumn("target", Shape{static_cast<int64_t>(raw.targets.size())}, MakeTargets(raw, rows)));
+  const Field field{name, DType::kF32, FeatureShape(config, width, origin)};
+  records.columns.push_back(MakeFeatures(raw, table, rows, width));
+  records.columns.back().field = field;
+  if (!raw.targets.empty()) records.columns.push_back(MakeTargets(raw, rows));
   if (raw.roles.label >= 0) records.columns.push_back(LabelColumn(kept_labels));
   return records;
 }

@@ -30,6 +30,8 @@ class CsvRows {
   /// The last of the skipped lines as a row; false where none was skipped, or it has one cell only. To be called before
   /// Next.
   bool Heading(CsvRow& row);
+  /// For a text that is a part of another: how many columns its rows have.
+  void Expect(size_t columns) { columns_ = columns; }
 
  private:
   std::string_view TakeLine();

@@ -6,8 +6,13 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <utility>
+#include <vector>
 
+#include "base/machine/cores.h"
+#include "base/threads.h"
 #include "data/table/cell.h"
 
 namespace lockstep::data {
@@ -52,16 +57,30 @@ class TableReader {
 
   RawTable Read() {
     Begin();
+    RawTable table = ReadOn();
+    if (table.rows == 0)
+      throw origin_.Bad("there are no rows", fmt::format("the file is named by {}.file", origin_.field));
+    return table;
+  }
+
+  /// In place of Begin, where the text is a further part of a file.
+  void Begin(const TableRoles& roles) {
+    table_.roles = roles;
+    rows_.Expect(roles.columns);
+    MakeColumns();
+  }
+
+  const TableRoles& roles() const { return table_.roles; }
+
+  /// Reads what follows. REQUIRES: one of the Begins.
+  RawTable ReadOn() {
     for (const CsvRow& row : ahead_) AddOrTell(row);
     CsvRow row;
     while (rows_.Next(row)) AddOrTell(row);
     if (first_error_) throw AllErrors();
-    if (table_.rows == 0)
-      throw origin_.Bad("there are no rows", fmt::format("the file is named by {}.file", origin_.field));
     return std::move(table_);
   }
 
- private:
   /// Finds the heading, and what the columns are for.
   void Begin() {
     CsvRow heading;
@@ -75,6 +94,11 @@ class TableReader {
     const size_t columns = ahead_.front().cells.size();
     if (!headed || heading.cells.size() != columns) heading.cells.clear();
     table_.roles = MakeRoles(config_, heading.cells, columns, options_.roles, origin_);
+    MakeColumns();
+  }
+
+ private:
+  void MakeColumns() {
     table_.features.resize(table_.roles.features.size());
     for (size_t i = 0; i < table_.features.size(); ++i) {
       table_.features[i].name = table_.roles.names[static_cast<size_t>(table_.roles.features[i])];
@@ -238,8 +262,78 @@ bool HasHeading(std::span<const std::vector<std::string_view>> rows, char decima
   return of_numbers > 0 ? 2 * with_words > of_numbers : all_words;
 }
 
+namespace {
+
+/// Where the parts of a text begin that threads read side by side, each at a line's beginning; the last is its end.
+std::vector<size_t> CutAtLines(std::string_view text, size_t parts) {
+  std::vector<size_t> cuts = {0};
+  for (size_t i = 1; i < parts; ++i) {
+    const size_t line_end = text.find('\n', text.size() / parts * i);
+    if (line_end != text.npos && line_end + 1 > cuts.back()) cuts.push_back(line_end + 1);
+  }
+  cuts.push_back(text.size());
+  return cuts;
+}
+
+/// One part of a file, and what became of it.
+struct Part {
+  std::span<const std::byte> text;
+  uint64_t lines = 0;
+  RawTable table = {};
+  bool failed = false;
+};
+
+/// Reads a large text without quotes, where each line is a row, by several threads. Nothing where a row can't be read:
+/// then the text is read in order, so that its errors are told in order.
+std::optional<RawTable> ReadInParts(std::span<const std::byte> text, const Csv& config, const Origin& origin,
+                                    const ReadTableOptions& options) {
+  const std::string_view letters(reinterpret_cast<const char*>(text.data()), text.size());
+  const std::vector<size_t> cuts = CutAtLines(letters, static_cast<size_t>(std::clamp(QueryCores().usable, 1, 8)));
+  std::vector<Part> parts;
+  for (size_t i = 0; i + 1 < cuts.size(); ++i) parts.push_back({.text = text.subspan(cuts[i], cuts[i + 1] - cuts[i])});
+  Csv further = config;
+  further.set_header_lines(0);
+  TableReader first(parts.front().text, config, origin, options);
+  first.Begin();
+  const TableRoles roles = first.roles();
+  const auto read = [&](Part& part) noexcept {
+    try {
+      part.lines = static_cast<uint64_t>(std::count(part.text.begin(), part.text.end(), std::byte{'\n'}));
+      if (&part == &parts.front()) {
+        part.table = first.ReadOn();
+      } else {
+        TableReader reader(part.text, further, origin, options);
+        reader.Begin(roles);
+        part.table = reader.ReadOn();
+      }
+    } catch (const std::exception&) {
+      part.failed = true;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < parts.size(); ++i) threads.push_back(StartThread("table", [&, i] { read(parts[i]); }));
+  read(parts.front());
+  for (std::thread& thread : threads) thread.join();
+  RawTable table = std::move(parts.front().table);
+  uint64_t line = 1 + parts.front().lines;
+  for (const Part& part : parts)
+    if (part.failed) return std::nullopt;
+  for (size_t i = 1; i < parts.size(); ++i) {
+    Append(parts[i].table, line, table);
+    line += parts[i].lines;
+  }
+  return table;
+}
+
+}  // namespace
+
 RawTable ReadTable(std::span<const std::byte> text, const Csv& config, const Origin& origin,
                    const ReadTableOptions& options) {
+  constexpr size_t kWorthThreads = size_t{4} << 20;
+  const bool lines_are_rows = std::find(text.begin(), text.end(), std::byte{'"'}) == text.end() &&
+                              std::find(text.begin(), text.end(), std::byte{'\n'}) != text.end();
+  if (text.size() >= kWorthThreads && lines_are_rows && !options.on_broken)
+    if (std::optional<RawTable> table = ReadInParts(text, config, origin, options)) return std::move(*table);
   return TableReader(text, config, origin, options).Read();
 }
 

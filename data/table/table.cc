@@ -10,4 +10,30 @@ int32_t WordList::Add(std::string_view word) {
   return number;
 }
 
+namespace {
+
+template <typename T>
+void AppendAll(const std::vector<T>& more, std::vector<T>& values) {
+  values.insert(values.end(), more.begin(), more.end());
+}
+
+void AppendValues(const TableValues& more, TableValues& values) {
+  AppendAll(more.numbers, values.numbers);
+  std::vector<int32_t> numbers;  // of the words here
+  for (const std::string& word : more.list.words()) numbers.push_back(values.list.Add(word));
+  for (const int32_t word : more.words) values.words.push_back(word < 0 ? word : numbers[static_cast<size_t>(word)]);
+}
+
+}  // namespace
+
+void Append(const RawTable& more, uint64_t line, RawTable& table) {
+  for (size_t i = 0; i < table.features.size(); ++i) AppendValues(more.features[i], table.features[i]);
+  for (size_t i = 0; i < table.targets.size(); ++i) AppendValues(more.targets[i], table.targets[i]);
+  AppendValues(more.label, table.label);
+  AppendAll(more.ids, table.ids);
+  AppendAll(more.groups, table.groups);
+  for (const uint64_t one : more.lines) table.lines.push_back(one + line - 1);
+  table.rows += more.rows;
+}
+
 }  // namespace lockstep::data

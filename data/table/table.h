@@ -46,4 +46,8 @@ struct RawTable {
   std::vector<std::string> ids, groups;  ///< by row; empty where there is no such column
 };
 
+/// Adds the rows of `more`, a further part of the same file, whose first line is line `line` of it. REQUIRES: the same
+/// roles.
+void Append(const RawTable& more, uint64_t line, RawTable& table);
+
 }  // namespace lockstep::data

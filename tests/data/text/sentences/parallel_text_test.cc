@@ -29,7 +29,7 @@ DataConfig Parse(const std::string& text) {
 
 std::unique_ptr<Dataset> Open(const DataConfig& config, bool training = true) {
   return OpenDataset(config.train(), "data.train", 1, Verify::AUTO,
-                     {.tokenizer = OpenTokenizer(config), .training = training, .longest = config.longest()});
+                     {.training = training, .tokenizer = OpenTokenizer(config), .longest = config.longest()});
 }
 
 std::vector<int32_t> Read(const Dataset& dataset, uint64_t id, size_t field) {

@@ -246,7 +246,8 @@ bool HasHeading(std::span<const std::vector<std::string_view>> rows, char decima
   size_t of_numbers = 0, with_words = 0;  // columns of numbers, and those of them that begin with a word
   bool all_words = true;
   for (size_t column = 0; column < first.size(); ++column) {
-    const bool word = ReadCell(first[column], decimal).kind == Cell::kWord;
+    const Cell::Kind top = ReadCell(first[column], decimal).kind;
+    const bool word = top == Cell::kWord;
     bool numbers = false, words = false, again = false;
     for (const auto& row : rows.subspan(1)) {
       if (column >= row.size()) continue;
@@ -255,7 +256,7 @@ bool HasHeading(std::span<const std::vector<std::string_view>> rows, char decima
       words |= kind == Cell::kWord;
       again |= row[column] == first[column];
     }
-    of_numbers += numbers && !words;
+    of_numbers += numbers && !words && top != Cell::kMissing;  // pandas' index has no name
     with_words += word && numbers && !words;
     all_words &= word && !again;
   }

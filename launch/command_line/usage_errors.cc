@@ -52,6 +52,7 @@ constexpr struct {
     {"predict", " infer inference transcribe translate classify "},
     {"plan", " check dry-run summary validate-recipe estimate "},
     {"status", " ps list ls show info monitor top tail "},
+    {"new", " init create draft recipe make-recipe quickstart "},
     {"report", " plot curve curves graph chart compare visualize tensorboard dashboard "},
     {"submit", " sbatch slurm queue qsub "},
     {"export", " convert save "},

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <limits>
 
 #include "base/error.h"
@@ -127,7 +128,8 @@ std::string CheckpointsOf(FileSystem& files, const std::string& path) {
   const std::string inside = path + "/" + kCheckpointsFolder;
   return AsCheckpointError([&]() -> std::string {
     if (files.Exists(inside)) return inside;
-    if (files.Exists(path) && !files.Exists(path + "/."))
+    std::error_code ignored;
+    if (&files == &FileSystem::Real() && std::filesystem::is_regular_file(path, ignored))
       throw Error(ErrorKind::kUsage, "is a file, where the folder of a run or of a checkpoint is due", path,
                   "recipes are for lockstep train and lockstep plan");
     return ListSteps(files, path).empty() ? "" : path;

@@ -129,7 +129,7 @@ class TableDrafter {
     if (column.numbers > column.words)
       return skipped_.push_back({fmt::format("skip: {}", Quoted(column.name)),
                                  fmt::format("numbers, but {} words among them", column.words)});
-    if (column.many || column.counts.size() > kMostWords)
+    if (column.many || column.counts.size() > kMostWords || column.counts.size() > column.words / 2)
       return skipped_.push_back(
           {fmt::format("skip: {}", Quoted(column.name)), "text, or names: nearly every row has its own"});
     categorical_.push_back({fmt::format("categorical: {}", Quoted(column.name)),

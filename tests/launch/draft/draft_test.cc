@@ -90,6 +90,7 @@ TEST_F(DraftTest, TextsTokensAndRecordings) {
   EXPECT_EQ(text.data().train().text().end(), 0.9);
   std::string ids;
   for (int i = 0; i < 3000; ++i) ids += std::string{static_cast<char>(i * 7), static_cast<char>(i % 100)};
+  ids += "\xff\x63";
   EXPECT_EQ(Make("t.bin", ids).data().train().tokens().vocabulary(), 99u * 256 + 256);
   const Recipe speech = Make("list.csv", Rows("path,sentence,client_id\n", 30, [](int i) {
                                return fmt::format("{}.wav,\"Hello, you\",s{}", i, i % 15);

@@ -24,7 +24,8 @@ run_memory() {
     checkpoint_test checkpoint_damage_test safetensors_test plan_test step_test run_test records_test lease_test comm_diagnosis_test comm_flight_recorder_test
     comm_flight_alignment_test)
   run_preset fuzz "${more[@]}" \
-    fuzz_csv fuzz_idx fuzz_token_files fuzz_tokenizer fuzz_encode fuzz_parallel fuzz_audio fuzz_recordings fuzz_checkpoint fuzz_safetensors fuzz_recipe fuzz_lease fuzz_certificate fuzz_flight_record fuzz_heartbeat
+    fuzz_csv fuzz_idx fuzz_token_files fuzz_tokenizer fuzz_encode fuzz_parallel fuzz_audio fuzz_recordings fuzz_checkpoint fuzz_safetensors fuzz_recipe fuzz_lease fuzz_certificate fuzz_flight_record fuzz_heartbeat \
+    fuzz_image fuzz_packed fuzz_metric_rows
 }
 
 full=0
@@ -56,7 +57,7 @@ else
   longer=()
   if [ $full -eq 0 ]; then
     # Others prove nearly the same, the first of them itself under ThreadSanitizer; with --full these run too.
-    left_out='comm_watchdog_test|dist_bits_cifar10|dist_bits_mnist|dist_bits_shakespeare_better|dist_bits_speech_strings|dist_kills|gpu_bench_emulated|gpu_bundle|gpu_check_emulated|gpu_conformance_emulated|gpu_conformance_plans_test'
+    left_out='comm_watchdog_test|dist_bits_cifar10|dist_bits_gpt2|dist_bits_mnist|dist_bits_shakespeare_better|dist_bits_speech_strings|dist_bits_translate_lstm|dist_kills|gpu_bench_emulated|gpu_bundle|gpu_check_emulated|gpu_conformance_emulated|gpu_conformance_plans_test'
     longer=(-E "^($left_out)\$")
     echo "left out, save with --full: ${left_out//|/, }" >&2
   fi

@@ -105,7 +105,7 @@ class PictureDrafter {
     uint64_t batch = 8;
     while (batch < 64 && static_cast<double>(batch) * 16 <= trained) batch *= 2;
     const auto epochs =
-        static_cast<uint64_t>(std::clamp(std::ceil(2000.0 * static_cast<double>(batch) / trained), 5.0, 40.0));
+        static_cast<uint64_t>(std::clamp(std::ceil(1000.0 * static_cast<double>(batch) / trained), 5.0, 40.0));
     std::string text = "model {\n";
     text += Lay({{fmt::format("resnet {{ depth: {} }}", pictures < 20000 ? 8 : 14),
                   "small enough for CPUs; 18, 34 and 50 are ImageNet's"}},

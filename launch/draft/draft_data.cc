@@ -82,6 +82,8 @@ Draft DraftData(const std::vector<std::string>& paths, DraftOptions options) {
     return DraftTokens(options);
   }
   const std::vector<std::byte> text = data::LoadSourceFile({options.path, "DATA"});
+  if (data::WithoutByteOrderMark(text).find_first_not_of(" \t\r\n") == std::string_view::npos)
+    throw Error(ErrorKind::kData, "is empty", options.path, "name a file with data in it");
   if (IsManifest(text, options.path)) {
     RequireOneUse(options, false);
     return DraftSpeech(text, options);

@@ -113,10 +113,11 @@ name="different binaries"
 # The same program with another build hash in it. Only the first digit differs: linkers let other strings share the end.
 hash=$("$lockstep" version | sed -n 's/^build //p')
 case $hash in f*) other=0${hash#?} ;; *) other=f${hash#?} ;; esac
-LC_ALL=C sed "s/$hash/$other/g" "$lockstep" >"$work/lockstep-other"
-chmod +x "$work/lockstep-other"
-[ "$("$work/lockstep-other" version | sed -n 's/^build //p')" = "$other" ] || fail "the other binary does not say so"
-run 1 "$lockstep" train "$digits" --out "$out" : -n 1 "$work/lockstep-other" train "$digits" --out "$out"
+mkdir "$work/other"
+for file in lockstep liblockstep_mpi.so; do LC_ALL=C sed "s/$hash/$other/g" "$(dirname "$lockstep")/$file" >"$work/other/$file"; done
+chmod +x "$work/other/lockstep"
+[ "$("$work/other/lockstep" version | sed -n 's/^build //p')" = "$other" ] || fail "the other binary does not say so"
+run 1 "$lockstep" train "$digits" --out "$out" : -n 1 "$work/other/lockstep" train "$digits" --out "$out"
 refused 2 "another build of lockstep" "$other" "$hash" "rank 1 on $(hostname)"
 
 # --- the run's folder
@@ -138,7 +139,7 @@ must_train 2 "$digits" "${short[@]}"
 
 name="another build in the same --out"
 rm "$out/done.json"
-run 2 "$work/lockstep-other" train "$digits" "${short[@]}"
+run 2 "$work/other/lockstep" train "$digits" "${short[@]}"
 refused 2 "trained by another build" "$other" "--accept-build" "--fresh"
-run 2 "$work/lockstep-other" train "$digits" "${short[@]}" --accept-build --progress off
+run 2 "$work/other/lockstep" train "$digits" "${short[@]}" --accept-build --progress off
 [ "$code" -eq 0 ] || fail "$name: --accept-build does not help"

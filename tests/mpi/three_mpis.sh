@@ -34,7 +34,7 @@ build_lockstep() {
   cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DLOCKSTEP_OPTIMIZE=-O0 -DLOCKSTEP_CUDA=OFF \
     -DLOCKSTEP_TESTS=OFF -DLOCKSTEP_PRECOMPILED_HEADERS=ON -DMPI_CXX_COMPILER="$bin/mpicxx" -DMPIEXEC_EXECUTABLE="$bin/mpiexec" \
     >"$log" 2>&1 && ninja -C "$build" -j "${JOBS:-2}" lockstep >>"$log" 2>&1 &&
-    cp "$build/lockstep" "$work/$mpi/lockstep" || { tail -n 20 "$log"; return 1; }
+    cp "$build/lockstep" "$build/liblockstep_mpi.so" "$work/$mpi/" || { tail -n 20 "$log"; return 1; }
   lockstep=$work/$mpi/lockstep
 }
 

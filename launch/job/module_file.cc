@@ -31,9 +31,10 @@ void* OpenModule(const ModuleFile& file, std::string& why) {
   why = fmt::format("the library with {} can't be loaded: {}", file.what, dlerror());
   std::error_code ignored;
   if (library == nullptr && !std::filesystem::exists(place, ignored))
-    why = fmt::format(
-        "the library with {}, {}, is neither beside the program nor in ../lib/lockstep: {}", file.what, place,
-        file.option == nullptr ? "install it with the program" : fmt::format("build with {}", file.option));
+    why =
+        fmt::format("the library with {}, {}, is missing{}: {}", file.what, place,
+                    place == file.file ? " beside the program and in ../lib/lockstep" : "",
+                    file.option == nullptr ? "install it with the program" : fmt::format("build with {}", file.option));
   return nullptr;
 }
 

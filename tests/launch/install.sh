@@ -24,7 +24,7 @@ if ldd lockstep/bin/lockstep | grep -q libmpi; then echo "the program can't star
 mv lockstep/lib/lockstep/liblockstep_mpi.so aside
 lockstep/bin/lockstep train lockstep/share/lockstep/examples/digits.textproto --set train.epochs=1 2>&1 |
   grep -q '^done name=digits ' || { echo "one rank doesn't train without MPI"; exit 1; }
-[ "$(lockstep/bin/lockstep doctor | grep -c '^MPI  *none: the library with MPI, liblockstep_mpi.so, is neither')" = 1 ] ||
+[ "$(lockstep/bin/lockstep doctor | grep -c '^MPI  *none: the library with MPI, liblockstep_mpi.so, is missing')" = 1 ] ||
   { echo "doctor doesn't miss MPI"; exit 1; }
 code=0
 OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_RANK=0 lockstep/bin/lockstep train lockstep/share/lockstep/examples/digits.textproto \

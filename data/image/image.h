@@ -1,6 +1,7 @@
 // A picture of bytes in memory.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

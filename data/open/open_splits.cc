@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,9 +59,9 @@ void Cut(const Split& config, OpenedSplits& splits) {
       throw Error(ErrorKind::kUsage, fmt::format("no sample is left for {}", name), "data.split",
                   "raise its share, or give more data");
     if (ids.empty()) return nullptr;
-    uint64_t hash = Hash64(fmt::format("split 1 {} {}", whole->fingerprint(), name));
-    for (const uint64_t id : ids) hash = Hash64(fmt::format("{} {}", hash, id));
-    return ChooseSamples(whole, std::move(ids), hash);
+    const uint64_t chosen = Hash64(std::as_bytes(std::span(ids)));
+    const uint64_t fingerprint = Hash64(fmt::format("split 1 {} {} {}", whole->fingerprint(), name, chosen));
+    return ChooseSamples(whole, std::move(ids), fingerprint);
   };
   splits.train = choose(SplitPart::kTrain, "training", true);
   if (config.validation() > 0) splits.validation = choose(SplitPart::kValidation, "validation", true);

@@ -14,6 +14,7 @@ inline constexpr uint32_t kSpeedKey = 0xDA7A0006u;   ///< element i: speed of th
 inline constexpr uint32_t kMaskKey = 0xDA7A0007u;   ///< elements 2i and 2i + 1: width and begin of mask i, bands' first
 inline constexpr uint32_t kNoiseKey = 0xDA7A0008u;  ///< elements 2i and 2i + 1: noise of the sample's audio at i
 inline constexpr uint32_t kSplitKey = 0xDA7A0009u;  ///< sample: one, or a group's hash; elements 0 and 1: its place
+inline constexpr uint32_t kMixKey = 0xDA7A000Au;    ///< elements 0 to 2: kind, row, column; 4 and on: share
 
 // Of pictures.
 inline constexpr uint32_t kCropKey = 0xDA7A0010u;   ///< elements 4i to 4i + 3: area, ratio, row and column of attempt i

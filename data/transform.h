@@ -6,6 +6,7 @@
 #include <span>
 
 #include "data/dataset.h"
+#include "data/sampler.h"
 
 namespace lockstep::data {
 
@@ -29,6 +30,9 @@ class Transform {
   /// SequenceLength(); what is behind the sample's own is padding, and written too. `augment` is false in evaluation.
   virtual void Apply(const Sample& sample, uint64_t epoch, uint64_t id, bool augment, int64_t length,
                      std::span<std::byte* const> rows) const = 0;
+  /// Mixes the rows of a training batch with each other where augmentation asks for it. `fields` points to the first
+  /// row of each field, the others lie behind it; row i is the sample picks[i].
+  virtual void MixRows(std::span<const Sampler::Pick> /*picks*/, std::span<std::byte* const> /*fields*/) const {}
 };
 
 }  // namespace lockstep::data

@@ -54,15 +54,26 @@ class Batches {
   std::vector<BatchShape> shapes_;
 };
 
+/// Where a run went on with other batches, or other data, than it began with: step `first_step` takes the samples from
+/// first_position on. Of ragged samples that is where an epoch begins.
+struct Leg {
+  uint64_t first_step = 0, first_position = 0;
+
+  friend bool operator==(const Leg&, const Leg&) = default;
+};
+
 struct BatchOptions {
   uint64_t seed = 0;
   int lanes = 1;
   uint64_t global_batch = 0;  ///< samples of a step; or
   uint64_t batch_tokens = 0;  ///< the most time steps or tokens of a step, padding included
+  Leg leg = {};               ///< no step before its first is asked for
 };
 
 /// Whole batches in `epochs` epochs.
 uint64_t WholeSteps(double epochs, uint64_t samples, uint64_t batch);
+/// The step in which `epochs` epochs end, in batches of `batch` samples from `leg` on.
+uint64_t StepsFrom(const Leg& leg, double epochs, uint64_t samples, uint64_t batch);
 
 /// The least of `shapes`, which ascend in length, that holds `length`. REQUIRES: there is one.
 int ShapeFor(std::span<const BatchShape> shapes, int64_t length);

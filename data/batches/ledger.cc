@@ -12,6 +12,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "ledgers are stored as they lie in memory");
 constexpr uint64_t kVersion = 1;
 constexpr uint64_t kGolden = 0x9E3779B97F4A7C15u;
+constexpr size_t kFixed = 5;  ///< words before the open epochs
 
 /// A hash of a sequence, one value at a time.
 uint64_t Chain(uint64_t hash, uint64_t value) { return Mix64(hash * kGolden + value + 1); }
@@ -58,8 +59,7 @@ std::string Ledger::Serialize() const {
   return {reinterpret_cast<const char*>(words.data()), words.size() * sizeof(uint64_t)};
 }
 
-void Ledger::Restore(const std::string& bytes) {
-  constexpr size_t kFixed = 5;
+std::vector<uint64_t> Ledger::Parse(const std::string& bytes) {
   std::vector<uint64_t> words(bytes.size() / sizeof(uint64_t));
   if (!words.empty()) std::memcpy(words.data(), bytes.data(), words.size() * sizeof(uint64_t));
   const bool whole = bytes.size() % sizeof(uint64_t) == 0 && words.size() >= kFixed &&
@@ -68,6 +68,17 @@ void Ledger::Restore(const std::string& bytes) {
     throw Error(ErrorKind::kCheckpoint, whole ? fmt::format("the ledger's version {} is unknown", words[0])
                                               : fmt::format("{} bytes are no ledger", bytes.size()));
   }
+  return words;
+}
+
+void Ledger::RestoreForEpoch(const std::string& bytes, uint64_t epoch) {
+  chain_ = Parse(bytes)[2];
+  next_epoch_ = epoch;
+  open_epochs_.clear();
+}
+
+void Ledger::Restore(const std::string& bytes) {
+  const std::vector<uint64_t> words = Parse(bytes);
   if (words[1] != size_) {
     throw Error(ErrorKind::kCheckpoint, fmt::format("the ledger is of {} samples, the data has {}", words[1], size_));
   }

@@ -47,8 +47,13 @@ class Ledger {
   std::string Serialize() const;
   /// Throws Error(kCheckpoint) where `bytes` are no ledger, or one of data of another size.
   void Restore(const std::string& bytes);
+  /// Goes on from a ledger of other batches or other data with the beginning of epoch `epoch`: what is open in it stays
+  /// unproved. Throws as Restore does, but for the size.
+  void RestoreForEpoch(const std::string& bytes, uint64_t epoch);
 
  private:
+  static std::vector<uint64_t> Parse(const std::string& bytes);
+
   uint64_t size_;
   uint64_t chain_ = 0;                        ///< hash of (previous chain, step, lane hashes)
   uint64_t next_epoch_ = 0;                   ///< the first that is not closed

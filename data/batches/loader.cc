@@ -95,6 +95,7 @@ void Loader::State::Fill(Slot& slot, Sample& sample, std::vector<std::byte*>& po
     options.transform->Apply(sample, pick.epoch, pick.id, /*augment=*/true, length, pointers);
     batch.delivery.Add(pick.epoch, pick.id);
   }
+  if (!stop) options.transform->MixRows(picks, std::span(batch.data).first(batch.data.size() - 1));
 }
 
 void Loader::State::Work(int thread) {

@@ -15,14 +15,17 @@ class EvenBatches final : public Batches {
   EvenBatches(std::shared_ptr<const Dataset> dataset, const BatchOptions& options)
       : dataset_(std::move(dataset)),
         sampler_(dataset_->size(), options.seed),
+        leg_(options.leg),
         batch_(options.global_batch),
         rows_(options.global_batch / static_cast<uint64_t>(options.lanes)) {
     shapes_ = {{static_cast<int64_t>(rows_), 0}};
   }
 
-  uint64_t FirstPosition(uint64_t step) const override { return step * batch_; }
+  uint64_t FirstPosition(uint64_t step) const override {
+    return leg_.first_position + (step - leg_.first_step) * batch_;
+  }
   void Lane(uint64_t step, int lane, LaneSamples& samples) const override {
-    samples.first_position = step * batch_ + static_cast<uint64_t>(lane) * rows_;
+    samples.first_position = FirstPosition(step) + static_cast<uint64_t>(lane) * rows_;
     samples.picks.clear();
     for (uint64_t row = 0; row < rows_; ++row) samples.picks.push_back(sampler_.At(samples.first_position + row));
     samples.shape = 0;
@@ -30,14 +33,14 @@ class EvenBatches final : public Batches {
   uint64_t Denominator(uint64_t step) const override {
     if (dataset_->uniform_labels()) return batch_ * dataset_->labels(0, 0);
     uint64_t sum = 0;
-    for (uint64_t position = step * batch_; position < (step + 1) * batch_; ++position) {
+    for (uint64_t position = FirstPosition(step), end = position + batch_; position < end; ++position) {
       const Sampler::Pick pick = sampler_.At(position);
       sum += dataset_->labels(pick.epoch, pick.id);
     }
     return std::max<uint64_t>(sum, 1);
   }
   uint64_t TotalLength(uint64_t) const override { return 0; }
-  uint64_t Steps(double epochs) const override { return WholeSteps(epochs, dataset_->size(), batch_); }
+  uint64_t Steps(double epochs) const override { return StepsFrom(leg_, epochs, dataset_->size(), batch_); }
   double steps_per_epoch() const override {
     return static_cast<double>(dataset_->size()) / static_cast<double>(batch_);
   }
@@ -45,6 +48,7 @@ class EvenBatches final : public Batches {
  private:
   const std::shared_ptr<const Dataset> dataset_;
   const Sampler sampler_;
+  const Leg leg_;
   const uint64_t batch_, rows_;
 };
 

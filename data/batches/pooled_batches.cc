@@ -18,6 +18,7 @@ class PooledBatches final : public Batches {
                 const BatchOptions& options)
       : sampler_(dataset->size(), options.seed),
         seed_(options.seed),
+        leg_(options.leg),
         batch_(options.global_batch),
         rows_(options.global_batch / static_cast<uint64_t>(options.lanes)),
         samples_(dataset, transform) {
@@ -26,12 +27,14 @@ class PooledBatches final : public Batches {
       shapes_.push_back({static_cast<int64_t>(rows_), length_class});
   }
 
-  uint64_t FirstPosition(uint64_t step) const override { return step * batch_; }
-  uint64_t Steps(double epochs) const override { return WholeSteps(epochs, sampler_.size(), batch_); }
+  uint64_t FirstPosition(uint64_t step) const override {
+    return leg_.first_position + (step - leg_.first_step) * batch_;
+  }
+  uint64_t Steps(double epochs) const override { return StepsFrom(leg_, epochs, sampler_.size(), batch_); }
   double steps_per_epoch() const override { return static_cast<double>(sampler_.size()) / static_cast<double>(batch_); }
 
   void Lane(uint64_t step, int lane, LaneSamples& samples) const override {
-    samples.first_position = step * batch_ + static_cast<uint64_t>(lane) * rows_;
+    samples.first_position = FirstPosition(step) + static_cast<uint64_t>(lane) * rows_;
     samples.picks.clear();
     int64_t length = 0;
     ForEach(samples.first_position, rows_, [&](const MeasuredSample& entry) {
@@ -43,12 +46,13 @@ class PooledBatches final : public Batches {
 
   uint64_t Denominator(uint64_t step) const override {
     uint64_t sum = 0;
-    ForEach(step * batch_, batch_, [&](const MeasuredSample& entry) { sum += entry.labels; });
+    ForEach(FirstPosition(step), batch_, [&](const MeasuredSample& entry) { sum += entry.labels; });
     return std::max<uint64_t>(sum, 1);
   }
   uint64_t TotalLength(uint64_t step) const override {
     uint64_t sum = 0;
-    ForEach(step * batch_, batch_, [&](const MeasuredSample& entry) { sum += static_cast<uint64_t>(entry.length); });
+    ForEach(FirstPosition(step), batch_,
+            [&](const MeasuredSample& entry) { sum += static_cast<uint64_t>(entry.length); });
     return sum;
   }
 
@@ -74,7 +78,7 @@ class PooledBatches final : public Batches {
       sorted.push_back(samples_.Of(sampler_.At(position), size_of));
     std::stable_sort(sorted.begin(), sorted.end(), Shorter);
     // Steps' edges cut the pool: into what is left of a step, whole steps, and the beginning of another.
-    const uint64_t first = std::min(end - begin, (batch_ - begin % batch_) % batch_);
+    const uint64_t first = std::min(end - begin, (batch_ - (begin - leg_.first_position) % batch_) % batch_);
     const uint64_t whole = (end - begin - first) / batch_;
     Pool pool(sorted.begin(), sorted.begin() + static_cast<int64_t>(first));
     if (whole > 0) {
@@ -89,7 +93,9 @@ class PooledBatches final : public Batches {
   }
 
   const Sampler sampler_;
-  const uint64_t seed_, batch_, rows_;
+  const uint64_t seed_;
+  const Leg leg_;
+  const uint64_t batch_, rows_;
   const RaggedSamples samples_;
   mutable RecentlyMade<Pool> pools_;
 };

@@ -25,6 +25,7 @@ class TokenBatches final : public Batches {
         seed_(options.seed),
         limit_(static_cast<int64_t>(options.batch_tokens)),
         lanes_(static_cast<uint64_t>(options.lanes)),
+        leg_(options.leg),
         samples_(dataset, transform) {
     const LengthRange range = RangeOfLengths(*dataset, *transform);
     if (LengthClassOf(range.most) > limit_) {
@@ -69,7 +70,8 @@ class TokenBatches final : public Batches {
   uint64_t Steps(double epochs) const override {
     const auto whole = static_cast<uint64_t>(epochs);
     const uint64_t begin = FirstStepOf(whole), rows = FirstStepOf(whole + 1) - begin;
-    return begin + WholeSteps(epochs - static_cast<double>(whole), rows, 1);
+    const uint64_t all = begin + WholeSteps(epochs - static_cast<double>(whole), rows, 1), before = RowsBeforeLeg();
+    return leg_.first_step + (all > before ? all - before : 0);
   }
   double steps_per_epoch() const override { return static_cast<double>(FirstStepOf(1)); }
 
@@ -154,11 +156,15 @@ class TokenBatches final : public Batches {
     return first_step_[epoch];
   }
 
+  /// Rows of the epochs that are passed over.
+  uint64_t RowsBeforeLeg() const { return FirstStepOf(leg_.first_position / sampler_.size()); }
+
   TableRow RowOf(uint64_t step) const {
-    uint64_t epoch = step / FirstStepOf(1);  // near it
-    while (FirstStepOf(epoch) > step) --epoch;
-    while (FirstStepOf(epoch + 1) <= step) ++epoch;
-    return {TableOf(epoch), epoch, step - FirstStepOf(epoch)};
+    const uint64_t row = step - leg_.first_step + RowsBeforeLeg();  // counted from the first epoch on
+    uint64_t epoch = row / FirstStepOf(1);                          // near it
+    while (FirstStepOf(epoch) > row) --epoch;
+    while (FirstStepOf(epoch + 1) <= row) ++epoch;
+    return {TableOf(epoch), epoch, row - FirstStepOf(epoch)};
   }
 
   const Sampler sampler_;
@@ -166,6 +172,7 @@ class TokenBatches final : public Batches {
   const int64_t limit_;
   int64_t longest_ = 0;  ///< a sample may be in any epoch
   const uint64_t lanes_;
+  const Leg leg_;
   const RaggedSamples samples_;
   mutable RecentlyMade<Table> tables_;
   mutable Mutex mutex_;

@@ -7,21 +7,12 @@
 #include <vector>
 
 #include "base/log.h"
+#include "data/rows/class_weights.h"
 
 namespace lockstep::data {
 namespace {
 
-/// Samples by class; empty where they have none.
-std::vector<uint64_t> CountClasses(const Dataset& dataset, size_t classes) {
-  constexpr uint64_t kMostLookedAt = 1000000;
-  std::vector<uint64_t> counts(classes);
-  for (uint64_t id = 0; id < std::min(kMostLookedAt, dataset.size()); ++id) {
-    const int32_t label = dataset.Describe(0, id).label;
-    if (label < 0 || static_cast<size_t>(label) >= classes) return {};
-    ++counts[static_cast<size_t>(label)];
-  }
-  return counts;
-}
+constexpr uint64_t kMostLookedAt = 1000000;
 
 /// "2, 5 and 3 others": classes that `some` has and `other` lacks.
 std::string LackedBy(const std::vector<uint64_t>& other, const std::vector<uint64_t>& some,
@@ -49,7 +40,8 @@ double SumOf(const std::vector<uint64_t>& counts) {
 void WarnOfClassShares(const Dataset& train, const Dataset& other, const std::string& path) {
   if (train.classes() <= 0 || !train.uniform_labels()) return;
   const auto classes = static_cast<size_t>(train.classes());
-  const std::vector<uint64_t> trained = CountClasses(train, classes), evaluated = CountClasses(other, classes);
+  const std::vector<uint64_t> trained = CountClasses(train, classes, kMostLookedAt);
+  const std::vector<uint64_t> evaluated = CountClasses(other, classes, kMostLookedAt);
   if (trained.empty() || evaluated.empty()) return;
   constexpr char kAdvice[] = "a file that is sorted by class is parted by data.split, not by skip and limit";
   if (const std::string lacked = LackedBy(trained, evaluated, train.traits()); !lacked.empty()) {

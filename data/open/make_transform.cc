@@ -6,6 +6,7 @@
 #include "data/audio/speech_transform.h"
 #include "data/image/image_transform.h"
 #include "data/image/picture_transform.h"
+#include "data/rows/weighted_transform.h"
 #include "data/text/sentences/parallel_transform.h"
 
 namespace lockstep::data {
@@ -33,9 +34,7 @@ class SequenceTransform final : public Transform {
   const std::vector<Field> fields_;
 };
 
-}  // namespace
-
-std::unique_ptr<Transform> MakeTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed) {
+std::unique_ptr<Transform> MakeSampleTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed) {
   if (fields[0].name == "encoded") return MakePictureTransform(fields, config, seed);
   if (config.has_pictures())
     throw BadConfig("data.pictures", "the samples are no encoded pictures", "remove it, or set data.train.folder");
@@ -44,8 +43,15 @@ std::unique_ptr<Transform> MakeTransform(std::span<const Field> fields, const Da
   const bool frames = fields[0].name == "features" && fields[0].shape.rank() == 2;
   if (fields[0].name != "tokens" && !frames) return MakeImageTransform(fields, config, seed);
   if (config.has_normalize()) throw BadConfig("data.normalize", "sequences can't be normalised", "remove it");
-  if (config.has_augment()) throw BadConfig("data.augment", "only images can be shifted and mirrored", "remove it");
+  if (config.has_augment())
+    throw BadConfig("data.augment", "only images, features and recordings are augmented", "remove it");
   return std::make_unique<SequenceTransform>(fields);
+}
+
+}  // namespace
+
+std::unique_ptr<Transform> MakeTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed) {
+  return WithRowWeights(MakeSampleTransform(fields, config, seed), config, seed);
 }
 
 }  // namespace lockstep::data

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <set>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -16,20 +18,86 @@
 namespace lockstep::data {
 namespace {
 
-/// Samples of text are cut anew in every epoch, and strings of recordings are joined anew.
-void RequireLastingSamples(const DataConfig& config) {
-  const Source& source = config.train();
-  if (source.has_text() || source.has_tokens())
-    throw Error(ErrorKind::kUsage, "text is not dealt out sample by sample", "data.split",
-                "give begin and end of data.train and data.validation, as shares of the text");
-  if (source.has_speech() && source.speech().has_join())
-    throw Error(ErrorKind::kUsage, "strings of recordings are not dealt out", "data.split",
-                "give only_speaker or without_speaker, or remove data.train.speech.join");
+void RequireNoOtherData(const DataConfig& config) {
   for (const bool named :
        {config.split().test() > 0 && config.has_test(), config.split().validation() > 0 && config.has_validation()})
     if (named)
       throw Error(ErrorKind::kUsage, "a part that has data of its own has a share of the training data too",
                   "data.split", "remove the share, or data.test or data.validation");
+}
+
+/// Parts of a text, or of files of tokens: validation and test are its end, one piece each.
+template <typename T>
+void CutText(const Split& split, const T& whole, T& train, T& validation, T& test) {
+  for (const auto& [given, field] : {std::pair{split.stratified(), "data.split.stratified"},
+                                     {split.seed() != 0, "data.split.seed"},
+                                     {!split.group().empty(), "data.split.group"}})
+    if (given)
+      throw Error(ErrorKind::kUsage, "a text is cut into pieces: the first to train on, then validation, then test",
+                  field, "remove it");
+  const double begin = whole.begin(), end = whole.has_end() ? whole.end() : 1, length = end - begin;
+  const double trained = end - (split.validation() + split.test()) * length, validated = end - split.test() * length;
+  if (split.test() < 0 || split.validation() < 0 || !(trained > begin))
+    throw Error(ErrorKind::kUsage, "the shares leave nothing to train on", "data.split", "lower test or validation");
+  train.set_end(trained);
+  validation.set_begin(trained);
+  validation.set_end(validated);
+  test.set_begin(validated);
+}
+
+/// Speakers by part, of strings of recordings, which are joined anew in every epoch.
+void CutSpeakers(const Split& split, const Dataset& recordings, Source& train, Source& validation, Source& test) {
+  std::vector<std::string> speakers;
+  for (uint64_t id = 0; id < recordings.size(); ++id) speakers.push_back(recordings.Describe(0, id).group);
+  const std::vector<SplitPart> parts = DealSamples(split, {recordings.size(), {}, speakers});
+  for (Source* source : {&train, &validation, &test}) source->mutable_speech()->clear_only_speaker();
+  for (std::set<std::string> seen; const auto& speaker : speakers) {
+    if (!seen.insert(speaker).second) continue;
+    const SplitPart part = parts[static_cast<size_t>(&speaker - speakers.data())];
+    Source& source = part == SplitPart::kTrain ? train : part == SplitPart::kValidation ? validation : test;
+    source.mutable_speech()->add_only_speaker(speaker);
+  }
+  for (const auto& [source, wanted, name] : {std::tuple{&train, true, "training"},
+                                             {&validation, split.validation() > 0, "validation"},
+                                             {&test, split.test() > 0, "test"}})
+    if (wanted && source->speech().only_speaker().empty())
+      throw Error(ErrorKind::kUsage, fmt::format("no speaker is left for {}", name), "data.split",
+                  "raise its share, or name speakers by only_speaker and without_speaker");
+}
+
+/// Whether parts of the source are sources of their own, because its samples differ from epoch to epoch.
+bool HasPartsByFields(const Source& source) {
+  return source.has_text() || source.has_tokens() || (source.has_speech() && source.speech().has_join());
+}
+
+/// `config` with data.validation and data.test in the place of data.split.
+DataConfig WithPartsByFields(const DataConfig& config, uint64_t seed, OpenOptions options) {
+  DataConfig result = config;
+  result.clear_split();
+  const Source& whole = config.train();
+  for (const bool cut : {whole.limit() > 0, whole.skip() > 0})
+    if (cut)
+      throw Error(ErrorKind::kUsage, "limit and skip are given beside it", "data.split", "remove them from data.train");
+  Source train = whole, validation = whole, test = whole;
+  if (whole.has_text()) {
+    CutText(config.split(), whole.text(), *train.mutable_text(), *validation.mutable_text(), *test.mutable_text());
+  } else if (whole.has_tokens()) {
+    CutText(config.split(), whole.tokens(), *train.mutable_tokens(), *validation.mutable_tokens(),
+            *test.mutable_tokens());
+  } else {
+    if (config.split().group() != "speaker")
+      throw Error(ErrorKind::kUsage, "strings of recordings are dealt out by their speakers alone", "data.split.group",
+                  R"(set it to "speaker", or remove data.train.speech.join)");
+    Source recordings = whole;
+    recordings.mutable_speech()->clear_join();
+    const std::shared_ptr<const Dataset> apart =
+        OpenDataset(recordings, "data.train", seed, config.verify(), std::move(options));
+    CutSpeakers(config.split(), *apart, train, validation, test);
+  }
+  *result.mutable_train() = train;
+  if (config.split().validation() > 0) *result.mutable_validation() = validation;
+  if (config.split().test() > 0) *result.mutable_test() = test;
+  return result;
 }
 
 SplitSamples Look(const Dataset& whole, const Split& config, std::vector<int32_t>& labels,
@@ -83,7 +151,9 @@ OpenOptions OptionsOf(const DataConfig& config) {
 }
 
 OpenedSplits OpenSplits(const DataConfig& config, uint64_t seed, OpenOptions options) {
-  if (config.has_split()) RequireLastingSamples(config);
+  if (config.has_split()) RequireNoOtherData(config);
+  if (config.has_split() && HasPartsByFields(config.train()))
+    return OpenSplits(WithPartsByFields(config, seed, options), seed, options);
   OpenedSplits splits;
   options.split = config.has_split() ? &config.split() : nullptr;
   splits.train = OpenDataset(config.train(), "data.train", seed, config.verify(), options);

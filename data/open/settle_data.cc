@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "data/open/make_transform.h"
+#include "data/rows/class_weights.h"
 #include "data/statistics.h"
 
 namespace lockstep::data {
@@ -115,6 +116,7 @@ void SettleForm(const Dataset& train, uint64_t seed, DataConfig& config) {
 
 void SettleData(const std::shared_ptr<const Dataset>& train, uint64_t seed, DataConfig& config) {
   const SourceTraits& traits = train->traits();
+  if (config.has_class_weights()) SettleClassWeights(*train, *config.mutable_class_weights());
   SettleForm(*train, seed, config);
   config.mutable_class_names()->Assign(traits.class_names.begin(), traits.class_names.end());
   if (traits.table != nullptr) *config.mutable_table() = *traits.table;

@@ -26,8 +26,9 @@ void TrainArguments::AddTo(CLI::App& command) {
   command.add_flag("--change-numerics", change_numerics,
                    "Let --set of train.device, precision, isa or lanes change a run that goes on (recorded)");
   command
-      .add_option("--change", change,
-                  "recipe: let a run that goes on have another learning rate, schedule or length (recorded)")
+      .add_option(
+          "--change", change,
+          "recipe: let a run that goes on have another learning rate, schedule, length, batch or data (recorded)")
       ->check(OneOf({"recipe"}));
   command
       .add_option("--executors", executors, "Threads that run lanes, on each rank (default: its share of the cores)")

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -57,6 +58,12 @@ std::string FolderOf(const TrainOptions& options, const std::string& name) {
   return std::filesystem::absolute(options.out.empty() ? "runs/" + name : options.out).lexically_normal().string();
 }
 
+/// Whether the run in the folder has gone on with other data than it began with.
+bool HasOtherData(const std::string& folder) {
+  const std::vector<std::string> changed = records::RunFolder(FileSystem::Real(), folder).ChangedSince(0);
+  return std::ranges::any_of(changed, [](const std::string& line) { return line.starts_with("data.train:"); });
+}
+
 run::Outcome RunTrain(const TrainOptions& options, std::optional<run::StopClock::Clock::time_point> end,
                       comm::Communicator& comm) {
   run::Job job;
@@ -66,6 +73,8 @@ run::Outcome RunTrain(const TrainOptions& options, std::optional<run::StopClock:
     Recipe recipe = ReadRecipe(options.recipe, options.settings);
     const std::string folder = FolderOf(options, recipe.name());
     if (!options.fresh) KeepResolved(folder + "/recipe.textproto", recipe);
+    if (!options.fresh && (options.change == "recipe" || HasOtherData(folder)))
+      KeepForm(folder + "/recipe.textproto", recipe);
     ResolveRecipe(recipe, FactsOfGpus(recipe));
     const plan::InitialWeights initial = ResolveInitFrom(recipe);
     job = MakeJob(recipe, comm);
@@ -136,8 +145,9 @@ void AddTrainCommand(CLI::App& app, int* exit_code) {
   command->add_flag("--change-numerics", options->change_numerics,
                     "Let --set of train.device, precision, isa or lanes change a run that goes on (recorded)");
   command
-      ->add_option("--change", options->change,
-                   "recipe: let a run that goes on have another learning rate, schedule or length (recorded)")
+      ->add_option(
+          "--change", options->change,
+          "recipe: let a run that goes on have another learning rate, schedule, length, batch or data (recorded)")
       ->check(OneOf({"recipe"}));
   command->add_option(
       "--stop-after", options->stop_after,

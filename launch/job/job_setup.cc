@@ -95,6 +95,8 @@ models::DataShape DataShapeOf(const plan::Splits& splits) {
   for (const data::Field& field : fields) {
     if (field.name == "label") shape.classes = splits.train->classes();
     if (field.name == "target") shape.targets = static_cast<int>(field.shape.dim(0));
+    if (field.name == "weight") shape.rows = graph::RowTargets::kWeighted;
+    if (field.name == "other_label") shape.rows = graph::RowTargets::kMixed;
   }
   return shape;
 }
@@ -126,6 +128,16 @@ std::string FilesOf(data::Source source) {
   return fmt::format("{}{}", fmt::join(files, ", "), others > 0 ? fmt::format(" and {} more files", others) : "");
 }
 
+/// Rows are mixed with others of their lane.
+void RequireRowsToMix(const data::Augment& augment, const plan::TrainConfig& train) {
+  if ((!augment.has_mixup() && !augment.has_cutmix()) || train.global_batch() >= 2 * uint64_t{train.lanes()}) return;
+  throw Error(ErrorKind::kUsage,
+              fmt::format("a lane has one sample (global_batch {} / lanes {}), and no other one to mix it with",
+                          train.global_batch(), train.lanes()),
+              augment.has_mixup() ? "data.augment.mixup" : "data.augment.cutmix",
+              "set train.lanes lower, or train.global_batch higher");
+}
+
 /// The splits that the recipe names, checked to fit each other. Throws Error(kData).
 /// Writes into the recipe what the data decide of it.
 plan::Splits OpenSplits(Recipe& recipe, std::shared_ptr<const data::Tokenizer> tokenizer) {
@@ -141,12 +153,18 @@ plan::Splits OpenSplits(Recipe& recipe, std::shared_ptr<const data::Tokenizer> t
   splits.test = std::move(opened.test);
   data::SettleData(splits.train, seed, config);
   splits.transform = data::MakeTransform(splits.train->fields(), config, seed);
-  splits.batches = data::MakeBatches(splits.train, splits.transform, BatchOptionsOf(recipe.train()));
+  splits.make_batches = [train = splits.train, transform = splits.transform,
+                         options = BatchOptionsOf(recipe.train())](const data::Leg& leg) mutable {
+    options.leg = leg;
+    return std::shared_ptr<const data::Batches>(data::MakeBatches(train, transform, options));
+  };
+  splits.batches = splits.make_batches({});
   if (recipe.train().global_batch() > splits.train->size())
     throw Error(
         ErrorKind::kUsage,
         fmt::format("{} is more than the {} training samples", recipe.train().global_batch(), splits.train->size()),
         "train.global_batch", "lower it, or give more data");
+  RequireRowsToMix(config.augment(), recipe.train());
   plan::LimitEvaluations(recipe.evaluate(), seed, splits);
   splits.length = plan::LengthOf(recipe.train(), *splits.batches);
   return splits;

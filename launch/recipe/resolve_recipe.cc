@@ -120,13 +120,37 @@ void ResolveRecipe(Recipe& recipe, const GpuFacts& gpus) {
   optim::Validate(recipe.optimizer());
 }
 
-void KeepResolved(const std::string& path, Recipe& recipe) {
-  std::optional<Recipe> before;
+namespace {
+
+/// None of a new run, or of one whose damage the coordinator reports.
+std::optional<Recipe> ReadResolved(const std::string& path) {
   try {
-    before = ReadRecipe(path, {});
+    return ReadRecipe(path, {});
   } catch (const Error&) {
-    return;  // a new run, or one whose damage the coordinator reports
+    return std::nullopt;
   }
+}
+
+}  // namespace
+
+void KeepForm(const std::string& path, Recipe& recipe) {
+  const std::optional<Recipe> before = ReadResolved(path);
+  if (!before) return;
+  plan::TrainConfig& train = *recipe.mutable_train();
+  if (train.lanes() == 0 && before->train().lanes() > 0 && train.global_batch() % before->train().lanes() == 0)
+    train.set_lanes(before->train().lanes());
+  const data::DataConfig& was = before->data();
+  data::DataConfig& data = *recipe.mutable_data();
+  if (data.class_names().empty()) *data.mutable_class_names() = was.class_names();
+  if (data.alphabet().empty()) data.set_alphabet(was.alphabet());
+  if (!data.has_tokenizer() && was.has_tokenizer()) *data.mutable_tokenizer() = was.tokenizer();
+  if (was.has_table()) *data.mutable_table() = was.table();
+  if (data.normalize().has_auto_()) *data.mutable_normalize() = was.normalize();
+}
+
+void KeepResolved(const std::string& path, Recipe& recipe) {
+  const std::optional<Recipe> before = ReadResolved(path);
+  if (!before) return;
   plan::TrainConfig& train = *recipe.mutable_train();
   if (train.device() == plan::Device::AUTO) train.set_device(before->train().device());
   if (train.precision() == plan::Precision::AUTO) train.set_precision(before->train().precision());

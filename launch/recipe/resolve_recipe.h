@@ -22,4 +22,8 @@ void ResolveRecipe(Recipe& recipe, const GpuFacts& gpus = {});
 /// taken over from the resolved recipe at `path`, where there is one that can be read.
 void KeepResolved(const std::string& path, Recipe& recipe);
 
+/// For a run that goes on with other batches or data (--change recipe): what its inputs and outputs stand for, as the
+/// resolved recipe at `path` says, and its lanes where they divide the batch.
+void KeepForm(const std::string& path, Recipe& recipe);
+
 }  // namespace lockstep::launch

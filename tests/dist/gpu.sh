@@ -31,6 +31,8 @@ same float
 same bf16 --set train.precision=BF16
 # Two passes: the norm decides the update. An average of weights that evaluations swap in.
 same clipped --set optimizer.clip_norm=0.5 --set optimizer.ema_decay=0.9 --set train.evaluate_every_steps=8
+# Weights of classes, and rows of a lane mixed with each other.
+same mixed --set 'data.augment=mixup {} cutmix {}' --set 'data.class_weights=balanced: true'
 same resnet --set 'model.resnet=depth: 8 widths: [4, 8, 8] stem: CIFAR' --set train.lanes=4 --set train.steps=8
 if [ -d "$LOCKSTEP_DATA/tinyshakespeare" ]; then
   recipe=$root/examples/shakespeare.textproto

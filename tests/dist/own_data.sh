@@ -43,6 +43,19 @@ accuracy=$(grep -oE 'accuracy=[0-9.]+' stdout | cut -d = -f 2)
 python3 -c "import sys; sys.exit(float('$accuracy') < 0.9)" || fail "an accuracy of $accuracy"
 echo "new and train: equal weights at 1, 2 and 3 ranks, accuracy $accuracy"
 
+# Classes that count alike, and rows that are mixed.
+weighted=(--set 'data.augment=mixup { alpha: 0.2 }' --set 'data.class_weights=balanced: true' --set train.epochs=0 --set train.steps=50)
+for ranks in 1 2 3; do
+  must_train "$ranks" flowers.textproto --out "mixed-$ranks" "${weighted[@]}"
+  weights >"mixed-weights-$ranks"
+done
+cmp -s mixed-weights-1 mixed-weights-2 && cmp -s mixed-weights-1 mixed-weights-3 || fail "weights of mixed rows differ between ranks"
+cmp -s mixed-weights-1 weights-1 && fail "mixing and weighing change nothing"
+grep -q 'values: 1$' mixed-1/recipe.textproto || fail "the weights of equal classes are not 1: $(grep -A3 class_weights mixed-1/recipe.textproto)"
+train 1 flowers.textproto --out alone "${weighted[@]}" --set train.global_batch=8 --set train.lanes=8
+[ "$code" -eq 2 ] && has "a lane has one sample" || fail "a lane of one sample is mixed"
+echo "class weights and mixup"
+
 # Answers: rows in another order of columns, without the label; line by line the same.
 python3 - <<'END2'
 rows = [line.rstrip("\n").split(",") for line in open("flowers.csv")]
@@ -94,4 +107,31 @@ must_train 2 flowers.textproto --out run-2 --set optimizer.learning_rate=1e-4 --
 grep -q '"changed":\[.*optimizer.learning_rate: 0.001 -> 0.0001' run-2/attempts.jsonl || fail "the change is not noted"
 train 2 flowers.textproto --out run-2 --set model.mlp.hidden=[9] --change recipe
 [ "$code" -ne 0 ] && has "model.mlp.hidden" || fail "another model goes on"
-echo "--change recipe"
+echo "--change recipe: the learning rate"
+
+# Batch and data: the same weights at any number of ranks, and after a resume in the middle of what has changed.
+python3 - <<'END2'
+lines = open("flowers.csv").readlines()
+open("more.csv", "w").writelines(lines + lines[3:90])
+END2
+change=(--set train.epochs=0 --set checkpoint.every_steps=10 --set checkpoint.keep=9 --set train.certificate_every_steps=5 --set optimizer.schedule=constant\ {})
+for ranks in 1 2 3; do
+  must_train "$ranks" flowers.textproto --out "leg-$ranks" "${change[@]}" --set train.steps=25
+  must_train "$ranks" flowers.textproto --out "leg-$ranks" "${change[@]}" --set train.steps=50 --set train.global_batch=24 --change recipe
+  weights >"leg-weights-$ranks"
+  must_train "$ranks" flowers.textproto --out "leg-$ranks" "${change[@]}" --set train.steps=75 --set train.global_batch=24 \
+    --set data.train.csv.file=more.csv --change recipe
+  weights >>"leg-weights-$ranks"
+done
+cmp -s leg-weights-1 leg-weights-2 && cmp -s leg-weights-1 leg-weights-3 || fail "weights after changes differ between ranks"
+grep -q '"changed":\[.*train.global_batch: 16 -> 24' leg-1/attempts.jsonl || fail "the batch is not noted: $(cat leg-1/attempts.jsonl)"
+grep -q '"changed":\[.*data.train: ' leg-1/attempts.jsonl || fail "the data are not noted"
+rm -r leg-2/done.json leg-2/checkpoints/step-000000{60,70,75}
+must_train 3 flowers.textproto --out leg-2 "${change[@]}" --set train.steps=75 --set train.global_batch=24 --set data.train.csv.file=more.csv
+[ "$(weights)" = "$(tail -n 1 leg-weights-1)" ] || fail "a resume in the middle of what has changed gives other weights"
+"$lockstep" replay leg-2 --steps 50:60 >stdout 2>stderr || fail "the run can't be replayed across a change: $(cat stderr)"
+"$lockstep" replay leg-2 --steps 30:60 >stdout 2>stderr && fail "steps before a change are replayed with what came after it"
+grep -q "before step 50" stderr || fail "where the change was is not said: $(cat stderr)"
+train 1 flowers.textproto --out leg-1 "${change[@]}" --set train.steps=80 --set train.global_batch=24
+[ "$code" -ne 0 ] && has "--change recipe" || fail "the old data go on in the place of the new ones"
+echo "--change recipe: batch and data"

@@ -207,16 +207,23 @@ ValueId Builder::Flatten(ValueId x) {
   return Append(OpKind::kFlatten, {x}, NoAttributes{}, "")[0];
 }
 
-void Builder::SoftmaxCrossEntropy(ValueId logits, float label_smoothing) {
+void Builder::SoftmaxCrossEntropy(ValueId logits, float label_smoothing, RowTargets targets) {
   if (mode_ == Mode::kInfer) return;
   CHECK(graph_.losses.size() < StepBlock::kMaxLosses, "a model has at most {} losses", +StepBlock::kMaxLosses);
   const int index = static_cast<int>(graph_.losses.size());
   const std::string suffix = index == 0 ? "" : fmt::format("{}", index + 1);
   RequireRows("loss", shape(logits));
   const std::span<const int64_t> rows = shape(logits).dims();
-  const ValueId label = Input("label", Shape(rows.subspan(1, rows.size() - 2)), DType::kI32);
+  const Shape of_sample(rows.subspan(1, rows.size() - 2));
+  const ValueId label = Input("label", of_sample, DType::kI32);
+  std::vector<ValueId> inputs{logits, label};
+  if (targets != RowTargets::kLabel) inputs.push_back(Input("weight", of_sample, DType::kF32));
+  if (targets == RowTargets::kMixed) {
+    inputs.push_back(Input("other_label", of_sample, DType::kI32));
+    inputs.push_back(Input("other_weight", of_sample, DType::kF32));
+  }
   const LossAttributes attributes{.label_smoothing = label_smoothing, .loss = index};
-  const ValueId sum = Append(OpKind::kSoftmaxCrossEntropy, {logits, label}, attributes, "loss" + suffix)[0];
+  const ValueId sum = Append(OpKind::kSoftmaxCrossEntropy, std::move(inputs), attributes, "loss" + suffix)[0];
   graph_.losses.push_back({.name = "loss" + suffix, .sum = sum});
   const ValueId count = Append(OpKind::kCountCorrect, {logits, label}, NoAttributes{}, "correct" + suffix)[0];
   graph_.counters.push_back({.name = "correct" + suffix, .count = count});

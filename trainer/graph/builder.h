@@ -58,6 +58,9 @@ enum class Mode : uint8_t {
   kInfer,     ///< running statistics; outputs only
 };
 
+/// What rows of a cross entropy are trained towards.
+enum class RowTargets : uint8_t { kLabel, kWeighted, kMixed };
+
 class Builder final : public OpCalls {
  public:
   Builder(Mode mode, int64_t batch) : mode_(mode), batch_(batch) {}
@@ -107,8 +110,10 @@ class Builder final : public OpCalls {
   ValueId Flatten(ValueId x);
 
   /// Adds the loss "loss" = sum over rows of cross entropy of logits [batch, .., classes] with input "label" i32
-  /// [batch, ..]; rows of label -1 don't count. Adds the counter "correct".
-  void SoftmaxCrossEntropy(ValueId logits, float label_smoothing);
+  /// [batch, ..]; rows of label -1 don't count. Adds the counter "correct". With RowTargets::kWeighted rows count as
+  /// often as input "weight" f32 [batch, ..] says, and with kMixed also, with input "other_label", as often as input
+  /// "other_weight" says.
+  void SoftmaxCrossEntropy(ValueId logits, float label_smoothing, RowTargets targets = RowTargets::kLabel);
   /// Adds the loss "loss" = sum over rows of the mean over columns of (prediction - target)^2, with inputs "target" f32
   /// [batch, k] and "mask" f32 [batch].
   void MeanSquaredError(ValueId prediction);

@@ -85,8 +85,10 @@ enum class OpKind : uint8_t {
   /// [n, h], all as kLstm; q = (weight h + bias)_n, n = tanh(gates_n + r q), h = (1 - z) n + z h (Cho et al. 2014, with
   /// the reset behind the product)
   kGru,
-  /// logits [.., c], label i32 [..] -> sum f64 [], lse [..] (log of the sum of exponentials); rows of label -1 add
-  /// nothing. The target is 1 - s on the label plus s / c everywhere
+  /// logits [.., c], label i32 [..], weight? f32 [..], other_label? i32 [..], other_weight? f32 [..] -> sum f64 [], lse
+  /// [..] (log of the sum of exponentials). A row counts `weight` times (1 where absent) with its label, and, where
+  /// there is another label, other_weight times with that; each target is 1 - s on the label plus s / c everywhere.
+  /// Rows of label -1 add nothing. Both weights are at least 0; other_label and other_weight come together, with weight
   kSoftmaxCrossEntropy,
   kMeanSquaredError,  ///< prediction [n, k], target [n, k], mask [n] -> sum f64 [] of mask * mean over k of squares
   /// logits [n, t, c], label i32 [n, u], length i32 [n], label_length i32 [n] -> sum f64 [] of -log p, dlogits? f32 [n,
@@ -98,32 +100,33 @@ enum class OpKind : uint8_t {
   kCountCorrect,  ///< logits [.., c], label i32 [..] -> count i64 []: rows whose first largest logit is the label's
   kArgMax,        ///< x [.., c] -> y i32 [..]: the index of the first largest
   // Gradients. dy has y's shape; results have the shape of what they are the gradient of.
-  kLinearInputGrad,          ///< dy, weight -> dx
-  kLinearWeightGrad,         ///< dy, x -> dweight, dbias?
-  kConv2dInputGrad,          ///< dy, weight -> dx
-  kConv2dWeightGrad,         ///< dy, x -> dweight, dbias?
-  kMaxPool2dGrad,            ///< dy, index -> dx
-  kAveragePool2dGrad,        ///< dy -> dx
-  kGlobalAveragePoolGrad,    ///< dy -> dx
-  kBatchNormGrad,            ///< dy, x, weight, mean, inv_std, y? (where an activation is fused) -> dx, dweight, dbias
-  kLayerNormGrad,            ///< dy, x, weight, mean, inv_std -> dx, dweight, dbias?
-  kRmsNormGrad,              ///< dy, x, weight, inv_rms -> dx, dweight
-  kEmbeddingGrad,            ///< dy, id -> dtable, dposition?; rows of one id are added in the order of positions
-  kAttentionGrad,            ///< dy, query, memory?, length?, y, lse -> dquery, dmemory?
-  kSwiGluGrad,               ///< dy, x -> dx
-  kWindowsGrad,              ///< dy -> dx
-  kLstmGrad,                 ///< dy, y, saved, weight, length?, hidden?, cell? -> dgates, dweight?, dbias?
-  kGruGrad,                  ///< dy, y, saved, weight, length?, hidden? -> dgates, dweight?, dbias?
-  kActivationGrad,           ///< dy, v -> dx; v is y for relu, tanh and sigmoid, x for the others
-  kDropoutGrad,              ///< dy, step_block -> dx
-  kFlattenGrad,              ///< dy -> dx
-  kPadChannelsGrad,          ///< dy -> dx
-  kSlice,                    ///< x [.., c] -> y [.., end - begin]: elements [begin, end) of the last dimension
-  kSoftmaxCrossEntropyGrad,  ///< logits, label, lse, step_block -> dlogits = (softmax - target) * loss_scale[loss];
-                             ///< 0 for label -1
-  kMeanSquaredErrorGrad,     ///< prediction, target, mask, step_block -> dprediction
-                             ///< = 2 / k (p - t) * mask * loss_scale[loss]
-  kCtcGrad,                  ///< dlogits (kCtc's), step_block -> dlogits * loss_scale[loss]
+  kLinearInputGrad,        ///< dy, weight -> dx
+  kLinearWeightGrad,       ///< dy, x -> dweight, dbias?
+  kConv2dInputGrad,        ///< dy, weight -> dx
+  kConv2dWeightGrad,       ///< dy, x -> dweight, dbias?
+  kMaxPool2dGrad,          ///< dy, index -> dx
+  kAveragePool2dGrad,      ///< dy -> dx
+  kGlobalAveragePoolGrad,  ///< dy -> dx
+  kBatchNormGrad,          ///< dy, x, weight, mean, inv_std, y? (where an activation is fused) -> dx, dweight, dbias
+  kLayerNormGrad,          ///< dy, x, weight, mean, inv_std -> dx, dweight, dbias?
+  kRmsNormGrad,            ///< dy, x, weight, inv_rms -> dx, dweight
+  kEmbeddingGrad,          ///< dy, id -> dtable, dposition?; rows of one id are added in the order of positions
+  kAttentionGrad,          ///< dy, query, memory?, length?, y, lse -> dquery, dmemory?
+  kSwiGluGrad,             ///< dy, x -> dx
+  kWindowsGrad,            ///< dy -> dx
+  kLstmGrad,               ///< dy, y, saved, weight, length?, hidden?, cell? -> dgates, dweight?, dbias?
+  kGruGrad,                ///< dy, y, saved, weight, length?, hidden? -> dgates, dweight?, dbias?
+  kActivationGrad,         ///< dy, v -> dx; v is y for relu, tanh and sigmoid, x for the others
+  kDropoutGrad,            ///< dy, step_block -> dx
+  kFlattenGrad,            ///< dy -> dx
+  kPadChannelsGrad,        ///< dy -> dx
+  kSlice,                  ///< x [.., c] -> y [.., end - begin]: elements [begin, end) of the last dimension
+  /// logits, label, lse, step_block, weight?, other_label?, other_weight? -> dlogits = (softmax - target) * (weight +
+  /// other_weight) * loss_scale[loss], with the mean of both targets by their weights; 0 for label -1
+  kSoftmaxCrossEntropyGrad,
+  kMeanSquaredErrorGrad,  ///< prediction, target, mask, step_block -> dprediction
+                          ///< = 2 / k (p - t) * mask * loss_scale[loss]
+  kCtcGrad,               ///< dlogits (kCtc's), step_block -> dlogits * loss_scale[loss]
   kCount,
 };
 

@@ -5,6 +5,20 @@
 namespace lockstep::graph {
 namespace {
 
+/// Checks weights [..], and the other labels, from input `first` on.
+void RequireWeights(const Graph& graph, const Op& op, int first, const Shape& rows) {
+  const bool weighted = HasInput(op, first), mixed = HasInput(op, first + 1);
+  CHECK(mixed == HasInput(op, first + 2) && (weighted || !mixed), "{}: other labels come with weights", op.name);
+  const auto check = [&](int input, const char* name, DType type) {
+    RequireDType(op, InputOf(graph, op, input), name, type);
+    RequireShape(op, InputOf(graph, op, input), name, rows);
+  };
+  if (weighted) check(first, "weight", DType::kF32);
+  if (!mixed) return;
+  check(first + 1, "other_label", DType::kI32);
+  check(first + 2, "other_weight", DType::kF32);
+}
+
 /// Checks logits [.., c] and labels [..].
 const Value& RequireLogits(const Graph& graph, const Op& op) {
   const Value& logits = InputOf(graph, op, 0);
@@ -28,6 +42,7 @@ void RequireStepBlock(const Graph& graph, const Op& op, int input) {
 
 std::vector<OutputSpec> InferSoftmaxCrossEntropy(const Graph& graph, const Op& op) {
   const Value& logits = RequireLogits(graph, op);
+  RequireWeights(graph, op, 2, WithoutLast(logits.shape));
   RequireLossIndex(op);
   const float smoothing = AttributesOf<LossAttributes>(op).label_smoothing;
   if (!(smoothing >= 0 && smoothing < 1)) {
@@ -41,13 +56,15 @@ std::vector<OutputSpec> InferSoftmaxCrossEntropyGrad(const Graph& graph, const O
   RequireLossIndex(op);
   RequireShape(op, InputOf(graph, op, 2), "lse", WithoutLast(logits.shape));
   RequireStepBlock(graph, op, 3);
+  RequireWeights(graph, op, 4, WithoutLast(logits.shape));
   return {{logits.shape, logits.dtype}};
 }
 
 void SoftmaxCrossEntropyGradient(GradientContext& context) {
   const Op op = context.op();  // a copy: emitting moves the graph's ops
   context.Accumulate(0, context.Emit(OpKind::kSoftmaxCrossEntropyGrad,
-                                     {op.inputs[0], op.inputs[1], op.outputs[1], context.StepBlockValue()},
+                                     {op.inputs[0], op.inputs[1], op.outputs[1], context.StepBlockValue(), op.inputs[2],
+                                      op.inputs[3], op.inputs[4]},
                                      op.attributes, "/grad")[0]);
 }
 
@@ -98,9 +115,9 @@ double FlopsPerInputElement(const Graph& graph, const Op& op) {
 }
 
 constexpr OpRow kRows[] = {
-    {OpKind::kSoftmaxCrossEntropy, "softmax_cross_entropy", "logits, label", "sum, lse",
-     "sum = the sum over rows of -target log(softmax(logits))", InferSoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
-     -1, FlopsPerInputElement},
+    {OpKind::kSoftmaxCrossEntropy, "softmax_cross_entropy", "logits, label, weight?, other_label?, other_weight?",
+     "sum, lse", "sum = the sum over rows of -weight target log(softmax(logits))", InferSoftmaxCrossEntropy,
+     SoftmaxCrossEntropyGradient, -1, FlopsPerInputElement},
     {OpKind::kMeanSquaredError, "mean_squared_error", "prediction, target, mask", "sum",
      "sum = the sum over rows of mask mean((prediction - target)^2)", InferMeanSquaredError, MeanSquaredErrorGradient,
      -1, FlopsPerInputElement},
@@ -108,8 +125,10 @@ constexpr OpRow kRows[] = {
      "count = rows whose first largest logit is the label's", InferCountCorrect, nullptr, -1, FlopsPerInputElement},
     {OpKind::kArgMax, "arg_max", "x", "y", "y = the index of the first largest of x", InferArgMax, nullptr, -1,
      FlopsPerInputElement},
-    {OpKind::kSoftmaxCrossEntropyGrad, "softmax_cross_entropy_grad", "logits, label, lse, step_block", "dlogits",
-     "dlogits = (softmax(logits) - target) loss_scale", InferSoftmaxCrossEntropyGrad, nullptr, -1, FlopsPerElement},
+    {OpKind::kSoftmaxCrossEntropyGrad, "softmax_cross_entropy_grad",
+     "logits, label, lse, step_block, weight?, other_label?, other_weight?", "dlogits",
+     "dlogits = (softmax(logits) - target) weight loss_scale", InferSoftmaxCrossEntropyGrad, nullptr, -1,
+     FlopsPerElement},
     {OpKind::kMeanSquaredErrorGrad, "mean_squared_error_grad", "prediction, target, mask, step_block", "dprediction",
      "dprediction = 2 / k (prediction - target) mask loss_scale", InferMeanSquaredErrorGrad, nullptr, -1,
      FlopsPerElement},

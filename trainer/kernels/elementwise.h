@@ -78,6 +78,33 @@ LOCKSTEP_HD float CrossEntropyGradient(float logit, float lse, float target, flo
   return (Exp(logit - lse) - target) * scale;
 }
 
+/// What a row of a cross entropy is trained towards: its label, and, where rows are mixed, another one.
+struct RowTarget {
+  int32_t label = -1, other = -1;
+  float weight = 1;  ///< how often the row counts
+  float share = 1;   ///< of it, of the label
+};
+
+/// Of row `row`; weights, and other labels, may be absent (nullptr).
+LOCKSTEP_HD RowTarget TargetOfRow(const int32_t* labels, const float* weights, const int32_t* other_labels,
+                                  const float* other_weights, int64_t row) {
+  RowTarget target{.label = labels[row]};
+  if (weights == nullptr) return target;
+  target.weight = weights[row];
+  if (other_labels == nullptr || other_weights[row] == 0) return target;
+  target.other = other_labels[row];
+  target.weight += other_weights[row];
+  target.share = weights[row] / target.weight;
+  return target;
+}
+
+/// The target of class `column`, between 0 and 1.
+LOCKSTEP_HD float TargetOfClass(const RowTarget& target, int64_t column, float smoothing, float elsewhere) {
+  const float on_labels =
+      (column == target.label ? target.share : 0.0f) + (column == target.other ? 1.0f - target.share : 0.0f);
+  return (1.0f - smoothing) * on_labels + elsewhere;
+}
+
 LOCKSTEP_HD float SquaredErrorGradient(float prediction, float target, float scale) {
   return (prediction - target) * scale;
 }

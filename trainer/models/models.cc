@@ -74,10 +74,13 @@ void RequireFamily(const ModelConfig& config, const DataShape& data) {
                       : "gpt needs text, recurrent speech, seq2seq parallel text");
 }
 
-/// Labels are smoothed in training alone: elsewhere the loss tells perplexity.
-void AddCrossEntropy(Builder& builder, ValueId logits, const ModelConfig& config) {
+/// Labels are smoothed, weighted and mixed in training alone: elsewhere the loss tells perplexity.
+void AddCrossEntropy(Builder& builder, ValueId logits, const ModelConfig& config, graph::RowTargets rows) {
   const double smoothing = config.loss().softmax_cross_entropy().label_smoothing();
-  builder.SoftmaxCrossEntropy(logits, builder.mode() == graph::Mode::kTrain ? static_cast<float>(smoothing) : 0);
+  if (builder.mode() == graph::Mode::kTrain)
+    builder.SoftmaxCrossEntropy(logits, static_cast<float>(smoothing), rows);
+  else
+    builder.SoftmaxCrossEntropy(logits, 0);
 }
 
 void BuildTranslation(Builder& builder, const ModelConfig& config, const DataShape& data) {
@@ -87,7 +90,7 @@ void BuildTranslation(Builder& builder, const ModelConfig& config, const DataSha
   const auto memory = BuildEncoder(builder, source, length, config.seq2seq(), data.classes);
   const ValueId tokens = builder.Input("tokens", positions, DType::kI32);
   const ValueId logits = BuildDecoder(builder, tokens, memory, length, config.seq2seq(), data.classes);
-  AddCrossEntropy(builder, logits, config);
+  AddCrossEntropy(builder, logits, config, data.rows);
   builder.Output("logits", logits);
 }
 
@@ -108,7 +111,7 @@ void BuildPrediction(Builder& builder, const ModelConfig& config, const DataShap
   const ValueId input = builder.Input(data.input, data.sample, data.input == "tokens" ? DType::kI32 : DType::kF32);
   const ValueId result = BuildFamily(builder, input, config, outputs);
   if (UsesCrossEntropy(config, data)) {
-    AddCrossEntropy(builder, result, config);
+    AddCrossEntropy(builder, result, config, data.rows);
     builder.Output("logits", result);
   } else {
     builder.MeanSquaredError(result);

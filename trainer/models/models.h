@@ -18,6 +18,7 @@ struct DataShape {
   Shape sample;
   int classes = 0;  ///< of labels, tokens of the vocabulary, letters and CTC's blank; 0: no labels
   int targets = 0;  ///< width of "target"; 0: none
+  graph::RowTargets rows = graph::RowTargets::kLabel;  ///< of training
 
   bool pairs() const { return input == "source"; }
   bool speech() const { return input == "features" && sample.rank() == 2; }

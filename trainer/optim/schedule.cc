@@ -12,11 +12,18 @@ double HalfCosine(double from, double to, double progress) {
   return to + (from - to) * 0.5 * (1 + std::cos(std::numbers::pi * std::clamp(progress, 0.0, 1.0)));
 }
 
-double StepDecayFactor(const StepDecay& step, const RunLength& length, double position) {
+/// At step `warmup + position`.
+double StepDecayFactor(const StepDecay& step, const RunLength& length, double position, double warmup) {
+  const double factor = step.has_factor() ? step.factor() : 0.1;
+  if (length.first_step > 0 && step.every_steps() == 0 && step.every_epochs() > 0) {
+    const double epochs =
+        length.EpochAt(static_cast<uint64_t>(warmup + position)) - length.EpochAt(static_cast<uint64_t>(warmup));
+    return std::pow(factor, std::floor(std::max(0.0, epochs) / step.every_epochs()));
+  }
   const double every =
       step.every_steps() > 0 ? static_cast<double>(step.every_steps()) : step.every_epochs() * length.steps_per_epoch;
   if (!(every > 0)) return 1;
-  return std::pow(step.has_factor() ? step.factor() : 0.1, std::floor(position / every));
+  return std::pow(factor, std::floor(position / every));
 }
 
 /// PyTorch's OneCycleLR (cosine, two phases): phases end at rise * total - 1 and total - 1.
@@ -41,7 +48,7 @@ double ScheduleFactor(const Schedule& schedule, const RunLength& length, uint64_
   const double position = now - warmup, rest = total - warmup;
   switch (schedule.shape_case()) {
     case Schedule::kStep:
-      return StepDecayFactor(schedule.step(), length, position);
+      return StepDecayFactor(schedule.step(), length, position, warmup);
     case Schedule::kCosine:
       return HalfCosine(1, schedule.cosine().final_factor(), rest > 0 ? position / rest : 1);
     case Schedule::kOneCycle:

@@ -11,6 +11,13 @@ namespace lockstep::optim {
 struct RunLength {
   uint64_t total_steps = 0;
   double steps_per_epoch = 0;
+  uint64_t first_step = 0;  ///< from which steps_per_epoch holds
+  double first_epoch = 0;   ///< where that step begins
+
+  /// Epochs in `step` steps.
+  double EpochAt(uint64_t step) const {
+    return first_epoch + (static_cast<double>(step) - static_cast<double>(first_step)) / steps_per_epoch;
+  }
 };
 
 /// The factor on the peak rate at step `step` (0-based), warm-up included:

@@ -39,10 +39,12 @@ void AddDiffering(const RunIdentity& a, const RunIdentity& b, std::vector<std::s
 
 /// Whether a run's state fits after the field has changed.
 bool Steers(const std::string& name) {
-  constexpr const char* kFields[] = {"optimizer.learning_rate", "optimizer.weight_decay", "optimizer.clip_norm",
-                                     "train.steps", "train.epochs"};
-  constexpr const char* kMessages[] = {"optimizer.schedule", "optimizer.adam.", "optimizer.adamw.",
-                                       "train.early_stopping"};
+  constexpr const char* kFields[] = {
+      "optimizer.learning_rate", "optimizer.weight_decay", "optimizer.clip_norm", "train.steps", "train.epochs",
+      "train.global_batch",      "train.batch_tokens",     "train.lanes"};
+  constexpr const char* kMessages[] = {
+      "optimizer.schedule", "optimizer.adam.", "optimizer.adamw.", "train.early_stopping", "data.train",
+      "data.validation",    "data.test",       "data.split",       "data.augment",         "data.class_weights"};
   return std::ranges::any_of(kFields, [&](const char* field) { return name == field; }) ||
          std::ranges::any_of(kMessages, [&](const char* message) { return name.starts_with(message); });
 }

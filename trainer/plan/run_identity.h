@@ -41,8 +41,8 @@ class RunIdentity {
 struct AllowedChanges {
   bool longer = false;    ///< the learning rate's schedule lets a run get longer
   bool numerics = false;  ///< fields that say only how it is computed may change
-  /// Learning rate, schedule, weight decay, clipping, Adam's betas and the run's length may change: its state is of the
-  /// same form, and means the same.
+  /// Learning rate, schedule, weight decay, clipping, Adam's betas, the run's length, batches and data may change: its
+  /// state is of the same form, and means the same.
   bool steering = false;
 };
 

@@ -54,7 +54,18 @@ optim::RunLength LengthOf(const TrainConfig& config, const data::Batches& batche
         ErrorKind::kUsage,
         fmt::format("the run has no steps: {} epochs of {:.3g} steps", config.epochs(), batches.steps_per_epoch()),
         "train", "set train.epochs or train.steps");
-  return {steps, batches.steps_per_epoch()};
+  return {.total_steps = steps, .steps_per_epoch = batches.steps_per_epoch()};
+}
+
+Splits SplitsFrom(const Splits& splits, const data::Leg& leg, const TrainConfig& config) {
+  Splits result = splits;
+  if (leg == splits.leg) return result;
+  result.leg = leg;
+  result.batches = splits.make_batches(leg);
+  result.length = LengthOf(config, *result.batches);
+  result.length.first_step = leg.first_step;
+  result.length.first_epoch = static_cast<double>(leg.first_position) / static_cast<double>(splits.train->size());
+  return result;
 }
 
 }  // namespace lockstep::plan

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -18,8 +19,11 @@ struct Splits {
   std::shared_ptr<const data::Dataset> train, validation, test;  ///< the latter two may be null
   std::shared_ptr<const data::Transform> transform;
   std::shared_ptr<const data::Batches> batches;  ///< of training
-  optim::RunLength length;                       ///< of `batches` (LengthOf)
-  std::string train_files;                       ///< what messages call the training data: "a.csv", "a.bin, b.bin"
+  /// Makes `batches` for a run that goes on at a leg.
+  std::function<std::shared_ptr<const data::Batches>(const data::Leg&)> make_batches;
+  data::Leg leg;            ///< that `batches` are made for
+  optim::RunLength length;  ///< of `batches` (LengthOf)
+  std::string train_files;  ///< what messages call the training data: "a.csv", "a.bin, b.bin"
 
   /// Where there is no test split: the training samples that the last line reports on.
   std::shared_ptr<const data::Dataset> train_part;
@@ -39,5 +43,8 @@ uint64_t TokensOf(const Splits& splits, metrics::Task task, uint64_t step);
 /// The whole run: `steps`, or the whole ones in `epochs` epochs, and steps per epoch. Throws Error(kUsage) where there
 /// are none.
 optim::RunLength LengthOf(const TrainConfig& config, const data::Batches& batches);
+
+/// `splits` with the batches, and the length, of a run that went on at `leg`.
+Splits SplitsFrom(const Splits& splits, const data::Leg& leg, const TrainConfig& config);
 
 }  // namespace lockstep::plan

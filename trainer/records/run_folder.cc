@@ -78,6 +78,13 @@ std::optional<AttemptStart> RunFolder::LastAttempt() {
   return last;
 }
 
+std::vector<std::string> RunFolder::ChangedSince(uint32_t attempt) {
+  std::vector<std::string> changed;
+  for (const AttemptStart& start : ParseAttempts(ReadIfThere(path_ + "/attempts.jsonl")))
+    if (start.number > attempt) changed.insert(changed.end(), start.changed.begin(), start.changed.end());
+  return changed;
+}
+
 uint32_t RunFolder::NextAttempt() { return LastAttemptNumber(ReadIfThere(path_ + "/attempts.jsonl")) + 1; }
 
 uint32_t RunFolder::BeginAttempt(AttemptStart attempt) {

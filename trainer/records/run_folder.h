@@ -51,6 +51,9 @@ class RunFolder {
 
   /// The one with the highest number.
   std::optional<AttemptStart> LastAttempt();
+  /// What --change recipe changed with attempts behind number `attempt`: those that a checkpoint of it does not know
+  /// of.
+  std::vector<std::string> ChangedSince(uint32_t attempt);
   /// The number that the next attempt gets, from 1: none is given twice.
   uint32_t NextAttempt();
   /// Gives `attempt` that number, and notes it. The verdict on an earlier one goes.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -151,7 +152,7 @@ std::vector<std::string> Coordinator::CheckContinues() const {
                                .steering = start_.change_recipe});
 }
 
-void Coordinator::CheckSameData(const std::map<std::string, std::string>& now) {
+void Coordinator::CheckSameData(const std::map<std::string, std::string>& now, std::vector<std::string>& changed) {
   const std::optional<records::AttemptStart> last = folder_.LastAttempt();
   if (!last) return;
   // The weights don't hang on the other splits, unless one of them decides when training ends.
@@ -165,18 +166,22 @@ void Coordinator::CheckSameData(const std::map<std::string, std::string>& now) {
     const std::string what =
         fmt::format("the {} data are not those that this run began with (fingerprint {}, now {})",
                     split == "train" ? "training" : split, before, found == now.end() ? "none" : found->second);
+    if (decides(split) && start_.change_recipe) {
+      changed.push_back(fmt::format("data.{}: {} -> {}", split, before, found == now.end() ? "none" : found->second));
+      continue;
+    }
     if (decides(split))
       throw Error(ErrorKind::kData, what, split == "train" ? job_.splits.train_files : "data." + split,
-                  "bring back the files as they were, or begin another run: give another --out, or --fresh, which "
-                  "moves this one aside");
+                  "bring back the files as they were, go on with these by --change recipe (recorded), or begin another "
+                  "run: give another --out, or --fresh, which moves this one aside");
     warnings.push_back(what + ": its figures from here on are of other samples");
   }
   for (const std::string& warning : warnings) LogWarning("{}", warning);
 }
 
-std::unique_ptr<checkpoint::Reader> Coordinator::FindCheckpoint() {
+std::unique_ptr<checkpoint::Reader> Coordinator::FindCheckpoint(uint64_t last_step) {
   std::vector<std::string> passed_over;
-  auto newest = checkpoint::FindNewest(files_, folder_.checkpoints(), job_.splits.length.total_steps, &passed_over);
+  auto newest = checkpoint::FindNewest(files_, folder_.checkpoints(), last_step, &passed_over);
   for (const std::string& text : passed_over) LogWarning("{}; passed over", text);
   if (!newest && !passed_over.empty())
     throw Error(ErrorKind::kCheckpoint, "none of the checkpoints of this run is whole", folder_.checkpoints(),
@@ -184,6 +189,25 @@ std::unique_ptr<checkpoint::Reader> Coordinator::FindCheckpoint() {
   // Damaged ones must not count among those that are kept.
   if (newest && !passed_over.empty())
     checkpoint::SetAsideNewer(files_, folder_.checkpoints(), newest->manifest().step());
+  return newest;
+}
+
+data::Leg Coordinator::LegFrom(const checkpoint::Reader& newest) const {
+  return NextLeg(newest.manifest().loop(), newest.manifest().step(), job_.config.train, *job_.splits.train);
+}
+
+std::unique_ptr<checkpoint::Reader> Coordinator::FindResume(StartPlan& start_plan) {
+  std::unique_ptr<checkpoint::Reader> newest = FindCheckpoint(std::numeric_limits<uint64_t>::max());
+  if (!newest) return nullptr;
+  // A run may have been made shorter.
+  if (const uint64_t end = JobIn(job_, LegFrom(*newest)).splits.length.total_steps; newest->manifest().step() > end)
+    newest = FindCheckpoint(end);
+  if (!newest) return nullptr;
+  const data::Leg leg = LegFrom(*newest);
+  start_plan.set_has_checkpoint(true);
+  start_plan.set_resume_step(newest->manifest().step());
+  start_plan.set_first_step(leg.first_step);
+  start_plan.set_first_position(leg.first_position);
   return newest;
 }
 
@@ -197,12 +221,12 @@ void Coordinator::OpenFolder(StartPlan& start_plan, const std::vector<Hello>& he
   std::vector<std::string> changed;
   if (folder_.HasRun()) {
     changed = CheckContinues();
-    CheckSameData(data);
-    newest = FindCheckpoint();
+    CheckSameData(data, changed);
+    newest = FindResume(start_plan);
   }
   if (newest) {
-    start_plan.set_has_checkpoint(true);
-    start_plan.set_resume_step(newest->manifest().step());
+    const std::vector<std::string> lost = folder_.ChangedSince(newest->manifest().attempt());
+    changed.insert(changed.begin(), lost.begin(), lost.end());
     const std::optional<records::RunDone> done = folder_.ReadDone();
     if (done && done->step == newest->manifest().step() && done->identity_hash == identity_hash) {
       start_plan.set_done_line(done->line);

@@ -18,6 +18,7 @@
 #include "trainer/records/lease.h"
 #include "trainer/records/run_folder.h"
 #include "trainer/run/job.h"
+#include "trainer/run/legs.h"
 #include "trainer/run/messages.pb.h"
 #include "trainer/run/start.h"
 
@@ -47,13 +48,17 @@ class Coordinator {
  private:
   void CompareRanks(const std::vector<Hello>& hellos) const;
   void TakeFolder();
-  /// Throws where the run in the folder is another one than this.
-  /// What of the recipe has changed, as --change recipe allows.
+  /// Throws where the run in the folder is another one than this. What of the recipe differs, as --change recipe
+  /// allows.
   std::vector<std::string> CheckContinues() const;
-  /// That the run in the folder goes on from; null where it has none yet.
-  std::unique_ptr<checkpoint::Reader> FindCheckpoint();
-  /// Throws where the weights would be a function of other data from here on. `now`: fingerprints of the splits.
-  void CheckSameData(const std::map<std::string, std::string>& now);
+  /// That the run in the folder goes on from, of `last_step` or before; null where it has none yet.
+  std::unique_ptr<checkpoint::Reader> FindCheckpoint(uint64_t last_step);
+  data::Leg LegFrom(const checkpoint::Reader& newest) const;
+  /// The checkpoint that the run goes on from; null where it has none. Fills in what the plan says of it.
+  std::unique_ptr<checkpoint::Reader> FindResume(StartPlan& start_plan);
+  /// Throws where the weights would be a function of other data from here on, and that is not asked for. `now`:
+  /// fingerprints of the splits. Adds to `changed` what is.
+  void CheckSameData(const std::map<std::string, std::string>& now, std::vector<std::string>& changed);
   void OpenFolder(StartPlan& start_plan, const std::vector<Hello>& hellos);
   void CompareWithLastAttempt(const Hello& now, const std::string& build_hash);
   void WarnOfRecipe() const;

@@ -39,7 +39,7 @@ ResultLine EvaluateCheckpoint(const Job& job, const std::string& folder, const E
   line.verb = "eval";
   line.name = job.config.name;
   line.step = reader->manifest().step();
-  line.epoch = EpochsTrained(line.step, job.splits.length.steps_per_epoch, job.config.train.epochs());
+  line.epoch = EpochsTrained(job.splits.length, line.step, job.config.train.epochs());
   EvaluationProgress progress(shown);
   evaluate::Evaluations evaluations(job.splits, job.model.task, job.make_scorer, *compute,
                                     [&](const std::string& split, double share) { progress.Show(split, share); });

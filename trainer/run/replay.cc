@@ -1,5 +1,7 @@
 #include "trainer/run/replay.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -18,6 +20,7 @@
 #include "trainer/records/certificate.h"
 #include "trainer/run/core_messages.h"
 #include "trainer/run/handshake.h"
+#include "trainer/run/legs.h"
 #include "trainer/step/training.h"
 
 namespace lockstep::run {
@@ -94,6 +97,7 @@ class Replayer {
   uint64_t step() const { return training_.step(); }
   const engine::ParameterLayout& layout() const { return training_.layout(); }
   void Open();
+  void RequireOneRecipe() const;
   void CompareRanks();
   bool Due() const;
   /// False, on all ranks, where the replay is over.
@@ -119,6 +123,7 @@ void Replayer::Open() {
   training_.Load([&] { return OpenCheckpoint(options_); });
   comm::Together(comm(), "the reading of the certificate", [&] {
     if (!theirs_) return;
+    RequireOneRecipe();
     const bool common = std::any_of(
         theirs_->rows.begin(), theirs_->rows.end(),
         [&](const records::CertificateRow& row) { return row.step >= options_.first && row.step <= options_.last; });
@@ -129,6 +134,17 @@ void Replayer::Open() {
   });
   training_.StartLoader(options_.last);
   mine_.attempts.front().from_step = step();
+}
+
+/// The recipe and the data that are here are those that the run ended with.
+void Replayer::RequireOneRecipe() const {
+  for (const records::CertificateAttempt& attempt : theirs_->attempts) {
+    if (attempt.changed.empty() || attempt.from_step <= step()) continue;
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("before step {} this was another run: {}", attempt.from_step, fmt::join(attempt.changed, ", ")),
+        options_.checkpoint, fmt::format("begin --steps at {} or later", attempt.from_step));
+  }
 }
 
 /// Ranks that differ would train something else together; the coordinator, which would say so, has no part in this.
@@ -259,8 +275,14 @@ ReplayResult Replayer::Run() {
 }  // namespace
 
 ReplayResult Replay(const Job& job, const ReplayOptions& options, const std::function<void(const std::string&)>& say) {
-  comm::Together(*job.place.comm, "the set-up", [&] { CheckOptions(job, options); });
-  return Replayer(job, options, say).Run();
+  Job continued;
+  comm::Together(*job.place.comm, "the set-up", [&] {
+    const std::unique_ptr<checkpoint::Reader> from = OpenCheckpoint(options);
+    continued =
+        JobIn(job, NextLeg(from->manifest().loop(), from->manifest().step(), job.config.train, *job.splits.train));
+    CheckOptions(continued, options);
+  });
+  return Replayer(continued, options, say).Run();
 }
 
 }  // namespace lockstep::run

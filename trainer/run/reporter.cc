@@ -102,10 +102,10 @@ void Reporter::Log(const checkpoint::Evaluation& evaluation, double epoch) {
   PrintLine(text);
 }
 
-double EpochsTrained(uint64_t step, double steps_per_epoch, double asked) {
-  const double epochs = static_cast<double>(step) / steps_per_epoch;
+double EpochsTrained(const optim::RunLength& length, uint64_t step, double asked) {
+  const double epochs = length.EpochAt(step);
   for (const double end : {asked, std::ceil(epochs - 1e-9)})
-    if (end >= epochs - 1e-9 && (end - epochs) * steps_per_epoch < 1) return end;
+    if (end >= epochs - 1e-9 && (end - epochs) * length.steps_per_epoch < 1) return end;
   return epochs;
 }
 

@@ -12,6 +12,7 @@
 #include "base/files/file.h"
 #include "base/json_fields.h"
 #include "trainer/checkpoint/checkpoint.pb.h"
+#include "trainer/optim/schedule.h"
 #include "trainer/records/event_file.h"
 
 namespace lockstep::run {
@@ -77,7 +78,7 @@ std::string StatusText(const StepRow& row, uint64_t total_steps, double total_ep
 
 /// Passes over the training data. A run ends with a whole step, so what is less than a step short of the epochs that
 /// are `asked` for (0: none are), or of whole ones, counts as these.
-double EpochsTrained(uint64_t step, double steps_per_epoch, double asked);
+double EpochsTrained(const optim::RunLength& length, uint64_t step, double asked);
 
 /// "5", "0.12", "0.004": passes over the training data, for people.
 std::string EpochText(double epochs);

@@ -6,6 +6,7 @@
 #include "trainer/run/attempt.h"
 #include "trainer/run/coordinator.h"
 #include "trainer/run/handshake.h"
+#include "trainer/run/legs.h"
 
 namespace lockstep::run {
 
@@ -18,7 +19,8 @@ Outcome Train(const Job& job, const Start& start) {
   Coordinator* leader = coordinator ? &*coordinator : nullptr;
   const StartPlan plan = Handshake(job, leader);
   if (!plan.done_line().empty()) return {comm.rank() == 0 ? plan.done_line() : "", 0};
-  return Attempt(job, start, plan, leader).Run();
+  const Job continued = JobIn(job, {.first_step = plan.first_step(), .first_position = plan.first_position()});
+  return Attempt(continued, start, plan, leader).Run();
 }
 
 }  // namespace lockstep::run

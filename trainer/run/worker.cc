@@ -54,7 +54,7 @@ Worker::Worker(const Job& job, const Start& start, plan::JobPlans plans, const S
   options.metrics_path = folder_.metrics();
   options.attempt = start_plan.attempt();
   options.total_steps = length_.total_steps;
-  options.total_epochs = EpochsTrained(length_.total_steps, length_.steps_per_epoch, job_.config.train.epochs());
+  options.total_epochs = EpochsTrained(length_, length_.total_steps, job_.config.train.epochs());
   options.terminal = start.terminal;
   options.quiet = start.quiet;
   if (!job.config.metrics.has_tensorboard() || job.config.metrics.tensorboard())
@@ -315,7 +315,7 @@ ResultLine Worker::MakeResult(const checkpoint::Evaluation& evaluation, uint64_t
   result.name = job_.config.name;
   result.weights = weights;
   result.step = step();
-  result.epoch = EpochsTrained(step(), length_.steps_per_epoch, job_.config.train.epochs());
+  result.epoch = EpochsTrained(length_, step(), job_.config.train.epochs());
   result.evaluation = evaluation;
   result.seconds = seconds;
   if (!samples_per_s_.empty()) {

@@ -44,7 +44,7 @@ class Worker {
  private:
   comm::Communicator& comm() const { return *job_.place.comm; }
   bool leads() const { return job_.place.comm->rank() == 0; }
-  double EpochAt(uint64_t step) const { return static_cast<double>(step) / length_.steps_per_epoch; }
+  double EpochAt(uint64_t step) const { return length_.EpochAt(step); }
   /// Samples through all steps so far, and of the last one.
   uint64_t Position() const { return job_.splits.batches->FirstPosition(step()); }
   uint64_t LastSamples() const { return Position() - job_.splits.batches->FirstPosition(step() - 1); }

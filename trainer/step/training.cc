@@ -59,8 +59,12 @@ void Training::Load(const std::function<std::unique_ptr<checkpoint::Reader>()>& 
     checkpoint::RequireSameTensors(*reader, layout());
     owned_.Load(*reader, compute_->weights());
     loop_ = reader->manifest().loop();
-    ledger_.Restore(loop_.ledger());
     step_ = reader->manifest().step();
+    const data::Leg& leg = parts_.splits.leg;
+    if (leg.first_step == step_ && leg.first_position != loop_.place().position() && loop_.has_place())
+      ledger_.RestoreForEpoch(loop_.ledger(), leg.first_position / parts_.splits.train->size());
+    else
+      ledger_.Restore(loop_.ledger());
   });
   compute_->Store();
 }
@@ -166,6 +170,14 @@ void Training::Describe(checkpoint::Manifest& manifest) const {
   for (const std::string& array : owned_.arrays()) manifest.add_arrays(array);
   *manifest.mutable_loop() = loop_;
   manifest.mutable_loop()->set_ledger(ledger_.Serialize());
+  checkpoint::PlaceInData* place = manifest.mutable_loop()->mutable_place();
+  place->set_position(parts_.splits.batches->FirstPosition(step_));
+  place->set_samples(parts_.splits.train->size());
+  place->set_first_step(parts_.splits.leg.first_step);
+  place->set_first_position(parts_.splits.leg.first_position);
+  place->set_global_batch(parts_.config.train.global_batch());
+  place->set_batch_tokens(parts_.config.train.batch_tokens());
+  place->set_fingerprint(parts_.splits.train->fingerprint());
 }
 
 }  // namespace lockstep::step

@@ -104,35 +104,48 @@ const BatchOptions kKinds[] = {{.seed = 3, .lanes = 1, .global_batch = 8},
                                {.seed = 3, .lanes = 1, .batch_tokens = 130},
                                {.seed = 3, .lanes = 5, .batch_tokens = 200}};
 
-TEST(RaggedBatches, DeliverEachSampleOnceAnEpochAndPositionsWithoutAGap) {
-  for (const BatchOptions& options : kKinds) {
-    const World world = MakeWorld(options);
-    Ledger ledger(kSamples);
-    std::map<uint64_t, std::multiset<uint64_t>> epochs;
-    LaneSamples samples;
-    uint64_t position = 0;
-    for (uint64_t step = 0; step < world.batches->Steps(3); ++step) {
-      EXPECT_EQ(world.batches->FirstPosition(step), position);
-      std::vector<LaneDelivery> deliveries;
-      for (int lane = 0; lane < options.lanes; ++lane) {
-        world.batches->Lane(step, lane, samples);
-        EXPECT_EQ(samples.first_position, position);
-        deliveries.push_back({.first_epoch = position / kSamples});
-        for (const Sampler::Pick& pick : samples.picks) {
-          EXPECT_EQ(pick.epoch, position / kSamples);
-          epochs[pick.epoch].insert(pick.id);
-          deliveries.back().Add(pick.epoch, pick.id);
-          ++position;
-        }
+/// All kinds, from `leg` on.
+std::vector<BatchOptions> KindsFrom(const Leg& leg) {
+  std::vector<BatchOptions> kinds(std::begin(kKinds), std::end(kKinds));
+  for (BatchOptions& kind : kinds) kind.leg = leg;
+  return kinds;
+}
+
+void ExpectEachSampleOnceAnEpoch(const BatchOptions& options) {
+  const World world = MakeWorld(options);
+  Ledger ledger(kSamples);
+  const uint64_t first_epoch = options.leg.first_position / kSamples;
+  ledger.RestoreForEpoch(ledger.Serialize(), first_epoch);
+  std::map<uint64_t, std::multiset<uint64_t>> epochs;
+  LaneSamples samples;
+  uint64_t position = options.leg.first_position;
+  const uint64_t end = world.batches->Steps(3 + static_cast<double>(first_epoch));
+  for (uint64_t step = options.leg.first_step; step < end; ++step) {
+    EXPECT_EQ(world.batches->FirstPosition(step), position);
+    std::vector<LaneDelivery> deliveries;
+    for (int lane = 0; lane < options.lanes; ++lane) {
+      world.batches->Lane(step, lane, samples);
+      EXPECT_EQ(samples.first_position, position);
+      deliveries.push_back({.first_epoch = position / kSamples});
+      for (const Sampler::Pick& pick : samples.picks) {
+        EXPECT_EQ(pick.epoch, position / kSamples);
+        epochs[pick.epoch].insert(pick.id);
+        deliveries.back().Add(pick.epoch, pick.id);
+        ++position;
       }
-      ledger.Add(step, deliveries, position);  // throws where an epoch is not whole
     }
-    EXPECT_GE(position, 3u * kSamples - 12);
-    for (uint64_t epoch = 0; epoch < 2; ++epoch) {
-      EXPECT_EQ(epochs[epoch].size(), static_cast<size_t>(kSamples));
-      EXPECT_EQ(std::set<uint64_t>(epochs[epoch].begin(), epochs[epoch].end()).size(), static_cast<size_t>(kSamples));
-    }
+    ledger.Add(step, deliveries, position);  // throws where an epoch is not whole
   }
+  EXPECT_GE(position, (3 + first_epoch) * kSamples - 12);
+  for (uint64_t epoch = first_epoch; epoch < first_epoch + 2; ++epoch) {
+    EXPECT_EQ(epochs[epoch].size(), static_cast<size_t>(kSamples));
+    EXPECT_EQ(std::set<uint64_t>(epochs[epoch].begin(), epochs[epoch].end()).size(), static_cast<size_t>(kSamples));
+  }
+}
+
+TEST(RaggedBatches, DeliverEachSampleOnceAnEpochAndPositionsWithoutAGap) {
+  for (const Leg& leg : {Leg{}, Leg{17, 2 * kSamples}})
+    for (const BatchOptions& options : KindsFrom(leg)) ExpectEachSampleOnceAnEpoch(options);
 }
 
 TEST(RaggedBatches, ShapesHoldTheirSamplesAndAreTheLeastThatDo) {

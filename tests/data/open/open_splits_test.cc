@@ -7,6 +7,7 @@
 #include <set>
 
 #include "data/open/make_transform.h"
+#include "data/open/resolve_vocabulary.h"
 #include "data/open/settle_data.h"
 #include "data/statistics.h"
 #include "tests/data/test_files.h"
@@ -133,13 +134,41 @@ TEST_F(OpenSplitsTest, PartsThatLackClassesAreWarnedOf) {
             std::string::npos);
 }
 
+TEST_F(OpenSplitsTest, TextIsCutIntoPieces) {
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += static_cast<char>('a' + i % 7);
+  const std::string path = folder_.Write("t.txt", text);
+  const auto open = [&](const std::string& more) {
+    DataConfig config = Config("block: 8 " + more);
+    for (auto* source : {config.has_train() ? config.mutable_train() : nullptr,
+                         config.has_validation() ? config.mutable_validation() : nullptr,
+                         config.has_test() ? config.mutable_test() : nullptr})
+      if (source != nullptr) source->mutable_text()->set_file(path);
+    OpenOptions options = OptionsOf(config);
+    options.tokenizer = ResolveVocabulary(config);
+    return OpenSplits(config, 1, options);
+  };
+  const OpenedSplits cut = open("train { text { begin: 0.1 end: 0.9 } } split { test: 0.25 validation: 0.125 }");
+  const OpenedSplits named = open(
+      "train { text { begin: 0.1 end: 0.6 } } validation { text { begin: 0.6 end: 0.7 } } test { text { begin: 0.7 "
+      "end: 0.9 } }");
+  EXPECT_EQ(cut.train->fingerprint(), named.train->fingerprint());
+  EXPECT_EQ(cut.validation->fingerprint(), named.validation->fingerprint());
+  EXPECT_EQ(cut.test->fingerprint(), named.test->fingerprint());
+  EXPECT_EQ(open("train { text {} } split { test: 0.5 }").validation, nullptr);
+  ExpectError(ErrorKind::kUsage, {"data.split", "nothing to train on"},
+              [&] { open("train { text {} } split { test: 0.5 validation: 0.5 }"); });
+}
+
 TEST_F(OpenSplitsTest, WhatCannotBeDealtOutIsNamed) {
   const std::string text = folder_.Write("t.txt", std::string(500, 'x') + "\n");
   const auto refuse = [&](const DataConfig& config, const std::vector<std::string>& parts) {
     ExpectError(ErrorKind::kUsage, parts, [&] { Open(config); });
   };
-  refuse(Config("train { text { file: '" + text + "' } } block: 8 split { test: 0.2 }"),
-         {"data.split", "begin and end"});
+  refuse(Config("train { text { file: '" + text + "' } } block: 8 split { test: 0.2 group: 'page' }"),
+         {"data.split.group", "cut into pieces"});
+  refuse(Config("train { text { file: '" + text + "' } limit: 3 } block: 8 split { test: 0.2 }"),
+         {"data.split", "limit and skip"});
   DataConfig both = Csv("split { test: 0.2 }");
   *both.mutable_test() = both.train();
   refuse(both, {"data.split", "data of its own"});

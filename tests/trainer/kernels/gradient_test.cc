@@ -286,6 +286,16 @@ TEST_P(OpGradientTest, FollowsFromDifferences) {
 INSTANTIATE_TEST_SUITE_P(Ops, OpGradientTest, testing::ValuesIn(ModelCases()),
                          [](const auto& info) { return info.param.name; });
 
+TEST(GradientTest, OfMixedAndWeightedLabelsFollowsFromDifferences) {
+  for (const graph::RowTargets targets : {graph::RowTargets::kWeighted, graph::RowTargets::kMixed}) {
+    Builder builder(graph::Mode::kTrain, 4);
+    const ValueId image = builder.Input("image", {6, 6, 2}, DType::kF32);
+    builder.SoftmaxCrossEntropy(Close(builder, image), 0.1f, targets);
+    const Graph forward = builder.Finish();
+    ExpectGradientsOf(forward, passes::AddGradients(forward, {}));
+  }
+}
+
 TEST(GradientTest, EveryOpWithAGradientIsTried) {
   std::set<OpKind> tried = {OpKind::kSoftmaxCrossEntropy, OpKind::kMeanSquaredError, OpKind::kCtc};
   for (const ModelCase& model : ModelCases()) tried.insert(model.kind);

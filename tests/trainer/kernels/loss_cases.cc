@@ -40,6 +40,27 @@ OpCase CrossEntropyGradCase(const LossGeometry& g) {
           {Logits(g), Labels(g.n, g.columns), ResultOf(OpKind::kSoftmaxCrossEntropy, {0, 1}, 1), Step()},
           graph::LossAttributes{g.smoothing, g.loss}};
 }
+/// Weights of rows, of which some are 0 where `mask`.
+Operand RowWeights(int64_t n, bool mask) {
+  return {.fill = mask ? Fill::kMask : Fill::kPositive, .shape = {n}, .role = graph::Role::kInput};
+}
+std::vector<OpCase> WeightedCases(bool gradient) {
+  std::vector<OpCase> cases;
+  for (const LossGeometry& g : {LossGeometry{"weighted", 33, 10}, LossGeometry{"weighted, smoothed", 9, 17, 0.2f},
+                                LossGeometry{"weighted, many classes", 4, 1000, 0.1f, 3}}) {
+    for (const bool mixed : {false, true}) {
+      for (const bool mask : {false, true}) {
+        OpCase op_case = gradient ? CrossEntropyGradCase(g) : CrossEntropyCase(g);
+        op_case.name += std::string(mixed ? ", mixed" : "") + (mask ? ", with zeros" : "");
+        op_case.operands.push_back(RowWeights(g.n, mask));
+        if (mixed) op_case.operands.push_back(Labels(g.n, g.columns));
+        if (mixed) op_case.operands.push_back(RowWeights(g.n, !mask));
+        cases.push_back(op_case);
+      }
+    }
+  }
+  return cases;
+}
 OpCase CountCase(const LossGeometry& g) { return {g.name, {Logits(g), Labels(g.n, g.columns)}, graph::NoAttributes{}}; }
 OpCase CountTiesCase(const LossGeometry& g) {
   return {g.name + ", ties", {Steps({g.n, g.columns}), Labels(g.n, g.columns)}, graph::NoAttributes{}};
@@ -66,10 +87,11 @@ const std::vector<Shape> kArgMaxes = {{1, 1}, {5, 7}, {3, 4, 28}, {9, 16}, {130,
 }  // namespace
 
 std::vector<OpCase> CrossEntropyCases() {
-  return Map(kCrossEntropies, CrossEntropyCase) + std::vector{kCrossEntropy3d};
+  return Map(kCrossEntropies, CrossEntropyCase) + std::vector{kCrossEntropy3d} + WeightedCases(/*gradient=*/false);
 }
 std::vector<OpCase> CrossEntropyGradCases() {
-  return Map(kCrossEntropies, CrossEntropyGradCase) + std::vector{kCrossEntropyGrad3d};
+  return Map(kCrossEntropies, CrossEntropyGradCase) + std::vector{kCrossEntropyGrad3d} +
+         WeightedCases(/*gradient=*/true);
 }
 std::vector<OpCase> SquaredErrorCases() { return Map(kSquaredErrors, SquaredErrorCase); }
 std::vector<OpCase> SquaredErrorGradCases() { return Map(kSquaredErrors, SquaredErrorGradCase); }

@@ -66,7 +66,7 @@ Tensor Result(const OpCase& op_case, const Operand& operand, DType dtype, const 
 }
 
 /// Whether operand i is one that a network keeps in float whatever its activations are: statistics of norms and of
-/// softmax, what recurrent layers save, and what a squared error compares with.
+/// softmax, weights of rows, what recurrent layers save, and what a squared error compares with.
 bool IsAlwaysFloat(graph::OpKind kind, size_t i) {
   using graph::OpKind;
   switch (kind) {
@@ -82,8 +82,10 @@ bool IsAlwaysFloat(graph::OpKind kind, size_t i) {
       return i == 0;
     case OpKind::kLstmGrad:
     case OpKind::kGruGrad:
-    case OpKind::kSoftmaxCrossEntropyGrad:
       return i == 2;
+    case OpKind::kSoftmaxCrossEntropy:
+    case OpKind::kSoftmaxCrossEntropyGrad:
+      return i >= 2;
     case OpKind::kMeanSquaredError:
     case OpKind::kMeanSquaredErrorGrad:
       return i == 1 || i == 2;

@@ -88,6 +88,19 @@ TEST(ReferenceTest, CrossEntropyOfEqualLogitsIsTheLogarithmOfTheirNumber) {
   EXPECT_THAT(out[1].data, Pointwise(DoubleNear(1e-14), std::vector<double>(3, 7 + std::log(4))));
 }
 
+TEST(ReferenceTest, RowsOfACrossEntropyCountByTheirWeights) {
+  const Tensor logits = T({3, 2}, {0, std::log(3), 0, 0, 5, 6});  // probabilities 1/4 and 3/4, halves, others
+  const Tensor labels = T({3}, {0, 1, -1}), weights = T({3}, {2, 0.25, 7});
+  const auto weighted =
+      Compute(OpKind::kSoftmaxCrossEntropy, {logits, labels, weights}, graph::LossAttributes{0, 0})[0].data[0];
+  EXPECT_NEAR(weighted, 2 * std::log(4) + 0.25 * std::log(2), 1e-12);
+  const auto mixed =
+      Compute(OpKind::kSoftmaxCrossEntropy, {logits, labels, weights, T({3}, {1, 1, 1}), T({3}, {0.5, 0, 9})},
+              graph::LossAttributes{0, 0})[0]
+          .data[0];
+  EXPECT_NEAR(mixed, weighted + 0.5 * std::log(4.0 / 3), 1e-12);
+}
+
 TEST(ReferenceTest, CountsRowsWhoseFirstLargestLogitIsTheLabels) {
   const auto out = Compute(OpKind::kCountCorrect, {T({4, 2}, {1, 1, 1, 1, 0, 2, 5, 3}), T({4}, {0, 1, 1, -1})},
                            graph::NoAttributes{});

@@ -127,12 +127,18 @@ TEST(EpochText, IsShort) {
 }
 
 TEST(EpochsTrained, AreWholeWhereLessThanAStepIsMissing) {
-  EXPECT_EQ(EpochsTrained(2343, 468.75, 5), 5);
-  EXPECT_EQ(EpochsTrained(937, 468.75, 0), 2);
-  EXPECT_EQ(EpochsTrained(5, 44.9, 0.12), 0.12) << "0.12 epochs are 5.4 steps";
-  EXPECT_DOUBLE_EQ(EpochsTrained(5, 44.9, 3), 5 / 44.9) << "stopped early";
-  EXPECT_DOUBLE_EQ(EpochsTrained(150, 100, 0), 1.5);
-  EXPECT_EQ(EpochsTrained(100, 100, 0), 1);
+  EXPECT_EQ(EpochsTrained({.steps_per_epoch = 468.75}, 2343, 5), 5);
+  EXPECT_EQ(EpochsTrained({.steps_per_epoch = 468.75}, 937, 0), 2);
+  EXPECT_EQ(EpochsTrained({.steps_per_epoch = 44.9}, 5, 0.12), 0.12) << "0.12 epochs are 5.4 steps";
+  EXPECT_DOUBLE_EQ(EpochsTrained({.steps_per_epoch = 44.9}, 5, 3), 5 / 44.9) << "stopped early";
+  EXPECT_DOUBLE_EQ(EpochsTrained({.steps_per_epoch = 100}, 150, 0), 1.5);
+  EXPECT_EQ(EpochsTrained({.steps_per_epoch = 100}, 100, 0), 1);
+}
+
+TEST(EpochsTrained, CountFromWhereBatchesChanged) {
+  const optim::RunLength length{.steps_per_epoch = 10, .first_step = 100, .first_epoch = 2};
+  EXPECT_EQ(EpochsTrained(length, 100, 0), 2);
+  EXPECT_DOUBLE_EQ(EpochsTrained(length, 125, 0), 4.5);
 }
 
 TEST(ResultLine, SaysWhatPartOfAnEpochWasTrained) {

@@ -27,6 +27,18 @@ LOCKSTEP_HD T SumOfRows(const RowPlan& plan, int64_t block, const T* by_team) {
   return sum;
 }
 
+/// Labels, and the weights that may be absent.
+struct Targets {
+  const int32_t* labels;
+  const float* weights;
+  const int32_t* other_labels;
+  const float* other_weights;
+
+  LOCKSTEP_HD kernels::RowTarget Row(int64_t row) const {
+    return kernels::TargetOfRow(labels, weights, other_labels, other_weights, row);
+  }
+};
+
 template <typename T, int kPack>
 struct CrossEntropyRows {
   static constexpr int kThreads = kRowThreads;
@@ -36,7 +48,7 @@ struct CrossEntropyRows {
   };
 
   const T* logits;
-  const int32_t* labels;
+  Targets targets;
   float* lses;  ///< absent: nullptr
   double* block_sums;
   RowPlan plan;
@@ -77,12 +89,18 @@ struct CrossEntropyRows {
  private:
   /// Labels that no class has make the loss not-a-number, which stops the run.
   LOCKSTEP_HD double Loss(int64_t row, double lse, double sum) const {
-    const int32_t label = labels[row];
-    if (label < 0) return 0.0;
-    if (label >= plan.size) return kNotANumber;
-    const auto logit = static_cast<double>(ToFloat(logits[row * plan.size + label]));
-    const double expected = (1.0 - smoothing) * logit;
-    return lse - (smoothing > 0 ? expected + smoothing / static_cast<double>(plan.size) * sum : expected);
+    const kernels::RowTarget target = targets.Row(row);
+    if (target.label < 0) return 0.0;
+    if (target.label >= plan.size || target.other >= plan.size) return kNotANumber;
+    double expected = (1.0 - smoothing) * LogitOf(row, target);
+    if (smoothing > 0) expected += smoothing / static_cast<double>(plan.size) * sum;
+    return static_cast<double>(target.weight) * (lse - expected);
+  }
+  LOCKSTEP_HD double LogitOf(int64_t row, const kernels::RowTarget& target) const {
+    const auto logit = static_cast<double>(ToFloat(logits[row * plan.size + target.label]));
+    if (target.other < 0) return logit;
+    const auto share = static_cast<double>(target.share);
+    return share * logit + (1.0 - share) * static_cast<double>(ToFloat(logits[row * plan.size + target.other]));
   }
 };
 
@@ -92,13 +110,13 @@ struct CrossEntropyGradient {
   static constexpr int kThreads = 256;
 
   const T* logits;
-  const int32_t* labels;
+  Targets targets;
   const float* lses;
   const graph::StepBlock* step_block;
   T* dlogits;
   int64_t rows, classes;
   int loss;
-  float on_label, elsewhere;
+  float smoothing, elsewhere;
 
   template <typename Block>
   LOCKSTEP_HD void operator()(Block& block) const {
@@ -107,14 +125,14 @@ struct CrossEntropyGradient {
       const Quotient place = Divide(thread, classes / kPack);
       const int64_t row = place.quotient, column = place.remainder * kPack;
       if (row >= rows) return;
-      const int32_t label = labels[row];
-      const float lse = lses[row], scale = step_block->loss_scale[loss];
+      const kernels::RowTarget target = targets.Row(row);
+      const float lse = lses[row], scale = step_block->loss_scale[loss] * target.weight;
       float v[kPack];
       LoadPack<kPack>(logits + thread * kPack, v);
       LOCKSTEP_UNROLL
       for (int i = 0; i < kPack; ++i) {
-        const float target = column + i == label ? on_label : elsewhere;
-        v[i] = label < 0 ? 0.0f : kernels::CrossEntropyGradient(v[i], lse, target, scale);
+        const float wanted = kernels::TargetOfClass(target, column + i, smoothing, elsewhere);
+        v[i] = target.label < 0 ? 0.0f : kernels::CrossEntropyGradient(v[i], lse, wanted, scale);
       }
       StorePack<kPack>(v, dlogits + thread * kPack);
     });
@@ -231,6 +249,14 @@ size_t WorkspaceBytes(const OpContext& context) {
   return static_cast<size_t>(Rows(context.InputShape(0))) * sizeof(double);
 }
 
+/// Weights are operands from `first` on.
+Targets TargetsOf(const KernelContext& context, size_t first) {
+  return {.labels = context.Input<int32_t>(1),
+          .weights = context.Input(first),
+          .other_labels = context.Input<int32_t>(first + 1),
+          .other_weights = context.Input(first + 2)};
+}
+
 std::unique_ptr<Kernel> PrepareCrossEntropy(const KernelContext& context) {
   const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
   auto* sums = reinterpret_cast<double*>(context.operands.workspace);
@@ -238,7 +264,7 @@ std::unique_ptr<Kernel> PrepareCrossEntropy(const KernelContext& context) {
     return WithPack<T>({classes}, [&]<int kPack>(std::integral_constant<int, kPack>) {
       const CrossEntropyRows<T, kPack> kernel{
           .logits = context.Input<T>(0),
-          .labels = context.Input<int32_t>(1),
+          .targets = TargetsOf(context, 2),
           .lses = context.Output(1),
           .block_sums = sums,
           .plan = PlanRows(rows, classes, kPack),
@@ -251,18 +277,18 @@ std::unique_ptr<Kernel> PrepareCrossEntropy(const KernelContext& context) {
 std::unique_ptr<Kernel> PrepareCrossEntropyGrad(const KernelContext& context) {
   const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
   const auto& attributes = context.Attributes<LossAttributes>();
-  const float elsewhere = attributes.label_smoothing / static_cast<float>(classes);
+  const float smoothing = attributes.label_smoothing, elsewhere = smoothing / static_cast<float>(classes);
   return WithElementType(context.InputType(0), [&]<typename T>(T) {
     return WithPack<T>({classes}, [&]<int kPack>(std::integral_constant<int, kPack>) {
       const CrossEntropyGradient<T, kPack> kernel{.logits = context.Input<T>(0),
-                                                  .labels = context.Input<int32_t>(1),
+                                                  .targets = TargetsOf(context, 4),
                                                   .lses = context.Input(2),
                                                   .step_block = context.Input<graph::StepBlock>(3),
                                                   .dlogits = context.Output<T>(0),
                                                   .rows = rows,
                                                   .classes = classes,
                                                   .loss = attributes.loss,
-                                                  .on_label = 1.0f - attributes.label_smoothing + elsewhere,
+                                                  .smoothing = smoothing,
                                                   .elsewhere = elsewhere};
       return MakeKernel([kernel, stream = &context.stream] {
         Launch(*stream, BlocksFor(kernel.rows * kernel.classes, kernel.kThreads, kPack), kernel);

@@ -70,10 +70,38 @@ void CrossEntropyGradientRow(const float* logits, float* dlogits, int64_t size, 
   for (int64_t i = 0; i < size; ++i) dlogits[i] = kernels::CrossEntropyGradient(logits[i], lse, target, scale);
 }
 
+/// Labels, and the weights that may be absent, which are operands from `first` on.
+struct Targets {
+  const int32_t* labels;
+  const float* weights;
+  const int32_t* other_labels;
+  const float* other_weights;
+
+  Targets(const KernelContext& context, size_t first)
+      : labels(context.Input<int32_t>(1)),
+        weights(context.Input(first)),
+        other_labels(context.Input<int32_t>(first + 1)),
+        other_weights(context.Input(first + 2)) {}
+  kernels::RowTarget Row(int64_t row, int64_t classes) const {
+    const kernels::RowTarget target = kernels::TargetOfRow(labels, weights, other_labels, other_weights, row);
+    CHECK(target.label < classes && target.other < classes, "label {} of {} classes",
+          std::max(target.label, target.other), classes);
+    return target;
+  }
+};
+
+/// What the targets of a row make of its logits, smoothing left out.
+double LogitOfTargets(const float* row, const kernels::RowTarget& target) {
+  const auto logit = static_cast<double>(row[target.label]);
+  if (target.other < 0) return logit;
+  const auto share = static_cast<double>(target.share);
+  return share * logit + (1.0 - share) * static_cast<double>(row[target.other]);
+}
+
 std::unique_ptr<Kernel> PrepareCrossEntropy(const KernelContext& context) {
   const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
   const double smoothing = static_cast<double>(context.Attributes<LossAttributes>().label_smoothing);
-  return MakeKernel([=, logits = context.Input(0), labels = context.Input<int32_t>(1), sum = context.Output<double>(0),
+  return MakeKernel([=, logits = context.Input(0), targets = Targets(context, 2), sum = context.Output<double>(0),
                      lse = context.Output(1)] {
     double total = 0, block_lse[kLseRows];
     for (int64_t r = 0; r < rows; ++r) {
@@ -81,12 +109,11 @@ std::unique_ptr<Kernel> PrepareCrossEntropy(const KernelContext& context) {
       const float* row = logits + r * classes;
       const double row_lse = block_lse[r % kLseRows];
       if (lse != nullptr) lse[r] = static_cast<float>(row_lse);
-      const int32_t label = labels[r];
-      if (label < 0) continue;
-      CHECK(label < classes, "label {} of {} classes", label, classes);
-      double expected = (1.0 - smoothing) * static_cast<double>(row[label]);
+      if (targets.labels[r] < 0) continue;
+      const kernels::RowTarget target = targets.Row(r, classes);
+      double expected = (1.0 - smoothing) * LogitOfTargets(row, target);
       if (smoothing > 0) expected += smoothing / static_cast<double>(classes) * RowSum(row, classes);
-      total += row_lse - expected;
+      total += static_cast<double>(target.weight) * (row_lse - expected);
     }
     if (sum != nullptr) *sum = total;
   });
@@ -95,23 +122,28 @@ std::unique_ptr<Kernel> PrepareCrossEntropy(const KernelContext& context) {
 std::unique_ptr<Kernel> PrepareCrossEntropyGrad(const KernelContext& context) {
   const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
   const auto& attributes = context.Attributes<LossAttributes>();
-  const float elsewhere = attributes.label_smoothing / static_cast<float>(classes);
-  const float on_label = 1.0f - attributes.label_smoothing + elsewhere;
-  return MakeKernel([=, loss = attributes.loss, logits = context.Input(0), labels = context.Input<int32_t>(1),
+  const float smoothing = attributes.label_smoothing, elsewhere = smoothing / static_cast<float>(classes);
+  return MakeKernel([=, loss = attributes.loss, logits = context.Input(0), targets = Targets(context, 4),
                      lse = context.Input(2), step_block = context.Input<graph::StepBlock>(3),
                      dlogits = context.Output(0)] {
-    const float scale = step_block->loss_scale[loss];
     for (int64_t r = 0; r < rows; ++r) {
       const float* row = logits + r * classes;
       float* gradient = dlogits + r * classes;
-      const int32_t label = labels[r];
-      if (label < 0) {
+      if (targets.labels[r] < 0) {
         for (int64_t i = 0; i < classes; ++i) gradient[i] = 0.0f;
         continue;
       }
-      const float logit = row[label];  // dlogits may lie over logits
+      const kernels::RowTarget target = targets.Row(r, classes);
+      const float scale = step_block->loss_scale[loss] * target.weight;
+      const float logit = row[target.label];  // dlogits may lie over logits
+      const float other = target.other < 0 ? 0.0f : row[target.other];
       CrossEntropyGradientRow(row, gradient, classes, lse[r], elsewhere, scale);
-      gradient[label] = kernels::CrossEntropyGradient(logit, lse[r], on_label, scale);
+      const auto correct = [&](int32_t label, float x) {
+        const float wanted = kernels::TargetOfClass(target, label, smoothing, elsewhere);
+        gradient[label] = kernels::CrossEntropyGradient(x, lse[r], wanted, scale);
+      };
+      correct(target.label, logit);
+      if (target.other >= 0) correct(target.other, other);
     }
   });
 }

@@ -26,10 +26,23 @@ Sum LogSumExp(const double* logits, size_t classes) {
   return {largest + log, std::abs(largest) + std::abs(log) + sum.magnitude / sum.value};
 }
 
-double Target(const LossAttributes& attributes, size_t classes, size_t column, double label) {
-  const double smoothing = attributes.label_smoothing;
-  return (static_cast<double>(column) == label ? 1 - smoothing : 0) + smoothing / static_cast<double>(classes);
-}
+/// The weighted targets of a row; weights are operands from `first` on.
+struct RowTarget {
+  double label = 0, weight = 1, other_label = -1, other_weight = 0;
+
+  RowTarget(const Call& call, size_t first, size_t row) : label(call.in(1).data[row]) {
+    if (call.Has(first)) weight = call.in(first).data[row];
+    if (!call.Has(first + 1)) return;
+    other_label = call.in(first + 1).data[row];
+    other_weight = call.in(first + 2).data[row];
+  }
+  double total() const { return weight + other_weight; }
+  double At(const LossAttributes& attributes, size_t classes, size_t column) const {
+    const double smoothing = attributes.label_smoothing, at = static_cast<double>(column);
+    return (at == label ? (1 - smoothing) * weight : 0) + (at == other_label ? (1 - smoothing) * other_weight : 0) +
+           total() * smoothing / static_cast<double>(classes);
+  }
+};
 
 double LossScale(const Call& call) { return call.step_block.loss_scale[call.op.as<LossAttributes>().loss]; }
 
@@ -44,8 +57,9 @@ std::vector<Tensor> SoftmaxCrossEntropy(const Call& call) {
     const Sum row_lse = LogSumExp(row, classes);
     Store(lse, r, row_lse);
     if (label.data[r] < 0) continue;
+    const RowTarget row_target(call, 2, r);
     for (size_t j = 0; j < classes; ++j) {
-      const double target = Target(attributes, classes, j, label.data[r]);
+      const double target = row_target.At(attributes, classes, j);
       sum.value += target * (row_lse.value - row[j]);
       sum.magnitude += target * (row_lse.magnitude + std::abs(row[j]));
     }
@@ -62,7 +76,9 @@ std::vector<Tensor> SoftmaxCrossEntropyGrad(const Call& call) {
     const size_t r = i / classes;
     if (label.data[r] < 0) continue;
     const double exponent = logits.data[i] - lse.data[r];
-    const double softmax = std::exp(exponent), target = Target(attributes, classes, i % classes, label.data[r]);
+    const RowTarget row_target(call, 4, r);
+    const double softmax = std::exp(exponent) * row_target.total();
+    const double target = row_target.At(attributes, classes, i % classes);
     const Sum sum{softmax - target, softmax * (1 + std::abs(exponent)) + target};
     Store(dlogits, i, sum * LossScale(call));
   }

@@ -71,7 +71,7 @@ bool HasPartsByFields(const Source& source) {
 }
 
 /// `config` with data.validation and data.test in the place of data.split.
-DataConfig WithPartsByFields(const DataConfig& config, uint64_t seed, OpenOptions options) {
+DataConfig WithPartsByFields(const DataConfig& config, uint64_t seed, const OpenOptions& options) {
   DataConfig result = config;
   result.clear_split();
   const Source& whole = config.train();
@@ -91,7 +91,7 @@ DataConfig WithPartsByFields(const DataConfig& config, uint64_t seed, OpenOption
     Source recordings = whole;
     recordings.mutable_speech()->clear_join();
     const std::shared_ptr<const Dataset> apart =
-        OpenDataset(recordings, "data.train", seed, config.verify(), std::move(options));
+        OpenDataset(recordings, "data.train", seed, config.verify(), options);
     CutSpeakers(config.split(), *apart, train, validation, test);
   }
   *result.mutable_train() = train;

@@ -43,6 +43,8 @@ class Program {
 
   /// Runs all kernels in order. `on_bucket(k)` is called as soon as bucket k is ready; may be null.
   void Run(const std::function<void(int bucket)>& on_bucket);
+  /// What the last Run took until its losses were known, in seconds; of all ops where there are no losses.
+  double forward_seconds() const { return forward_seconds_; }
 
   /// After Run, in the order of graph.losses and graph.counters.
   double loss(int index) const;
@@ -59,6 +61,8 @@ class Program {
   graph::StepBlock* step_block_ = nullptr;
   graph::StepBlock unread_;  ///< stands in where the graph has none
   std::vector<std::unique_ptr<Kernel>> kernels_;
+  size_t forward_ops_ = 0;  ///< those up to the last loss
+  double forward_seconds_ = 0;
 };
 
 }  // namespace lockstep::engine

@@ -7,8 +7,8 @@ namespace lockstep::run {
 std::string StragglerWatch::Observe(const std::vector<step::RankRecord>& ranks) {
   sums_.resize(ranks.size());
   for (size_t rank = 0; rank < ranks.size(); ++rank) {
-    sums_[rank].loading += ranks[rank].load_seconds;
-    sums_[rank].computing += ranks[rank].lanes_seconds - ranks[rank].load_seconds;
+    sums_[rank].loading += ranks[rank].times.data;
+    sums_[rank].computing += ranks[rank].times.lanes - ranks[rank].times.data;
   }
   if (++steps_ < kSteps) return "";
   steps_ = 0;

@@ -77,9 +77,9 @@ struct StepWork {
 };
 
 struct StepSums {
-  double grad_norm = 0;                        ///< before clipping; 0 where it was not asked for and not needed
-  int64_t nonfinite = -1;                      ///< first element of the owned sums that is not finite
-  double lanes_seconds = 0, load_seconds = 0;  ///< of the slowest executor, and what it waited for samples in them
+  double grad_norm = 0;    ///< before clipping; 0 where it was not asked for and not needed
+  int64_t nonfinite = -1;  ///< first element of the owned sums that is not finite
+  StepTimes times;
 };
 
 /// The same with training steps, which update the weights and an OwnedState.

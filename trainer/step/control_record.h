@@ -10,6 +10,7 @@
 #include "comm/exchange.h"
 #include "data/batches/ledger.h"
 #include "trainer/graph/step_block.h"
+#include "trainer/step/step_times.h"
 
 namespace lockstep::step {
 
@@ -27,8 +28,7 @@ struct RankRecord {
   int32_t checkpoint_written = 0;  ///< this rank's part of the one in flight
   int32_t checkpoint_settled = 0;  ///< rank 0: committed, or failed to
   int64_t nonfinite = -1;          ///< the first element of the gradient's sum, of those it owns, that is not finite
-  double lanes_seconds = 0;        ///< that its executors took for their lanes, the longest
-  double load_seconds = 0;         ///< that they have waited for samples in it, the longest
+  StepTimes times;
   double joules = -1;  ///< what its meter shows, 0 where another rank's shows the same hardware; < 0: there is no meter
 };
 

@@ -1,6 +1,7 @@
 #include "trainer/step/host_compute.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "trainer/plan/job_plans.h"
@@ -9,6 +10,13 @@
 #include "trainer/step/run_on_executors.h"
 
 namespace lockstep::step {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+}  // namespace
 
 HostCompute::HostCompute(const ComputeParts& parts, const optim::Optimizer& optimizer, OwnedState& state)
     : Compute(parts),
@@ -22,20 +30,39 @@ HostCompute::HostCompute(const ComputeParts& parts, const optim::Optimizer& opti
 
 StepSums HostCompute::Step(const StepWork& work) {
   nonfinite_ = -1;
+  update_seconds_ = 0;
   const IdleBehind idle(pool());
+  StepSums sums;
+  const auto begin = Clock::now();
   model_.PackForStep(work.step);
   exchange().Begin(static_cast<int64_t>(work.step));
+  sums.times.prepare = SecondsSince(begin);
   RunLanes(work);
-  StepSums sums;
   sums.grad_norm = two_passes_ ? ReduceThenUpdate(work) : ReduceAndUpdate(work);
   // Those of a skipped step, too.
   state_.AwaitReaderOfAll();
   sums.nonfinite = nonfinite_;
-  for (const auto& runner : model_.runners()) {
-    sums.lanes_seconds = std::max(sums.lanes_seconds, runner->seconds());
-    sums.load_seconds = std::max(sums.load_seconds, runner->load_seconds());
-  }
+  AddLaneTimes(SecondsSince(begin), sums.times);
   return sums;
+}
+
+/// `step`: seconds of all of it.
+void HostCompute::AddLaneTimes(double step, StepTimes& times) const {
+  const double prepare = times.prepare;
+  for (const auto& runner : model_.runners())
+    if (runner->times().lanes > times.lanes) times = runner->times();
+  times.prepare = prepare;
+  times.update = update_seconds_;
+  times.exchange = std::max(0.0, step - times.prepare - times.lanes - times.update);
+}
+
+/// Runs `update`. Its time counts where this rank's lanes are done: before, it passes beside them.
+template <typename Update>
+void HostCompute::Timed(const Update& update) {
+  const bool behind = pool().Finished();
+  const auto begin = Clock::now();
+  update();
+  if (behind) update_seconds_ += SecondsSince(begin);
 }
 
 void HostCompute::RunLanes(const StepWork& work) {
@@ -97,32 +124,34 @@ void HostCompute::NoteNonfinite(int64_t begin, std::span<const float> sum) {
   }
 }
 
+void HostCompute::KeepSum(int bucket, ElementRange range, const comm::SliceSum& sum) {
+  float* sums = SumsOf(bucket);
+  for (int64_t at = 0; at < range.size(); at += kChunkElements) {
+    const std::span<float> chunk(sums + at, static_cast<size_t>(std::min(kChunkElements, range.size() - at)));
+    sum.Evaluate(at, chunk);
+    NoteNonfinite(range.begin + at, chunk);
+    ChunkSum(range.begin + at) = optim::ChunkSumOfSquares(chunk);
+  }
+}
+
 double HostCompute::ReduceThenUpdate(const StepWork& work) {
   exchange().Reduce(
-      [&](int bucket, ElementRange range, const comm::SliceSum& sum) {
-        float* sums = SumsOf(bucket);
-        for (int64_t at = 0; at < range.size(); at += kChunkElements) {
-          const std::span<float> chunk(sums + at, static_cast<size_t>(std::min(kChunkElements, range.size() - at)));
-          sum.Evaluate(at, chunk);
-          NoteNonfinite(range.begin + at, chunk);
-          ChunkSum(range.begin + at) = optim::ChunkSumOfSquares(chunk);
-        }
-      },
+      [&](int bucket, ElementRange range, const comm::SliceSum& sum) { Timed([&] { KeepSum(bucket, range, sum); }); },
       /*share_at_once=*/false);
   comm().WaitUntil([&] { return pool().Finished(); }, fmt::format("the lanes of step {}", work.step));
   const double norm = GlobalNorm(comm(), slices(), chunk_sums_, plans().layout.parameter_elements(), work.step);
   // All ranks see the same sums of chunks, statistics' too, so all update or none does.
   const bool finite =
       std::all_of(chunk_sums_.begin(), chunk_sums_.end(), [](double sum) { return std::isfinite(sum); });
-  if (finite) UpdateFromSums(work, optimizer_.clips() ? optimizer_.ClipFactor(norm) : 1.0f);
+  if (finite) Timed([&] { UpdateFromSums(work, optimizer_.clips() ? optimizer_.ClipFactor(norm) : 1.0f); });
   exchange().Share();
   return norm;
 }
 
 double HostCompute::ReduceAndUpdate(const StepWork& work) {
-  exchange().Reduce(
-      [&](int bucket, ElementRange range, const comm::SliceSum& sum) { UpdateAtOnce(work, bucket, range, sum); },
-      /*share_at_once=*/true);
+  exchange().Reduce([&](int bucket, ElementRange range,
+                        const comm::SliceSum& sum) { Timed([&] { UpdateAtOnce(work, bucket, range, sum); }); },
+                    /*share_at_once=*/true);
   comm().WaitUntil([&] { return pool().Finished(); }, fmt::format("the lanes of step {}", work.step));
   exchange().Share();
   return work.want_norm ? GlobalNorm(comm(), slices(), chunk_sums_, plans().layout.parameter_elements(), work.step) : 0;

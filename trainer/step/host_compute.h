@@ -50,7 +50,11 @@ class HostCompute final : public Compute {
   double ReduceThenUpdate(const StepWork& work);
   double ReduceAndUpdate(const StepWork& work);
   void UpdateAtOnce(const StepWork& work, int bucket, ElementRange range, const comm::SliceSum& sum);
+  void KeepSum(int bucket, ElementRange range, const comm::SliceSum& sum);
   void UpdateFromSums(const StepWork& work, float scale);
+  template <typename Update>
+  void Timed(const Update& update);
+  void AddLaneTimes(double step, StepTimes& times) const;
   optim::Optimizer::Slice SliceAt(int bucket, int64_t begin, std::span<const float> gradient);
   float* SumsOf(int bucket) { return sums_.As<float>().data() + state_.offset(bucket); }
   void NoteNonfinite(int64_t begin, std::span<const float> sum);
@@ -63,6 +67,7 @@ class HostCompute final : public Compute {
   const bool two_passes_;           ///< the sums are kept until all are known to be good
   std::vector<double> chunk_sums_;  ///< by chunk of the arena: sums of squares of owned chunks, then of all
   Buffer sums_;                     ///< with two passes: the summed gradient of owned slices, packed as in OwnedState
+  double update_seconds_ = 0;       ///< of this step, behind this rank's lanes
   std::atomic<int64_t> nonfinite_{-1};  ///< first element of the owned sums that is not finite
 };
 

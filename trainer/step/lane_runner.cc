@@ -79,13 +79,13 @@ void LaneRunner::RunStep(uint64_t seed, uint64_t step, data::Loader& loader, std
   const auto since = [](auto start) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
-  load_seconds_ = 0;
+  times_ = {};
   for (int lane = lanes_.begin; lane < lanes_.end; ++lane) {
     ExecutorPhase phase(recorder_, executor_);
     phase.Enter(comm::Phase::LOADING_BATCH);
     const auto asked = std::chrono::steady_clock::now();
     const data::LaneBatch* batch = loader.Acquire(step, lane);
-    load_seconds_ += since(asked);
+    times_.data += since(asked);
     phase.Enter(comm::Phase::COMPUTING);
     engine::Program& program = Prepared(train_, model_.train, batch->samples.shape, target_);
     Fill(program, *batch);
@@ -98,16 +98,19 @@ void LaneRunner::RunStep(uint64_t seed, uint64_t step, data::Loader& loader, std
     loader.Release(batch);
 
     const bool last = lane + 1 == lanes_.end;
+    const auto run = std::chrono::steady_clock::now();
     program.Run([&](int bucket) {
       const ElementRange range = buckets_[static_cast<size_t>(bucket)];
       fold_.Add(lane, range.begin, range.end, target_);
       if (last) exchange_.PieceReady(executor_, bucket);
     });
+    times_.forward += program.forward_seconds();
+    times_.backward += since(run) - program.forward_seconds();
     LaneRecord& record = records[static_cast<size_t>(lane - lanes_.begin)];
     record = ResultsOf(program);
     record.delivery = delivery;
   }
-  seconds_ = since(begin);
+  times_.lanes = since(begin);
 }
 
 LaneRecord LaneRunner::Evaluate(const data::LaneBatch& block) {

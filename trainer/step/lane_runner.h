@@ -35,9 +35,8 @@ class LaneRunner {
 
   /// Forward and backward of all lanes of this executor. `records` has one entry per lane, filled in.
   void RunStep(uint64_t seed, uint64_t step, data::Loader& loader, std::span<LaneRecord> records);
-  /// What the last RunStep took, and what it has waited for samples in it.
-  double seconds() const { return seconds_; }
-  double load_seconds() const { return load_seconds_; }
+  /// Of the last RunStep: lanes, data, forward and backward.
+  const StepTimes& times() const { return times_; }
 
   /// Forward of one block of an evaluation.
   LaneRecord Evaluate(const data::LaneBatch& block);
@@ -61,7 +60,7 @@ class LaneRunner {
   Programs train_, evaluate_;                   ///< by shape
   float* target_ = nullptr;                     ///< where training programs write gradients
   const engine::Program* evaluated_ = nullptr;  ///< the last of evaluate_ that has run
-  double seconds_ = 0, load_seconds_ = 0;
+  StepTimes times_;
 };
 
 }  // namespace lockstep::step

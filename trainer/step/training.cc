@@ -100,8 +100,7 @@ StepResult Training::RunStep(bool want_norm, const FillRecord& fill) {
   const StepSums sums = compute_->Step({step_, loop_.updates_applied(), want_norm, loader_.get(), records_});
   result.grad_norm = sums.grad_norm;
   RankRecord mine;
-  mine.lanes_seconds = sums.lanes_seconds;
-  mine.load_seconds = sums.load_seconds;
+  mine.times = sums.times;
   mine.nonfinite = sums.nonfinite;
   fill(mine);
   result.record = ExchangeControlRecords(comm(), executors_.plan(), mine, records_, step_);

@@ -20,9 +20,9 @@ comm::Topology FourRanks() {
 
 std::vector<step::RankRecord> Records(double slow_lanes, double slow_load) {
   std::vector<step::RankRecord> ranks(4);
-  for (step::RankRecord& rank : ranks) rank.lanes_seconds = 0.2;
-  ranks[2].lanes_seconds = slow_lanes;
-  ranks[2].load_seconds = slow_load;
+  for (step::RankRecord& rank : ranks) rank.times.lanes = 0.2;
+  ranks[2].times.lanes = slow_lanes;
+  ranks[2].times.data = slow_load;
   return ranks;
 }
 

@@ -34,7 +34,7 @@ TEST(ControlRecord, BringsLanesInOrderAtUnevenRanks) {
       std::vector<LaneRecord> lanes;
       for (int lane = mine.front().begin; lane < mine.back().end; ++lane) lanes.push_back(RecordOf(lane));
       RankRecord rank;
-      rank.lanes_seconds = comm.rank();
+      rank.times.lanes = comm.rank();
       const ControlRecord record = ExchangeControlRecords(comm, plan, rank, lanes, 1);
       ASSERT_EQ(record.lanes.size(), static_cast<size_t>(kLanes));
       for (int lane = 0; lane < kLanes; ++lane) {
@@ -42,7 +42,7 @@ TEST(ControlRecord, BringsLanesInOrderAtUnevenRanks) {
         EXPECT_EQ(record.lanes[static_cast<size_t>(lane)].delivery.ordered, static_cast<uint64_t>(1000 + lane));
       }
       ASSERT_EQ(record.ranks.size(), static_cast<size_t>(ranks));
-      for (int r = 0; r < ranks; ++r) EXPECT_EQ(record.ranks[static_cast<size_t>(r)].lanes_seconds, r);
+      for (int r = 0; r < ranks; ++r) EXPECT_EQ(record.ranks[static_cast<size_t>(r)].times.lanes, r);
       EXPECT_EQ(record.loss(0), loss);
       EXPECT_EQ(record.counter(0), 10 * kLanes * (kLanes - 1) / 2);
       EXPECT_FALSE(record.stop());

@@ -168,8 +168,8 @@ StepSums DeviceCompute::Step(const StepWork& work) {
   stream().Record(model_.done());
   if (!model_.transport().waits()) AwaitLanes(work.step, collective);
   StepSums sums;
-  sums.lanes_seconds = std::chrono::duration<double>(steady_clock::now() - begin).count();
-  sums.load_seconds = model_.lanes().load_seconds();
+  sums.times.lanes = std::chrono::duration<double>(steady_clock::now() - begin).count();
+  sums.times.data = model_.lanes().load_seconds();
   AwaitExchange(work);
   comm().recorder().LeaveCollective(collective);
   model_.lanes().ReadResults(work.records);

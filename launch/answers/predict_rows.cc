@@ -1,9 +1,6 @@
 #include "launch/answers/predict_rows.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <iostream>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,6 +12,7 @@
 #include "data/source_file.h"
 #include "data/table/csv.h"
 #include "launch/answers/examine.h"
+#include "launch/answers/input_lines.h"
 
 namespace lockstep::launch {
 namespace {
@@ -104,20 +102,16 @@ class RowPredictor {
 
 /// Each line is answered as it comes.
 void AnswerStandardInput(RowPredictor& predictor, const std::function<void(const std::string&)>& take) {
-  std::string heading, line;
-  for (uint64_t number = 1; std::getline(std::cin, line); ++number) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos || line.starts_with('#')) continue;
+  std::string heading;
+  ForEachInputLine([&](uint64_t, const std::string& line) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos || line.starts_with('#')) return;
     if (heading.empty() && predictor.IsHeading(line)) {
       heading = line + "\n";
-      continue;
+      return;
     }
     const std::string text = heading + line + "\n";
-    try {
-      take(predictor.Answer(std::as_bytes(std::span(text)), {"standard input", "INPUT"}, heading.empty() ? 0 : 1));
-    } catch (const Error& error) {
-      throw Error(error.kind(), error.message(), fmt::format("standard input:{}", number), error.hint());
-    }
-  }
+    take(predictor.Answer(std::as_bytes(std::span(text)), {"standard input", "INPUT"}, heading.empty() ? 0 : 1));
+  });
 }
 
 }  // namespace

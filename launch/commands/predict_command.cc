@@ -1,31 +1,28 @@
 // `lockstep predict RUN INPUT...`: classes or values of rows and pictures, transcripts of audio files, translations of
 // texts.
-#include "data/open/make_transform.h"
-#include "data/text/open_tokenizer.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/standard_streams.h"
 
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <array>
 #include <cstdio>
+#include <filesystem>
+#include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "base/files/atomic_write.h"
 #include "base/machine/cores.h"
-#include "data/formats/lines.h"
-#include "data/source_file.h"
-#include "data/text/tokenizers/token_errors.h"
 #include "launch/answers/predict_pictures.h"
 #include "launch/answers/predict_rows.h"
+#include "launch/answers/predict_texts.h"
 #include "launch/command_line/option_checks.h"
 #include "launch/job/trained_run.h"
-#include "trainer/infer/input_text.h"
 
 namespace lockstep::launch {
 namespace {
@@ -39,25 +36,50 @@ struct PredictOptions {
   bool json = false;
 };
 
+using Take = std::function<void(const std::string& lines)>;
+
 AnswerFormat FormatOf(const PredictOptions& options) {
   if (options.json || options.format == "jsonl") return AnswerFormat::kJsonLines;
   if (options.format == "csv") return AnswerFormat::kCsv;
   return options.format.empty() && !options.out.empty() ? AnswerFormat::kCsv : AnswerFormat::kText;
 }
 
-void PredictSamples(const TrainedRun& run, const PredictOptions& options) {
-  if (!options.texts.empty())
-    throw Error(ErrorKind::kUsage, "the run answers rows of tables or images", "--text", "name files");
-  const int threads = options.threads > 0 ? options.threads : QueryCores().usable;
-  std::string kept;
-  const auto take = [&](const std::string& lines) {
-    if (!options.out.empty()) {
-      kept += lines;
+/// Where answers go: standard output, at once, or a file, whole or not at all.
+class AnswerOutput {
+ public:
+  /// Throws Error(kUsage) where a file of that name can't be: before the answers are made, which may take hours.
+  explicit AnswerOutput(std::string path) : path_(std::move(path)) {
+    if (path_.empty()) return;
+    std::error_code ignored;
+    if (std::filesystem::exists(path_, ignored) && !std::filesystem::is_regular_file(path_, ignored))
+      throw Error(ErrorKind::kUsage, fmt::format("{} is there, and no file that answers could replace", path_), "--out",
+                  "name another file; without --out answers go to standard output");
+    if (!std::filesystem::is_directory(ParentFolder(path_), ignored))
+      throw Error(ErrorKind::kUsage, fmt::format("{} is no folder", ParentFolder(path_)), "--out",
+                  "make the folder, or name another");
+  }
+
+  void Take(const std::string& lines) {
+    if (!path_.empty()) {
+      kept_ += lines;
       return;
     }
     std::fwrite(lines.data(), 1, lines.size(), stdout);
     FlushStandardOutput();
-  };
+  }
+  void Finish() {
+    if (!path_.empty()) WriteFileAtomically(FileSystem::Real(), path_, kept_);
+  }
+
+ private:
+  const std::string path_;
+  std::string kept_;
+};
+
+void PredictSamples(const TrainedRun& run, const PredictOptions& options, const Take& take) {
+  if (!options.texts.empty())
+    throw Error(ErrorKind::kUsage, "the run answers rows of tables or images", "--text", "name files");
+  const int threads = options.threads > 0 ? options.threads : QueryCores().usable;
   const bool rows = run.recipe.data().train().has_csv();
   const bool pictures = !rows && run.shape.input == "image";
   if (!rows && !pictures)
@@ -65,95 +87,26 @@ void PredictSamples(const TrainedRun& run, const PredictOptions& options) {
                 run.recipe.name(), "lockstep eval says how good it is");
   if (rows) PredictRows(run, {options.inputs, FormatOf(options), threads}, take);
   if (pictures) PredictPictures(run, {options.inputs, FormatOf(options), threads}, take);
-  if (!options.out.empty()) WriteFileAtomically(FileSystem::Real(), options.out, kept);
-}
-
-void Print(const PredictOptions& options, const std::string& input, const std::string& text, double score,
-           bool names_input) {
-  if (options.json) {
-    const nlohmann::ordered_json object = {{"input", input}, {"text", text}, {"score", score}};
-    fmt::print("{}\n", object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
-  } else {
-    fmt::print("{}{}\n", names_input ? input + "\t" : "", text);
-  }
-  FlushStandardOutput();
-}
-
-void TranscribeAll(const TrainedRun& run, const PredictOptions& options) {
-  if (!options.texts.empty())
-    throw Error(ErrorKind::kUsage, "the run transcribes speech", "--text", "name audio files");
-  infer::Transcriber transcriber = MakeTranscriber(run, {.beam = options.beam > 0 ? options.beam : 1});
-  for (const std::string& path : options.inputs) {
-    const infer::Transcript transcript = transcriber.TranscribeFile(path);
-    Print(options, path, transcript.text, transcript.score, options.inputs.size() > 1);
-  }
-}
-
-/// Translates and prints sentences, and warns where they are foreign to the vocabulary.
-class SentencePrinter {
- public:
-  SentencePrinter(const TrainedRun& run, const PredictOptions& options)
-      : options_(options),
-        translator_(MakeTranslator(run, options.beam > 0 ? options.beam : infer::BeamOptions{}.beam)) {}
-
-  /// `sentences` are of `input`, a file or an option.
-  template <typename Sentences>
-  void TranslateAll(const Sentences& sentences, const std::string& input) {
-    uint64_t unknown = 0, tokens = 0;
-    for (const auto& sentence : sentences) {
-      const infer::Translation translation = translator_.Translate(sentence);
-      unknown += translation.unknown;
-      tokens += translation.source_tokens;
-      Print(options_, std::string(sentence), translation.text, translation.score, false);
-    }
-    data::WarnOfUnknown(input, unknown, tokens);
-  }
-
- private:
-  const PredictOptions& options_;
-  infer::Translator translator_;
-};
-
-std::vector<std::byte> ReadStandardInput() {
-  std::vector<std::byte> bytes;
-  std::array<std::byte, 65536> piece;
-  while (const size_t got = std::fread(piece.data(), 1, piece.size(), stdin))
-    bytes.insert(bytes.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(got));
-  return bytes;
-}
-
-void TranslateAll(const TrainedRun& run, const PredictOptions& options) {
-  SentencePrinter printer(run, options);
-  for (const std::string& sentence : options.texts) {
-    try {
-      infer::RequireUtf8(sentence);
-    } catch (const Error& error) {
-      throw Error(ErrorKind::kUsage, error.message(), "--text", error.hint());
-    }
-  }
-  printer.TranslateAll(options.texts, "--text");
-  for (const std::string& path : options.inputs) {
-    const bool standard = path == "-";
-    const data::Origin origin{standard ? "standard input" : path, "INPUT"};
-    const auto bytes = standard ? ReadStandardInput() : data::LoadSourceFile(origin);
-    printer.TranslateAll(data::ReadLines(bytes, origin), origin.path);
-  }
 }
 
 int Predict(const PredictOptions& options) {
   if (options.inputs.empty() && options.texts.empty())
     throw Error(ErrorKind::kUsage, "there is nothing to predict from", "INPUT", "name files, or give --text");
+  AnswerOutput output(options.out);
+  const Take take = [&](const std::string& lines) { output.Take(lines); };
   const TrainedRun run = OpenTrainedRun(options.run);
+  const TextsOptions texts{options.inputs, options.texts, FormatOf(options), options.beam};
   if (run.Transcribes()) {
-    TranscribeAll(run, options);
+    PredictTranscripts(run, texts, take);
   } else if (run.Translates()) {
-    TranslateAll(run, options);
+    PredictTranslations(run, texts, take);
   } else if (run.Predicts()) {
-    PredictSamples(run, options);
+    PredictSamples(run, options, take);
   } else {
     throw Error(ErrorKind::kUsage, "the run's model writes text", options.run,
                 "lockstep generate lets language models write");
   }
+  output.Finish();
   return 0;
 }
 
@@ -168,12 +121,10 @@ void AddPredictCommand(CLI::App& app, int* exit_code) {
   command->add_option("INPUT", options->inputs,
                       "CSV files of rows; JPEG and PNG files, or folders of them; audio files (members of archives as "
                       "ARCHIVE.tar:MEMBER), or texts of one "
-                      "sentence a line (-: standard input; rows are answered line by line)");
+                      "sentence a line (-: standard input; rows and sentences are answered line by line)");
   command->add_option("--out", options->out,
-                      "of rows and pictures: the file that the answers go to (default: standard output)");
-  command
-      ->add_option("--format", options->format,
-                   "of rows and pictures: csv, jsonl or text (default: csv with --out, else text)")
+                      "the file that the answers go to, when all are there (default: standard output)");
+  command->add_option("--format", options->format, "csv, jsonl or text (default: csv with --out, else text)")
       ->check(OneOf({"csv", "jsonl", "text"}));
   command
       ->add_option("--threads", options->threads,
@@ -185,16 +136,15 @@ void AddPredictCommand(CLI::App& app, int* exit_code) {
                    "hypotheses that are kept; 1: the likeliest token at each step (default: 5 for translations, 1 for "
                    "transcripts)")
       ->check(WholeNumber(1, 1000));
-  command->add_flag(
-      "--json", options->json,
-      "a JSON object a line: input, text, score (log probability); of rows and pictures as --format jsonl");
+  command->add_flag("--json", options->json,
+                    "as --format jsonl, an object a line: of texts input, text and score (a log probability)");
   command->footer(
       "Examples:\n"
       "  lockstep predict runs/cancer patients.csv --out answers.csv\n"
       "  lockstep predict runs/cells new-pictures/ --format csv\n"
       "  lockstep predict runs/speech hello.wav\n"
       "  lockstep predict runs/translate --text \"Ein Mann schläft in einem grünen Zimmer.\"\n"
-      "  lockstep predict runs/translate news.de --json > news.jsonl");
+      "  lockstep predict runs/translate news.de --out news.csv");
   command->callback([options, exit_code] { *exit_code = Predict(*options); });
 }
 

@@ -142,3 +142,19 @@ same_rows() {
 equal_state() {
   "$lockstep" diff "$1" "$2" >"$work/stdout" 2>"$work/stderr" || fail "$1 and $2 differ"
 }
+
+# answers_at_once RUN LINE...: `predict RUN -` answers the last of the lines while the pipe that they came by stays open, and one
+# more of the same.
+answers_at_once() {
+  local run=$1 answer again
+  shift
+  coproc "$lockstep" predict "$run" - 2>"$work/stderr"
+  local from=${COPROC[0]} to=${COPROC[1]} pid=$COPROC_PID
+  printf '%s\n' "$@" >&"$to"
+  read -r -t 30 answer <&"$from" || fail "predict $run - does not answer while its input is open"
+  printf '%s\n' "${@: -1}" >&"$to"
+  read -r -t 30 again <&"$from" || fail "predict $run - answers one line alone"
+  exec {to}>&- {from}<&-
+  wait "$pid" || fail "predict $run - ended with $?"
+  [ "${answer#*$'\t'}" = "${again#*$'\t'}" ] || fail "predict $run - answers a line in two ways: $answer, $again"
+}

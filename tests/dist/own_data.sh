@@ -69,6 +69,7 @@ cp stdout answers.csv
   fail "the answers are not six lines with a heading"
 "$lockstep" predict run-3 - --format csv <new.csv >lines.csv 2>stderr || fail "predict - ended with $?"
 cut -d , -f 1-2 answers.csv | cmp -s - <(cut -d , -f 1-2 lines.csv) || fail "answers line by line differ"
+answers_at_once run-1 soil,sepal,petal wet,0.7,1800
 printf 'soil,sepal\nwet,1\n' >bad.csv
 "$lockstep" predict run-1 bad.csv >stdout 2>stderr && fail "a table without a column is answered"
 grep -q 'there is no column petal' stderr || fail "the missing column is not named"

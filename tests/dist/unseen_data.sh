@@ -110,6 +110,18 @@ call predict speech stereo.wav mono.wav
 works
 [ "$(cut -f 1 stdout | tr '\n' ' ')" = "stereo.wav mono.wav " ] || fail "$name: not a line for each recording"
 
+name="transcripts as a table"
+call predict speech stereo.wav mono.wav --out texts.csv
+works
+[ ! -s stdout ] || fail "$name: something goes to standard output too"
+python3 - <<'END2' || fail "$name: $(cat texts.csv)"
+import csv
+rows = list(csv.DictReader(open("texts.csv")))
+assert [row["input"] for row in rows] == ["stereo.wav", "mono.wav"] and list(rows[0]) == ["input", "text", "score"], rows
+END2
+call predict speech stereo.wav mono.wav --out no-folder/texts.csv
+refused 2 "no-folder is no folder"
+
 name="a recording that is none"
 call predict speech empty
 refused 3 "/empty: the file is empty" "copy or make the file again"
@@ -180,6 +192,26 @@ name="a sentence from a pipe"
 echo "Ein Hund." | "$lockstep" predict long - >stdout 2>stderr
 code=$?
 works
+
+name="translations as they come"
+answers_at_once long "Ein Hund."
+echo "$name: works"
+
+name="translations as a table and as JSON"
+printf 'Ein Hund läuft, "schnell".\n\nEin Hund.\n' >three.de
+call predict long three.de --text "Ein Hund." --out three.csv
+works
+call predict long three.de --text "Ein Hund." --format jsonl
+works
+python3 - <<'END2' || fail "$name: $(cat three.csv stdout)"
+import csv, json
+rows = list(csv.DictReader(open("three.csv")))
+assert [(row["file"], row["line"]) for row in rows] == [("--text", "1"), ("three.de", "1"), ("three.de", "2"), ("three.de", "3")]
+assert [row["input"] for row in rows] == ["Ein Hund.", 'Ein Hund läuft, "schnell".', "", "Ein Hund."], rows
+assert rows[0]["text"] == rows[3]["text"] and rows[0]["score"] == rows[3]["score"], rows
+objects = [json.loads(line) for line in open("stdout")]
+assert [{name: str(value) for name, value in one.items()} for one in objects] == rows, objects
+END2
 
 name="a sentence that is no UTF-8"
 call predict long --text $'Stra\xdfe'

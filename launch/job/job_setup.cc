@@ -57,6 +57,11 @@ evaluate::ScorerFactory ScorerOf(const Recipe& recipe, const models::DataShape& 
     return [](std::shared_ptr<const data::Dataset> split, step::ForwardCompute&) {
       return evaluate::MakeSpeechScorer(std::move(split));
     };
+  if (task == metrics::Task::kRegression)
+    return
+        [form = AnswerFormOf(recipe.data(), shape)](std::shared_ptr<const data::Dataset> split, step::ForwardCompute&) {
+          return evaluate::MakeRegressionScorer(std::move(split), form);
+        };
   if (task != metrics::Task::kTranslation) return nullptr;
   evaluate::TranslationOptions options;
   options.model = DecoderModelOf(recipe.model(), shape);
@@ -99,6 +104,18 @@ models::DataShape DataShapeOf(const plan::Splits& splits) {
     if (field.name == "other_label") shape.rows = graph::RowTargets::kMixed;
   }
   return shape;
+}
+
+infer::AnswerForm AnswerFormOf(const data::DataConfig& data, const models::DataShape& shape) {
+  const data::Normalize& normalize = data.normalize();
+  infer::AnswerForm form{.classes = shape.classes > 0};
+  const auto targets = static_cast<size_t>(shape.targets);
+  for (size_t i = 0; i < targets && normalize.target_mean_size() > 0; ++i)
+    form.mean.push_back(normalize.target_mean(normalize.target_mean_size() == 1 ? 0 : static_cast<int>(i)));
+  for (size_t i = 0; i < targets && normalize.target_deviation_size() > 0; ++i)
+    form.deviation.push_back(
+        normalize.target_deviation(normalize.target_deviation_size() == 1 ? 0 : static_cast<int>(i)));
+  return form;
 }
 
 namespace {

@@ -6,6 +6,7 @@
 #include "comm/communicator.h"
 #include "launch/recipe/recipe.h"
 #include "trainer/infer/decoder.h"
+#include "trainer/infer/predictor.h"
 #include "trainer/models/models.h"
 #include "trainer/run/job.h"
 #include "trainer/step/device/device_kit.h"
@@ -17,6 +18,9 @@ models::DataShape DataShapeOf(const plan::Splits& splits);
 
 /// How graphs of a model that writes (gpt, seq2seq) are built.
 infer::DecoderModel DecoderModelOf(const models::ModelConfig& model, const models::DataShape& shape);
+
+/// How a model's outputs become answers, in the targets' own unit. REQUIRES: `data` is settled.
+infer::AnswerForm AnswerFormOf(const data::DataConfig& data, const models::DataShape& shape);
 
 /// The job of a resolved recipe. Throws Error for everything that can be wrong before ranks meet.
 run::Job MakeJob(const Recipe& recipe, comm::Communicator& comm, std::shared_ptr<step::DeviceKit> device = nullptr);

@@ -96,15 +96,7 @@ infer::TextGenerator MakeTextGenerator(const TrainedRun& run) {
 
 infer::AnswerForm AnswerFormOf(const TrainedRun& run) {
   CHECK(run.Predicts());
-  const data::Normalize& normalize = run.recipe.data().normalize();
-  infer::AnswerForm form{.classes = run.shape.classes > 0};
-  const auto targets = static_cast<size_t>(run.shape.targets);
-  for (size_t i = 0; i < targets && normalize.target_mean_size() > 0; ++i)
-    form.mean.push_back(normalize.target_mean(normalize.target_mean_size() == 1 ? 0 : static_cast<int>(i)));
-  for (size_t i = 0; i < targets && normalize.target_deviation_size() > 0; ++i)
-    form.deviation.push_back(
-        normalize.target_deviation(normalize.target_deviation_size() == 1 ? 0 : static_cast<int>(i)));
-  return form;
+  return AnswerFormOf(run.recipe.data(), run.shape);
 }
 
 }  // namespace lockstep::launch

@@ -95,11 +95,17 @@ echo "eval, report and status"
 # Values, in their own unit.
 call new hill.csv
 must_train 2 hill.textproto --out hill-run
+grep -oE ' loss=.* weights=' stdout >line-2
+must_train 3 hill.textproto --out hill-3
+grep -oE ' loss=.* weights=' stdout | cmp -s - line-2 && grep -q ' mae=[0-9.]* r2=0[.]9' line-2 ||
+  fail "loss, mae and r2 differ at two and three ranks: $(cat line-2 stdout)"
 call eval hill-run --json
 python3 - <<'END2' || fail "a hill of three lines is not learned: $(cat stdout)"
 import json
-found = json.load(open("stdout"))["regression"]
+both = json.load(open("stdout"))
+found, line = both["regression"], both["metrics"]
 assert found["mean"]["r2"] > 0.97 and 0 < found["mean"]["mae"] < 10, found
+assert all(abs(found["mean"][name] - line[name]) < 1e-9 for name in ("mae", "r2")), both
 END2
 echo "values: R2 and errors in the target's unit"
 

@@ -82,7 +82,7 @@ std::optional<std::vector<Evaluator::BlockRecord>> Evaluator::RunBlocks(const De
 
 std::vector<metrics::Metric> Evaluator::AddUp(const Deal& deal, const std::vector<BlockRecord>& records) const {
   metrics::EvaluationSum sum(options_.task, options_.counters);
-  std::array<int64_t, Scorer::kMostCounts> scores = {};
+  Scores scores;
   for (int64_t block = 0; block < blocks_->count(); ++block) {
     int executor = static_cast<int>(block % deal.all);
     size_t rank = 0;
@@ -90,7 +90,7 @@ std::vector<metrics::Metric> Evaluator::AddUp(const Deal& deal, const std::vecto
     const BlockRecord& record =
         records[deal.records() * rank + static_cast<size_t>(block / deal.all * deal.most + executor)];
     sum.Add(record.lane.losses[0], {record.lane.counters, options_.counters.size()});
-    for (size_t i = 0; i < scores.size(); ++i) scores[i] += record.scores[i];
+    scores.Add(record.scores);
   }
   std::vector<metrics::Metric> results = sum.Result(labels_);
   if (text_bytes_ > 0) {

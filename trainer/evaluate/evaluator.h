@@ -44,7 +44,7 @@ class Evaluator {
   /// What an evaluation knows of a block. Plain data: travels as bytes.
   struct BlockRecord {
     step::LaneRecord lane;
-    std::array<int64_t, Scorer::kMostCounts> scores = {};
+    Scores scores;
   };
   /// Which executor of which rank has which block: block b goes to executor b mod all executors, counted over ranks.
   /// Each rank sends `most` blocks a round, in ascending order.

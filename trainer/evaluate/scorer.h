@@ -1,7 +1,9 @@
 // What a model's answers to a split are worth beside its loss: how many words of transcripts are wrong, how many
-// n-grams of translations are right. Integers, counted block by block: they add up alike on any number of ranks.
+// n-grams of translations are right, how far values are from the true ones. Counted block by block, and added in the
+// order of blocks: they add up alike on any number of ranks.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -12,6 +14,7 @@
 
 #include "data/batches/loader.h"
 #include "trainer/infer/decoder.h"
+#include "trainer/infer/predictor.h"
 #include "trainer/metrics/metrics.h"
 
 namespace lockstep::step {
@@ -20,11 +23,19 @@ class ForwardCompute;
 
 namespace lockstep::evaluate {
 
+/// What answers to a block, or to several, count. Plain data: travels as bytes.
+struct Scores {
+  std::array<int64_t, 32> counts = {};
+  std::array<double, 2> sums = {};
+
+  void Add(const Scores& block) {
+    for (size_t i = 0; i < counts.size(); ++i) counts[i] += block.counts[i];
+    for (size_t i = 0; i < sums.size(); ++i) sums[i] += block.sums[i];
+  }
+};
+
 class Scorer {
  public:
-  static constexpr size_t kMostCounts = 32;
-  /// Counts of a block.
-  using Counts = std::span<int64_t, kMostCounts>;
   /// A named output of the evaluation program's last run.
   using Output = std::function<std::span<const std::byte>(const std::string& name)>;
 
@@ -32,8 +43,8 @@ class Scorer {
   /// Called before each evaluation, when its weights stand.
   virtual void Begin() {}
   /// Adds what the answers to `block` count. Called by executors side by side, each with its number.
-  virtual void Score(int executor, const data::LaneBatch& block, const Output& output, Counts counts) = 0;
-  virtual std::vector<metrics::Metric> Result(std::span<const int64_t, kMostCounts> counts) const = 0;
+  virtual void Score(int executor, const data::LaneBatch& block, const Output& output, Scores& scores) = 0;
+  virtual std::vector<metrics::Metric> Result(const Scores& scores) const = 0;
 };
 
 /// Makes what scores answers to a split, called once for each. What it takes of `compute` outlives the scorer.
@@ -43,6 +54,12 @@ using ScorerFactory =
 /// Word and character error rates ("wer", "cer") and the share of transcripts without any error ("exact"), of the
 /// greedy reading of the program's output "path" i32 [rows, time]. `dataset` knows transcripts and letters.
 std::unique_ptr<Scorer> MakeSpeechScorer(std::shared_ptr<const data::Dataset> dataset);
+
+/// "mae" and "r2" of values in the targets' own unit, their means over targets, as metrics::MeasureRegression defines
+/// them (R2 is left out where it isn't defined), of the program's output "prediction" [rows, targets]. `dataset` has
+/// "target" f32 [targets], and all its samples are read once: tables, which lie in memory. `form` is that of the run's
+/// answers.
+std::unique_ptr<Scorer> MakeRegressionScorer(std::shared_ptr<const data::Dataset> dataset, infer::AnswerForm form);
 
 /// What translating takes. All outlive the scorer.
 struct TranslationOptions {

@@ -13,7 +13,8 @@ class SpeechScorer final : public Scorer {
  public:
   explicit SpeechScorer(std::shared_ptr<const data::Dataset> dataset) : dataset_(std::move(dataset)) {}
 
-  void Score(int, const data::LaneBatch& block, const Output& output, Counts counts) override {
+  void Score(int, const data::LaneBatch& block, const Output& output, Scores& scores) override {
+    auto& counts = scores.counts;
     const std::span<const std::byte> bytes = output("path");
     const std::span<const int32_t> lengths = LengthsOf(block);
     const size_t steps = bytes.size() / sizeof(int32_t) / lengths.size();
@@ -33,7 +34,8 @@ class SpeechScorer final : public Scorer {
     }
   }
 
-  std::vector<metrics::Metric> Result(std::span<const int64_t, kMostCounts> counts) const override {
+  std::vector<metrics::Metric> Result(const Scores& scores) const override {
+    const auto& counts = scores.counts;
     return {{"wer", Rate(counts[kWordErrors], counts[kWords])},
             {"cer", Rate(counts[kLetterErrors], counts[kLetters])},
             {"exact", Rate(counts[kExact], counts[kTranscripts])}};

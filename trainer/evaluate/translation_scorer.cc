@@ -50,7 +50,7 @@ class TranslationScorer final : public Scorer {
     options_.compute->FetchWeights();
   }
 
-  void Score(int executor, const data::LaneBatch& block, const Output&, Counts counts) override {
+  void Score(int executor, const data::LaneBatch& block, const Output&, Scores& scores) override {
     const Column source(block, "source"), length(block, "source_length");
     const auto rows = static_cast<int64_t>(block.samples.picks.size());
     infer::Decoder& decoder = DecoderFor(executor, source.positions);
@@ -65,27 +65,27 @@ class TranslationScorer final : public Scorer {
       for (int64_t row = 0; row < count; ++row) {
         const uint64_t id = block.samples.picks[static_cast<size_t>(first + row)].id;
         Count(options_.dataset->TextOf(best[static_cast<size_t>(row)].tokens), options_.dataset->Reference(0, id),
-              counts);
+              scores);
       }
     }
   }
 
-  std::vector<metrics::Metric> Result(std::span<const int64_t, kMostCounts> counts) const override {
+  std::vector<metrics::Metric> Result(const Scores& scores) const override {
     BleuCounts bleu;
     ChrfCounts chrf;
-    std::copy_n(counts.begin(), bleu.values.size(), bleu.values.begin());
-    std::copy_n(counts.begin() + BleuCounts::kSize, chrf.values.size(), chrf.values.begin());
+    std::copy_n(scores.counts.begin(), bleu.values.size(), bleu.values.begin());
+    std::copy_n(scores.counts.begin() + BleuCounts::kSize, chrf.values.size(), chrf.values.begin());
     return {{"bleu", metrics::Bleu(bleu)}, {"chrf", metrics::Chrf(chrf)}};
   }
 
  private:
-  static_assert(BleuCounts::kSize + ChrfCounts::kSize <= kMostCounts);
+  static_assert(BleuCounts::kSize + ChrfCounts::kSize <= std::tuple_size_v<decltype(Scores::counts)>);
 
-  static void Count(const std::string& written, const std::string& reference, Counts counts) {
+  static void Count(const std::string& written, const std::string& reference, Scores& scores) {
     const BleuCounts bleu = metrics::CountBleu(written, reference);
     const ChrfCounts chrf = metrics::CountChrf(written, reference);
-    for (size_t i = 0; i < bleu.values.size(); ++i) counts[i] += bleu.values[i];
-    for (size_t i = 0; i < chrf.values.size(); ++i) counts[BleuCounts::kSize + i] += chrf.values[i];
+    for (size_t i = 0; i < bleu.values.size(); ++i) scores.counts[i] += bleu.values[i];
+    for (size_t i = 0; i < chrf.values.size(); ++i) scores.counts[BleuCounts::kSize + i] += chrf.values[i];
   }
 
   /// The executor's decoder of sources of `positions`, ready for this evaluation's weights.

@@ -46,6 +46,11 @@ class FirstError {
 
 }  // namespace
 
+float AnswerForm::Value(float output, size_t target) const {
+  const double scaled = deviation.empty() ? output : output * deviation[target];
+  return static_cast<float>(mean.empty() ? scaled : scaled + mean[target]);
+}
+
 Predictor::Predictor(const TrainedModel& model, std::shared_ptr<const data::Transform> transform, AnswerForm form,
                      int64_t rows)
     : transform_(std::move(transform)),
@@ -76,10 +81,7 @@ void Predictor::Answer(const data::Dataset& samples, uint64_t first, uint64_t co
 
 void Predictor::Write(std::span<const float> outputs, std::span<float> answers) const {
   if (form_.classes) return Softmax(outputs, answers);
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const double scaled = form_.deviation.empty() ? outputs[i] : outputs[i] * form_.deviation[i];
-    answers[i] = static_cast<float>(form_.mean.empty() ? scaled : scaled + form_.mean[i]);
-  }
+  for (size_t i = 0; i < outputs.size(); ++i) answers[i] = form_.Value(outputs[i], i);
 }
 
 std::vector<float> PredictAll(const TrainedModel& model, const std::shared_ptr<const data::Transform>& transform,

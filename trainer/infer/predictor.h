@@ -18,6 +18,9 @@ struct AnswerForm {
   bool classes = true;  ///< outputs are logits, answers their softmax, in double precision
   /// Of regression: an answer is output * deviation + mean, the targets' own unit. Empty: 0 and 1.
   std::vector<double> mean = {}, deviation = {};
+
+  /// Of regression: the answer that output `target` stands for.
+  float Value(float output, size_t target) const;
 };
 
 /// One thread at a time, which has called PrepareComputeThread.

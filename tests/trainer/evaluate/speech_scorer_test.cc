@@ -41,16 +41,16 @@ TEST(SpeechScorer, ReadsEachRowToItsLengthAndCountsItsErrors) {
   block.samples.picks = {{0, 2}, {0, 1}, {0, 0}};
   block.fields = {data::Field{"length", DType::kI32, Shape{4}}};
   block.data = {reinterpret_cast<std::byte*>(lengths.data())};
-  std::array<int64_t, Scorer::kMostCounts> counts = {};
+  Scores scores;
   const auto output = [&](const std::string& name) {
     EXPECT_EQ(name, "path");
     return std::as_bytes(std::span(path));
   };
-  scorer->Score(0, block, output, counts);
-  scorer->Score(1, block, output, counts);  // blocks add up
+  scorer->Score(0, block, output, scores);
+  scorer->Score(1, block, output, scores);  // blocks add up
 
   std::map<std::string, double> result;
-  for (const metrics::Metric& metric : scorer->Result(counts)) result[metric.name] = metric.value;
+  for (const metrics::Metric& metric : scorer->Result(scores)) result[metric.name] = metric.value;
   EXPECT_DOUBLE_EQ(result.at("wer"), (0 + 1 + 1) / double{1 + 1 + 3});
   EXPECT_DOUBLE_EQ(result.at("cer"), (0 + 1 + 2) / double{2 + 2 + 5});
   EXPECT_DOUBLE_EQ(result.at("exact"), 1 / 3.0);

@@ -16,8 +16,9 @@ constexpr double kNotFinite = std::numeric_limits<double>::quiet_NaN();
 // Where a row stands, and not what it says.
 constexpr const char* kPlaces[] = {"step", "epoch", "attempt", "time", "split"};
 // What a row says of training, and not of the model.
-constexpr const char* kCircumstances[] = {"learning_rate", "samples_per_s",     "tokens_per_s",      "grad_norm",
-                                          "watts",         "joules_per_sample", "checkpoint_seconds"};
+constexpr const char* kCircumstances[] = {
+    "learning_rate",     "samples_per_s", "tokens_per_s",       "grad_norm",         "watts",
+    "joules_per_sample", "data_seconds",  "checkpoint_seconds", "evaluation_seconds"};
 
 template <size_t n>
 bool IsOneOf(const std::string& name, const char* const (&names)[n]) {

@@ -130,8 +130,8 @@ void DrawTimeUse(const RunRecord& run, HtmlWriter& html) {
     }
   }
   html.Add("p", {{"class", "note"}},
-           "From the first start to the last row. The files hold whole seconds, and don't tell computing, waiting for "
-           "data and exchanging gradients apart.");
+           "From the first start to the last row. The times of rows are whole seconds. Waiting for samples is that of "
+           "the rank that waited longest in each step; computing and exchanging gradients are not told apart.");
 }
 
 void DrawStarts(const RunRecord& run, HtmlWriter& html) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <utility>
 
 namespace lockstep::launch {
 namespace {
@@ -27,9 +28,17 @@ std::map<uint32_t, AttemptTimes> TimesByAttempt(const RunRecord& run) {
   return times;
 }
 
-/// From the logged step to its evaluation's rows, which are written together; nothing where an evaluation's step was
-/// not logged.
-std::optional<double> EvaluatingSeconds(const std::vector<TimedRow>& rows) {
+double SumOf(const Curves& curves, const std::string& name) {
+  double seconds = 0;
+  if (const std::vector<Point>* curve = FindCurve(curves, name))
+    for (const Point& point : *curve)
+      if (std::isfinite(point.y)) seconds += point.y;
+  return seconds;
+}
+
+/// Of rows that don't say how long their evaluation took, as older versions wrote them: from the logged step to its
+/// evaluation's rows, which are written together; nothing where an evaluation's step was not logged.
+std::optional<double> EvaluatingBetweenRows(const std::vector<TimedRow>& rows) {
   double seconds = 0;
   bool any = false;
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -43,11 +52,16 @@ std::optional<double> EvaluatingSeconds(const std::vector<TimedRow>& rows) {
   return seconds;
 }
 
-double WaitedForCheckpoints(const RunRecord& run) {
+std::optional<double> EvaluatingSeconds(const MetricRows& rows) {
   double seconds = 0;
-  if (const auto curve = run.rows.training.find("checkpoint_seconds"); curve != run.rows.training.end())
-    for (const Point& point : curve->second)
-      if (std::isfinite(point.y)) seconds += point.y;
+  size_t saying = 0, all = 0;
+  for (const auto& [split, curves] : rows.evaluated) {
+    const std::vector<Point>*loss = FindCurve(curves, "loss"), *said = FindCurve(curves, "evaluation_seconds");
+    all += loss == nullptr ? 0 : loss->size();
+    saying += said == nullptr ? 0 : said->size();
+    seconds += SumOf(curves, "evaluation_seconds");
+  }
+  if (saying < all || all == 0) return EvaluatingBetweenRows(rows.times);
   return seconds;
 }
 
@@ -72,10 +86,10 @@ std::vector<TimePart> TimeUse(const RunRecord& run) {
   if (starting + training + again + between <= 0) return {};
   std::vector<TimePart> parts = {{"starting, up to the first logged step", starting, false},
                                  {"training and evaluating", training, false}};
-  if (const auto evaluating = EvaluatingSeconds(run.rows.times))
-    parts.push_back({"of this evaluating", *evaluating, true});
-  if (const double waited = WaitedForCheckpoints(run); waited > 0)
-    parts.push_back({"of this waiting for checkpoints", waited, true});
+  if (const auto evaluating = EvaluatingSeconds(run.rows)) parts.push_back({"of this evaluating", *evaluating, true});
+  for (const auto& [field, what] : {std::pair("checkpoint_seconds", "of this waiting for checkpoints"),
+                                    std::pair("data_seconds", "of this waiting for samples")})
+    if (const double waited = SumOf(run.rows.training, field); waited > 0) parts.push_back({what, waited, true});
   if (run.starts.size() > 1) {
     parts.push_back({"steps that a restart lost and that were done again", again, false});
     parts.push_back({"between the last row of a start and the next start", between, false});

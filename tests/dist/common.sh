@@ -124,7 +124,7 @@ rows() {
 import json, sys
 for line in open(sys.argv[1]):
     row = json.loads(line)
-    for name in ("attempt", "checkpoint_seconds", "samples_per_s", "time"):
+    for name in ("attempt", "checkpoint_seconds", "data_seconds", "evaluation_seconds", "samples_per_s", "time"):
         row.pop(name, None)
     first = [name for name in ("split", "step") if name in row]
     print(*(f"{name}={row[name]!r}" for name in first + sorted(row.keys() - set(first))))

@@ -19,6 +19,9 @@ using std::chrono::steady_clock;
 /// The number with as many digits as a metric needs: rows stay readable, and equal at every number of ranks.
 double Rounded(double value) { return std::isfinite(value) ? std::stod(fmt::format("{:.9g}", value)) : value; }
 
+/// Seconds with as many digits as a clock has.
+double Microseconds(double seconds) { return std::round(seconds * 1e6) / 1e6; }
+
 /// A protobuf map has no order of its own.
 std::map<std::string, double> ByName(const checkpoint::Evaluation& evaluation) {
   return {evaluation.metrics().begin(), evaluation.metrics().end()};
@@ -82,7 +85,8 @@ void Reporter::Log(const StepRow& row) {
                  {"attempt", options_.attempt},
                  {"time", std::time(nullptr)}};
   if (row.accuracy >= 0) object["accuracy"] = Rounded(row.accuracy);
-  if (row.checkpoint_seconds > 0) object["checkpoint_seconds"] = std::round(row.checkpoint_seconds * 1e6) / 1e6;
+  if (row.checkpoint_seconds > 0) object["checkpoint_seconds"] = Microseconds(row.checkpoint_seconds);
+  if (row.data_seconds > 0) object["data_seconds"] = Microseconds(row.data_seconds);
   if (row.power) {
     object["watts"] = std::round(row.power->watts * 10) / 10;
     object["joules_per_sample"] = Rounded(row.power->joules_per_sample);
@@ -90,9 +94,14 @@ void Reporter::Log(const StepRow& row) {
   Append(object);
 }
 
-void Reporter::Log(const checkpoint::Evaluation& evaluation, double epoch) {
-  Json object = {{"step", evaluation.step()},          {"epoch", Rounded(epoch)},     {"split", evaluation.split()},
-                 {"loss", Rounded(evaluation.loss())}, {"attempt", options_.attempt}, {"time", std::time(nullptr)}};
+void Reporter::Log(const checkpoint::Evaluation& evaluation, double epoch, double seconds) {
+  Json object = {{"step", evaluation.step()},
+                 {"epoch", Rounded(epoch)},
+                 {"split", evaluation.split()},
+                 {"loss", Rounded(evaluation.loss())},
+                 {"evaluation_seconds", Microseconds(seconds)},
+                 {"attempt", options_.attempt},
+                 {"time", std::time(nullptr)}};
   for (const auto& [name, value] : evaluation.metrics()) object[name] = Rounded(value);
   Append(object);
   if (options_.quiet) return;

@@ -33,6 +33,7 @@ struct StepRow {
   double grad_norm = 0;
   double checkpoint_seconds =
       0;  ///< that training has waited for a checkpoint since the last row: its copy, and the one before it
+  double data_seconds = 0;        ///< that it has waited for samples since the last row
   std::optional<PowerUse> power;  ///< since the last row; nothing where hardware does not say
 };
 
@@ -53,7 +54,8 @@ class Reporter {
   /// Appends a row to metrics.jsonl. Where it can't be written (a full disk), training goes on: that is said once, and
   /// at the end how many rows are missing.
   void Log(const StepRow& row);
-  void Log(const checkpoint::Evaluation& evaluation, double epoch);
+  /// `seconds` that it took.
+  void Log(const checkpoint::Evaluation& evaluation, double epoch, double seconds);
   /// Shows where the run stands, at most a few times a second on a terminal, else every few seconds.
   void Progress(const StepRow& row);
   /// Clears the bar: something else will be printed.

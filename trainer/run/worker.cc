@@ -163,10 +163,14 @@ void Worker::Report(const step::StepResult& result, double seconds, bool logged)
   row.samples_per_s = samples_per_s;
   row.grad_norm = result.grad_norm;
   row.checkpoint_seconds = checkpoint_seconds_;
+  data_seconds_ += std::max_element(result.record.ranks.begin(), result.record.ranks.end(), [](auto& a, auto& b) {
+                     return a.load_seconds < b.load_seconds;
+                   })->load_seconds;
+  row.data_seconds = data_seconds_;
   if (logged) {
     row.power = power_.Take(result.record.joules(), Position(), steady_clock::now());
     reporter_->Log(row);
-    checkpoint_seconds_ = 0;
+    checkpoint_seconds_ = data_seconds_ = 0;
   }
   reporter_->Progress(row);
 }
@@ -201,13 +205,17 @@ bool Worker::EvaluateSplits() {
   if (job_.splits.test) splits.push_back("test");
   std::vector<checkpoint::Evaluation> evaluations;
   if (array >= 0) training_.SwapWeights(array);
+  std::vector<double> seconds;
   const bool complete = std::all_of(splits.begin(), splits.end(), [&](const std::string& split) {
-    return Evaluate(split, &evaluations.emplace_back());
+    const auto begin = steady_clock::now();
+    const bool evaluated = Evaluate(split, &evaluations.emplace_back());
+    seconds.push_back(SecondsSince(begin));
+    return evaluated;
   });
   if (array >= 0) training_.SwapWeights(array);
   if (!complete) return false;
-  for (const checkpoint::Evaluation& evaluation : evaluations)
-    if (leads()) reporter_->Log(evaluation, EpochAt(step()));
+  for (size_t i = 0; leads() && i < evaluations.size(); ++i)
+    reporter_->Log(evaluations[i], EpochAt(step()), seconds[i]);
   Observe(evaluations.front());
   training_.loop().clear_evaluations();
   for (const checkpoint::Evaluation& evaluation : evaluations) *training_.loop().add_evaluations() = evaluation;

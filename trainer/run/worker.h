@@ -91,6 +91,7 @@ class Worker {
   uint64_t hashed_step_ = 0;     ///< at which the weights' hash was taken:
   std::string weights_hash_;
   double checkpoint_seconds_ = 0;  ///< waited for checkpoints since the last logged step
+  double data_seconds_ = 0;        ///< waited for samples since then, in each step the rank that waited longest
   StopClock clock_;
   StragglerWatch stragglers_;
   std::unique_ptr<EnergyMeter> meter_;

@@ -189,5 +189,26 @@ TEST(TimeUse, IsWhatTheFilesTell) {
                                          "between the last row of a start and the next start 10"));
 }
 
+TEST(TimeUse, RowsSayHowLongEvaluationsAndWaitsForSamplesTook) {
+  const RunFiles files;
+  files.Write("run", "attempts.jsonl", "{\"attempt\":1,\"from_step\":0,\"ranks\":1,\"time\":1000}\n");
+  std::string rows;
+  for (int step = 1; step <= 3; ++step) {
+    const std::string place =
+        fmt::format("{{\"attempt\":1,\"loss\":1,\"step\":{},\"time\":{},", 10 * step, 1000 + 10 * step);
+    rows += place + "\"data_seconds\":1.5}\n";
+    // Evaluations of steps that were not logged, of two splits.
+    for (const char* split : {"validation", "test"})
+      rows += fmt::format("{{\"attempt\":1,\"loss\":1,\"step\":{},\"time\":{},", 10 * step + 3, 1005 + 10 * step) +
+              fmt::format("\"split\":\"{}\",\"evaluation_seconds\":0.25}}\n", split);
+  }
+  files.Write("run", "metrics.jsonl", rows);
+  std::vector<std::string> said;
+  for (const TimePart& part : TimeUse(ReadRun(files / "run", kNow)))
+    said.push_back(fmt::format("{}{} {}", part.within ? "  " : "", part.name, part.seconds));
+  EXPECT_THAT(said, testing::ElementsAre("starting, up to the first logged step 10", "training and evaluating 25",
+                                         "  of this evaluating 1.5", "  of this waiting for samples 4.5"));
+}
+
 }  // namespace
 }  // namespace lockstep::launch

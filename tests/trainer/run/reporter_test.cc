@@ -60,6 +60,28 @@ TEST(Reporter, ATornRowDoesNotSpoilTheNext) {
   EXPECT_THAT(steps, testing::ElementsAre(1, 4));
 }
 
+TEST(Reporter, RowsSayHowLongTrainingWaitedAndEvaluationsTook) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "metrics.jsonl";
+  {
+    Reporter reporter({.metrics_path = path, .quiet = true});
+    StepRow row = Row(1);
+    reporter.Log(row);
+    row.data_seconds = 0.25;
+    row.checkpoint_seconds = 0.5;
+    reporter.Log(row);
+    checkpoint::Evaluation evaluation;
+    evaluation.set_split("test");
+    reporter.Log(evaluation, 1, 1.5);
+  }
+  const std::vector<Json> rows = ParseJsonRows(ReadWholeFile(FileSystem::Real(), path));
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_FALSE(rows[0].contains("data_seconds") || rows[0].contains("checkpoint_seconds"));
+  EXPECT_EQ(rows[1]["data_seconds"], 0.25);
+  EXPECT_EQ(rows[1]["checkpoint_seconds"], 0.5);
+  EXPECT_EQ(rows[2]["evaluation_seconds"], 1.5);
+}
+
 TEST(Reporter, RowsAreThereForTensorBoardToo) {
   const TemporaryFolder folder;
   FileSystem& files = FileSystem::Real();
@@ -73,7 +95,7 @@ TEST(Reporter, RowsAreThereForTensorBoardToo) {
     evaluation.set_step(10);
     evaluation.set_split("test");
     (*evaluation.mutable_metrics())["accuracy"] = 0.5;
-    reporter.Log(evaluation, 1);
+    reporter.Log(evaluation, 1, 0.125);
   }
   const std::vector<std::string> names = files.List(folder / "tensorboard");
   ASSERT_EQ(names.size(), 1u);

@@ -117,7 +117,9 @@ TrainOutcome OutcomeOf(const std::string& folder, const std::string& line) {
   std::istringstream rows(ReadWholeFile(FileSystem::Real(), records::RunFolder(FileSystem::Real(), folder).metrics()));
   for (std::string row; std::getline(rows, row);) {
     nlohmann::json object = nlohmann::json::parse(row);
-    for (const char* name : {"samples_per_s", "time", "attempt", "checkpoint_seconds"}) object.erase(name);
+    for (const char* name :
+         {"samples_per_s", "time", "attempt", "checkpoint_seconds", "data_seconds", "evaluation_seconds"})
+      object.erase(name);
     outcome.metrics.push_back(object.dump());
   }
   return outcome;

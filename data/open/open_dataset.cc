@@ -89,7 +89,7 @@ std::vector<uint8_t> TrainedRows(const Source& source, const Split* split, const
 
 Records LoadCsv(const Source& source, const std::string& field, const OpenOptions& options) {
   const Csv& config = source.csv();
-  const std::vector<std::byte> text = LoadSourceFile(RequiredFile(config.file(), field + ".file"));
+  RequiredFile(config.file(), field + ".file");
   CsvOptions csv{.classes = options.classes,
                  .class_names = options.class_names,
                  .table = options.table.get(),
@@ -98,7 +98,7 @@ Records LoadCsv(const Source& source, const std::string& field, const OpenOption
   csv.trained = [&](uint64_t rows, std::span<const int32_t> labels, std::span<const std::string> groups) {
     return TrainedRows(source, options.split, {rows, labels, groups});
   };
-  return ReadCsv(text, config, {config.file(), field}, csv);
+  return ReadCsvFile(config, {config.file(), field}, csv);
 }
 
 /// Samples in memory.

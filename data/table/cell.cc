@@ -5,7 +5,8 @@
 #include <charconv>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
+
+#include "data/table/plain_number.h"
 
 namespace lockstep::data {
 namespace {
@@ -25,36 +26,10 @@ Cell Number(double value) { return {Cell::kNumber, static_cast<float>(value)}; }
 
 bool IsDigit(char c) { return '0' <= c && c <= '9'; }
 
-/// Short decimals, which most cells are: an integer below 2^53 divided by an exact power of ten is the nearest double
-/// (Clinger 1990, "How to read floating point numbers accurately"). A word where it is anything else.
-Cell ReadShortDecimal(std::string_view text) {
-  static constexpr double kPowers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                       1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-  constexpr size_t kMostLetters = 16;  // at most 15 digits
-  const bool negative = text.front() == '-';
-  if (negative) text.remove_prefix(1);
-  if (text.empty() || text.size() > kMostLetters) return {};
-  uint64_t digits = 0;
-  size_t count = 0, point = text.size();
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (IsDigit(text[i])) {
-      digits = digits * 10 + static_cast<uint64_t>(text[i] - '0');
-      ++count;
-    } else if (text[i] == '.' && point == text.size()) {
-      point = i;
-    } else {
-      return {};
-    }
-  }
-  if (count == 0 || count > 15) return {};
-  const size_t behind = point == text.size() ? 0 : text.size() - point - 1;
-  const double value = static_cast<double>(digits) / kPowers[behind];
-  return Number(negative ? -value : value);
-}
-
 /// REQUIRES: the decimal is a point.
 Cell ReadNumber(std::string_view text) {
-  if (const Cell cell = ReadShortDecimal(text); cell.kind == Cell::kNumber) return cell;
+  const char* const text_end = text.data() + text.size();
+  if (float number = 0; ReadPlainNumber(text.data(), text_end, number) == text_end) return {Cell::kNumber, number};
   if (text.size() >= 2 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

@@ -37,8 +37,8 @@ uint64_t WidthOf(const Table& table) {
 /// How a column becomes features.
 class ColumnWriter {
  public:
-  ColumnWriter(const TableValues& values, const TableColumn& column)
-      : values_(values), flag_(column.flag()), fill_(static_cast<float>(column.fill())) {
+  ColumnWriter(const RawTable& table, const TableValues& values, const TableColumn& column)
+      : table_(table), values_(values), flag_(column.flag()), fill_(static_cast<float>(column.fill())) {
     const std::vector<std::string>& words = values.list.words();
     feature_of_.assign(column.values_size() > 0 ? words.size() : 0, -1);
     for (size_t word = 0; word < feature_of_.size(); ++word) {
@@ -59,7 +59,7 @@ class ColumnWriter {
         const int32_t feature = word < 0 ? -1 : feature_of_[static_cast<size_t>(word)];
         if (feature >= 0) output[feature] = 1;
       } else {
-        const float number = values_.numbers[row];
+        const float number = table_.NumbersOf(row)[values_.place];
         output[0] = std::isnan(number) ? fill_ : number;
         if (flag_) output[1] = std::isnan(number) ? 1.0f : 0.0f;
       }
@@ -68,6 +68,7 @@ class ColumnWriter {
   }
 
  private:
+  const RawTable& table_;
   const TableValues& values_;
   bool words_ = false;
   const bool flag_;
@@ -76,12 +77,20 @@ class ColumnWriter {
   std::vector<int32_t> feature_of_;  ///< by word; -1: none that was trained on
 };
 
+/// Whether features are the table's numbers as they stand there.
+bool AreNumbers(const RawTable& raw, const Table& table, size_t rows) {
+  return rows == raw.rows && raw.width == raw.features.size() &&
+         std::none_of(table.columns().begin(), table.columns().end(),
+                      [](const TableColumn& column) { return column.has_fill() || column.flag(); });
+}
+
 /// Column by column, of rows that are few enough to stay in the cache.
-Column MakeFeatures(const RawTable& raw, const Table& table, std::span<const uint64_t> rows, size_t width) {
+Column MakeFeatures(RawTable& raw, const Table& table, std::span<const uint64_t> rows, size_t width) {
+  if (AreNumbers(raw, table, rows.size())) return {{}, std::move(raw.numbers)};
   constexpr size_t kAtOnce = 256;
   std::vector<ColumnWriter> writers;
   for (size_t i = 0; i < raw.features.size(); ++i)
-    writers.emplace_back(raw.features[i], table.columns(static_cast<int>(i)));
+    writers.emplace_back(raw, raw.features[i], table.columns(static_cast<int>(i)));
   Column features;
   features.bytes.resize(rows.size() * width * sizeof(float));
   auto* const values = reinterpret_cast<float*>(features.bytes.data());
@@ -102,7 +111,7 @@ Column MakeTargets(const RawTable& raw, std::span<const uint64_t> rows) {
   column.bytes.resize(rows.size() * targets * sizeof(float));
   auto* output = reinterpret_cast<float*>(column.bytes.data());
   for (const uint64_t row : rows)
-    for (const TableValues& target : raw.targets) *output++ = target.numbers[row];
+    for (const TableValues& target : raw.targets) *output++ = target.targets[row];
   return column;
 }
 
@@ -110,6 +119,7 @@ template <typename T>
 std::vector<T> Pick(const std::vector<T>& values, std::span<const uint64_t> rows) {
   std::vector<T> picked;
   if (values.empty()) return picked;
+  picked.reserve(rows.size());
   for (const uint64_t row : rows) picked.push_back(values[row]);
   return picked;
 }
@@ -121,20 +131,33 @@ bool NothingToSay(const RawTable& raw, const Table& table) {
                      [](const TableColumn& column) { return column.values_size() == 0 && !column.has_fill(); });
 }
 
-}  // namespace
+RoleOptions RolesOf(const CsvOptions& options) { return {options.table, options.group, options.unlabeled}; }
 
-Records ReadCsv(std::span<const std::byte> text, const Csv& config, const Origin& origin, const CsvOptions& options) {
+void CheckAnswers(const Csv& config, const Origin& origin) {
   const bool label = config.has_label_column() || !config.label().empty();
-  const bool targets = config.target_columns_size() + config.targets_size() > 0;
-  if (label && targets)
+  if (label && config.target_columns_size() + config.targets_size() > 0)
     throw Error(ErrorKind::kUsage, "there are targets as well",
                 origin.field + (config.label().empty() ? ".label_column" : ".label"),
                 "samples have a label or targets: remove one");
-  const RawTable raw =
-      ReadTable(text, config, origin,
-                {.roles = {options.table, options.group, options.unlabeled}, .on_broken = options.on_broken});
+}
+
+/// What the training rows say: `options.table`, or by `rows`, of which `labels` and `groups` are.
+Table DescribeTable(const RawTable& raw, const Csv& config, const Origin& origin, const CsvOptions& options,
+                    std::span<const uint64_t> rows, const std::vector<int32_t>& labels,
+                    const std::vector<std::string>& groups) {
+  if (options.table != nullptr && options.table->columns_size() > 0) return *options.table;
+  std::vector<uint8_t> trained(rows.size(), 1);
+  const bool asks = config.missing() != Missing::FAIL || raw.width < raw.features.size();
+  if (options.trained && asks) trained = options.trained(rows.size(), labels, groups);
+  std::vector<uint8_t> of_all(raw.rows);
+  for (size_t i = 0; i < rows.size(); ++i) of_all[rows[i]] = trained[i];
+  return DescribeColumns(raw, config, of_all, origin);
+}
+
+Records MakeRecords(RawTable raw, const Csv& config, const Origin& origin, const CsvOptions& options) {
   const TableLabels labels = SettleLabels(raw, {options.classes, options.class_names, options.on_broken}, origin);
   std::vector<uint64_t> rows;
+  rows.reserve(raw.rows);
   for (uint64_t row = 0; row < raw.rows; ++row)
     if (labels.values.empty() || labels.values[row] >= 0) rows.push_back(row);
 
@@ -142,16 +165,7 @@ Records ReadCsv(std::span<const std::byte> text, const Csv& config, const Origin
   records.groups = Pick(raw.groups, rows);
   records.names = Pick(raw.ids, rows);
   const std::vector<int32_t> kept_labels = Pick(labels.values, rows);
-  Table table;
-  if (options.table != nullptr && options.table->columns_size() > 0) {
-    table = *options.table;
-  } else {
-    std::vector<uint8_t> trained(rows.size(), 1);
-    if (options.trained) trained = options.trained(rows.size(), kept_labels, records.groups);
-    std::vector<uint8_t> of_all(raw.rows);
-    for (size_t i = 0; i < rows.size(); ++i) of_all[rows[i]] = trained[i];
-    table = DescribeColumns(raw, config, of_all, origin);
-  }
+  const Table table = DescribeTable(raw, config, origin, options, rows, kept_labels, records.groups);
   if (!NothingToSay(raw, table)) records.table = std::make_shared<Table>(table);
 
   const uint64_t width = WidthOf(table);
@@ -162,6 +176,18 @@ Records ReadCsv(std::span<const std::byte> text, const Csv& config, const Origin
   if (!raw.targets.empty()) records.columns.push_back(MakeTargets(raw, rows));
   if (raw.roles.label >= 0) records.columns.push_back(LabelColumn(kept_labels));
   return records;
+}
+
+}  // namespace
+
+Records ReadCsv(std::span<const std::byte> text, const Csv& config, const Origin& origin, const CsvOptions& options) {
+  CheckAnswers(config, origin);
+  return MakeRecords(ReadTable(text, config, origin, {RolesOf(options), options.on_broken}), config, origin, options);
+}
+
+Records ReadCsvFile(const Csv& config, const Origin& origin, const CsvOptions& options) {
+  CheckAnswers(config, origin);
+  return MakeRecords(ReadTableFile(config, origin, {RolesOf(options), options.on_broken}), config, origin, options);
 }
 
 }  // namespace lockstep::data

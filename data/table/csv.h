@@ -34,5 +34,8 @@ struct CsvOptions {
 /// contradicts itself or the columns. `origin.field` is that of the Csv message ("data.train.csv").
 Records ReadCsv(std::span<const std::byte> text, const Csv& config, const Origin& origin,
                 const CsvOptions& options = {});
+/// As ReadCsv, of config.file. A large one that is not packed is never in memory as a whole. Throws as LoadSourceFile
+/// too.
+Records ReadCsvFile(const Csv& config, const Origin& origin, const CsvOptions& options);
 
 }  // namespace lockstep::data

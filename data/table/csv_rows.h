@@ -24,14 +24,25 @@ class CsvRows {
  public:
   /// `text` outlives it. The first `skipped_lines` are left out.
   CsvRows(std::span<const std::byte> text, char separator, uint64_t skipped_lines, const Origin& origin);
+  /// A further part of a text whose lines end with \n, behind `lines` lines of it; rows have so many columns.
+  CsvRows(std::string_view text, char separator, const Origin& origin, size_t columns, uint64_t lines)
+      : separator_(separator), origin_(origin), text_(text), line_(lines), line_end_('\n'), columns_(columns) {}
 
   /// Reads the next row; false where there is none. Throws Error(kData) where a quote never ends.
   bool Next(CsvRow& row);
   /// The last of the skipped lines as a row; false where none was skipped, or it has one cell only. To be called before
   /// Next.
   bool Heading(CsvRow& row);
-  /// For a text that is a part of another: how many columns its rows have.
-  void Expect(size_t columns) { columns_ = columns; }
+
+  /// What Next has not read yet, where lines end as Unix and Windows end them; otherwise nothing.
+  std::string_view rest() const { return line_end_ == '\n' ? text_.substr(at_) : std::string_view(); }
+  /// Passes over the first line of the rest, which has so many bytes.
+  void Pass(size_t bytes) {
+    at_ += bytes;
+    ++line_;
+  }
+  /// The line that was taken last, from 1; 0: none was.
+  uint64_t line() const { return line_; }
 
  private:
   std::string_view TakeLine();

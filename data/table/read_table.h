@@ -23,6 +23,9 @@ struct ReadTableOptions {
 RawTable ReadTable(std::span<const std::byte> text, const Csv& config, const Origin& origin,
                    const ReadTableOptions& options);
 
+/// As ReadTable, of config.file. A large one that is not packed is read block by block.
+RawTable ReadTableFile(const Csv& config, const Origin& origin, const ReadTableOptions& options);
+
 /// The character between columns, as the recipe says.
 char SeparatorOf(const Csv& config, const Origin& origin);
 

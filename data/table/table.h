@@ -2,6 +2,7 @@
 // trained on.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,6 +17,8 @@ namespace lockstep::data {
 class WordList {
  public:
   int32_t Add(std::string_view word);
+  /// The word's number; -1 where it has none.
+  int32_t Find(std::string_view word) const;
   const std::vector<std::string>& words() const { return words_; }
 
  private:
@@ -30,7 +33,8 @@ class WordList {
 struct TableValues {
   std::string name;
   bool categorical = false;
-  std::vector<float> numbers;  ///< by row; NaN where it is missing
+  size_t place = 0;            ///< of a feature that is a number: its place among those of a row
+  std::vector<float> targets;  ///< of a target, by row
   // Of columns of words.
   WordList list;
   std::vector<int32_t> words;  ///< by row: number in `list`; -1 where it is missing
@@ -41,13 +45,21 @@ struct RawTable {
   uint64_t rows = 0;
   std::vector<uint64_t> lines;           ///< by row, where it begins
   std::vector<TableValues> features;     ///< in the order of roles.features
+  size_t width = 0;                      ///< features that are numbers
+  std::vector<std::byte> numbers;        ///< f32 [rows, width], as records hold them; NaN where one is missing
   std::vector<TableValues> targets;      ///< in the order of roles.targets; nothing is missing
   TableValues label;                     ///< words, as they stand there
   std::vector<std::string> ids, groups;  ///< by row; empty where there is no such column
+
+  /// The numbers of a row.
+  const float* NumbersOf(uint64_t row) const { return reinterpret_cast<const float*>(numbers.data()) + row * width; }
 };
 
-/// Adds the rows of `more`, a further part of the same file, whose first line is line `line` of it. REQUIRES: the same
+/// Makes room for so many rows, so that columns don't move while they grow. REQUIRES: features and targets are there.
+void Reserve(uint64_t rows, RawTable& table);
+
+/// Adds the rows of `more`, a further part of the same file, in front of which `lines` lines are. REQUIRES: the same
 /// roles.
-void Append(const RawTable& more, uint64_t line, RawTable& table);
+void Append(const RawTable& more, uint64_t lines, RawTable& table);
 
 }  // namespace lockstep::data

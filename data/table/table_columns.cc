@@ -34,15 +34,16 @@ void DescribeWords(const TableValues& values, std::span<const uint8_t> trained, 
   column.mutable_values()->Assign(words.begin(), words.end());
 }
 
-void DescribeNumbers(const TableValues& values, Missing::Value missing, std::span<const uint8_t> trained,
-                     const Origin& origin, TableColumn& column) {
+void DescribeNumbers(const RawTable& table, const TableValues& values, Missing::Value missing,
+                     std::span<const uint8_t> trained, const Origin& origin, TableColumn& column) {
   if (missing == Missing::FAIL) return;
   std::vector<float> numbers;
   bool gaps = false;
   for (size_t row = 0; row < trained.size(); ++row) {
     if (trained[row] == 0) continue;
-    gaps |= std::isnan(values.numbers[row]);
-    if (!std::isnan(values.numbers[row])) numbers.push_back(values.numbers[row]);
+    const float number = table.NumbersOf(row)[values.place];
+    gaps |= std::isnan(number);
+    if (!std::isnan(number)) numbers.push_back(number);
   }
   column.set_fill(0);
   if (missing == Missing::ZERO_AND_FLAG) return column.set_flag(gaps);
@@ -68,7 +69,7 @@ Table DescribeColumns(const RawTable& table, const Csv& config, std::span<const 
     if (values.categorical) {
       DescribeWords(values, trained, origin, column);
     } else {
-      DescribeNumbers(values, config.missing(), trained, origin, column);
+      DescribeNumbers(table, values, config.missing(), trained, origin, column);
     }
   }
   return described;

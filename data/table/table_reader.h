@@ -1,0 +1,66 @@
+// From rows of CSV to a table, text by text: a small file at once, a large one in blocks.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "data/table/cell.h"
+#include "data/table/csv_rows.h"
+#include "data/table/plain_rows.h"
+#include "data/table/read_table.h"
+
+namespace lockstep::data {
+
+/// A table that grows. Begin is called first, then ReadRows, then Finish.
+class TableReader {
+ public:
+  /// All of them outlive it.
+  TableReader(const Csv& config, const Origin& origin, const ReadTableOptions& options);
+
+  /// Finds the heading, and what the columns are for, by the first rows of a file. They are kept for ReadRows, and
+  /// with them views of the text.
+  void Begin(CsvRows& rows);
+  /// Where they are known.
+  void Begin(const TableRoles& roles);
+  /// Makes room for so many rows.
+  void Expect(uint64_t rows) { Reserve(rows, table_); }
+  /// Reads what is left of `rows`.
+  void ReadRows(CsvRows& rows);
+  /// All that was read. Throws Error(kData) for the first row that could not be, with a count of all.
+  RawTable Finish();
+
+  const TableRoles& roles() const { return table_.roles; }
+
+ private:
+  void MakeColumns();
+  bool FindHeading(CsvRow& heading);
+  void AddOrTell(const CsvRow& row, bool plain);
+  void ReadNumbers(const CsvRow& row);
+  void Add(const CsvRow& row, bool plain);
+  static std::string_view TextOf(const CsvRow& row, int column) { return row.cells[static_cast<size_t>(column)]; }
+  float ReadFeature(const CsvRow& row, int column) const;
+  float ReadTarget(const CsvRow& row, int column) const;
+  int32_t ReadLabel(const CsvRow& row);
+  int32_t ReadWord(std::string_view text, WordList& list) const;
+  Error Bad(const CsvRow& row, int column, const std::string& what, const std::string& hint) const;
+  Error NoNumber(const CsvRow& row, int column) const;
+  Error AllErrors() const;
+
+  const Csv& config_;
+  const Origin& origin_;
+  const ReadTableOptions& options_;
+  const char separator_, decimal_;
+  RawTable table_;
+  std::vector<CsvRow> ahead_;
+  uint64_t first_line_ = 0;
+  PlainRows plain_;
+  std::vector<int> number_columns_;  ///< of the features that are numbers
+  std::vector<float> read_;          ///< numbers of the present row, by column
+  std::vector<float> features_;      ///< those of the features
+  std::optional<Error> first_error_;
+  uint64_t broken_ = 0;
+};
+
+}  // namespace lockstep::data

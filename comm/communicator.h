@@ -37,6 +37,7 @@ class Communicator {
   std::unique_ptr<Pending> Broadcast(std::span<std::byte> bytes, int root);
   std::unique_ptr<Pending> AllGather(std::span<const std::byte> mine, std::span<std::byte> all);
   std::unique_ptr<Pending> Send(std::span<const std::byte> bytes, int to, int tag) {
+    sent_bytes_ += bytes.size();
     return transport_->Send(bytes, to, tag);
   }
   std::unique_ptr<Pending> Receive(std::span<std::byte> bytes, int from, int tag) {
@@ -54,6 +55,9 @@ class Communicator {
   void WaitUntil(const std::function<bool()>& done, const std::string& what) { waiter_.WaitUntil(done, what); }
   void Poll() { waiter_.Poll(); }
 
+  /// Of all messages that Send has taken.
+  uint64_t sent_bytes() const { return sent_bytes_; }
+
   /// How it waits: deadline, crowding, interrupts.
   Waiter& waiter() { return waiter_; }
   FlightRecorder& recorder() { return waiter_.recorder(); }
@@ -61,6 +65,7 @@ class Communicator {
  private:
   std::unique_ptr<Transport> transport_;
   Waiter waiter_;
+  uint64_t sent_bytes_ = 0;
 };
 
 // Conveniences that wait. `bytes` may differ in length between ranks.

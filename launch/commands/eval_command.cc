@@ -29,7 +29,7 @@
 #include "trainer/records/evaluation_record.h"
 #include "trainer/records/run_folder_reader.h"
 #include "trainer/run/evaluate_checkpoint.h"
-#include "trainer/run/reporter.h"
+#include "trainer/run/progress/reporter.h"
 
 namespace lockstep::launch {
 namespace {

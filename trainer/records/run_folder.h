@@ -36,6 +36,7 @@ class RunFolder {
   std::string checkpoint(uint64_t step) const;
   std::string recipe() const { return path_ + "/recipe.textproto"; }
   std::string metrics() const { return path_ + "/metrics.jsonl"; }
+  std::string times() const { return path_ + "/times.json"; }
   std::string tensorboard() const { return path_ + "/tensorboard"; }
   std::string ending() const { return path_ + "/verdict.json"; }
   std::string heartbeats() const { return path_ + "/heartbeat"; }

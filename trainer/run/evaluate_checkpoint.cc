@@ -10,7 +10,7 @@
 #include "trainer/evaluate/evaluations.h"
 #include "trainer/plan/job_plans.h"
 #include "trainer/run/core_messages.h"
-#include "trainer/run/reporter.h"
+#include "trainer/run/progress/reporter.h"
 #include "trainer/step/executors.h"
 #include "trainer/step/make_compute.h"
 

@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "trainer/run/evaluation_progress.h"
 #include "trainer/run/job.h"
-#include "trainer/run/reporter.h"
+#include "trainer/run/progress/evaluation_progress.h"
+#include "trainer/run/progress/reporter.h"
 
 namespace lockstep::run {
 

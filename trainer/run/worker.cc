@@ -6,6 +6,7 @@
 
 #include "base/build_info.h"
 #include "base/error.h"
+#include "base/files/atomic_write.h"
 #include "base/files/file.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -43,6 +44,8 @@ Worker::Worker(const Job& job, const Start& start, plan::JobPlans plans, const S
       clock_(start.stop_before),
       stragglers_(job.place.comm->topology(), job.config.watchdog.straggler_factor()),
       meter_(MakeMeter(job.place)),
+      step_log_(job.place.comm->topology(), start_plan.attempt(), start_plan.resume_step(),
+                length_.total_steps - std::min(length_.total_steps, start_plan.resume_step())),
       coordinator_(coordinator),
       checkpointer_(job, start, start_plan.attempt(), training_.owned(), coordinator) {
   // Until a save was measured: as on a slow disk.
@@ -154,6 +157,7 @@ void Worker::Report(const step::StepResult& result, double seconds, bool logged)
   if (checkpointer_.save_seconds() > 0) clock_.NoteSave(checkpointer_.save_seconds());
   if (!leads()) return;
   if (const std::string line = stragglers_.Observe(result.record.ranks); !line.empty()) LogWarning("{}", line);
+  step_log_.Add(seconds, LastSamples(), result.record.ranks);
   StepRow row;
   row.step = step();
   row.epoch = EpochAt(step());
@@ -164,8 +168,8 @@ void Worker::Report(const step::StepResult& result, double seconds, bool logged)
   row.grad_norm = result.grad_norm;
   row.checkpoint_seconds = checkpoint_seconds_;
   data_seconds_ += std::max_element(result.record.ranks.begin(), result.record.ranks.end(), [](auto& a, auto& b) {
-                     return a.load_seconds < b.load_seconds;
-                   })->load_seconds;
+                     return a.times.data < b.times.data;
+                   })->times.data;
   row.data_seconds = data_seconds_;
   if (logged) {
     row.power = power_.Take(result.record.joules(), Position(), steady_clock::now());
@@ -283,8 +287,19 @@ void Worker::SaveNow() {
   checkpointer_.Save(step(), training_.weights(), MakeManifest(), PinnedSteps());
 }
 
+/// A report of times is not worth a run.
+void Worker::WriteTimes() {
+  try {
+    if (step_log_.times().steps > 0)
+      WriteFileAtomically(files_, folder_.times(), records::FormatTimes(step_log_.times()));
+  } catch (const Error& error) {
+    LogWarning("where time went can't be written down: {}", error.what());
+  }
+}
+
 Outcome Worker::StopHere() {
   SaveNow();
+  if (leads()) WriteTimes();
   if (!leads()) return {"", static_cast<int>(ErrorKind::kPreempted)};
   const uint64_t saved = checkpointer_.saved_step();
   LogNote(
@@ -314,6 +329,7 @@ Outcome Worker::Finish() {
   const ResultLine result = MakeResult(evaluation, weights, seconds);
   if (checkpointer_.saved_step() != step()) EndUnsaved(result);
   if (!leads()) return {};
+  WriteTimes();
   WriteDown(result);
   return {Format(result), 0};
 }

@@ -14,14 +14,15 @@
 #include "trainer/records/run_folder.h"
 #include "trainer/run/checkpointer.h"
 #include "trainer/run/coordinator.h"
-#include "trainer/run/evaluation_progress.h"
 #include "trainer/run/job.h"
-#include "trainer/run/power_log.h"
-#include "trainer/run/recent_median.h"
-#include "trainer/run/reporter.h"
+#include "trainer/run/progress/evaluation_progress.h"
+#include "trainer/run/progress/power_log.h"
+#include "trainer/run/progress/recent_median.h"
+#include "trainer/run/progress/reporter.h"
+#include "trainer/run/progress/step_log.h"
+#include "trainer/run/progress/straggler.h"
 #include "trainer/run/start.h"
 #include "trainer/run/stop_clock.h"
-#include "trainer/run/straggler.h"
 #include "trainer/step/training.h"
 
 namespace lockstep::run {
@@ -75,6 +76,7 @@ class Worker {
   ResultLine MakeResult(const checkpoint::Evaluation& evaluation, uint64_t weights, double seconds) const;
   [[noreturn]] void EndUnsaved(const ResultLine& result) const;
   void WriteDown(const ResultLine& result);
+  void WriteTimes();
 
   const Job& job_;
   const Start& start_;
@@ -96,6 +98,7 @@ class Worker {
   StragglerWatch stragglers_;
   std::unique_ptr<EnergyMeter> meter_;
   PowerLog power_;                      ///< rank 0's
+  StepLog step_log_;                    ///< rank 0's
   Coordinator* coordinator_;            ///< rank 0
   std::unique_ptr<Reporter> reporter_;  ///< rank 0
   Checkpointer checkpointer_;

@@ -29,6 +29,7 @@ struct RankRecord {
   int32_t checkpoint_settled = 0;  ///< rank 0: committed, or failed to
   int64_t nonfinite = -1;          ///< the first element of the gradient's sum, of those it owns, that is not finite
   StepTimes times;
+  uint64_t sent_bytes = 0;  ///< in messages to other ranks since the record before
   double joules = -1;  ///< what its meter shows, 0 where another rank's shows the same hardware; < 0: there is no meter
 };
 

@@ -101,6 +101,7 @@ StepResult Training::RunStep(bool want_norm, const FillRecord& fill) {
   result.grad_norm = sums.grad_norm;
   RankRecord mine;
   mine.times = sums.times;
+  mine.sent_bytes = comm().sent_bytes() - std::exchange(sent_bytes_, comm().sent_bytes());
   mine.nonfinite = sums.nonfinite;
   fill(mine);
   result.record = ExchangeControlRecords(comm(), executors_.plan(), mine, records_, step_);

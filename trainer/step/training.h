@@ -107,6 +107,7 @@ class Training {
   std::unique_ptr<Compute> compute_;
   std::vector<LaneRecord> records_;  ///< of this rank's lanes
   bool warned_of_impossible_ = false;
+  uint64_t sent_bytes_ = 0;  ///< up to the last record
   data::Ledger ledger_;
   checkpoint::LoopState loop_;
   uint64_t step_ = 0;

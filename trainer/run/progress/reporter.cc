@@ -1,4 +1,4 @@
-#include "trainer/run/reporter.h"
+#include "trainer/run/progress/reporter.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -18,6 +18,12 @@ using std::chrono::steady_clock;
 
 /// The number with as many digits as a metric needs: rows stay readable, and equal at every number of ranks.
 double Rounded(double value) { return std::isfinite(value) ? std::stod(fmt::format("{:.9g}", value)) : value; }
+
+/// Since 1970, to the millisecond.
+double SecondsNow() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<double>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()) / 1000;
+}
 
 /// Seconds with as many digits as a clock has.
 double Microseconds(double seconds) { return std::round(seconds * 1e6) / 1e6; }
@@ -83,7 +89,7 @@ void Reporter::Log(const StepRow& row) {
                  {"samples_per_s", std::round(row.samples_per_s * 10) / 10},
                  {"grad_norm", Rounded(row.grad_norm)},
                  {"attempt", options_.attempt},
-                 {"time", std::time(nullptr)}};
+                 {"time", SecondsNow()}};
   if (row.accuracy >= 0) object["accuracy"] = Rounded(row.accuracy);
   if (row.checkpoint_seconds > 0) object["checkpoint_seconds"] = Microseconds(row.checkpoint_seconds);
   if (row.data_seconds > 0) object["data_seconds"] = Microseconds(row.data_seconds);
@@ -101,7 +107,7 @@ void Reporter::Log(const checkpoint::Evaluation& evaluation, double epoch, doubl
                  {"loss", Rounded(evaluation.loss())},
                  {"evaluation_seconds", Microseconds(seconds)},
                  {"attempt", options_.attempt},
-                 {"time", std::time(nullptr)}};
+                 {"time", SecondsNow()}};
   for (const auto& [name, value] : evaluation.metrics()) object[name] = Rounded(value);
   Append(object);
   if (options_.quiet) return;

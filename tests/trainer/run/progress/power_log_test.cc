@@ -1,4 +1,4 @@
-#include "trainer/run/power_log.h"
+#include "trainer/run/progress/power_log.h"
 
 #include <gtest/gtest.h>
 

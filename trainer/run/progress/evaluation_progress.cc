@@ -1,4 +1,4 @@
-#include "trainer/run/evaluation_progress.h"
+#include "trainer/run/progress/evaluation_progress.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "trainer/run/straggler.h"
+#include "trainer/run/progress/straggler.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

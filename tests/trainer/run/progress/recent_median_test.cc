@@ -1,4 +1,4 @@
-#include "trainer/run/recent_median.h"
+#include "trainer/run/progress/recent_median.h"
 
 #include <gtest/gtest.h>
 

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "base/machine/energy_meter.h"
-#include "trainer/run/reporter.h"
+#include "trainer/run/progress/reporter.h"
 #include "trainer/step/place.h"
 
 namespace lockstep::run {

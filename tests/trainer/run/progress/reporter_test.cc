@@ -1,4 +1,4 @@
-#include "trainer/run/reporter.h"
+#include "trainer/run/progress/reporter.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

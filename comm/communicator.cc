@@ -62,6 +62,34 @@ std::vector<std::string> GatherStrings(Communicator& comm, const std::string& mi
   return all;
 }
 
+std::vector<std::string> GatherStringsAt(Communicator& comm, const std::string& mine, int root,
+                                         const std::string& what) {
+  constexpr size_t kPiece = size_t{64} << 20;  // libraries count bytes of a message as int
+  constexpr int kTag = 0;
+  const uint64_t length = mine.size();
+  std::vector<uint64_t> lengths(static_cast<size_t>(comm.world_size()));
+  comm.Wait(*comm.AllGather(std::as_bytes(std::span(&length, 1)), std::as_writable_bytes(std::span(lengths))), what);
+  if (comm.rank() != root) {
+    const std::span<const std::byte> bytes = std::as_bytes(std::span(mine));
+    for (size_t at = 0; at < bytes.size(); at += kPiece)
+      comm.Wait(*comm.Send(bytes.subspan(at, std::min(kPiece, bytes.size() - at)), root, kTag), what);
+    return {};
+  }
+  std::vector<std::string> all(lengths.size());
+  for (int rank = 0; rank < comm.world_size(); ++rank) {
+    std::string& theirs = all[static_cast<size_t>(rank)];
+    if (rank == root) {
+      theirs = mine;
+      continue;
+    }
+    theirs.resize(lengths[static_cast<size_t>(rank)]);
+    const std::span<std::byte> bytes = std::as_writable_bytes(std::span(theirs));
+    for (size_t at = 0; at < bytes.size(); at += kPiece)
+      comm.Wait(*comm.Receive(bytes.subspan(at, std::min(kPiece, bytes.size() - at)), rank, kTag), what);
+  }
+  return all;
+}
+
 std::string BroadcastString(Communicator& comm, const std::string& bytes, int root, const std::string& what) {
   uint64_t length = bytes.size();
   comm.Wait(*comm.Broadcast(std::as_writable_bytes(std::span(&length, 1)), root), what);

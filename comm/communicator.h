@@ -71,6 +71,9 @@ class Communicator {
 // Conveniences that wait. `bytes` may differ in length between ranks.
 
 std::vector<std::string> GatherStrings(Communicator& comm, const std::string& mine, const std::string& what);
+/// The same on `root` alone; nothing elsewhere. For what is too large to be everywhere.
+std::vector<std::string> GatherStringsAt(Communicator& comm, const std::string& mine, int root,
+                                         const std::string& what);
 std::string BroadcastString(Communicator& comm, const std::string& bytes, int root, const std::string& what);
 
 }  // namespace lockstep::comm

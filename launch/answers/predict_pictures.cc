@@ -12,7 +12,7 @@
 #include "data/image/picture_transform.h"
 #include "data/pictures/picture_list.h"
 #include "data/source_file.h"
-#include "launch/answers/examine.h"
+#include "launch/answers/answer_names.h"
 
 namespace lockstep::launch {
 namespace {
@@ -90,7 +90,7 @@ void PredictPictures(const TrainedRun& run, const PicturesOptions& options,
   AnswerColumns columns;
   columns.id = "picture";
   (run.shape.classes > 0 ? columns.classes : columns.targets) =
-      run.shape.classes > 0 ? ClassNamesOf(run) : TargetNamesOf(run);
+      run.shape.classes > 0 ? ClassNamesOf(run.recipe.data(), run.shape) : TargetNamesOf(run.recipe.data(), run.shape);
   const AnswerWriter writer(options.format, columns);
   const std::vector<std::string> paths = ListInputs(options.inputs);
   const std::shared_ptr<const data::Transform> transform =

@@ -11,7 +11,7 @@
 #include "data/open/make_transform.h"
 #include "data/source_file.h"
 #include "data/table/csv.h"
-#include "launch/answers/examine.h"
+#include "launch/answers/answer_names.h"
 #include "launch/answers/input_lines.h"
 
 namespace lockstep::launch {
@@ -21,10 +21,10 @@ AnswerColumns ColumnsOf(const TrainedRun& run, const data::Csv& config) {
   AnswerColumns columns;
   if (!config.id().empty()) columns.id = config.id();
   if (run.shape.classes > 0) {
-    columns.classes = ClassNamesOf(run);
+    columns.classes = ClassNamesOf(run.recipe.data(), run.shape);
     return columns;
   }
-  columns.targets = TargetNamesOf(run);
+  columns.targets = TargetNamesOf(run.recipe.data(), run.shape);
   return columns;
 }
 

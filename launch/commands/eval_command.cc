@@ -5,25 +5,24 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "base/files/file.h"
 #include "base/log.h"
-#include "base/machine/cores.h"
 #include "comm/agreement.h"
-#include "launch/answers/examine.h"
+#include "launch/answers/examination.h"
 #include "launch/command_line/option_checks.h"
 #include "launch/commands/errors.h"
 #include "launch/job/gpu.h"
 #include "launch/job/job_setup.h"
 #include "launch/job/ranks.h"
-#include "launch/job/trained_run.h"
 #include "launch/recipe/resolve_recipe.h"
 #include "trainer/metrics/metric_tables.h"
 #include "trainer/records/evaluation_record.h"
@@ -41,27 +40,10 @@ struct EvalOptions {
   bool json = false, brief = false;
 };
 
-/// Whether single answers of the job's model can be measured.
-bool HasDetails(const run::Job& job) {
-  return job.model.task == metrics::Task::kClassification || job.model.task == metrics::Task::kRegression;
-}
-
-records::SplitRecord RecordOf(const run::ResultLine& line) {
-  records::SplitRecord record{.split = line.evaluation.split(), .step = line.step};
-  record.metrics["loss"] = line.evaluation.loss();
-  for (const auto& [name, value] : line.evaluation.metrics()) record.metrics[name] = value;
-  return record;
-}
-
-/// Answers the split once more, sample by sample, on rank 0's cores.
-records::SplitRecord Detail(const EvalOptions& options, const run::Job& job, const run::ResultLine& line) {
-  const TrainedRun run = OpenTrainedRun(options.path);
-  records::SplitRecord record = Examine(run, *job.splits.reported(), job.splits.transform,
-                                        {.split = line.evaluation.split(),
-                                         .step = line.step,
-                                         .threads = std::max(options.executors, QueryCores().usable)});
-  record.metrics = RecordOf(line).metrics;
-  return record;
+std::map<std::string, double> MetricsOf(const run::ResultLine& line) {
+  std::map<std::string, double> metrics = {{"loss", line.evaluation.loss()}};
+  metrics.insert(line.evaluation.metrics().begin(), line.evaluation.metrics().end());
+  return metrics;
 }
 
 /// For `lockstep report`. Who may not write in the run's folder has the numbers on the terminal all the same.
@@ -87,12 +69,12 @@ void PrintJson(const run::ResultLine& line, const records::SplitRecord& record) 
   fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
-void Show(const EvalOptions& options, const run::Job& job, const run::ResultLine& line) {
-  records::SplitRecord record = RecordOf(line);
-  if (HasDetails(job) && !options.brief) {
-    record = Detail(options, job, line);
-    Keep(options, record);
-  }
+void Show(const EvalOptions& options, const run::Job& job, const run::ResultLine& line,
+          const Examination* examination) {
+  records::SplitRecord record{.split = line.evaluation.split(), .step = line.step};
+  if (examination != nullptr) record = examination->Examine({*job.splits.reported(), record.split, line.step});
+  record.metrics = MetricsOf(line);
+  if (examination != nullptr) Keep(options, record);
   if (options.json) return PrintJson(line, record);
   fmt::print("{}\n", run::Format(line));
   if (record.classification) fmt::print("\n{}", metrics::FormatTable(*record.classification, record.classes));
@@ -108,10 +90,16 @@ int Eval(const EvalOptions& options) {
       job = MakeJob(recipe, comm);
     });
     if (!job.place.device) job.place.executors = options.executors;
+    std::optional<Examination> examination;
+    if (!options.brief && Examination::IsPossible(job.model.task)) {
+      examination.emplace(job.config.data, DataShapeOf(job.splits), job.model.task);
+      job.make_scorer = examination->Keep(job.make_scorer);
+    }
     const run::ResultLine line =
         run::EvaluateCheckpoint(job, options.path, {.terminal = OnTerminal(), .quiet = comm.rank() > 0});
+    if (examination) examination->Collect(comm, job.splits.reported()->size());
     comm::Together(comm, "the details", [&] {
-      if (comm.rank() == 0) Show(options, job, line);
+      if (comm.rank() == 0) Show(options, job, line, examination ? &*examination : nullptr);
       FlushStandardOutput();
     });
     return 0;
@@ -131,7 +119,7 @@ void AddEvalCommand(CLI::App& app, int* exit_code) {
       ->check(WholeNumber(1));
   command->add_flag("--json", options->json, "Print all numbers as a JSON object");
   command->add_flag("--brief", options->brief,
-                    "Only the line: no numbers by class or target, for which all samples are answered once more");
+                    "Only the line: no numbers by class or target, and no worst answers for the report");
   command->footer(
       "Of classes it says precision, recall, F1 and AUC, who was taken for whom, and how well probabilities are\n"
       "calibrated (ECE); of values R2 and errors in their unit. lockstep report shows them.\n"

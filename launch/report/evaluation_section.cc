@@ -122,21 +122,41 @@ void DrawTargets(const metrics::Regression& of, const std::vector<std::string>& 
   if (of.targets.size() > 1) add("mean", of.mean);
 }
 
-void DrawWorst(const records::WorstAnswer& worst, HtmlWriter& html) {
+/// Whether answers are texts, which take more room.
+bool IsOfTexts(const records::SplitRecord& split) { return split.worst_by == "cer" || split.worst_by == "chrf"; }
+
+/// In what order the worst answers are.
+std::string OrderOfWorst(const std::string& worst_by) {
+  if (worst_by == "loss")
+    return "Wrong answers, those first that gave the true class the lowest probability (the largest loss).";
+  if (worst_by == "squared error") return "Those of the largest squared error first.";
+  if (worst_by == "cer") return "Those first that have the most wrong characters for each true one (CER).";
+  return worst_by == "chrf" ? "Those of the lowest chrF first." : "";
+}
+
+std::string ImageSource(const std::string& base64) {
+  constexpr const char* kJpegBegins = "/9j/";
+  return fmt::format("data:image/{};base64,{}", base64.starts_with(kJpegBegins) ? "jpeg" : "png", base64);
+}
+
+void DrawWorst(const records::SplitRecord& split, const records::WorstAnswer& worst, HtmlWriter& html) {
   const auto card = html.Open("div");
-  if (!worst.image.empty())
-    html.AddEmpty("img", {{"src", "data:image/png;base64," + worst.image}, {"alt", worst.name}});
+  if (!worst.image.empty()) html.AddEmpty("img", {{"src", ImageSource(worst.image)}, {"alt", worst.name}});
   const auto line = [&](const char* what, const std::string& text) {
     const auto division = html.Open("div");
     html.Add("span", {{"class", "soft"}}, what);
     html.AddText(text);
   };
-  if (!worst.text.empty()) line("", Cut(worst.text, kMostText));
-  line("is ", Cut(worst.expected, kMostText));
+  const bool texts = IsOfTexts(split);
+  if (texts && !worst.text.empty()) line("source ", Cut(worst.text, kMostText));
+  line(texts ? "reference " : "is ", Cut(worst.expected, kMostText));
   const std::string sure = worst.probability ? fmt::format(" ({:.1f}%)", 100 * *worst.probability) : "";
   line("answer ", Cut(worst.answer, kMostText) + sure);
-  if (worst.loss) line("loss ", NumberText(*worst.loss));
-  line(worst.name.empty() ? "sample " : "", worst.name.empty() ? std::to_string(worst.sample) : worst.name);
+  if (worst.loss) line(split.worst_by == "squared error" ? "squared error " : "loss ", NumberText(*worst.loss));
+  if (worst.score) line(split.worst_by == "cer" ? "CER " : "chrF ", NumberText(*worst.score));
+  if (!texts && !worst.text.empty()) line("", Cut(worst.text, kMostText));
+  html.Add("div", {{"class", "soft"}},
+           worst.name.empty() ? fmt::format("sample {}, from 0", worst.sample) : worst.name);
 }
 
 }  // namespace
@@ -190,8 +210,9 @@ void DrawEvaluation(const records::SplitRecord& split, HtmlWriter& html) {
   if (split.regression) DrawTargets(*split.regression, split.targets, html);
   if (split.worst.empty()) return;
   html.Add("h3", "Worst answers");
-  const auto grid = html.Open("div", {{"class", "worst"}});
-  for (size_t i = 0; i < std::min(split.worst.size(), kMostWorst); ++i) DrawWorst(split.worst[i], html);
+  if (const std::string order = OrderOfWorst(split.worst_by); !order.empty()) html.Add("p", {{"class", "note"}}, order);
+  const auto grid = html.Open("div", {{"class", IsOfTexts(split) ? "worst texts" : "worst"}});
+  for (size_t i = 0; i < std::min(split.worst.size(), kMostWorst); ++i) DrawWorst(split, split.worst[i], html);
 }
 
 }  // namespace lockstep::launch

@@ -64,6 +64,7 @@ th,td{padding:4px 7px;text-align:left;border-bottom:1px solid var(--rule);vertic
 th{color:var(--soft);font-weight:600}
 thead th{vertical-align:bottom}
 td.n,th.n{text-align:right}td.n,td.whole{white-space:nowrap}
+.within td:first-child{padding-left:24px}.within .bar span{opacity:.55}
 .bar{min-width:110px}
 .bar span{display:block;height:10px;margin-top:6px;background:var(--c0);border-radius:2px;print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .heat td{min-width:34px;padding:4px 6px;text-align:center;border:1px solid var(--back);print-color-adjust:exact;-webkit-print-color-adjust:exact}
@@ -79,6 +80,7 @@ td.n,th.n{text-align:right}td.n,td.whole{white-space:nowrap}
 .w1{background:rgba(var(--wrong),.12)}.w2{background:rgba(var(--wrong),.2)}.w3{background:rgba(var(--wrong),.28)}.w4{background:rgba(var(--wrong),.36)}.w5{background:rgba(var(--wrong),.42)}
 .w6{background:rgba(var(--wrong),.5)}.w7{background:rgba(var(--wrong),.84);color:var(--strong)}.w8{background:rgba(var(--wrong),.89);color:var(--strong)}.w9{background:rgba(var(--wrong),.95);color:var(--strong)}.w10{background:rgb(var(--wrong));color:var(--strong)}
 .worst{display:grid;grid-template-columns:repeat(auto-fill,minmax(190px,1fr));gap:12px;margin:10px 0}
+.worst.texts{grid-template-columns:repeat(auto-fill,minmax(min(100%,300px),1fr))}
 .worst>div{background:var(--card);border:1px solid var(--rule);border-radius:6px;padding:10px;overflow-wrap:anywhere;font-size:13.5px;break-inside:avoid}
 .worst img{display:block;width:auto;height:96px;max-width:100%;image-rendering:pixelated;margin-bottom:6px;background:#fff}
 details{margin:14px 0;border:1px solid var(--rule);border-radius:6px;padding:8px 14px}

@@ -120,7 +120,7 @@ void DrawTimeUse(const RunRecord& run, HtmlWriter& html) {
   {
     const auto table = html.Open("table");
     for (const TimePart& part : parts) {
-      const auto row = html.Open("tr");
+      const auto row = html.Open("tr", {{"class", part.within ? "within" : ""}});
       html.Add("td", part.name);
       html.Add("td", {{"class", "n"}}, InWords(part.seconds));
       const double percent = 100 * part.seconds / total;

@@ -26,6 +26,31 @@ TEST(LocalCommunicatorTest, GathersStringsOfDifferentLengthsInRankOrder) {
   });
 }
 
+TEST(LocalCommunicatorTest, GathersStringsAtOneRank) {
+  RunLocalWorld({.world_size = 4}, [](Communicator& comm) {
+    const std::string mine(static_cast<size_t>(comm.rank()), static_cast<char>('a' + comm.rank()));
+    for (int root = 0; root < 4; ++root) {
+      const std::vector<std::string> all = GatherStringsAt(comm, mine, root, "strings");
+      if (comm.rank() == root)
+        EXPECT_THAT(all, ElementsAre("", "b", "cc", "ddd"));
+      else
+        EXPECT_TRUE(all.empty());
+    }
+  });
+}
+
+// More than a message takes.
+TEST(LocalCommunicatorTest, GathersLongStringsInPieces) {
+  RunLocalWorld({.world_size = 2}, [](Communicator& comm) {
+    std::string mine(comm.rank() == 1 ? (size_t{64} << 20) + 5 : 0, 'x');
+    if (!mine.empty()) mine.back() = 'y';
+    const std::vector<std::string> all = GatherStringsAt(comm, mine, 0, "strings");
+    if (comm.rank() == 1) return;
+    EXPECT_EQ(all[1].size(), (size_t{64} << 20) + 5);
+    EXPECT_EQ(all[1].find('y'), all[1].size() - 1);
+  });
+}
+
 TEST(LocalCommunicatorTest, BroadcastsFromAnyRoot) {
   RunLocalWorld({.world_size = 3}, [](Communicator& comm) {
     for (int root = 0; root < 3; ++root) {

@@ -59,6 +59,8 @@ int RunExchange(int ranks_per_host) {
   const std::string mine = "rank " + std::to_string(comm->rank()) + std::string(static_cast<size_t>(comm->rank()), '!');
   const auto all = GatherStrings(*comm, mine, "strings");
   alike &= all[static_cast<size_t>(comm->rank())] == mine && all[0] == "rank 0";
+  const auto at_last = GatherStringsAt(*comm, mine, world_size - 1, "strings");
+  alike &= comm->rank() == world_size - 1 ? at_last == all : at_last.empty();
   alike &= BroadcastString(*comm, mine, world_size - 1, "a string") == all.back();
 
   comm->Wait(*comm->Barrier(), "the verdicts");

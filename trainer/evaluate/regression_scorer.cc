@@ -3,8 +3,8 @@
 #include <span>
 #include <utility>
 
-#include "base/bfloat16.h"
 #include "base/error.h"
+#include "trainer/evaluate/float_output.h"
 #include "trainer/evaluate/scorer.h"
 
 namespace lockstep::evaluate {
@@ -28,15 +28,14 @@ class RegressionScorer final : public Scorer {
   }
 
   void Score(int, const data::LaneBatch& block, const Output& output, Scores& scores) override {
-    const std::span<const std::byte> outputs = output("prediction");
     const auto rows = static_cast<size_t>(block.fields.front().shape[0]);
-    const bool half = outputs.size() == rows * totals_.size() * sizeof(BFloat16);
+    const FloatOutput outputs(output("prediction"), rows * totals_.size());
     data::Sample sample;
     for (size_t row = 0; row < block.samples.picks.size(); ++row) {
       dataset_->Read(0, block.samples.picks[row].id, sample);
       const std::span<const float> expected = sample.tensors[field_].As<float>();
       for (size_t i = 0; i < totals_.size(); ++i) {
-        const double error = form_.Value(At(outputs, half, row * totals_.size() + i), i) - double{expected[i]};
+        const double error = form_.Value(outputs[row * totals_.size() + i], i) - double{expected[i]};
         scores.sums[kDistances] += std::abs(error);
         if (totals_[i] > 0)
           scores.sums[kUnexplained] += error * error / totals_[i];
@@ -80,11 +79,6 @@ class RegressionScorer final : public Scorer {
     each([&](size_t i, double value) {
       if (varies[i]) totals_[i] += (value - means[i]) * (value - means[i]);
     });
-  }
-
-  static float At(std::span<const std::byte> outputs, bool half, size_t i) {
-    if (half) return reinterpret_cast<const BFloat16*>(outputs.data())[i].Float();
-    return reinterpret_cast<const float*>(outputs.data())[i];
   }
 
   const std::shared_ptr<const data::Dataset> dataset_;

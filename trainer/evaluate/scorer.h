@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/batches/loader.h"
@@ -39,12 +40,25 @@ class Scorer {
   /// A named output of the evaluation program's last run.
   using Output = std::function<std::span<const std::byte>(const std::string& name)>;
 
+  /// Told what the model wrote of a sample of the split; called by executors side by side.
+  using OnText = std::function<void(uint64_t sample, const std::string& text)>;
+
   virtual ~Scorer() = default;
+  /// Of scorers of models that write: whom to tell of each text.
+  void TellTexts(OnText on_text) { on_text_ = std::move(on_text); }
   /// Called before each evaluation, when its weights stand.
   virtual void Begin() {}
   /// Adds what the answers to `block` count. Called by executors side by side, each with its number.
   virtual void Score(int executor, const data::LaneBatch& block, const Output& output, Scores& scores) = 0;
   virtual std::vector<metrics::Metric> Result(const Scores& scores) const = 0;
+
+ protected:
+  void Tell(uint64_t sample, const std::string& text) const {
+    if (on_text_) on_text_(sample, text);
+  }
+
+ private:
+  OnText on_text_;
 };
 
 /// Makes what scores answers to a split, called once for each. What it takes of `compute` outlives the scorer.

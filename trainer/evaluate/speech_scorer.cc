@@ -22,6 +22,7 @@ class SpeechScorer final : public Scorer {
     for (size_t row = 0; row < block.samples.picks.size(); ++row) {
       const auto length = static_cast<size_t>(lengths[row]);
       const std::string written = dataset_->TextOf(metrics::CollapsePath(path.subspan(row * steps, length)));
+      Tell(block.samples.picks[row].id, written);
       const std::string reference = dataset_->Reference(0, block.samples.picks[row].id);
       const metrics::ErrorCount words = metrics::WordErrors(written, reference);
       const metrics::ErrorCount letters = metrics::CharacterErrors(written, reference);

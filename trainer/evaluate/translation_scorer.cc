@@ -64,8 +64,9 @@ class TranslationScorer final : public Scorer {
       options_.compute->comm().recorder().Progress();  // a block may take longer than the watchdog waits
       for (int64_t row = 0; row < count; ++row) {
         const uint64_t id = block.samples.picks[static_cast<size_t>(first + row)].id;
-        Count(options_.dataset->TextOf(best[static_cast<size_t>(row)].tokens), options_.dataset->Reference(0, id),
-              scores);
+        const std::string written = options_.dataset->TextOf(best[static_cast<size_t>(row)].tokens);
+        Tell(id, written);
+        Count(written, options_.dataset->Reference(0, id), scores);
       }
     }
   }

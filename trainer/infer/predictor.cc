@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <exception>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "base/error.h"
-#include "base/mutex.h"
+#include "base/first_error.h"
 #include "base/threads.h"
 
 namespace lockstep::infer {
@@ -27,24 +26,12 @@ void Softmax(std::span<const float> logits, std::span<float> probabilities) {
   for (size_t i = 0; i < logits.size(); ++i) probabilities[i] = static_cast<float>(std::exp(logits[i] - most) / sum);
 }
 
-/// The first error of several threads.
-class FirstError {
- public:
-  void Keep() {
-    MutexLock lock(mutex_);
-    if (!error_) error_ = std::current_exception();
-  }
-  void Rethrow() {
-    MutexLock lock(mutex_);
-    if (error_) std::rethrow_exception(error_);
-  }
-
- private:
-  Mutex mutex_;
-  std::exception_ptr error_ GUARDED_BY(mutex_);
-};
-
 }  // namespace
+
+void AnswerForm::Answer(std::span<const float> outputs, std::span<float> answers) const {
+  if (classes) return Softmax(outputs, answers);
+  for (size_t i = 0; i < outputs.size(); ++i) answers[i] = Value(outputs[i], i);
+}
 
 float AnswerForm::Value(float output, size_t target) const {
   const double scaled = deviation.empty() ? output : output * deviation[target];
@@ -76,12 +63,7 @@ void Predictor::Answer(const data::Dataset& samples, uint64_t first, uint64_t co
   program_.Run();
   const std::span<const float> outputs = program_.Output<float>(OutputOf(form_));
   for (uint64_t i = 0; i < count; ++i)
-    Write(outputs.subspan(i * outputs_, outputs_), answers.subspan(i * outputs_, outputs_));
-}
-
-void Predictor::Write(std::span<const float> outputs, std::span<float> answers) const {
-  if (form_.classes) return Softmax(outputs, answers);
-  for (size_t i = 0; i < outputs.size(); ++i) answers[i] = form_.Value(outputs[i], i);
+    form_.Answer(outputs.subspan(i * outputs_, outputs_), answers.subspan(i * outputs_, outputs_));
 }
 
 std::vector<float> PredictAll(const TrainedModel& model, const std::shared_ptr<const data::Transform>& transform,

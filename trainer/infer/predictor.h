@@ -19,7 +19,9 @@ struct AnswerForm {
   /// Of regression: an answer is output * deviation + mean, the targets' own unit. Empty: 0 and 1.
   std::vector<double> mean = {}, deviation = {};
 
-  /// Of regression: the answer that output `target` stands for.
+  /// The answer that the outputs for one sample stand for. `answers` may be `outputs`.
+  void Answer(std::span<const float> outputs, std::span<float> answers) const;
+  /// Of regression: the same of output `target` alone.
   float Value(float output, size_t target) const;
 };
 
@@ -36,8 +38,6 @@ class Predictor {
   void Answer(const data::Dataset& samples, uint64_t first, uint64_t count, std::span<float> answers);
 
  private:
-  void Write(std::span<const float> outputs, std::span<float> answers) const;
-
   const std::shared_ptr<const data::Transform> transform_;
   const AnswerForm form_;
   const int64_t rows_;

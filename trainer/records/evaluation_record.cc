@@ -111,6 +111,7 @@ Json WorstJson(const WorstAnswer& worst) {
   add_text("image", worst.image);
   if (worst.probability) object["probability"] = *worst.probability;
   if (worst.loss) object["loss"] = *worst.loss;
+  if (worst.score) object["score"] = *worst.score;
   return object;
 }
 
@@ -128,7 +129,8 @@ WorstAnswer ParseWorst(const Json& object) {
           TextOr(object, "expected"),
           TextOr(object, "answer"),
           NumberIfThere(object, "probability"),
-          NumberIfThere(object, "loss")};
+          NumberIfThere(object, "loss"),
+          NumberIfThere(object, "score")};
 }
 
 Json SplitJson(const SplitRecord& record) {
@@ -136,6 +138,7 @@ Json SplitJson(const SplitRecord& record) {
   object["metrics"] = record.metrics;
   if (record.classification) object["classification"] = ClassificationJson(*record.classification, record.classes);
   if (record.regression) object["regression"] = RegressionJson(*record.regression, record.targets);
+  if (!record.worst_by.empty()) object["worst_by"] = record.worst_by;
   object["worst"] = Json::array();
   for (const WorstAnswer& worst : record.worst) object["worst"].push_back(WorstJson(worst));
   return object;
@@ -157,6 +160,7 @@ SplitRecord ParseSplit(const Json& object) {
     record.regression = ParseRegression(object["regression"]);
     if (record.regression) record.targets = NamesOf(ListOr(object["regression"], "targets"));
   }
+  record.worst_by = TextOr(object, "worst_by");
   for (const Json& worst : ListOr(object, "worst"))
     if (worst.is_object()) record.worst.push_back(ParseWorst(worst));
   return record;

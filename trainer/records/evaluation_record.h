@@ -23,10 +23,11 @@ struct WorstAnswer {
   uint64_t sample = 0;     ///< its place in the split, from 0
   std::string name = "";   ///< of its file, row or the like; may be empty
   std::string text = "";   ///< what the model was given, or its beginning; may be empty
-  std::string image = "";  ///< what it was given, as a small PNG file in base64 (RFC 4648); may be empty
+  std::string image = "";  ///< what it was given, as a small PNG or JPEG file in base64 (RFC 4648); may be empty
   std::string expected = "", answer = "";
   std::optional<double> probability = std::nullopt;  ///< that the model gave its answer
   std::optional<double> loss = std::nullopt;
+  std::optional<double> score = std::nullopt;  ///< of a text: its character error rate, or its chrF
 };
 
 struct SplitRecord {
@@ -41,6 +42,8 @@ struct SplitRecord {
   std::vector<std::string> targets = {};
   std::optional<metrics::Regression> regression = std::nullopt;
   std::vector<WorstAnswer> worst = {};  ///< the worst first
+  /// What makes them the worst: "loss", "squared error", "cer", "chrf"; empty: unknown, of older versions.
+  std::string worst_by = "";
 };
 
 struct EvaluationRecord {

@@ -12,9 +12,9 @@ using testing::ElementsAre;
 
 TEST(MetricRows, AreCurvesOfTrainingAndOfSplits) {
   const MetricRows rows = ParseMetricRows(
-      R"({"step":10,"epoch":0.5,"loss":2,"learning_rate":0.1,"attempt":1,"time":100}
+      R"({"step":10,"epoch":0.5,"loss":2,"learning_rate":0.1,"data_seconds":0.5,"attempt":1,"time":100}
 {"step":20,"epoch":1,"loss":1,"learning_rate":0.2,"attempt":1,"time":101}
-{"step":20,"epoch":1,"split":"test","loss":1.5,"wer":0.25,"attempt":1,"time":102}
+{"step":20,"epoch":1,"split":"test","loss":1.5,"wer":0.25,"evaluation_seconds":0.5,"attempt":1,"time":102}
 )");
   EXPECT_THAT(rows.training.at("loss"), ElementsAre(Point{10, 2}, Point{20, 1}));
   EXPECT_THAT(rows.training.at("learning_rate"), ElementsAre(Point{10, 0.1}, Point{20, 0.2}));

@@ -162,6 +162,24 @@ TEST(ReportPage, ShowsEvaluationsWhereTheyAre) {
   EXPECT_THAT(page, HasSubstr("&lt;dog&gt;"));
 }
 
+TEST(ReportPage, SaysWhatTheWorstAnswersAreTheWorstBy) {
+  const RunFiles files;
+  files.WriteWholeRun("run");
+  records::SplitRecord pictures{.split = "test", .step = 40, .samples = 3, .worst_by = "loss"};
+  pictures.worst.push_back({.sample = 7, .image = "/9j/4AAQ", .expected = "dog", .answer = "cat", .loss = 2.5});
+  records::SplitRecord texts{.split = "validation", .step = 40, .samples = 3, .worst_by = "chrf"};
+  texts.worst.push_back({.name = "a.de:3", .text = "Ja", .expected = "Yes", .answer = "No", .score = 12.5});
+  files.Write("run", "evaluation.json", records::FormatEvaluation({.time = 5, .splits = {pictures, texts}}));
+  const std::string page = PageOf(files, {"run"});
+  ExpectWhole(page);
+  EXPECT_THAT(page, HasSubstr("the true class the lowest probability"));
+  EXPECT_THAT(page, HasSubstr("src=\"data:image/jpeg;base64,/9j/4AAQ\""));
+  EXPECT_THAT(page, HasSubstr("sample 7, from 0"));
+  EXPECT_THAT(page, HasSubstr("the lowest chrF first"));
+  EXPECT_THAT(page, HasSubstr("source </span>Ja"));
+  EXPECT_THAT(page, HasSubstr("chrF </span>12.5"));
+}
+
 TEST(ReportPage, RunsOfOneNameAreToldApartByTheirFolders) {
   const RunFiles files;
   files.WriteWholeRun("same");

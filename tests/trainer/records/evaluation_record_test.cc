@@ -27,6 +27,9 @@ TEST(EvaluationRecord, IsReadAsItWasWritten) {
   regression.regression =
       metrics::MeasureRegression(std::vector<double>{1, 2, 3, 5}, std::vector<double>{1, 2, 2, 5}, 2);
   record.splits.push_back(regression);
+  SplitRecord texts{.split = "train", .step = 45, .samples = 2, .worst_by = "cer"};
+  texts.worst.push_back({.sample = 1, .expected = "one two", .answer = "one", .score = 0.5});
+  record.splits.push_back(texts);
   const std::string text = FormatEvaluation(record);
   const auto read = ParseEvaluation(text);
   ASSERT_TRUE(read);
@@ -41,6 +44,9 @@ TEST(EvaluationRecord, IsReadAsItWasWritten) {
   EXPECT_EQ(test.worst[0].probability, 0.5);
   EXPECT_FALSE(test.worst[0].loss);
   EXPECT_EQ(read->splits[1].regression->targets[0].mse, 0.5);
+  EXPECT_EQ(read->splits[1].worst_by, "");
+  EXPECT_EQ(read->splits[2].worst_by, "cer");
+  EXPECT_EQ(read->splits[2].worst[0].score, 0.5);
 }
 
 TEST(EvaluationRecord, WhatIsOfAnotherFormIsNotThere) {

@@ -208,11 +208,15 @@ void DrawEvaluation(const records::SplitRecord& split, HtmlWriter& html) {
     DrawClasses(*split.classification, split.classes, html);
   }
   if (split.regression) DrawTargets(*split.regression, split.targets, html);
+  if (!split.worst.empty()) html.Add("h3", "Worst answers");
+  DrawWorstAnswers(split, kMostWorst, html);
+}
+
+void DrawWorstAnswers(const records::SplitRecord& split, size_t most, HtmlWriter& html) {
   if (split.worst.empty()) return;
-  html.Add("h3", "Worst answers");
   if (const std::string order = OrderOfWorst(split.worst_by); !order.empty()) html.Add("p", {{"class", "note"}}, order);
   const auto grid = html.Open("div", {{"class", IsOfTexts(split) ? "worst texts" : "worst"}});
-  for (size_t i = 0; i < std::min(split.worst.size(), kMostWorst); ++i) DrawWorst(split, split.worst[i], html);
+  for (size_t i = 0; i < std::min(split.worst.size(), most); ++i) DrawWorst(split, split.worst[i], html);
 }
 
 }  // namespace lockstep::launch

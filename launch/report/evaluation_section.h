@@ -1,6 +1,10 @@
 // What evaluation.json says, as HTML: confusion matrix, numbers of each class or target, worst answers.
 #pragma once
 
+#include <cstddef>
+#include <string>
+#include <vector>
+
 #include "launch/report/html_writer.h"
 #include "trainer/records/evaluation_record.h"
 
@@ -12,5 +16,7 @@ void DrawConfusion(const metrics::Classification& classification, const std::vec
                    HtmlWriter& html);
 
 void DrawEvaluation(const records::SplitRecord& split, HtmlWriter& html);
+/// The worst answers alone, at most so many, with what makes them the worst.
+void DrawWorstAnswers(const records::SplitRecord& split, size_t most, HtmlWriter& html);
 
 }  // namespace lockstep::launch

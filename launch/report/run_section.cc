@@ -18,7 +18,8 @@
 namespace lockstep::launch {
 namespace {
 
-constexpr size_t kMostFact = 260, kMostStarts = 50;
+// Of twenty runs with pictures the page stays below 2 MB.
+constexpr size_t kMostFact = 260, kMostStarts = 50, kMostWorstFolded = 6;
 
 std::string DateText(double time) {
   const auto seconds = static_cast<std::time_t>(time);
@@ -233,6 +234,11 @@ void DrawFoldedRun(const RunRecord& run, HtmlWriter& html) {
     const auto charts = html.Open("div", {{"class", "charts"}});
     DrawChart(MeasureChart(run, "loss"), html);
   }
+  if (run.evaluation)
+    for (const records::SplitRecord& split : run.evaluation->splits) {
+      if (!split.worst.empty()) html.Add("h3", fmt::format("Worst answers: {} split", split.split));
+      DrawWorstAnswers(split, kMostWorstFolded, html);
+    }
   DrawRecipe(run, html);
 }
 

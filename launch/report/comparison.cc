@@ -10,8 +10,8 @@
 #include <set>
 #include <string>
 
-#include "launch/report/axis.h"
-#include "launch/report/chart.h"
+#include "launch/page/axis.h"
+#include "launch/page/chart.h"
 #include "launch/report/overfitting.h"
 #include "launch/report/recipe_differences.h"
 #include "launch/report/run_charts.h"

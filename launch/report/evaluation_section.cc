@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "launch/report/axis.h"
+#include "launch/page/axis.h"
 #include "launch/report/recipe_differences.h"
 
 namespace lockstep::launch {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "launch/report/html_writer.h"
+#include "launch/page/html_writer.h"
 #include "trainer/records/evaluation_record.h"
 
 namespace lockstep::launch {

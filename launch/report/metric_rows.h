@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "launch/report/chart.h"
+#include "launch/page/chart.h"
 
 namespace lockstep::launch {
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "launch/report/axis.h"
+#include "launch/page/axis.h"
 
 namespace lockstep::launch {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "launch/report/chart.h"
+#include "launch/page/chart.h"
 #include "launch/report/metric_rows.h"
 
 namespace lockstep::launch {

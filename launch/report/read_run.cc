@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "launch/report/axis.h"
+#include "launch/page/axis.h"
 #include "launch/report/total_steps.h"
 #include "trainer/records/run_state.h"
 

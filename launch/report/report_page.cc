@@ -6,9 +6,9 @@
 #include <ctime>
 
 #include "base/build_info.h"
+#include "launch/page/html_writer.h"
+#include "launch/page/page_style.h"
 #include "launch/report/comparison.h"
-#include "launch/report/html_writer.h"
-#include "launch/report/page_style.h"
 #include "launch/report/run_section.h"
 
 namespace lockstep::launch {

@@ -8,9 +8,9 @@
 #include <limits>
 #include <utility>
 
-#include "launch/report/axis.h"
+#include "launch/page/axis.h"
+#include "launch/page/smooth.h"
 #include "launch/report/overfitting.h"
-#include "launch/report/smooth.h"
 
 namespace lockstep::launch {
 namespace {

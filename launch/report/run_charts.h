@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "launch/report/chart.h"
+#include "launch/page/chart.h"
 #include "launch/report/read_run.h"
 
 namespace lockstep::launch {

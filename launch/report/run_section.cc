@@ -8,7 +8,7 @@
 #include <ctime>
 
 #include "base/duration.h"
-#include "launch/report/axis.h"
+#include "launch/page/axis.h"
 #include "launch/report/evaluation_section.h"
 #include "launch/report/overfitting.h"
 #include "launch/report/recipe_differences.h"

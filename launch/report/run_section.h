@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "launch/report/html_writer.h"
+#include "launch/page/html_writer.h"
 #include "launch/report/read_run.h"
 
 namespace lockstep::launch {

@@ -31,9 +31,12 @@ LAUNCH_ARROWS = """
     recipe supervise <- job
     job <- answers
     recipe <- export command_line report
+    page <- report scale
+    recipe supervise/launcher <- scale
     job supervise <- slurm
-    answers draft export slurm command_line report <- commands
-    commands <- launch
+    answers draft export slurm command_line report scale <- commands
+    commands <- commands/data
+    commands/data <- launch
 """
 
 # The inner order of data, by its folders: `data` is what lies in none of them.

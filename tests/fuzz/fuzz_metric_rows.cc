@@ -5,9 +5,9 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "launch/page/smooth.h"
 #include "launch/report/metric_rows.h"
 #include "launch/report/overfitting.h"
-#include "launch/report/smooth.h"
 #include "trainer/records/evaluation_record.h"
 
 namespace {

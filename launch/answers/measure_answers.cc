@@ -28,7 +28,10 @@ size_t FindField(const data::Dataset& samples, const std::string& name) {
 }
 
 /// Samples in the order of falling `badness`, as many as are shown.
-std::vector<size_t> WorstOf(const data::Dataset& samples, std::span<const double> badness) {
+std::vector<size_t> WorstOf(const data::Dataset& samples, std::vector<double> badness) {
+  // Nothing is worse than no number, which would have no place in an order.
+  for (double& value : badness)
+    if (std::isnan(value)) value = kMost;
   std::vector<size_t> order(badness.size());
   std::iota(order.begin(), order.end(), size_t{0});
   const auto count = static_cast<ptrdiff_t>(std::min(HasPictures(samples) ? kWorstPictures : kWorst, order.size()));

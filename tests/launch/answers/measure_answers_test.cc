@@ -92,6 +92,16 @@ TEST(MeasureAnswers, WorstValuesAreThoseOfTheLargestSquaredError) {
   EXPECT_EQ(record.worst[0].text, "column 0: 2");
 }
 
+TEST(MeasureAnswers, NothingIsWorseThanNoNumber) {
+  data::Records rows{.format = "test", .size = 3};
+  rows.columns.push_back(ColumnOf<float>({"features", DType::kF32, Shape{1}}, {1, 2, 3}));
+  rows.columns.push_back(ColumnOf<float>({"target", DType::kF32, Shape{1}}, {10, 20, 30}));
+  const data::MemoryDataset samples(std::move(rows), {});
+  records::SplitRecord record{.split = "test", .targets = {"x"}};
+  MeasureValues(samples, std::vector<float>{11, 25, std::nanf("")}, record);
+  EXPECT_THAT(SamplesOf(record), ElementsAre(2, 1, 0));
+}
+
 class Said final : public data::Dataset {
  public:
   explicit Said(const char* field) : fields_{{field, DType::kI32, Shape{-1}}} {}

@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +23,7 @@
 #include "comm/local/local_communicator.h"
 #include "launch/command_line/option_checks.h"
 #include "launch/commands/errors.h"
+#include "launch/commands/typed_command.h"
 #include "launch/job/job_setup.h"
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
@@ -33,7 +33,6 @@
 #include "launch/scale/run_study.h"
 #include "launch/scale/study_page.h"
 #include "launch/scale/study_text.h"
-#include "launch/supervise/launcher/child_process.h"
 #include "trainer/plan/job_plans.h"
 
 namespace lockstep::launch {
@@ -250,15 +249,6 @@ int Compare(const std::vector<std::string>& folders) {
         "So few repeats can't show a difference beyond noise: the least p is %.2g. Measure with more --repeats.\n",
         least);
   return 0;
-}
-
-/// The command line of this process, as a shell reads it back.
-std::string TypedCommand() {
-  std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  std::vector<std::string> words;
-  for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
-  if (!words.empty()) words.front() = "lockstep";
-  return ShellWords(words);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 #include "base/build_info.h"
 #include "launch/page/html_writer.h"
-#include "launch/page/page_style.h"
+#include "launch/page/page.h"
 #include "launch/report/comparison.h"
 #include "launch/report/run_section.h"
 
@@ -29,21 +29,7 @@ void DrawFooter(double now, HtmlWriter& html) {
 std::string ReportPage(std::vector<RunRecord> runs) {
   TellApart(runs);
   const std::string title = runs.size() == 1 ? runs.front().name : fmt::format("{} runs", runs.size());
-  HtmlWriter html;
-  html.AddDoctype();
-  {
-    const auto page = html.Open("html", {{"lang", "en"}});
-    {
-      const auto head = html.Open("head");
-      html.AddEmpty("meta", {{"charset", "utf-8"}});
-      html.AddEmpty("meta", {{"name", "viewport"}, {"content", "width=device-width,initial-scale=1"}});
-      html.AddEmpty("meta", {{"name", "color-scheme"}, {"content", "light dark"}});
-      html.Add("title", title);
-      html.AddStyle(kPageStyle);
-    }
-    const auto body = html.Open("body");
-    const auto main = html.Open("main");
-    html.Add("h1", title);
+  return Page(title, [&](HtmlWriter& html) {
     if (runs.size() == 1) {
       DrawWholeRun(runs.front(), html);
     } else {
@@ -52,8 +38,7 @@ std::string ReportPage(std::vector<RunRecord> runs) {
       for (const RunRecord& run : runs) DrawFoldedRun(run, html);
     }
     DrawFooter(runs.front().now, html);
-  }
-  return html.Take() + "\n";
+  });
 }
 
 }  // namespace lockstep::launch

@@ -8,7 +8,7 @@
 
 #include "launch/page/chart.h"
 #include "launch/page/html_writer.h"
-#include "launch/page/page_style.h"
+#include "launch/page/page.h"
 #include "launch/scale/study_text.h"
 
 namespace lockstep::launch {
@@ -156,28 +156,6 @@ void DrawModel(const StudySummary& summary, HtmlWriter& html) {
   DrawChart(chart, html);
 }
 
-void DrawTable(const TextTable& table, HtmlWriter& html) {
-  const auto scroll = html.Open("div", {{"class", "scroll"}});
-  const auto element = html.Open("table");
-  {
-    const auto head = html.Open("thead");
-    const auto row = html.Open("tr");
-    for (const std::string& cell : table.heading) html.Add("th", cell);
-  }
-  const auto body = html.Open("tbody");
-  for (const std::vector<std::string>& cells : table.rows) {
-    const auto row = html.Open("tr");
-    for (size_t i = 0; i < cells.size(); ++i) {
-      // What is said of a failed point takes the rest of its row.
-      const bool rest = i + 1 == cells.size() && cells.size() < table.heading.size();
-      if (rest)
-        html.Add("td", {{"colspan", std::to_string(table.heading.size() - i)}}, cells[i]);
-      else
-        html.Add("td", cells[i]);
-    }
-  }
-}
-
 void DrawFindings(const StudyFacts& facts, const StudySummary& summary, HtmlWriter& html) {
   html.Add("p", ModeSentence(facts) + ".");
   const auto list = html.Open("ul");
@@ -198,22 +176,7 @@ void DrawRepeating(const StudyFacts& facts, const std::string& recipe, HtmlWrite
 }  // namespace
 
 std::string StudyPage(const StudyFacts& facts, const StudySummary& summary, const std::string& recipe) {
-  const std::string title = "Scaling of " + facts.name;
-  HtmlWriter html;
-  html.AddDoctype();
-  {
-    const auto page = html.Open("html", {{"lang", "en"}});
-    {
-      const auto head = html.Open("head");
-      html.AddEmpty("meta", {{"charset", "utf-8"}});
-      html.AddEmpty("meta", {{"name", "viewport"}, {"content", "width=device-width,initial-scale=1"}});
-      html.AddEmpty("meta", {{"name", "color-scheme"}, {"content", "light dark"}});
-      html.Add("title", title);
-      html.AddStyle(kPageStyle);
-    }
-    const auto body = html.Open("body");
-    const auto main = html.Open("main");
-    html.Add("h1", title);
+  return Page("Scaling of " + facts.name, [&](HtmlWriter& html) {
     DrawFindings(facts, summary, html);
     DrawTable(PointTable(facts, summary), html);
     if (const TextTable peer = PeerTable(summary); !peer.rows.empty()) {
@@ -226,8 +189,7 @@ std::string StudyPage(const StudyFacts& facts, const StudySummary& summary, cons
     DrawPhases(facts, summary, html);
     DrawModel(summary, html);
     DrawRepeating(facts, recipe, html);
-  }
-  return html.Take() + "\n";
+  });
 }
 
 }  // namespace lockstep::launch

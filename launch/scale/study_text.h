@@ -4,16 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "launch/page/page.h"
 #include "launch/scale/study_folder.h"
 #include "launch/scale/summary.h"
 
 namespace lockstep::launch {
-
-/// A table of cells, which all writers share.
-struct TextTable {
-  std::vector<std::string> heading = {};
-  std::vector<std::vector<std::string>> rows = {};
-};
 
 /// Points with speed, interval, speed-up and efficiency; failed points with their reason.
 TextTable PointTable(const StudyFacts& facts, const StudySummary& summary);

@@ -33,8 +33,9 @@ LAUNCH_ARROWS = """
     recipe <- export command_line report
     page <- report scale
     recipe supervise/launcher <- scale
+    scale <- tune
     job supervise <- slurm
-    answers draft export slurm command_line report scale <- commands
+    answers draft export slurm command_line report tune <- commands
     commands <- commands/data
     commands/data <- launch
 """

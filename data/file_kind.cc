@@ -26,7 +26,7 @@ constexpr std::array kKinds = {
     Kind("PK\x05\x06", "an empty zip archive", kUnpack),
     Kind("7z\xbc\xaf\x27\x1c", "a 7-Zip archive", kUnpack),
     Kind("Rar!\x1a\x07", "a RAR archive", kUnpack),
-    Kind("\x93NUMPY", "a NumPy array (.npy)", "write it as text or raw numbers: numpy.savetxt, ndarray.tofile"),
+    Kind("\x93NUMPY", "a NumPy array (.npy)", "name it by arrays { inputs: } in place of this"),
     Kind("\x89HDF\r\n\x1a\n", "an HDF5 file", "write it as CSV"),
     Kind("PAR1", "a Parquet file", "write it as CSV: pandas.read_parquet(FILE).to_csv(NEW, index=False)"),
     Kind("ARROW1", "an Arrow file", "write it as CSV: pandas.read_feather(FILE).to_csv(NEW, index=False)"),

@@ -24,7 +24,7 @@ run_memory() {
     checkpoint_test checkpoint_damage_test safetensors_test plan_test step_test run_test records_test lease_test comm_diagnosis_test comm_flight_recorder_test
     comm_flight_alignment_test)
   run_preset fuzz "${more[@]}" \
-    fuzz_csv fuzz_idx fuzz_token_files fuzz_tokenizer fuzz_encode fuzz_parallel fuzz_audio fuzz_recordings fuzz_checkpoint fuzz_safetensors fuzz_recipe fuzz_lease fuzz_certificate fuzz_flight_record fuzz_heartbeat \
+    fuzz_csv fuzz_idx fuzz_npy fuzz_token_files fuzz_tokenizer fuzz_encode fuzz_parallel fuzz_audio fuzz_recordings fuzz_checkpoint fuzz_safetensors fuzz_recipe fuzz_lease fuzz_certificate fuzz_flight_record fuzz_heartbeat \
     fuzz_image fuzz_packed fuzz_metric_rows
 }
 

@@ -174,6 +174,13 @@ std::optional<std::span<const std::byte>> Archive::Find(const std::string& name)
   return member->second;
 }
 
+std::vector<std::string> Archive::Names() const {
+  std::vector<std::string> names;
+  for (const auto& member : members_) names.push_back(member.first);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 size_t MemberBegin(const std::string& path) {
   size_t begin = std::string::npos;
   for (const std::string_view end : {".tar:", ".tar.gz:", ".tgz:", ".zip:"}) {

@@ -23,6 +23,8 @@ class Archive {
   /// "./" in front of names doesn't count, nor does whether accents are composed (pax's names are read in form C).
   std::optional<std::span<const std::byte>> Find(const std::string& name) const;
   size_t size() const { return members_.size(); }
+  /// Of all members, sorted.
+  std::vector<std::string> Names() const;
   /// The first member's name, "" where there is none.
   const std::string& first_name() const { return first_name_; }
 

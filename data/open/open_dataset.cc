@@ -1,11 +1,14 @@
 #include "data/open/open_dataset.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "data/formats/arrays.h"
 #include "data/formats/cifar.h"
 #include "data/formats/idx.h"
+#include "data/formats/load_array.h"
 #include "data/formats/synthetic.h"
 #include "data/memory_dataset.h"
 #include "data/open/settle_classes.h"
@@ -101,6 +104,19 @@ Records LoadCsv(const Source& source, const std::string& field, const OpenOption
   return ReadCsvFile(config, {config.file(), field}, csv);
 }
 
+Records LoadNamedArrays(const Arrays& config, const std::string& field, const OpenOptions& options) {
+  if (!config.labels().empty() && !config.targets().empty())
+    throw Error(ErrorKind::kUsage, "there are targets as well", field + ".labels",
+                "samples have labels or targets: remove one");
+  ArrayLoader loader;
+  NamedArray inputs = loader.Load(RequiredFile(config.inputs(), field + ".inputs"));
+  std::optional<NamedArray> labels, targets;
+  if (!config.labels().empty()) labels = loader.Load({config.labels(), field + ".labels"});
+  if (!config.targets().empty()) targets = loader.Load({config.targets(), field + ".targets"});
+  return ReadArrays(std::move(inputs), labels ? &*labels : nullptr, targets ? &*targets : nullptr,
+                    {options.classes, options.class_names, options.on_broken});
+}
+
 /// Samples in memory.
 std::unique_ptr<Dataset> Hold(Records records, const std::string& path, const FingerprintOptions& fingerprint,
                               const OpenOptions& options) {
@@ -122,6 +138,8 @@ std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path
       return Hold(LoadCifar(source.cifar(), path + ".cifar"), path, options, text);
     case Source::kCsv:
       return Hold(LoadCsv(source, path + ".csv", text), path, options, text);
+    case Source::kArrays:
+      return Hold(LoadNamedArrays(source.arrays(), path + ".arrays", text), path, options, text);
     case Source::kSynthetic:
       return MakeSynthetic(source.synthetic(), path + ".synthetic", seed);
     case Source::kText:
@@ -143,7 +161,7 @@ std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path
       break;
   }
   throw Error(ErrorKind::kUsage, "no data is named", path,
-              "set one of folder, packed, idx, cifar, csv, text, tokens, speech, parallel and synthetic");
+              "set one of folder, packed, idx, cifar, csv, arrays, text, tokens, speech, parallel and synthetic");
 }
 
 /// Means over labels, and error rates, are of nothing where there is none.

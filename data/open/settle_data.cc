@@ -96,6 +96,18 @@ void WarnOfSizes(const std::shared_ptr<const Dataset>& train, uint64_t seed, con
       least, most);
 }
 
+}  // namespace
+
+std::vector<int> CategoriesOf(const Dataset& train) {
+  std::vector<int> words;
+  if (train.traits().table == nullptr) return words;
+  for (const TableColumn& column : train.traits().table->columns())
+    if (column.embedded()) words.push_back(column.values_size());
+  return words;
+}
+
+namespace {
+
 void SettleForm(const Dataset& train, uint64_t seed, DataConfig& config) {
   const std::unique_ptr<Transform> transform = MakeTransform(train.fields(), WithoutAuto(config), seed);
   config.clear_sample();
@@ -108,7 +120,10 @@ void SettleForm(const Dataset& train, uint64_t seed, DataConfig& config) {
     }
     if (field.name == "label") form.set_classes(static_cast<uint32_t>(train.classes()));
     if (field.name == "target") form.set_targets(static_cast<uint32_t>(field.shape[0]));
+    if (field.name == "categories")
+      for (const int words : CategoriesOf(train)) form.add_categories(static_cast<uint32_t>(words));
   }
+  if (config.train().has_arrays()) config.mutable_sample()->set_bytes(train.fields()[0].dtype == DType::kU8);
   if (config.sample().input().empty()) config.clear_sample();  // sequences
 }
 

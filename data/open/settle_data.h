@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "data/data.pb.h"
 #include "data/dataset.h"
@@ -13,5 +14,8 @@ namespace lockstep::data {
 /// mean and deviation where normalize has auto: of images by channel, of features and targets each for itself; 1 in
 /// place of a deviation of 0. Warns where raw features are of very different sizes. `train` is what is trained on.
 void SettleData(const std::shared_ptr<const Dataset>& train, uint64_t seed, DataConfig& config);
+
+/// Words of each column that is embedded; none of data that are no table.
+std::vector<int> CategoriesOf(const Dataset& train);
 
 }  // namespace lockstep::data

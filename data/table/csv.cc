@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "data/table/read_table.h"
@@ -27,26 +30,44 @@ Shape FeatureShape(const Csv& config, uint64_t features, const Origin& origin) {
   return Shape{image.height(), image.width(), static_cast<int64_t>(channels)};
 }
 
-uint64_t WidthOf(const Table& table) {
-  uint64_t width = 0;
-  for (const TableColumn& column : table.columns())
-    width += column.values_size() > 0 ? static_cast<uint64_t>(column.values_size()) : (column.flag() ? 2 : 1);
+/// How many features a column is.
+size_t WidthOf(const TableColumn& column) {
+  if (column.embedded()) return 0;
+  return column.values_size() > 0 ? static_cast<size_t>(column.values_size()) : column.flag() ? 2 : 1;
+}
+
+size_t WidthOf(const Table& table, const Origin& origin) {
+  size_t width = 0;
+  for (const TableColumn& column : table.columns()) width += WidthOf(column);
+  if (width == 0)
+    throw Error(ErrorKind::kUsage, "all columns are embedded, and no feature is left", origin.field + ".embedded",
+                "make one of them categorical, or add a column of numbers");
   return width;
+}
+
+/// By number in `words`: the place among the column's words, -1 where the training rows have none such.
+std::vector<int32_t> FindWords(const std::vector<std::string>& words, const TableColumn& column) {
+  std::unordered_map<std::string_view, int32_t> places;
+  for (int i = 0; i < column.values_size(); ++i) places.emplace(column.values(i), i);
+  std::vector<int32_t> found;
+  for (const std::string& word : words) {
+    const auto place = places.find(word);
+    found.push_back(place == places.end() ? -1 : place->second);
+  }
+  return found;
 }
 
 /// How a column becomes features.
 class ColumnWriter {
  public:
   ColumnWriter(const RawTable& table, const TableValues& values, const TableColumn& column)
-      : table_(table), values_(values), flag_(column.flag()), fill_(static_cast<float>(column.fill())) {
-    const std::vector<std::string>& words = values.list.words();
-    feature_of_.assign(column.values_size() > 0 ? words.size() : 0, -1);
-    for (size_t word = 0; word < feature_of_.size(); ++word) {
-      const auto found = std::find(column.values().begin(), column.values().end(), words[word]);
-      if (found != column.values().end()) feature_of_[word] = static_cast<int32_t>(found - column.values().begin());
-    }
-    width_ = column.values_size() > 0 ? static_cast<size_t>(column.values_size()) : flag_ ? 2 : 1;
-    words_ = column.values_size() > 0;
+      : table_(table),
+        values_(values),
+        words_(column.values_size() > 0),
+        flag_(column.flag()),
+        fill_(static_cast<float>(column.fill())),
+        width_(WidthOf(column)) {
+    if (words_) feature_of_ = FindWords(values.list.words(), column);
   }
 
   size_t width() const { return width_; }
@@ -70,10 +91,9 @@ class ColumnWriter {
  private:
   const RawTable& table_;
   const TableValues& values_;
-  bool words_ = false;
-  const bool flag_;
+  const bool words_, flag_;
   const float fill_;
-  size_t width_ = 1;
+  const size_t width_;
   std::vector<int32_t> feature_of_;  ///< by word; -1: none that was trained on
 };
 
@@ -90,7 +110,7 @@ Column MakeFeatures(RawTable& raw, const Table& table, std::span<const uint64_t>
   constexpr size_t kAtOnce = 256;
   std::vector<ColumnWriter> writers;
   for (size_t i = 0; i < raw.features.size(); ++i)
-    writers.emplace_back(raw, raw.features[i], table.columns(static_cast<int>(i)));
+    if (!raw.features[i].embedded) writers.emplace_back(raw, raw.features[i], table.columns(static_cast<int>(i)));
   Column features;
   features.bytes.resize(rows.size() * width * sizeof(float));
   auto* const values = reinterpret_cast<float*>(features.bytes.data());
@@ -103,6 +123,30 @@ Column MakeFeatures(RawTable& raw, const Table& table, std::span<const uint64_t>
     }
   }
   return features;
+}
+
+/// The words of columns that are embedded, numbered all through; nothing where there is no such column.
+std::optional<Column> MakeCategories(const RawTable& raw, const Table& table, std::span<const uint64_t> rows) {
+  const auto columns = static_cast<size_t>(std::count_if(raw.features.begin(), raw.features.end(),
+                                                         [](const TableValues& values) { return values.embedded; }));
+  if (columns == 0) return std::nullopt;
+  Column categories{{"categories", DType::kI32, Shape{static_cast<int64_t>(columns)}, /*padding=*/-1}, {}};
+  categories.bytes.resize(rows.size() * columns * sizeof(int32_t));
+  auto* output = reinterpret_cast<int32_t*>(categories.bytes.data());
+  int32_t first = 0;
+  for (size_t i = 0; i < raw.features.size(); ++i) {
+    const TableValues& values = raw.features[i];
+    if (!values.embedded) continue;
+    const TableColumn& column = table.columns(static_cast<int>(i));
+    const std::vector<int32_t> places = FindWords(values.list.words(), column);
+    for (size_t row = 0; row < rows.size(); ++row) {
+      const int32_t word = values.words[rows[row]], place = word < 0 ? -1 : places[static_cast<size_t>(word)];
+      output[row * columns] = place < 0 ? -1 : first + place;
+    }
+    first += column.values_size();
+    ++output;
+  }
+  return categories;
 }
 
 Column MakeTargets(const RawTable& raw, std::span<const uint64_t> rows) {
@@ -168,11 +212,13 @@ Records MakeRecords(RawTable raw, const Csv& config, const Origin& origin, const
   const Table table = DescribeTable(raw, config, origin, options, rows, kept_labels, records.groups);
   if (!NothingToSay(raw, table)) records.table = std::make_shared<Table>(table);
 
-  const uint64_t width = WidthOf(table);
+  const size_t width = WidthOf(table, origin);
   const char* const name = config.has_image() ? "image" : "features";
   const Field field{name, DType::kF32, FeatureShape(config, width, origin)};
   records.columns.push_back(MakeFeatures(raw, table, rows, width));
   records.columns.back().field = field;
+  if (std::optional<Column> categories = MakeCategories(raw, table, rows))
+    records.columns.push_back(std::move(*categories));
   if (!raw.targets.empty()) records.columns.push_back(MakeTargets(raw, rows));
   if (raw.roles.label >= 0) records.columns.push_back(LabelColumn(kept_labels));
   return records;

@@ -29,9 +29,11 @@ struct CsvOptions {
   std::function<void(const Error&)> on_broken = nullptr;
 };
 
-/// "features" f32 [n], or "image" f32 [height, width, channels] where `config` says so; and "label" i32 [] or "target"
-/// f32 [k]. Throws Error(kData) with the line (and column) of what can't be read, Error(kUsage) where `config`
-/// contradicts itself or the columns. `origin.field` is that of the Csv message ("data.train.csv").
+/// "features" f32 [n], or "image" f32 [height, width, channels] where `config` says so; "categories" i32 [columns]
+/// where columns are embedded (the number of a word among those of all these columns, -1: none that was trained on);
+/// and "label" i32 [] or "target" f32 [k]. Throws Error(kData) with the line (and column) of what can't be read,
+/// Error(kUsage) where `config` contradicts itself or the columns. `origin.field` is that of the Csv message
+/// ("data.train.csv").
 Records ReadCsv(std::span<const std::byte> text, const Csv& config, const Origin& origin,
                 const CsvOptions& options = {});
 /// As ReadCsv, of config.file. A large one that is not packed is never in memory as a whole. Throws as LoadSourceFile

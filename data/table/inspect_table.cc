@@ -6,7 +6,7 @@
 
 #include "data/table/cell.h"
 #include "data/table/csv_rows.h"
-#include "data/table/read_table.h"
+#include "data/table/table_reader.h"
 
 namespace lockstep::data {
 namespace {

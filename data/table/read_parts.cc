@@ -10,18 +10,20 @@
 #include "base/error.h"
 #include "base/machine/cores.h"
 #include "base/threads.h"
-#include "data/table/table_reader.h"
 
 namespace lockstep::data {
 namespace {
 
 constexpr size_t kBlock = size_t{512} << 10;
+/// The first block, where lines are so long that too few are in a usual one to find the heading by.
+constexpr size_t kLargeBlock = size_t{8} << 20;
+constexpr ptrdiff_t kFewLines = 128;
 
 std::string_view LettersOf(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-/// A block of `size` bytes can't be parted into rows.
+/// A text is none that can be read in parts.
 class Unfit : public std::exception {};
 
 /// About how many rows a text has, by the first of its blocks: rather more than fewer.
@@ -43,6 +45,7 @@ class PartReader {
 
   std::optional<RawTable> Read() {
     const std::vector<uint64_t> cuts = CutAtLines(static_cast<size_t>(std::clamp(QueryCores().usable, 1, 8)));
+    if (cuts.size() < 2) return std::nullopt;
     parts_.resize(cuts.size() - 1);
     for (size_t i = 0; i < parts_.size(); ++i) parts_[i] = {.begin = cuts[i], .end = cuts[i + 1]};
     Begin();
@@ -83,9 +86,9 @@ class PartReader {
     return cuts;
   }
 
-  /// Whole lines from `begin` on, of a part that ends at `end`.
-  std::string_view ReadLines(uint64_t begin, uint64_t end, std::vector<std::byte>& buffer) const {
-    std::string_view block = LettersOf(read_(begin, std::min<uint64_t>(kBlock, end - begin), buffer));
+  /// Whole lines from `begin` on, of a part that ends at `end`: at most `most` bytes.
+  std::string_view ReadLines(uint64_t begin, uint64_t end, size_t most, std::vector<std::byte>& buffer) const {
+    std::string_view block = LettersOf(read_(begin, std::min<uint64_t>(most, end - begin), buffer));
     if (begin + block.size() < end) block = block.substr(0, block.rfind('\n') + 1);
     const bool lines_unknown = begin == 0 && block.find('\n') == block.npos;
     if (block.empty() || lines_unknown || block.find('"') != block.npos) throw Unfit();
@@ -96,7 +99,9 @@ class PartReader {
   void Begin() {
     std::vector<std::byte> buffer;
     Part& part = parts_.front();
-    const std::string_view block = ReadLines(part.begin, part.end, buffer);
+    std::string_view block = ReadLines(part.begin, part.end, kBlock, buffer);
+    if (std::count(block.begin(), block.end(), '\n') < kFewLines)
+      block = ReadLines(part.begin, part.end, kLargeBlock, buffer);
     first_.emplace(config_, origin_, options_);
     CsvRows rows(std::as_bytes(std::span(block)), separator_, config_.header_lines(), origin_);
     try {
@@ -105,6 +110,7 @@ class PartReader {
       if (error.kind() == ErrorKind::kData) throw Unfit();  // rows may begin in a later block
       throw;
     }
+    if (!first_->saw_enough() && block.size() < size_) throw Unfit();
     expected_ = ExpectRows(size_, block);
     first_->Expect(expected_);  // the other parts will be added to it
     first_->ReadRows(rows);
@@ -127,7 +133,7 @@ class PartReader {
   void ReadBlocks(Part& part, TableReader& reader) {
     std::vector<std::byte> buffer;
     for (uint64_t at = part.begin; at < part.end && !failed_;) {
-      const std::string_view block = ReadLines(at, part.end, buffer);
+      const std::string_view block = ReadLines(at, part.end, kBlock, buffer);
       CsvRows rows(block, separator_, origin_, reader.roles().columns, part.lines);
       reader.ReadRows(rows);
       part.lines = rows.line();

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "data/table/read_table.h"
+#include "data/table/table_reader.h"
 
 namespace lockstep::data {
 

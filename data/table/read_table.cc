@@ -1,18 +1,14 @@
 #include "data/table/read_table.h"
 
-#include <algorithm>
+#include <memory>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/files/file.h"
 #include "data/file_kind.h"
 #include "data/source_file.h"
-#include "data/table/cell.h"
 #include "data/table/read_parts.h"
-#include "data/table/table_reader.h"
 #include "data/unpack.h"
 
 namespace lockstep::data {
@@ -49,38 +45,6 @@ std::optional<RawTable> ReadFileInParts(const Csv& config, const Origin& origin,
 }
 
 }  // namespace
-
-char SeparatorOf(const Csv& config, const Origin& origin) {
-  if (config.separator().empty()) return ',';
-  const char separator = config.separator()[0];
-  if (config.separator().size() != 1 || separator == '\n' || separator == '\r' || separator == '"')
-    throw Error(ErrorKind::kUsage, "the separator is one character, not a quote or the end of a line",
-                origin.field + ".separator");
-  return separator;
-}
-
-bool HasHeading(std::span<const std::vector<std::string_view>> rows, char decimal) {
-  if (rows.size() < 2) return false;
-  const std::vector<std::string_view>& first = rows.front();
-  size_t of_numbers = 0, with_words = 0;  // columns of numbers, and those of them that begin with a word
-  bool all_words = true;
-  for (size_t column = 0; column < first.size(); ++column) {
-    const Cell::Kind top = ReadCell(first[column], decimal).kind;
-    const bool word = top == Cell::kWord;
-    bool numbers = false, words = false, again = false;
-    for (const auto& row : rows.subspan(1)) {
-      if (column >= row.size()) continue;
-      const Cell::Kind kind = ReadCell(row[column], decimal).kind;
-      numbers |= kind == Cell::kNumber;
-      words |= kind == Cell::kWord;
-      again |= row[column] == first[column];
-    }
-    of_numbers += numbers && !words && top != Cell::kMissing;  // pandas' index has no name
-    with_words += word && numbers && !words;
-    all_words &= word && !again;
-  }
-  return of_numbers > 0 ? 2 * with_words > of_numbers : all_words;
-}
 
 RawTable ReadTable(std::span<const std::byte> text, const Csv& config, const Origin& origin,
                    const ReadTableOptions& options) {

@@ -37,7 +37,7 @@ void Reserve(uint64_t rows, RawTable& table) {
   if (table.roles.label >= 0) table.label.words.reserve(rows);
   for (TableValues& target : table.targets) target.targets.reserve(rows);
   for (TableValues& feature : table.features)
-    if (feature.categorical) feature.words.reserve(rows);
+    if (feature.of_words) feature.words.reserve(rows);
 }
 
 void Append(const RawTable& more, uint64_t lines, RawTable& table) {

@@ -32,7 +32,8 @@ class WordList {
 
 struct TableValues {
   std::string name;
-  bool categorical = false;
+  bool of_words = false;       ///< of a feature that is categorical, or embedded
+  bool embedded = false;       ///< it is a category, and no feature
   size_t place = 0;            ///< of a feature that is a number: its place among those of a row
   std::vector<float> targets;  ///< of a target, by row
   // Of columns of words.

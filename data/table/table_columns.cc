@@ -11,6 +11,8 @@ namespace lockstep::data {
 namespace {
 
 constexpr size_t kMostWords = 1000;
+/// Of a column that is embedded: they all stand in the recipe.
+constexpr size_t kMostEmbedded = 100000;
 
 Error NoValues(const Origin& origin, const std::string& name) {
   return origin.Bad(fmt::format("column \"{}\" has no value in any row that is trained on", name),
@@ -26,10 +28,14 @@ void DescribeWords(const TableValues& values, std::span<const uint8_t> trained, 
   for (size_t word = 0; word < seen.size(); ++word)
     if (seen[word]) words.push_back(values.list.words()[word]);
   if (words.empty()) throw NoValues(origin, values.name);
-  if (words.size() > kMostWords)
-    throw origin.Bad(fmt::format("column \"{}\" has {} different words, which is more than {}", values.name,
-                                 words.size(), kMostWords),
-                     fmt::format("leave it out: {}.skip: \"{}\"", origin.field, values.name));
+  const size_t most = values.embedded ? kMostEmbedded : kMostWords;
+  if (words.size() > most)
+    throw origin.Bad(
+        fmt::format("column \"{}\" has {} different words, which is more than {}", values.name, words.size(), most),
+        fmt::format(
+            "leave it out: {0}.skip: \"{1}\"{2}", origin.field, values.name,
+            values.embedded ? "" : fmt::format(", or embed it: {}.embedded: \"{}\"", origin.field, values.name)));
+  column.set_embedded(values.embedded);
   std::sort(words.begin(), words.end());
   column.mutable_values()->Assign(words.begin(), words.end());
 }
@@ -66,7 +72,7 @@ Table DescribeColumns(const RawTable& table, const Csv& config, std::span<const 
   for (const TableValues& values : table.features) {
     TableColumn& column = *described.add_columns();
     column.set_name(values.name);
-    if (values.categorical) {
+    if (values.of_words) {
       DescribeWords(values, trained, origin, column);
     } else {
       DescribeNumbers(table, values, config.missing(), trained, origin, column);

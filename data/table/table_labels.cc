@@ -79,9 +79,10 @@ class LabelSettler {
     std::vector<size_t> order(words_.size());
     std::iota(order.begin(), order.end(), size_t{0});
     if (words_.size() > kMostNames)
-      throw origin_.Bad(fmt::format("{} has {} different words, which can't be classes",
-                                    table_.roles.NameOf(table_.roles.label), words_.size()),
-                        fmt::format("name the column of the class: {}.label", origin_.field));
+      throw origin_.Bad(
+          fmt::format("{} has {} different words, which can't be classes",
+                      options_.named.empty() ? table_.roles.NameOf(table_.roles.label) : "the array", words_.size()),
+          options_.hint.empty() ? fmt::format("name the column of the class: {}.label", origin_.field) : options_.hint);
     const bool words = std::any_of(numbers_.begin(), numbers_.end(), [](const auto& n) { return !n.has_value(); });
     std::erase_if(order, [&](size_t word) { return words && numbers_[word].has_value() && FewAreNumbers(); });
     std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
@@ -116,16 +117,20 @@ class LabelSettler {
     constexpr size_t kMostShown = 40, kMostNamed = 10;
     const double most = options_.classes > 0 ? options_.classes : kMostClasses;
     std::string wanted = fmt::format("a class label, an integer from 0 to {}", most - 1);
-    std::string hint = fmt::format("the file is named by {}.file, its label by {}.label", origin_.field, origin_.field);
+    std::string hint = options_.hint;
+    if (hint.empty())
+      hint = fmt::format("the file is named by {}.file, its label by {}.label", origin_.field, origin_.field);
     if (!names.empty()) {
       const auto named = std::span(names).first(std::min(kMostNamed, names.size()));
       wanted =
           fmt::format("a class: those are {}{}", fmt::join(named, ", "), named.size() < names.size() ? ", ..." : "");
       hint = "correct the label, train on data that has the class, or list all in data.class_names";
     }
-    return origin_.Bad(fmt::format("{}: '{}' is not {}", table_.roles.NameOf(table_.roles.label),
-                                   words_[word].substr(0, kMostShown), wanted),
-                       hint, std::to_string(table_.lines[row]));
+    const std::string line = std::to_string(table_.lines[row]);
+    const std::string message = fmt::format("'{}' is not {}", words_[word].substr(0, kMostShown), wanted);
+    if (!options_.named.empty())
+      return origin_.Bad(fmt::format("{} {} (from 0): {}", options_.named, line, message), hint);
+    return origin_.Bad(fmt::format("{}: {}", table_.roles.NameOf(table_.roles.label), message), hint, line);
   }
 
   void Tell(const Error& error) {

@@ -22,6 +22,9 @@ struct LabelOptions {
   int classes = 0;                                        ///< of labels that are numbers; 0: the largest + 1
   std::vector<std::string> class_names = {};              ///< where they are known
   std::function<void(const Error&)> on_broken = nullptr;  ///< as ReadTableOptions
+  // Of labels that stand in no file's lines.
+  std::string named = {};  ///< what messages count in their place: "row"
+  std::string hint = {};   ///< which field names them
 };
 
 /// Labels that are integers from 0 are classes as they stand there. All others are names of classes: words, sorted by

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "data/table/cell.h"
+
 namespace lockstep::data {
 namespace {
 
@@ -44,6 +46,38 @@ int32_t FindPlain(std::string_view text, const WordList& list) {
 
 }  // namespace
 
+char SeparatorOf(const Csv& config, const Origin& origin) {
+  if (config.separator().empty()) return ',';
+  const char separator = config.separator()[0];
+  if (config.separator().size() != 1 || separator == '\n' || separator == '\r' || separator == '"')
+    throw Error(ErrorKind::kUsage, "the separator is one character, not a quote or the end of a line",
+                origin.field + ".separator");
+  return separator;
+}
+
+bool HasHeading(std::span<const std::vector<std::string_view>> rows, char decimal) {
+  if (rows.size() < 2) return false;
+  const std::vector<std::string_view>& first = rows.front();
+  size_t of_numbers = 0, with_words = 0;  // columns of numbers, and those of them that begin with a word
+  bool all_words = true;
+  for (size_t column = 0; column < first.size(); ++column) {
+    const Cell::Kind top = ReadCell(first[column], decimal).kind;
+    const bool word = top == Cell::kWord;
+    bool numbers = false, words = false, again = false;
+    for (const auto& row : rows.subspan(1)) {
+      if (column >= row.size()) continue;
+      const Cell::Kind kind = ReadCell(row[column], decimal).kind;
+      numbers |= kind == Cell::kNumber;
+      words |= kind == Cell::kWord;
+      again |= row[column] == first[column];
+    }
+    of_numbers += numbers && !words && top != Cell::kMissing;  // pandas' index has no name
+    with_words += word && numbers && !words;
+    all_words &= word && !again;
+  }
+  return of_numbers > 0 ? 2 * with_words > of_numbers : all_words;
+}
+
 TableReader::TableReader(const Csv& config, const Origin& origin, const ReadTableOptions& options)
     : config_(config),
       origin_(origin),
@@ -70,6 +104,8 @@ void TableReader::Begin(CsvRows& rows) {
   table_.roles = MakeRoles(config_, heading.cells, columns, options_.roles, origin_);
   MakeColumns();
 }
+
+bool TableReader::saw_enough() const { return ahead_.size() + 1 >= kLookedAt; }  // the heading is one of them
 
 void TableReader::ReadRows(CsvRows& rows) {
   for (const CsvRow& row : ahead_) AddOrTell(row, false);
@@ -101,8 +137,9 @@ void TableReader::MakeColumns() {
     const auto column = static_cast<size_t>(roles.features[i]);
     TableValues& values = table_.features[i];
     values.name = roles.names[column];
-    values.categorical = roles.categorical[i];
-    if (values.categorical) continue;
+    values.embedded = roles.embedded[i];
+    values.of_words = roles.categorical[i] || values.embedded;
+    if (values.of_words) continue;
     values.place = table_.width++;
     number_columns_.push_back(roles.features[i]);
     kinds[column] = PlainRows::Kind::kNumber;
@@ -147,7 +184,8 @@ void TableReader::ReadNumbers(const CsvRow& row) {
                       std::to_string(row.line));
   read_.resize(roles.columns);
   for (size_t i = 0; i < roles.features.size(); ++i)
-    if (!roles.categorical[i]) read_[static_cast<size_t>(roles.features[i])] = ReadFeature(row, roles.features[i]);
+    if (!table_.features[i].of_words)
+      read_[static_cast<size_t>(roles.features[i])] = ReadFeature(row, roles.features[i]);
   for (const int column : roles.targets) read_[static_cast<size_t>(column)] = ReadTarget(row, column);
 }
 
@@ -161,7 +199,7 @@ void TableReader::Add(const CsvRow& row, bool plain) {
   table_.numbers.insert(table_.numbers.end(), bytes.begin(), bytes.end());
   if (features_.size() < roles.features.size())
     for (size_t i = 0; i < roles.features.size(); ++i)
-      if (TableValues& values = table_.features[i]; values.categorical)
+      if (TableValues& values = table_.features[i]; values.of_words)
         values.words.push_back(ReadWord(TextOf(row, roles.features[i]), values.list));
   for (size_t i = 0; i < roles.targets.size(); ++i)
     table_.targets[i].targets.push_back(numbers[static_cast<size_t>(roles.targets[i])]);

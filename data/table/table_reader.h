@@ -1,17 +1,32 @@
 // From rows of CSV to a table, text by text: a small file at once, a large one in blocks.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
-#include "data/table/cell.h"
 #include "data/table/csv_rows.h"
 #include "data/table/plain_rows.h"
-#include "data/table/read_table.h"
+#include "data/table/table.h"
 
 namespace lockstep::data {
+
+struct ReadTableOptions {
+  RoleOptions roles = {};
+  /// Where given, it is told of each row that can't be read, which is left out. Otherwise the first one is thrown, with
+  /// a count of all.
+  std::function<void(const Error&)> on_broken = nullptr;
+};
+
+/// The character between columns, as the recipe says.
+char SeparatorOf(const Csv& config, const Origin& origin);
+
+/// Whether the first of `rows` is a heading: it has words above most columns of numbers; or, where no column is of
+/// numbers, words that don't come again below them.
+bool HasHeading(std::span<const std::vector<std::string_view>> rows, char decimal);
 
 /// A table that grows. Begin is called first, then ReadRows, then Finish.
 class TableReader {
@@ -32,6 +47,8 @@ class TableReader {
   RawTable Finish();
 
   const TableRoles& roles() const { return table_.roles; }
+  /// Whether Begin saw as many rows as it looks at: then a longer text would have told the same.
+  bool saw_enough() const;
 
  private:
   void MakeColumns();

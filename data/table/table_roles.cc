@@ -106,25 +106,41 @@ class RoleMaker {
     }
   }
 
-  void AddFeature(int column, bool categorical) {
+  enum class Kind : uint8_t { kNumber, kCategorical, kEmbedded };
+
+  void AddFeature(int column, Kind kind) {
     roles_.features.push_back(column);
-    roles_.categorical.push_back(categorical);
+    roles_.categorical.push_back(kind == Kind::kCategorical);
+    roles_.embedded.push_back(kind == Kind::kEmbedded);
+  }
+
+  /// By column.
+  std::vector<Kind> FindKinds() const {
+    std::vector<Kind> kinds(roles_.columns, Kind::kNumber);
+    const auto set = [&](const std::string& name, Kind kind, const char* field) {
+      Kind& known = kinds[static_cast<size_t>(Require(name, fmt::format("{}.{}", origin_.field, field)))];
+      if (known != Kind::kNumber && known != kind)
+        throw Misconfigured(fmt::format("{}.{}", origin_.field, field), fmt::format("column {} is named twice", name),
+                            "a column of words is categorical or embedded");
+      known = kind;
+    };
+    for (const std::string& name : config_.categorical()) set(name, Kind::kCategorical, "categorical");
+    for (const std::string& name : config_.embedded()) set(name, Kind::kEmbedded, "embedded");
+    return kinds;
   }
 
   void TakeFeatures() {
     for (const std::string& name : config_.skip()) Take(name, "skip");
-    std::vector<bool> categorical(roles_.columns);
-    for (const std::string& name : config_.categorical())
-      categorical[static_cast<size_t>(Require(name, origin_.field + ".categorical"))] = true;
+    const std::vector<Kind> kinds = FindKinds();
     for (const std::string& name : config_.features()) {
       const int column = Take(name, "features");
-      AddFeature(column, categorical[static_cast<size_t>(column)]);
+      AddFeature(column, kinds[static_cast<size_t>(column)]);
     }
     for (size_t column = 0; column < roles_.columns; ++column) {
       if (config_.features_size() == 0 && !taken_[column] && !IsIndex(column))
-        AddFeature(static_cast<int>(column), categorical[column]);
-      if (categorical[column] && std::count(roles_.features.begin(), roles_.features.end(), column) == 0)
-        throw Misconfigured(origin_.field + ".categorical",
+        AddFeature(static_cast<int>(column), kinds[column]);
+      if (kinds[column] != Kind::kNumber && std::count(roles_.features.begin(), roles_.features.end(), column) == 0)
+        throw Misconfigured(origin_.field + (kinds[column] == Kind::kEmbedded ? ".embedded" : ".categorical"),
                             fmt::format("column {} is not among the features", roles_.names[column]));
     }
   }
@@ -142,7 +158,8 @@ class RoleMaker {
         !roles_.headings && options_.unlabeled && static_cast<int>(roles_.columns) == table.columns_size();
     for (int i = 0; i < table.columns_size(); ++i) {
       const TableColumn& column = table.columns(i);
-      AddFeature(bare ? i : Require(column.name(), origin_.field), column.values_size() > 0);
+      const Kind of_words = column.embedded() ? Kind::kEmbedded : Kind::kCategorical;
+      AddFeature(bare ? i : Require(column.name(), origin_.field), column.values_size() > 0 ? of_words : Kind::kNumber);
     }
   }
 

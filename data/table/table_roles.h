@@ -16,7 +16,8 @@ struct TableRoles {
   std::vector<std::string> names;  ///< of all columns: headings, or their numbers
   bool headings = false;           ///< the names are headings
   std::vector<int> features;       ///< in the order of the features
-  std::vector<bool> categorical;   ///< of each of `features`
+  std::vector<bool> categorical;   ///< of each of `features`: a column of words
+  std::vector<bool> embedded;      ///< of each of `features`: a column of words that is embedded
   std::vector<int> targets;
   int label = -1, id = -1, group = -1;
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/philox.h"
 #include "data/file_kind.h"
+#include "data/formats/npy.h"
 
 namespace lockstep::data {
 namespace {
@@ -45,7 +46,7 @@ class Opening {
   /// Sets where the tokens lie in the file.
   void Describe(Shard& shard) const {
     if (IsLlmC()) return DescribeLlmC(shard);
-    if (IsNumPy()) return DescribeNumPy(shard);
+    if (IsNpy(bytes_)) return DescribeNumPy(shard);
     shard.width = options_.id_bytes > 0 ? static_cast<uint64_t>(options_.id_bytes) : RawWidth();
     if (size_ % shard.width != 0)
       throw Damaged(path_, fmt::format("{} bytes are no {}-bit ids", size_, 8 * shard.width));
@@ -82,23 +83,16 @@ class Opening {
                                        shard.width, size_ - kHeaderBytes));
   }
 
-  bool IsNumPy() const { return bytes_.size() >= 12 && std::memcmp(bytes_.data(), "\x93NUMPY", 6) == 0; }
-  /// NumPy Enhancement Proposal 1: magic, version, length of the header, a Python dictionary, the numbers.
   void DescribeNumPy(Shard& shard) const {
-    const bool long_header = static_cast<int>(bytes_[6]) > 1;
-    const size_t length_bytes = long_header ? 4 : 2, begin = 8 + length_bytes;
-    uint32_t length = 0;
-    std::memcpy(&length, bytes_.data() + 8, length_bytes);
-    if (begin + length > bytes_.size()) throw Damaged(path_, "its NumPy header is cut off");
-    const std::string_view header(reinterpret_cast<const char*>(bytes_.data()) + begin, length);
-    shard.header = begin + length;
-    shard.width = 0;
-    for (const auto& [type, width] :
-         {std::pair{"'<u2'", 2}, {"'<i2'", 2}, {"'<u4'", 4}, {"'<i4'", 4}, {"'<u8'", 8}, {"'<i8'", 8}})
-      if (header.find(type) != std::string_view::npos) shard.width = static_cast<uint64_t>(width);
-    if (shard.width == 0 || header.find("'fortran_order': False") == std::string_view::npos)
-      throw Error(ErrorKind::kData, fmt::format("is a NumPy array of another type than ids have: {}", header), path_,
-                  "write it with array.astype(numpy.uint16) or numpy.uint32");
+    const NpyHeader header = ParseNpyHeader(bytes_, {path_, field_ + ".files"});
+    const bool integers = header.kind == 'u' || header.kind == 'i';
+    if (!integers || header.width < 2 || header.big_endian || (header.fortran_order && header.shape.size() > 1))
+      throw Error(ErrorKind::kData,
+                  fmt::format("is a NumPy array of another type than ids have: {}{}", header.descr,
+                              header.fortran_order ? ", in Fortran's order" : ""),
+                  path_, "write it with array.astype(numpy.uint16) or numpy.uint32");
+    shard.header = header.bytes;
+    shard.width = header.width;
     if ((size_ - shard.header) % shard.width != 0) throw Damaged(path_, "its numbers are cut off");
     shard.count = (size_ - shard.header) / shard.width;
     if (!path_.ends_with(".npy"))

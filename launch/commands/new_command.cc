@@ -64,7 +64,8 @@ void AddNewCommand(CLI::App& app, int* exit_code) {
   command
       ->add_option(
           "DATA", options->paths,
-          "a CSV file; a folder with a folder of pictures for each class; a text; token files (.bin); a manifest "
+          "a CSV file; a folder with a folder of pictures for each class; a text; NumPy's arrays (.npz); token files "
+          "(.bin); a manifest "
           "of recordings; or two files of sentences and their translations")
       ->required();
   command->add_option("--label", options->draft.label, "of a table: the column of the class (default: it is found)");

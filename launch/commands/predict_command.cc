@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
@@ -18,6 +19,7 @@
 #include "base/error.h"
 #include "base/files/atomic_write.h"
 #include "base/machine/cores.h"
+#include "launch/answers/predict_arrays.h"
 #include "launch/answers/predict_pictures.h"
 #include "launch/answers/predict_rows.h"
 #include "launch/answers/predict_texts.h"
@@ -80,12 +82,20 @@ void PredictSamples(const TrainedRun& run, const PredictOptions& options, const 
   if (!options.texts.empty())
     throw Error(ErrorKind::kUsage, "the run answers rows of tables or images", "--text", "name files");
   const int threads = options.threads > 0 ? options.threads : QueryCores().usable;
-  const bool rows = run.recipe.data().train().has_csv();
-  const bool pictures = !rows && run.shape.input == "image";
-  if (!rows && !pictures)
+  const data::Source& source = run.recipe.data().train();
+  const bool rows = source.has_csv();
+  const bool arrays = source.has_arrays() && std::all_of(options.inputs.begin(), options.inputs.end(), IsArrayPath);
+  // Pictures in files are of bytes.
+  const bool pictures =
+      !rows && !arrays && run.shape.input == "image" && (!source.has_arrays() || run.recipe.data().sample().bytes());
+  if (source.has_arrays() && !arrays && !pictures)
+    throw Error(ErrorKind::kUsage, "the run was trained on NumPy's arrays", options.inputs.front(),
+                "give it such: FILE.npy, or FILE.npz:NAME");
+  if (!rows && !arrays && !pictures)
     throw Error(ErrorKind::kUsage, "the run was trained on a format that single answers can't be asked for in",
                 run.recipe.name(), "lockstep eval says how good it is");
   if (rows) PredictRows(run, {options.inputs, FormatOf(options), threads}, take);
+  if (arrays) PredictArrays(run, {options.inputs, FormatOf(options), threads}, take);
   if (pictures) PredictPictures(run, {options.inputs, FormatOf(options), threads}, take);
 }
 
@@ -119,7 +129,8 @@ void AddPredictCommand(CLI::App& app, int* exit_code) {
   command->add_option("RUN", options->run, "a run folder (its newest good checkpoint) or a checkpoint folder")
       ->required();
   command->add_option("INPUT", options->inputs,
-                      "CSV files of rows; JPEG and PNG files, or folders of them; audio files (members of archives as "
+                      "CSV files of rows; NumPy's arrays (x.npy, data.npz:x); JPEG and PNG files, or folders of them; "
+                      "audio files (members of archives as "
                       "ARCHIVE.tar:MEMBER), or texts of one "
                       "sentence a line (-: standard input; rows and sentences are answered line by line)");
   command->add_option("--out", options->out,

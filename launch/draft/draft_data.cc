@@ -12,6 +12,7 @@
 #include "data/formats/manifest.h"
 #include "data/source_file.h"
 #include "data/utf8.h"
+#include "launch/draft/draft_arrays.h"
 #include "launch/draft/draft_pictures.h"
 #include "launch/draft/draft_sequences.h"
 #include "launch/draft/draft_table.h"
@@ -80,6 +81,10 @@ Draft DraftData(const std::vector<std::string>& paths, DraftOptions options) {
   if (EndsWith(options.path, {".bin", ".npy"})) {
     RequireOneUse(options, false);
     return DraftTokens(options);
+  }
+  if (EndsWith(options.path, {".npz"})) {
+    RequireOneUse(options, false);
+    return DraftArrays(options);
   }
   const std::vector<std::byte> text = data::LoadSourceFile({options.path, "DATA"});
   if (data::WithoutByteOrderMark(text).find_first_not_of(" \t\r\n") == std::string_view::npos)

@@ -51,7 +51,7 @@ class PictureDrafter {
     lines.push_back(
         {fmt::format("augment {{ flip: true {}}}", Exact() ? "shift: 2 " : "random_resized_crop { min_area: 0.5 } "),
          "each epoch sees them otherwise; without flip where left and right matter"});
-    draft.recipe += Lay(lines, 2) + "}\n\n" + Model(pictures);
+    draft.recipe += Lay(lines, 2) + "}\n\n" + ModelOfPictures(pictures);
     draft.answer = fmt::format("predict {{run}} {} --out answers.csv", options_.path);
     const auto [least, most] = std::minmax_element(counts_.begin(), counts_.end());
     if (*most > 10 * *least)
@@ -100,30 +100,6 @@ class PictureDrafter {
                         sizes_.short_side)};
   }
 
-  std::string Model(uint64_t pictures) const {
-    const auto trained = 0.8 * static_cast<double>(pictures);
-    uint64_t batch = 8;
-    while (batch < 64 && static_cast<double>(batch) * 16 <= trained) batch *= 2;
-    const auto epochs =
-        static_cast<uint64_t>(std::clamp(std::ceil(1000.0 * static_cast<double>(batch) / trained), 5.0, 40.0));
-    std::string text = "model {\n";
-    text += Lay({{fmt::format("resnet {{ depth: {} }}", pictures < 20000 ? 8 : 14),
-                  "small enough for CPUs; 18, 34 and 50 are ImageNet's"}},
-                2);
-    text += "}\n\ntrain {\n";
-    text += Lay({{fmt::format("epochs: {}", epochs), "passes over the training pictures"},
-                 {fmt::format("global_batch: {}", batch), "pictures of a step, all ranks together"},
-                 {"seed: 1", "another seed, another run"}},
-                2);
-    text += "}\n\noptimizer {\n";
-    text += Lay({{"sgd { momentum: 0.9 nesterov: true }"},
-                 {fmt::format("learning_rate: {}", batch >= 64 ? "0.05" : "0.02")},
-                 {"weight_decay: 5e-4"},
-                 {"schedule { cosine {} warmup_fraction: 0.1 }", "the rate falls to 0 at the end"}},
-                2);
-    return text + "}\n\ncheckpoint { every_minutes: 10 }\n";
-  }
-
   const DraftOptions& options_;
   const data::WalkedFolder walked_;
   std::vector<uint64_t> counts_;
@@ -131,6 +107,30 @@ class PictureDrafter {
 };
 
 }  // namespace
+
+std::string ModelOfPictures(uint64_t pictures) {
+  const auto trained = 0.8 * static_cast<double>(pictures);
+  uint64_t batch = 8;
+  while (batch < 64 && static_cast<double>(batch) * 16 <= trained) batch *= 2;
+  const auto epochs =
+      static_cast<uint64_t>(std::clamp(std::ceil(1000.0 * static_cast<double>(batch) / trained), 5.0, 40.0));
+  std::string text = "model {\n";
+  text += Lay({{fmt::format("resnet {{ depth: {} }}", pictures < 20000 ? 8 : 14),
+                "small enough for CPUs; 18, 34 and 50 are ImageNet's"}},
+              2);
+  text += "}\n\ntrain {\n";
+  text += Lay({{fmt::format("epochs: {}", epochs), "passes over the training pictures"},
+               {fmt::format("global_batch: {}", batch), "pictures of a step, all ranks together"},
+               {"seed: 1", "another seed, another run"}},
+              2);
+  text += "}\n\noptimizer {\n";
+  text += Lay({{"sgd { momentum: 0.9 nesterov: true }"},
+               {fmt::format("learning_rate: {}", batch >= 64 ? "0.05" : "0.02")},
+               {"weight_decay: 5e-4"},
+               {"schedule { cosine {} warmup_fraction: 0.1 }", "the rate falls to 0 at the end"}},
+              2);
+  return text + "}\n\ncheckpoint { every_minutes: 10 }\n";
+}
 
 Draft DraftPictures(const DraftOptions& options) { return PictureDrafter(options).Make(); }
 

@@ -9,4 +9,7 @@ namespace lockstep::launch {
 /// not.
 Draft DraftPictures(const DraftOptions& options);
 
+/// The part of a recipe behind its data: a model of so many pictures, and how it is trained.
+std::string ModelOfPictures(uint64_t pictures);
+
 }  // namespace lockstep::launch

@@ -32,6 +32,13 @@ std::string Percent(uint64_t part, uint64_t all) {
   return fmt::format("{:.2g} %", 100.0 * static_cast<double>(part) / static_cast<double>(std::max<uint64_t>(all, 1)));
 }
 
+/// A power of two that leaves a dozen steps and more an epoch.
+uint64_t Batch(double trained) {
+  uint64_t batch = 1;
+  while (batch < 512 && static_cast<double>(batch) * 24 <= trained) batch *= 2;
+  return batch;
+}
+
 class TableDrafter {
  public:
   TableDrafter(std::span<const std::byte> text, const DraftOptions& options)
@@ -45,7 +52,7 @@ class TableDrafter {
                                           table_.columns.size()));
     draft_.recipe += fmt::format("name: {}\n\n", Quoted(options_.name));
     AddData();
-    AddModel();
+    draft_.recipe += ModelOfRows(static_cast<uint64_t>(table_.rows));
     draft_.answer = fmt::format("predict {{run}} {} --out answers.csv", options_.path);
     if (table_.ragged > 0)
       draft_.notes.push_back(
@@ -129,9 +136,10 @@ class TableDrafter {
     if (column.numbers > column.words)
       return skipped_.push_back({fmt::format("skip: {}", Quoted(column.name)),
                                  fmt::format("numbers, but {} words among them", column.words)});
-    if (column.many || column.counts.size() > kMostWords || column.counts.size() > column.words / 2)
+    if (column.many || column.counts.size() > column.words / 2)
       return skipped_.push_back(
           {fmt::format("skip: {}", Quoted(column.name)), "text, or names: nearly every row has its own"});
+    if (column.counts.size() > kMostWords) return embedded_.push_back(&column);
     categorical_.push_back({fmt::format("categorical: {}", Quoted(column.name)),
                             fmt::format("{} words, each a feature", column.counts.size())});
     features_ += column.counts.size();
@@ -173,6 +181,12 @@ class TableDrafter {
     if (!id_.empty())
       csv.push_back({fmt::format("id: {}", Quoted(id_)), "it numbers the rows: kept in answers, never a feature"});
     csv.insert(csv.end(), categorical_.begin(), categorical_.end());
+    for (const InspectedColumn* column : embedded_)
+      csv.push_back(features_ > 0 ? DraftLine{fmt::format("embedded: {}", Quoted(column->name)),
+                                              fmt::format("{} words, for each of which numbers are learned",
+                                                          column->counts.size())}
+                                  : DraftLine{fmt::format("categorical: {}", Quoted(column->name)),
+                                              fmt::format("{} words, each a feature", column->counts.size())});
     csv.insert(csv.end(), skipped_.begin(), skipped_.end());
     if (missing_ > 0)
       csv.push_back(
@@ -186,51 +200,45 @@ class TableDrafter {
     draft_.recipe += "}\n\n";
   }
 
-  /// Sizes that were tried on scikit-learn's tables (tests/launch/draft/compare_sklearn.py).
-  void AddModel() {
-    const double trained = 0.8 * static_cast<double>(table_.rows);
-    const bool few = trained < 2000;
-    const uint64_t batch = Batch(trained);
-    const double wanted_steps = few ? 3000 : 6000;
-    const auto epochs =
-        static_cast<uint64_t>(std::clamp(std::ceil(wanted_steps * static_cast<double>(batch) / trained), 5.0, 300.0));
-    draft_.recipe += "model {\n";
-    draft_.recipe += Lay({{few ? "mlp { hidden: 100 dropout: 0.1 }" : "mlp { hidden: [128, 64] dropout: 0.1 }",
-                           few ? "few rows: one layer, and dropout against learning them by heart"
-                               : "two layers; wider ones for more rows"}},
-                         2);
-    draft_.recipe += "}\n\ntrain {\n";
-    draft_.recipe += Lay({{fmt::format("epochs: {}", epochs), "passes over the training rows"},
-                          {fmt::format("global_batch: {}", batch), "rows of a step, all ranks together"},
-                          {"seed: 1", "another seed, another run"}},
-                         2);
-    draft_.recipe += "}\n\noptimizer {\n";
-    draft_.recipe += Lay({{"adamw {}"},
-                          {"learning_rate: 1e-3"},
-                          {"weight_decay: 0.01"},
-                          {"schedule { cosine {} warmup_fraction: 0.05 }", "the rate falls to 0 at the end"}},
-                         2);
-    draft_.recipe += "}\n";
-  }
-
-  /// A power of two that leaves a dozen steps and more an epoch.
-  static uint64_t Batch(double trained) {
-    uint64_t batch = 1;
-    while (batch < 512 && static_cast<double>(batch) * 24 <= trained) batch *= 2;
-    return batch;
-  }
-
   const DraftOptions& options_;
   const InspectedTable table_;
   Draft draft_;
   std::vector<size_t> answers_;
   bool guessed_ = false, classes_ = false;
   std::vector<DraftLine> categorical_, skipped_;
+  std::vector<const InspectedColumn*> embedded_;  ///< of more words than one feature each is good for
   std::string id_;
   uint64_t features_ = 0, missing_ = 0;
 };
 
 }  // namespace
+
+// Sizes that were tried on scikit-learn's tables (tests/launch/draft/compare_sklearn.py).
+std::string ModelOfRows(uint64_t rows) {
+  const double trained = 0.8 * static_cast<double>(rows);
+  const bool few = trained < 2000;
+  const uint64_t batch = Batch(trained);
+  const double wanted_steps = few ? 3000 : 6000;
+  const auto epochs =
+      static_cast<uint64_t>(std::clamp(std::ceil(wanted_steps * static_cast<double>(batch) / trained), 5.0, 300.0));
+  std::string text = "model {\n";
+  text += Lay({{few ? "mlp { hidden: 100 dropout: 0.1 }" : "mlp { hidden: [128, 64] dropout: 0.1 }",
+                few ? "few rows: one layer, and dropout against learning them by heart"
+                    : "two layers; wider ones for more rows"}},
+              2);
+  text += "}\n\ntrain {\n";
+  text += Lay({{fmt::format("epochs: {}", epochs), "passes over the training rows"},
+               {fmt::format("global_batch: {}", batch), "rows of a step, all ranks together"},
+               {"seed: 1", "another seed, another run"}},
+              2);
+  text += "}\n\noptimizer {\n";
+  text += Lay({{"adamw {}"},
+               {"learning_rate: 1e-3"},
+               {"weight_decay: 0.01"},
+               {"schedule { cosine {} warmup_fraction: 0.05 }", "the rate falls to 0 at the end"}},
+              2);
+  return text + "}\n";
+}
 
 Draft DraftTable(std::span<const std::byte> text, const DraftOptions& options) {
   return TableDrafter(text, options).Make();

@@ -12,4 +12,7 @@ namespace lockstep::launch {
 /// be what it is to be; Error(kData) where the file is no table.
 Draft DraftTable(std::span<const std::byte> text, const DraftOptions& options);
 
+/// The part of a recipe behind its data: a model of so many rows, and how it is trained.
+std::string ModelOfRows(uint64_t rows);
+
 }  // namespace lockstep::launch

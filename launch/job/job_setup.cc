@@ -102,6 +102,7 @@ models::DataShape DataShapeOf(const plan::Splits& splits) {
     if (field.name == "target") shape.targets = static_cast<int>(field.shape.dim(0));
     if (field.name == "weight") shape.rows = graph::RowTargets::kWeighted;
     if (field.name == "other_label") shape.rows = graph::RowTargets::kMixed;
+    if (field.name == "categories") shape.categories = data::CategoriesOf(*splits.train);
   }
   return shape;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "trainer/graph/builder.h"
 #include "trainer/models/model.pb.h"
@@ -70,6 +71,10 @@ struct Continuation {
 /// "NAME.cache".
 graph::ValueId AttendToCache(graph::Builder& builder, graph::ValueId x, const std::string& name, int64_t width,
                              const graph::AttentionAttributes& attention, const Continuation& continuation);
+
+/// Puts the embeddings of the input "categories", columns of so many `words`, behind x [batch, n].
+graph::ValueId EmbedCategories(graph::Builder& builder, graph::ValueId x, const std::vector<int>& words,
+                               const Mlp& config);
 
 // The families: from the input to logits or predictions, [batch, outputs].
 graph::ValueId BuildMlp(graph::Builder& builder, graph::ValueId x, const Mlp& config, int outputs);

@@ -1,6 +1,10 @@
 // The families mlp and convnet.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
 #include "trainer/models/blocks.h"
 
 namespace lockstep::models {
@@ -36,7 +40,27 @@ ValueId Stage(Builder& builder, ValueId x, int index, const ConvStage& stage, Ac
   return AddPool(builder, x, PoolKind::kMax, stage.pool(), stage.pool(), 0, field + ".pool");
 }
 
+/// fastai's emb_sz_rule, for the column of most words.
+int64_t EmbeddingWidth(const std::vector<int>& words, const Mlp& config) {
+  RequireRange("model.mlp.embedding", config.embedding(), 0, kMaxWidth);
+  if (config.embedding() > 0) return config.embedding();
+  const double most = *std::max_element(words.begin(), words.end());
+  return std::min<int64_t>(600, std::lround(1.6 * std::pow(most, 0.56)));
+}
+
 }  // namespace
+
+// One table for all columns. It starts uniform within 1 / sqrt(width), as Gorishniy et al. 2021 ("Revisiting deep
+// learning models for tabular data") have it.
+ValueId EmbedCategories(Builder& builder, ValueId x, const std::vector<int>& words, const Mlp& config) {
+  const int64_t width = EmbeddingWidth(words, config), columns = static_cast<int64_t>(words.size());
+  const ValueId ids = builder.Input("categories", {columns}, DType::kI32);
+  const graph::Initializer start{.uniform = static_cast<float>(1 / std::sqrt(static_cast<double>(width)))};
+  const ValueId table = builder.Parameter(
+      "categories.weight", {std::accumulate(words.begin(), words.end(), int64_t{0}), width}, start, /*decay=*/true);
+  const ValueId embedded = builder.Embedding(ids, "categories", table, graph::kNoValue);
+  return builder.Concat(builder.Flatten(x), builder.Reshape(embedded, {builder.batch(), columns * width}));
+}
 
 ValueId BuildMlp(Builder& builder, ValueId x, const Mlp& config, int outputs) {
   if (config.hidden_size() == 0) {

@@ -63,6 +63,9 @@ ValueId BuildFamily(Builder& builder, ValueId x, const ModelConfig& config, int 
 /// Which families take the samples.
 void RequireFamily(const ModelConfig& config, const DataShape& data) {
   if (config.family_case() == ModelConfig::FAMILY_NOT_SET) return;
+  if (!data.categories.empty() && !config.has_mlp())
+    Fail("model", "the data has columns that are embedded, which this family can't take",
+         "use mlp, or make them categorical: data.train.csv.categorical");
   const bool tokens = data.input == "tokens";
   const std::string samples = data.speech() ? "recordings" : data.pairs() ? "pairs of sentences" : data.input;
   if (data.speech() == config.has_recurrent() && tokens == config.has_gpt() && data.pairs() == config.has_seq2seq())
@@ -108,7 +111,8 @@ void BuildSpeech(Builder& builder, const ModelConfig& config, const DataShape& d
 
 void BuildPrediction(Builder& builder, const ModelConfig& config, const DataShape& data) {
   const int outputs = Outputs(config, data);
-  const ValueId input = builder.Input(data.input, data.sample, data.input == "tokens" ? DType::kI32 : DType::kF32);
+  ValueId input = builder.Input(data.input, data.sample, data.input == "tokens" ? DType::kI32 : DType::kF32);
+  if (!data.categories.empty()) input = EmbedCategories(builder, input, data.categories, config.mlp());
   const ValueId result = BuildFamily(builder, input, config, outputs);
   if (UsesCrossEntropy(config, data)) {
     AddCrossEntropy(builder, result, config, data.rows);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/shape.h"
 #include "trainer/graph/builder.h"
@@ -19,6 +20,9 @@ struct DataShape {
   int classes = 0;  ///< of labels, tokens of the vocabulary, letters and CTC's blank; 0: no labels
   int targets = 0;  ///< width of "target"; 0: none
   graph::RowTargets rows = graph::RowTargets::kLabel;  ///< of training
+  /// Of columns that are embedded: the words of each. The further input "categories" i32 [columns] numbers them all
+  /// through; -1 is none.
+  std::vector<int> categories = {};
 
   bool pairs() const { return input == "source"; }
   bool speech() const { return input == "features" && sample.rank() == 2; }

@@ -3,8 +3,10 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <clocale>
 
+#include "base/philox.h"
 #include "data/open/open_dataset.h"
 #include "tests/data/test_files.h"
 
@@ -239,6 +241,86 @@ TEST(Csv, QuotesHoldSeparatorsAndLines) {
   EXPECT_EQ(records.size, 2u);
   EXPECT_EQ(records.table->columns(0).values(0), "a, \"b\"\nc");
   ExpectBad(ErrorKind::kData, "a,b\n1,0\n\"2,1\n3,0\n", "", {"/d/x.csv:3: a quote opens in this line"});
+}
+
+TEST(Csv, WordsOfEmbeddedColumnsAreNumberedThroughAllOfThem) {
+  const std::string text = "city,n,color,c\nUlm,1,red,0\nBonn,2,blue,1\n\"Bad, Ems\",3,red,0\n,4,?,1\nUlm,5,red,0\n";
+  const std::string config = "embedded: ['color', 'city']";
+  const Records records = Read(text, config);
+  EXPECT_EQ(Values<float>(records, 0), (std::vector<float>{1, 2, 3, 4, 5}));
+  EXPECT_EQ(records.columns[1].field.name, "categories");
+  EXPECT_EQ(records.columns[1].field.shape, (Shape{2}));
+  // Of cities, in front: Bad Ems, Bonn, Ulm; of colors: blue, red.
+  EXPECT_EQ(Values<int32_t>(records, 1), (std::vector<int32_t>{2, 4, 1, 3, 0, 4, -1, -1, 2, 4}));
+  EXPECT_EQ(Values<int32_t>(records, 2), (std::vector<int32_t>{0, 1, 0, 1, 0}));
+  ASSERT_NE(records.table, nullptr);
+  EXPECT_TRUE(records.table->columns(0).embedded());
+  EXPECT_FALSE(records.table->columns(1).embedded());
+
+  CsvOptions known{.table = records.table.get(), .unlabeled = true};
+  const Records rows = ReadWith("color,n,city\nred,7,Ulm\ngreen,8,Bonn\n", config, known);
+  EXPECT_EQ(Values<int32_t>(rows, 1), (std::vector<int32_t>{2, 4, 1, -1}));
+  const MemoryDataset dataset(Read(text, config), {});
+  Sample sample;
+  dataset.Read(0, 1, sample);
+  EXPECT_EQ(sample.tensors[1].As<int32_t>()[1], 3);
+
+  ExpectBad(ErrorKind::kUsage, text, "embedded: 'city' categorical: 'city'",
+            {"data.train.csv.embedded: column city is named twice"});
+  ExpectBad(ErrorKind::kUsage, text, "embedded: ['city', 'color'] skip: 'n'", {"no feature is left", "categorical"});
+  ExpectBad(ErrorKind::kUsage, text, "embedded: 'city' skip: 'city'",
+            {"data.train.csv.embedded: column city is not among the features"});
+}
+
+/// Rows of numbers, words, a group and an id, of more than one block for each of several threads.
+std::string LargeText(const std::string& line_end, const std::string& odd_line) {
+  std::string text = "id,a,city,b,group,y" + line_end;
+  const RandomStream stream{7, 0, 1, 0};
+  for (uint32_t i = 0; text.size() < (size_t{9} << 20); ++i) {
+    const Philox4 bits = stream.Group(i);
+    text += fmt::format("r{},{},{},{:.3e},g{},{}{}", i, bits.x[0] / 1e6, bits.x[1] % 3 == 0 ? "Ulm" : "Bonn",
+                        bits.x[2] / 7.0, bits.x[3] % 5, bits.x[3] % 2 == 0 ? "no" : "yes", line_end);
+    if (i % 1000 == 999) text += odd_line;
+  }
+  return text;
+}
+
+TEST(Csv, LargeFilesAreReadAsSmallOnes) {
+  const std::string config = "label: 'y' id: 'id' categorical: 'city' missing: MEAN";
+  const std::string odd_lines[] = {"", "\n# a remark\n", " r0 , 1.50 ,\tUlm,NA,g1,no\r\n", "r1,.5,\"Ulm\",2,g0,yes\n"};
+  for (const std::string& odd_line : odd_lines) {
+    const TempFolder folder;
+    const std::string text = LargeText(odd_line.empty() ? "\r\n" : "\n", odd_line);
+    Csv csv = Config(config);
+    csv.set_file(folder.Write("x.csv", text));
+    CsvOptions options{.group = "group"};
+    const Records file = ReadCsvFile(csv, {csv.file(), "data.train.csv"}, options);
+    const Records memory = ReadWith(text, config, options);
+    options.on_broken = [](const Error& error) { ADD_FAILURE() << error.what(); };  // which are told in order
+    const Records in_order = ReadWith(text, config, options);
+    for (const Records* records : {&file, &memory}) {
+      EXPECT_EQ(records->size, in_order.size);
+      EXPECT_EQ(Fingerprint(*records, {}), Fingerprint(in_order, {})) << odd_line;
+      EXPECT_TRUE(records->names == in_order.names && records->groups == in_order.groups);
+      EXPECT_EQ(records->table->DebugString(), in_order.table->DebugString());
+    }
+  }
+}
+
+TEST(Csv, ErrorsInLargeFilesNameTheLine) {
+  const TempFolder folder;
+  std::string text = LargeText("\n", "");
+  const auto line = std::count(text.begin(), text.end(), '\n') + 1;
+  text += "r,1,Ulm,x,g0,no\nr,1,Ulm,y,g0,no";
+  Csv csv = Config("label: 'y' id: 'id' categorical: 'city' skip: 'group'");
+  csv.set_file(folder.Write("x.csv", text));
+  ExpectError(ErrorKind::kData, {fmt::format("x.csv:{}", line), "'x' is not a number", "the first of 2 rows"}, [&] {
+    ReadCsvFile(csv, {csv.file(), "data.train.csv"}, {});
+  });
+  csv.set_file(folder.Path("missing.csv"));
+  ExpectError(ErrorKind::kData, {"there is no file", "data.train.csv.file"}, [&] {
+    ReadCsvFile(csv, {csv.file(), "data.train.csv"}, {});
+  });
 }
 
 }  // namespace

@@ -57,6 +57,69 @@ TEST_F(DraftTest, ATableOfPandas) {
   EXPECT_THAT(draft_.recipe, HasSubstr("2 classes: sick (50 rows), well (50 rows)"));
 }
 
+TEST_F(DraftTest, ColumnsOfManyWordsAreEmbedded) {
+  const auto rows = [](int i) { return fmt::format("{},town {},{}", i % 77, i % 150, i % 2 ? "yes" : "no"); };
+  const Recipe recipe = Make("towns.csv", Rows("age,town,y\n", 900, rows));
+  EXPECT_THAT(recipe.data().train().csv().embedded(), ElementsAre("town"));
+  EXPECT_THAT(recipe.data().train().csv().categorical(), ElementsAre());
+  const auto words_alone = [](int i) { return fmt::format("town {},{}", i % 150, i % 2 ? "yes" : "no"); };
+  EXPECT_THAT(Make("alone.csv", Rows("town,y\n", 900, words_alone)).data().train().csv().categorical(),
+              ElementsAre("town"));
+}
+
+/// A .npy of version 1.
+std::string Npy(const std::string& descr, const std::string& shape, size_t bytes) {
+  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr, shape);
+  header.resize(117, ' ');
+  return std::string("\x93NUMPY\x01\0\x76\0", 10) + header + "\n" + std::string(bytes, '\1');
+}
+
+/// A tar is read where a zip is, and needs no library to write.
+std::string Tar(const std::vector<std::pair<std::string, std::string>>& members) {
+  std::string bytes;
+  for (const auto& [name, content] : members) {
+    std::string header = name;
+    header.resize(512);
+    header.replace(100, 7, "0000644");
+    header.replace(124, 12, fmt::format("{:011o}", content.size()) + std::string(1, '\0'));
+    header.replace(156, 1, "0");
+    header.replace(257, 8,
+                   std::string("ustar\0"
+                               "00",
+                               8));
+    header.replace(148, 8, "        ");
+    unsigned sum = 0;
+    for (const char c : header) sum += static_cast<unsigned char>(c);
+    header.replace(148, 8, fmt::format("{:06o}", sum) + std::string("\0 ", 2));
+    bytes += header + content + std::string((512 - content.size() % 512) % 512, '\0');
+  }
+  return bytes + std::string(1024, '\0');
+}
+
+TEST_F(DraftTest, ArraysAreToldByTheirNames) {
+  const Recipe plain = Make("plain.npz", Tar({{"X.npy", Npy("<f4", "50, 3", 600)}, {"y.npy", Npy("<f8", "50,", 400)}}));
+  EXPECT_EQ(plain.data().train().arrays().inputs(), "plain.npz:X");
+  EXPECT_EQ(plain.data().train().arrays().targets(), "plain.npz:y");
+  EXPECT_EQ(plain.data().split().test(), 0.2);
+  EXPECT_TRUE(plain.model().has_mlp());
+  EXPECT_THAT(draft_.recipe, HasSubstr("50 x 3 of <f4"));
+
+  const Recipe keras = Make("mnist.npz", Tar({{"x_train.npy", Npy("|u1", "6, 8, 8", 384)},
+                                              {"y_train.npy", Npy("|u1", "6,", 6)},
+                                              {"x_test.npy", Npy("|u1", "2, 8, 8", 128)},
+                                              {"y_test.npy", Npy("|u1", "2,", 2)}}));
+  EXPECT_EQ(keras.data().train().arrays().labels(), "mnist.npz:y_train");
+  EXPECT_EQ(keras.data().test().arrays().inputs(), "mnist.npz:x_test");
+  EXPECT_FALSE(keras.data().has_split());
+  EXPECT_TRUE(keras.model().has_resnet());
+  EXPECT_THAT(draft_.answer, HasSubstr("mnist.npz:x_test"));
+
+  data::ExpectError(ErrorKind::kUsage, {"no array in it is called as labels are", "call them x and y; it has a, x"},
+                    [&] {
+                      Make("bad.npz", Tar({{"x.npy", Npy("<f4", "1, 1", 4)}, {"a.npy", Npy("<f4", "1,", 4)}}));
+                    });
+}
+
 TEST_F(DraftTest, ValuesAreFoundAndAskedFor) {
   const auto rows = [](int i) { return fmt::format("{};{},5;{}", 10 + i, i, i * 13 % 97); };
   const Recipe found = Make("houses.csv", Rows("id;area;price\n", 200, rows));

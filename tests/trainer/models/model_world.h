@@ -4,6 +4,7 @@
 #include <google/protobuf/text_format.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -23,6 +24,13 @@ inline DataShape Images(int64_t height, int64_t width, int64_t channels, int cla
 
 inline DataShape Features(int64_t n, int classes, int targets = 0) {
   return {.input = "features", .sample = {n}, .classes = classes, .targets = targets};
+}
+
+/// Thirteen features, three classes, and columns of words that are embedded.
+inline DataShape Embedded(std::vector<int> categories) {
+  DataShape data = Features(13, 3);
+  data.categories = std::move(categories);
+  return data;
 }
 
 inline int64_t CountParameters(const graph::Model& model) {

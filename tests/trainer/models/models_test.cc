@@ -41,6 +41,11 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Counted{"mlp", "mlp { hidden: [512, 512] }", Images(28, 28, 1),
                 784 * 512 + 512 + 512 * 512 + 512 + 512 * 10 + 10},
+        // fastai's rule: 1.6 * 100^0.56 is 21.1.
+        Counted{"mlp of embedded words", "mlp { hidden: 5 }", Embedded({7, 100}),
+                107 * 21 + (13 + 2 * 21) * 5 + 5 + 5 * 3 + 3},
+        Counted{"mlp of few values a word", "mlp { hidden: 5 embedding: 2 }", Embedded({7, 100}),
+                107 * 2 + (13 + 2 * 2) * 5 + 5 + 5 * 3 + 3},
         Counted{"mlp of features", "mlp { hidden: 5 }", Features(13, 0, 3), 13 * 5 + 5 + 5 * 3 + 3},
         Counted{"convnet with batch norm", "convnet { stages { channels: 4 batch_norm: true pool: 2 } }",
                 Images(6, 8, 3), 4 * 27 + 8 + 3 * 4 * 4 * 10 + 10},

@@ -17,22 +17,40 @@ constexpr ptrdiff_t kMostBehind = 100;
 
 bool IsDigit(char c) { return '0' <= c && c <= '9'; }
 
-/// Appends the digits at `text` to `digits`, eight at a time where there are so many, and returns where they end. Of
-/// more than kMostDigits the value is of no use.
+/// Appends the digits at `text` to `digits` and returns where they end. Of more than kMostDigits, zeros in front apart,
+/// the value is of no use. One by one, which is best for few.
 [[gnu::always_inline]] inline const char* ReadDigits(const char* text, const char* end, uint64_t& digits) {
-  while (end - text >= 8) {
-    uint64_t eight = 0;
-    std::memcpy(&eight, text, sizeof eight);  // little-endian: the first digit is the lowest byte
-    constexpr uint64_t kUpper = 0xF0F0F0F0F0F0F0F0, kZeros = 0x3030303030303030, kSix = 0x0606060606060606;
-    if ((eight & kUpper) != kZeros || ((eight + kSix) & kUpper) != kZeros) break;
-    eight = (eight & 0x0F0F0F0F0F0F0F0F) * 2561 >> 8;      // pairs: 10 * a + b
-    eight = (eight & 0x00FF00FF00FF00FF) * 6553601 >> 16;  // fours
-    eight = (eight & 0x0000FFFF0000FFFF) * 42949672960001 >> 32;
-    digits = digits * 100000000 + eight;
-    text += 8;
-  }
   for (; text != end && IsDigit(*text); ++text) digits = digits * 10 + static_cast<uint64_t>(*text - '0');
   return text;
+}
+
+/// The number that eight digits make, the first of them the lowest byte.
+uint64_t Join(uint64_t eight) {
+  eight = eight * 2561 >> 8;                             // pairs: 10 * a + b
+  eight = (eight & 0x00FF00FF00FF00FF) * 6553601 >> 16;  // fours
+  return (eight & 0x0000FFFF0000FFFF) * 42949672960001 >> 32;
+}
+
+/// The same, eight at a time: how many are left makes no branch, which would be guessed wrong.
+[[gnu::always_inline]] inline const char* ReadManyDigits(const char* text, const char* end, uint64_t& digits) {
+  constexpr uint64_t kZeros = 0x3030303030303030, kToTop = 0x7676767676767676, kTop = 0x8080808080808080;
+  constexpr uint64_t kTens[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+  while (end - text >= 8) {
+    uint64_t eight = 0;
+    std::memcpy(&eight, text, sizeof eight);  // little-endian
+    eight ^= kZeros;
+    // The top bit of each byte that is above 9; those behind the first such may be wrong.
+    const uint64_t others = ((eight + kToTop) | eight) & kTop;
+    if (others == 0) {
+      digits = digits * 100000000 + Join(eight);
+      text += 8;
+      continue;
+    }
+    const int count = std::countr_zero(others) / 8;
+    digits = digits * kTens[count] + Join(eight << (8 * (7 - count)) << 8);
+    return text + count;
+  }
+  return ReadDigits(text, end, digits);
 }
 
 /// Reads what follows an e; null where that is no small number.
@@ -45,6 +63,13 @@ const char* ReadExponent(const char* text, const char* end, int& exponent) {
   if (text == begin || text - begin > 3) return nullptr;
   exponent = negative ? -static_cast<int>(digits) : static_cast<int>(digits);
   return text;
+}
+
+/// Zeros in front of the first other digit.
+ptrdiff_t CountZeros(const char* text, const char* end) {
+  ptrdiff_t zeros = 0;
+  for (; text != end && (*text == '0' || *text == '.'); ++text) zeros += *text == '0';
+  return zeros;
 }
 
 /// Whether the double nearest to a decimal that `value` is computed from becomes the same float as `value`. Digits and
@@ -61,22 +86,21 @@ bool RoundsAlike(double value) {
 
 const char* ReadPlainNumber(const char* text, const char* end, float& number) {
   const bool negative = text != end && *text == '-';
-  if (negative) ++text;
+  text += negative;
   uint64_t digits = 0;
-  const char* begin = text;
+  const char* const begin = text;
   text = ReadDigits(text, end, digits);
-  ptrdiff_t count = text - begin, behind = 0, zeros = 0;  // zeros behind the point, in front of other digits
+  ptrdiff_t count = text - begin, behind = 0;
   if (text != end && *text == '.') {
-    begin = ++text;
-    if (digits == 0)
-      for (; text != end && *text == '0'; ++text) ++zeros;
-    text = ReadDigits(text, end, digits);
-    behind = text - begin;
+    const char* const point = text;
+    text = ReadManyDigits(text + 1, end, digits);
+    behind = text - point - 1;
     count += behind;
   }
-  if (count == 0 || count - zeros > kMostDigits || behind > kMostBehind) return nullptr;
+  if (count == 0 || behind > kMostBehind) return nullptr;
+  if (count > kMostDigits && count - CountZeros(begin, text) > kMostDigits) return nullptr;
   int exponent = 0;
-  if (text != end && (*text == 'e' || *text == 'E')) {
+  if (text != end && (*text | 0x20) == 'e') {
     text = ReadExponent(text + 1, end, exponent);
     if (text == nullptr) return nullptr;
   }
@@ -85,7 +109,8 @@ const char* ReadPlainNumber(const char* text, const char* end, float& number) {
   const auto whole = static_cast<double>(static_cast<int64_t>(digits));
   const double value = power < 0 ? whole / kPowers[-power] : whole * kPowers[power];
   if (!RoundsAlike(value)) return nullptr;
-  number = static_cast<float>(negative ? -value : value);
+  const uint32_t sign = uint32_t{negative} << 31;
+  number = std::bit_cast<float>(std::bit_cast<uint32_t>(static_cast<float>(value)) | sign);
   return text;
 }
 

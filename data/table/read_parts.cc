@@ -111,6 +111,7 @@ class PartReader {
       throw;
     }
     if (!first_->saw_enough() && block.size() < size_) throw Unfit();
+    roles_ = first_->roles();
     expected_ = ExpectRows(size_, block);
     first_->Expect(expected_);  // the other parts will be added to it
     first_->ReadRows(rows);
@@ -122,7 +123,7 @@ class PartReader {
     try {
       TableReader reader(config_, origin_, options_);
       const bool first = &part == &parts_.front();
-      if (!first) reader.Begin(first_->roles());
+      if (!first) reader.Begin(roles_);
       if (!first) reader.Expect(expected_ / parts_.size());
       ReadBlocks(part, first ? *first_ : reader);
     } catch (const std::exception&) {
@@ -134,7 +135,7 @@ class PartReader {
     std::vector<std::byte> buffer;
     for (uint64_t at = part.begin; at < part.end && !failed_;) {
       const std::string_view block = ReadLines(at, part.end, kBlock, buffer);
-      CsvRows rows(block, separator_, origin_, reader.roles().columns, part.lines);
+      CsvRows rows(block, separator_, origin_, roles_.columns, part.lines);
       reader.ReadRows(rows);
       part.lines = rows.line();
       at += block.size();
@@ -150,6 +151,7 @@ class PartReader {
   const char separator_;
   std::vector<Part> parts_;
   std::optional<TableReader> first_;
+  TableRoles roles_;  ///< of all parts: a copy, since the first part's reader gives its own away
   uint64_t expected_ = 0;
   std::atomic<bool> failed_ = false;
 };

@@ -28,6 +28,7 @@ lockstep::data::Csv Configuration(std::span<const uint8_t> bytes) {
   if (bytes[5] & 2) config.set_missing(lockstep::data::Missing::MEDIAN);
   if (bytes[5] & 4) config.set_missing(lockstep::data::Missing::ZERO_AND_FLAG);
   if (bytes[5] & 8) config.add_categorical(std::to_string(bytes[6] & 7));
+  if (bytes[6] & 8) config.add_embedded(std::to_string(bytes[6] & 3));
   if (bytes[5] & 16) config.add_skip(std::to_string(bytes[6] >> 5));
   if (bytes[5] & 32) config.set_id(std::to_string(bytes[6] >> 4 & 1));
   if (bytes[5] & 64) config.set_decimal(",");

@@ -65,11 +65,4 @@ Buffer::~Buffer() {
   munmap(data_, mapped);
 }
 
-void WishHugePages(std::span<std::byte> memory) {
-  const uintptr_t start = reinterpret_cast<uintptr_t>(memory.data());
-  const size_t before = AlignUp(start, kHugePage) - start;
-  if (memory.size() >= before + kHugePage)
-    madvise(memory.data() + before, (memory.size() - before) / kHugePage * kHugePage, MADV_HUGEPAGE);
-}
-
 }  // namespace lockstep

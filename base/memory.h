@@ -35,8 +35,4 @@ class Buffer {
   std::shared_ptr<void> owner_;  ///< null: mapped by this
 };
 
-/// A wish for huge pages under large memory that nobody has written yet, where faults would take longer than what is
-/// done with it.
-void WishHugePages(std::span<std::byte> memory);
-
 }  // namespace lockstep

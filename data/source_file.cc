@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include "base/files/file.h"
-#include "base/memory.h"
 #include "data/file_kind.h"
 #include "data/unpack.h"
 
@@ -46,8 +45,6 @@ std::vector<std::byte> LoadSourceFile(const Origin& origin, Kinds kinds) {
   std::vector<std::byte> bytes;
   try {
     const auto file = FileSystem::Real().Open(origin.path);
-    bytes.reserve(file->size());
-    WishHugePages({bytes.data(), bytes.capacity()});
     bytes.resize(file->size());
     file->ReadAt(0, bytes);
   } catch (const Error& error) {

@@ -98,15 +98,16 @@ class ColumnWriter {
 };
 
 /// Whether features are the table's numbers as they stand there.
-bool AreNumbers(const RawTable& raw, const Table& table, size_t rows) {
-  return rows == raw.rows && raw.width == raw.features.size() &&
+bool AreNumbers(const RawTable& raw, const Csv& config, const Table& table, size_t rows) {
+  return rows == raw.rows && raw.width == raw.features.size() && config.missing() == Missing::FAIL &&
          std::none_of(table.columns().begin(), table.columns().end(),
                       [](const TableColumn& column) { return column.has_fill() || column.flag(); });
 }
 
 /// Column by column, of rows that are few enough to stay in the cache.
-Column MakeFeatures(RawTable& raw, const Table& table, std::span<const uint64_t> rows, size_t width) {
-  if (AreNumbers(raw, table, rows.size())) return {{}, std::move(raw.numbers)};
+Column MakeFeatures(RawTable& raw, const Csv& config, const Table& table, std::span<const uint64_t> rows,
+                    size_t width) {
+  if (AreNumbers(raw, config, table, rows.size())) return {{}, std::move(raw.numbers)};
   constexpr size_t kAtOnce = 256;
   std::vector<ColumnWriter> writers;
   for (size_t i = 0; i < raw.features.size(); ++i)
@@ -215,7 +216,7 @@ Records MakeRecords(RawTable raw, const Csv& config, const Origin& origin, const
   const size_t width = WidthOf(table, origin);
   const char* const name = config.has_image() ? "image" : "features";
   const Field field{name, DType::kF32, FeatureShape(config, width, origin)};
-  records.columns.push_back(MakeFeatures(raw, table, rows, width));
+  records.columns.push_back(MakeFeatures(raw, config, table, rows, width));
   records.columns.back().field = field;
   if (std::optional<Column> categories = MakeCategories(raw, table, rows))
     records.columns.push_back(std::move(*categories));

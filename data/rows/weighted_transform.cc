@@ -113,6 +113,9 @@ std::unique_ptr<Transform> WithRowWeights(std::unique_ptr<Transform> transform, 
   const size_t label = Find(fields, "label");
   if (config.has_class_weights() && (label == kNone || fields[label].shape.rank() > 0))
     throw Error(ErrorKind::kUsage, "it is for samples with one label each", "data.class_weights", "remove it");
+  if (mixing.active() && Find(fields, "categories") != kNone)
+    throw Error(ErrorKind::kUsage, "words of columns that are embedded can't be blended", "data.augment.mixup",
+                "remove it, or make these columns categorical");
   if (!config.has_class_weights() && !mixing.active()) return transform;
   return std::make_unique<WeightedTransform>(std::move(transform), config, std::move(mixing));
 }

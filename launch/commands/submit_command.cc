@@ -22,6 +22,7 @@
 #include "launch/command_line/option_checks.h"
 #include "launch/commands/train_arguments.h"
 #include "launch/recipe/recipe.h"
+#include "launch/scale/study.h"
 #include "launch/slurm/sbatch_script.h"
 #include "launch/slurm/site_config.h"
 #include "launch/supervise/launcher/child_process.h"
@@ -37,16 +38,34 @@ struct SubmitOptions {
   TrainArguments train;
   int nodes = 1, ranks_per_node = 0, cpus_per_rank = 0, gpus_per_node = 0, chain = 0;
   std::string time, partition;
-  std::vector<std::string> sbatch;
+  std::vector<std::string> sbatch, varied;
   bool dry_run = false;
 };
 
 std::string Absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
 
+/// Each combination of the values is a job of an array, in a folder of its own.
+void VaryJobs(SubmitOptions& options, JobScript& job) {
+  if (options.varied.empty()) return;
+  std::vector<Varied> varied;
+  for (const std::string& text : options.varied) varied.push_back(ParseVaried(text));
+  job.varied = CombinationsOf(varied);
+  for (const std::vector<std::string>& settings : job.varied) {  // each of them is checked
+    std::vector<std::string> all = options.train.settings;
+    for (std::string& setting : all) setting = WithArrayNumber(setting, "1");
+    all.insert(all.end(), settings.begin(), settings.end());
+    ReadRecipe(options.train.recipe, all);
+  }
+  if (MakesArray(job.sbatch))
+    throw Error(ErrorKind::kUsage, "it makes the array itself", "--vary", "leave out --array");
+  job.sbatch.push_back(fmt::format("--array=0-{}", job.varied.size() - 1));
+}
+
 JobScript MakeScript(SubmitOptions options) {
   JobScript job;
   job.site = ReadSite();
   job.sbatch = options.sbatch;
+  VaryJobs(options, job);
   job.array = MakesArray(job.sbatch) || MakesArray({job.site.sbatch().begin(), job.site.sbatch().end()});
   std::vector<std::string> settings = options.train.settings;
   if (job.array)  // the recipe is checked as one job has it
@@ -55,6 +74,7 @@ JobScript MakeScript(SubmitOptions options) {
   job.name = recipe.name();
   job.program = OwnProgram();
   job.folder = options.train.Folder(recipe.name());
+  if (!job.varied.empty() && job.folder.find("%a") == std::string::npos) job.folder += "-%a";
   job.directory = std::filesystem::current_path().string();
   job.nodes = options.nodes;
   job.ranks_per_node = options.ranks_per_node > 0 ? options.ranks_per_node : std::max(1, options.gpus_per_node);
@@ -178,6 +198,10 @@ void AddSubmitCommand(CLI::App& app, int* exit_code) {
   command->add_option("--gpus-per-node", options->gpus_per_node, "GPUs on each node")->check(WholeNumber(1));
   command->add_option("--chain", options->chain, "So many jobs, each after the other, where Slurm may not requeue")
       ->check(WholeNumber(1));
+  command
+      ->add_option("--vary", options->varied,
+                   "FIELD=A,B,C: a job array, with a job and a run folder for each value; may be given again")
+      ->allow_extra_args(false);
   command->add_flag("--dry-run", options->dry_run, "Print the script and submit nothing");
   command->add_option("OPTIONS", options->sbatch, "After --: options for sbatch, each one word");
   command->footer(
@@ -185,6 +209,7 @@ void AddSubmitCommand(CLI::App& app, int* exit_code) {
       "  lockstep submit examples/mnist.textproto --nodes 2 --time 00:30:00\n"
       "  lockstep submit examples/mnist.textproto --time 12h --gpus-per-node 4 --dry-run -- --mail-type=FAIL\n"
       "  lockstep submit examples/mnist.textproto --time 1h --out runs/seed-%a --set train.seed=%a -- --array=1-4\n"
+      "  lockstep submit examples/mnist.textproto --time 1h --vary optimizer.learning_rate=1e-4,3e-4,1e-3\n"
       "Words after -- go to sbatch. Account, partition, modules and the like that are the same for all jobs: lockstep "
       "help site.");
   command->callback([options, exit_code] { *exit_code = Submit(*options); });

@@ -49,21 +49,6 @@ std::string NameText(const std::string& text) {
   return name;
 }
 
-/// All combinations of values of --vary, as settings.
-std::vector<std::vector<std::string>> Combinations(const std::vector<Varied>& varied) {
-  std::vector<std::vector<std::string>> all(1);
-  for (const Varied& field : varied) {
-    std::vector<std::vector<std::string>> longer;
-    for (const std::vector<std::string>& settings : all)
-      for (const std::string& value : field.values) {
-        longer.push_back(settings);
-        longer.back().push_back(field.field + "=" + value);
-      }
-    all = std::move(longer);
-  }
-  return all;
-}
-
 double RateFactor(RateRule rule, double growth) {
   switch (rule) {
     case RateRule::kLinear:
@@ -156,6 +141,20 @@ Varied ParseVaried(const std::string& text) {
   return varied;
 }
 
+std::vector<std::vector<std::string>> CombinationsOf(const std::vector<Varied>& varied) {
+  std::vector<std::vector<std::string>> all(1);
+  for (const Varied& field : varied) {
+    std::vector<std::vector<std::string>> longer;
+    for (const std::vector<std::string>& settings : all)
+      for (const std::string& value : field.values) {
+        longer.push_back(settings);
+        longer.back().push_back(field.field + "=" + value);
+      }
+    all = std::move(longer);
+  }
+  return all;
+}
+
 std::vector<int> ParseCounts(const std::string& text, const std::string& option) {
   std::set<int> counts;
   const auto number = [&](std::string_view part) {
@@ -187,7 +186,7 @@ std::vector<StudyPoint> PointsOf(const StudyRequest& request, const Recipe& reci
   const std::vector<uint64_t> batches = by_batch ? request.batches : std::vector<uint64_t>{0};
   if (by_batch && batches.empty())
     throw Bad("--batches", "is required with --mode throughput", "for example --batches 64,128,256");
-  for (const std::vector<std::string>& variant : Combinations(request.varied))
+  for (const std::vector<std::string>& variant : CombinationsOf(request.varied))
     for (const int ranks : request.ranks)
       for (const uint64_t batch : batches) {
         StudyPoint point = PointAt(request, recipe, ranks, batch);

@@ -30,6 +30,8 @@ struct Varied {
 };
 /// Of "optimizer.learning_rate=0.1,0.2"; commas inside brackets, braces and quotes part nothing. Throws Error(kUsage).
 Varied ParseVaried(const std::string& text);
+/// All combinations of their values, as settings for --set; of none one without settings.
+std::vector<std::vector<std::string>> CombinationsOf(const std::vector<Varied>& varied);
 /// Of "1,2,4" or "1-4": ascending, each once, at least 1. Throws Error(kUsage) naming `option`.
 std::vector<int> ParseCounts(const std::string& text, const std::string& option);
 

@@ -121,9 +121,24 @@ std::string SetUp(const JobScript& job) {
   return text + kSetUpEnd;
 }
 
+/// What each job of the array has of its own.
+std::string Varied(const JobScript& job) {
+  if (job.varied.empty()) return "";
+  std::string text = "\ncase $SLURM_ARRAY_TASK_ID in\n";
+  for (size_t i = 0; i < job.varied.size(); ++i) {
+    text += fmt::format("{}) varied=(", i);
+    for (const std::string& setting : job.varied[i]) text += "--set " + ShellWord(setting) + " ";
+    text.back() = ')';
+    text += " ;;\n";
+  }
+  return text +
+         "*) echo \"lockstep: error: job $SLURM_ARRAY_TASK_ID of the array has no values\" >&2; exit 2 ;;\nesac\n";
+}
+
 std::string RunCommand(const JobScript& job) {
   std::vector<std::string> words;
   for (const std::string& word : job.train) words.push_back(ScriptWord(word, job.array));
+  if (!job.varied.empty()) words.emplace_back("\"${varied[@]}\"");
   return fmt::format("{} run -n \"$ranks\" --launcher {} {} --grace {}s", ShellWord(job.program),
                      job.site.launcher() == JobLauncher::MPIRUN ? "mpirun" : "srun", fmt::join(words, " "),
                      job.site.grace_seconds());
@@ -257,6 +272,7 @@ std::string FormatScript(const JobScript& job) {
   text += "\n# srun does not hand on the cores of a task by itself.\n";
   text += "[ -z \"${SLURM_CPUS_PER_TASK:-}\" ] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK\n";
   text += fmt::format("ranks=$((SLURM_JOB_NUM_NODES * {}))\n", job.ranks_per_node);
+  text += Varied(job);
   text += "[ -z \"$asked\" ] || again\n" + RunCommand(job) + " &\n" + kWait + kSayEnd;
   // lockstep run has decided by the kind of error; its exit code says the same (base/error.h).
   text += fmt::format("case $code in\n0) finish 0 ;;\n{}) again ;;\n{}) finish \"$code\" ;; # would happen again\nesac",

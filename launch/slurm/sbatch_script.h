@@ -20,9 +20,10 @@ struct JobScript {
   int ranks_per_node = 1;
   int cpus_per_rank = 0;  ///< 0: Slurm's default
   int gpus_per_node = 0;
-  int64_t seconds = 0;              ///< time limit
-  std::string partition;            ///< goes before the site's
-  bool array = false;               ///< a job array: %a stands for a number
+  int64_t seconds = 0;                                ///< time limit
+  std::string partition;                              ///< goes before the site's
+  bool array = false;                                 ///< a job array: %a stands for a number
+  std::vector<std::vector<std::string>> varied = {};  ///< of an array: the settings of job 0, 1, ..., for --set
   bool chain = false;               ///< one of several jobs, each after the other, instead of requeueing
   std::vector<std::string> sbatch;  ///< further options, after the site's
 };

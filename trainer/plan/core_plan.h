@@ -40,6 +40,7 @@ struct CoreShare {
   std::vector<std::vector<int>> pins;  ///< [executors][lane_threads] core numbers, ascending; empty: not pinned
   /// Whether the threads that compute are more than the cores among this rank and those that it shares cores with.
   bool crowded = false;
+  int lanes = 0;  ///< of the rank; 0, of all ranks: they have equally many
 };
 using CorePlan = std::vector<CoreShare>;  ///< by rank
 

@@ -16,6 +16,7 @@
 #include "trainer/optim/schedule.h"
 #include "trainer/plan/core_report.h"
 #include "trainer/plan/device_placement.h"
+#include "trainer/plan/lane_plan.h"
 #include "trainer/run/core_messages.h"
 
 namespace lockstep::run {
@@ -70,9 +71,10 @@ StartPlan Coordinator::Decide(const std::vector<Hello>& hellos) {
     std::vector<plan::RankCores> cores;
     for (size_t r = 0; r < hellos.size(); ++r)
       cores.push_back(CoresOf(hellos[r].cores(), topology.host_of[r], hellos[r].executors()));
-    const plan::CorePlan plan =
+    plan::CorePlan plan =
         plan::PlanCores(cores, static_cast<int>(job_.config.train.lanes()),
                         static_cast<int>(job_.config.train.lane_threads()), PinningOf(hellos.front().cores()));
+    Balance(hellos, plan);
     SetCorePlan(plan, &start_plan);
     OpenFolder(start_plan, hellos);
     job_.place.device ? ReportDevices(hellos) : ReportCores(hellos, cores, plan);
@@ -88,6 +90,28 @@ StartPlan Coordinator::Decide(const std::vector<Hello>& hellos) {
                            error.where().empty() ? RankName(hellos, 0) : error.where(), start_plan.resume_step(), ""});
   }
   return start_plan;
+}
+
+void Coordinator::Balance(const std::vector<Hello>& hellos, plan::CorePlan& plan) const {
+  if (job_.config.train.balance() != plan::Balance::MEASURED || hellos.size() < 2) return;
+  std::vector<double> speeds;
+  for (const Hello& hello : hellos) speeds.push_back(hello.speed());
+  if (*std::min_element(speeds.begin(), speeds.end()) <= 0) {
+    LogWarning("train.balance: MEASURED is for CPUs: lanes are dealt evenly");
+    return;
+  }
+  const std::vector<int> lanes =
+      plan::BalanceLanes(static_cast<int>(job_.config.train.lanes()), plan::ExecutorsOf(plan), speeds);
+  for (size_t r = 0; r < plan.size(); ++r) {
+    plan[r].lanes = lanes[r];
+    plan[r].executors = std::min(plan[r].executors, lanes[r]);
+    if (!plan[r].pins.empty()) plan[r].pins.resize(static_cast<size_t>(plan[r].executors));
+  }
+  const double fastest = *std::max_element(speeds.begin(), speeds.end());
+  std::vector<std::string> ranks;
+  for (size_t r = 0; r < plan.size() && r < 16; ++r)
+    ranks.push_back(fmt::format("{} ({:.0f} %)", lanes[r], 100 * speeds[r] / fastest));
+  LogNote("lanes by measured speed, rank by rank: {}{}", fmt::join(ranks, ", "), plan.size() > 16 ? ", ..." : "");
 }
 
 void Coordinator::CompareRanks(const std::vector<Hello>& hellos) const {

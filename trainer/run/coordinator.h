@@ -61,6 +61,8 @@ class Coordinator {
   void CheckSameData(const std::map<std::string, std::string>& now, std::vector<std::string>& changed);
   void OpenFolder(StartPlan& start_plan, const std::vector<Hello>& hellos);
   void CompareWithLastAttempt(const Hello& now, const std::string& build_hash);
+  /// Gives faster ranks more lanes, where the recipe asks for it.
+  void Balance(const std::vector<Hello>& hellos, plan::CorePlan& plan) const;
   void WarnOfRecipe() const;
   void ReportCores(const std::vector<Hello>& hellos, const std::vector<plan::RankCores>& cores,
                    const plan::CorePlan& plan) const;

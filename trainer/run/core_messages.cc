@@ -70,6 +70,7 @@ void SetCorePlan(const plan::CorePlan& plan, StartPlan* message) {
     CoreShare* to = message->add_cores();
     to->set_executors(share.executors);
     to->set_crowded(share.crowded);
+    to->set_lanes(share.lanes);
     for (const std::vector<int>& pin : share.pins) to->add_pins()->mutable_cores()->Add(pin.begin(), pin.end());
   }
 }
@@ -77,7 +78,7 @@ void SetCorePlan(const plan::CorePlan& plan, StartPlan* message) {
 plan::CorePlan CorePlanOf(const StartPlan& message) {
   plan::CorePlan plan;
   for (const CoreShare& share : message.cores()) {
-    plan.push_back({share.executors(), {}, share.crowded()});
+    plan.push_back({share.executors(), {}, share.crowded(), share.lanes()});
     for (const CoreShare::Pin& pin : share.pins()) plan.back().pins.push_back({pin.cores().begin(), pin.cores().end()});
   }
   return plan;

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/build_info.h"
+#include "base/machine/core_speed.h"
 #include "base/machine/host.h"
 #include "comm/agreement.h"
 #include "trainer/run/coordinator.h"
@@ -32,6 +33,9 @@ Hello SayHello(const Job& job) {
     (*hello.mutable_numerics())[name] = value;
   *hello.mutable_cores() = DescribeOwnCores();
   hello.set_executors(job.place.executors);
+  constexpr double kSeconds = 0.5;
+  if (job.config.train.balance() == plan::Balance::MEASURED && !job.place.device)
+    hello.set_speed(MeasureCoreSpeed(kSeconds));
   hello.set_memory_limit(MemoryLimit());
   if (job.place.device) {
     const DeviceInfo& info = job.place.device->device->info();

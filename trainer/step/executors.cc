@@ -21,7 +21,7 @@ ExecutorPool::Options PoolOptions(comm::Communicator& comm, const plan::TrainCon
 Executors::Executors(comm::Communicator& comm, const plan::TrainConfig& config, const plan::CorePlan& cores)
     : comm_(comm),
       of_ranks_(plan::ExecutorsOf(cores)),
-      plan_(plan::PlanLanes(static_cast<int>(config.lanes()), of_ranks_)),
+      plan_(plan::LanesOf(static_cast<int>(config.lanes()), cores)),
       pool_(PoolOptions(comm, config, cores[static_cast<size_t>(comm.rank())])),
       interrupt_(comm.waiter(), [this] {
         if (const std::exception_ptr error = pool_.error()) std::rethrow_exception(error);

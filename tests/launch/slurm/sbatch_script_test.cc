@@ -153,6 +153,16 @@ TEST(SbatchScript, OnlyAnArraysFolderHasANumber) {
   EXPECT_FALSE(MakesArray({"--account=a"}));
 }
 
+TEST(SbatchScript, VariedJobsHaveTheirOwnSettings) {
+  JobScript job = Job();
+  job.array = true;
+  job.varied = {{"a.b=1", "c=\"x y\""}, {"a.b=$(rm)"}};
+  const std::string script = FormatScript(job);
+  EXPECT_THAT(script, HasSubstr("case $SLURM_ARRAY_TASK_ID in\n0) varied=(--set a.b=1 --set 'c=\"x y\"') ;;\n"
+                                "1) varied=(--set 'a.b=$(rm)') ;;\n*) "));
+  EXPECT_THAT(script, HasSubstr("\"${varied[@]}\" --grace"));
+}
+
 TEST(SbatchScript, AnOptionCannotAddLines) {
   JobScript job = Job();
   job.sbatch = {"--comment=a\nrm -rf /"};

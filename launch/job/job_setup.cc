@@ -200,6 +200,7 @@ run::Job MakeJob(const Recipe& given, comm::Communicator& comm, std::shared_ptr<
   job.config.checkpoint = recipe.checkpoint();
   job.config.watchdog = recipe.watchdog();
   job.config.metrics = recipe.metrics();
+  job.config.profile = recipe.profile();
   job.place.comm = &comm;
   job.splits = OpenSplits(recipe, std::move(tokenizer));
   job.config.data = recipe.data();

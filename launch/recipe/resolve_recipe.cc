@@ -117,6 +117,10 @@ void ResolveRecipe(Recipe& recipe, const GpuFacts& gpus) {
   if (watchdog.straggler_factor() == 0) watchdog.set_straggler_factor(2);
   Require(watchdog.straggler_factor() > 1, "watchdog.straggler_factor",
           fmt::format("{} is not more than 1", watchdog.straggler_factor()), "for example straggler_factor: 2");
+  constexpr uint32_t kMostProfiledSteps = 1000;
+  Require(recipe.profile().steps() <= kMostProfiledSteps, "profile.steps",
+          fmt::format("{} is more than {}", recipe.profile().steps(), kMostProfiledSteps),
+          "what happens in a step is kept in memory: for example steps: 20");
   optim::Validate(recipe.optimizer());
 }
 

@@ -13,9 +13,9 @@ import tempfile
 import unittest
 
 ARROWS = """
-    base <- comm data metrics graph
+    base <- comm data metrics graph profile
     graph <- passes models optim
-    passes <- engine
+    passes profile <- engine
     engine optim <- kernels
     engine optim metrics data comm <- checkpoint
     checkpoint <- infer records plan

@@ -154,6 +154,18 @@ void PlanBuckets(ProgramPlan& plan, const ParameterLayout& layout, const Compile
   }
 }
 
+/// Of a graph in the order of its ops: those that its losses need.
+size_t CountForwardOps(const graph::Graph& graph) {
+  const auto makes_loss = [&](const graph::Op& op) {
+    return std::ranges::any_of(graph.losses, [&](const graph::Loss& loss) {
+      return std::ranges::find(op.outputs, loss.sum) != op.outputs.end();
+    });
+  };
+  for (size_t count = graph.ops.size(); count > 0; --count)
+    if (makes_loss(graph.ops[count - 1])) return count;
+  return graph.ops.size();
+}
+
 }  // namespace
 
 ProgramPlan Compile(const graph::Graph& model, const ParameterLayout& layout, Backend& backend,
@@ -171,6 +183,7 @@ ProgramPlan Compile(const graph::Graph& model, const ParameterLayout& layout, Ba
         std::max(plan.workspace_bytes, AlignUp(backend.WorkspaceBytes(plan.graph, op), kValueAlignment));
     plan.flops += graph::Row(op.kind).flops(plan.graph, op);
   }
+  plan.forward_ops = CountForwardOps(plan.graph);
   PlanPacking(plan, backend, options.runs_on_same_weights);
   PlanInputs(plan);
   PlanBuckets(plan, layout, options);

@@ -62,18 +62,6 @@ void ResolveAddresses(const ProgramPlan& plan, const ParameterLayout& layout, co
   for (size_t id = 0; id < addresses.size(); ++id) addresses[id] = addresses[static_cast<size_t>(roots[id])];
 }
 
-/// Of a graph in the order of its ops: those that its losses need.
-size_t CountForwardOps(const graph::Graph& graph) {
-  const auto makes_loss = [&](const graph::Op& op) {
-    return std::ranges::any_of(graph.losses, [&](const graph::Loss& loss) {
-      return std::ranges::find(op.outputs, loss.sum) != op.outputs.end();
-    });
-  };
-  for (size_t count = graph.ops.size(); count > 0; --count)
-    if (makes_loss(graph.ops[count - 1])) return count;
-  return graph.ops.size();
-}
-
 Operands OperandsOf(const graph::Op& op, const std::vector<void*>& addresses, std::byte* workspace) {
   Operands operands;
   const auto address = [&](ValueId id) {
@@ -120,7 +108,6 @@ Program::Program(std::shared_ptr<const ProgramPlan> plan, const ParameterLayout&
     const bool nothing_to_do = op.kind == graph::OpKind::kReshape && operands[i].inputs[0] == operands[i].outputs[0];
     kernels_.push_back(nothing_to_do ? nullptr : backend.Prepare(graph, op, operands[i]));
   }
-  forward_ops_ = CountForwardOps(graph);
 }
 
 std::span<std::byte> Program::input(const std::string& name) {
@@ -129,18 +116,31 @@ std::span<std::byte> Program::input(const std::string& name) {
   return {static_cast<std::byte*>(Address(id)), BytesOf(plan_->graph.value(id))};
 }
 
-void Program::Run(const std::function<void(int bucket)>& on_bucket) {
+void Program::Run(const std::function<void(int bucket)>& on_bucket, profile::EventLog* log) {
+  using profile::What;
   const auto begin = std::chrono::steady_clock::now();
-  if (on_bucket) {
-    for (int bucket : plan_->buckets_at_start) on_bucket(bucket);
-  }
+  const int64_t forward_begin = log == nullptr ? 0 : profile::EventLog::Now();
+  int64_t mark = forward_begin, backward_begin = forward_begin;
+  const auto call = [&](const std::vector<int>& ready) {
+    if (!on_bucket) return;
+    for (int bucket : ready) {
+      on_bucket(bucket);
+      if (log != nullptr) mark = log->Lap(What::kFold, bucket, mark);
+    }
+  };
+  call(plan_->buckets_at_start);
   for (size_t i = 0; i < kernels_.size(); ++i) {
-    if (kernels_[i]) kernels_[i]->Run();
-    if (i + 1 == forward_ops_)
+    if (kernels_[i]) {
+      kernels_[i]->Run();
+      if (log != nullptr) mark = log->Lap(What::kOp, static_cast<int>(i), mark);
+    }
+    if (i + 1 == plan_->forward_ops) {
       forward_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    if (!on_bucket) continue;
-    for (int bucket : plan_->buckets_after[i]) on_bucket(bucket);
+      if (log != nullptr) log->Add(What::kForward, -1, forward_begin, backward_begin = mark);
+    }
+    call(plan_->buckets_after[i]);
   }
+  if (log != nullptr && mark > backward_begin) log->Add(What::kBackward, -1, backward_begin, mark);
 }
 
 double Program::loss(int index) const {

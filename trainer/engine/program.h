@@ -18,6 +18,7 @@
 #include "trainer/engine/program_plan.h"
 #include "trainer/graph/graph.h"
 #include "trainer/graph/step_block.h"
+#include "trainer/profile/event_log.h"
 
 namespace lockstep::engine {
 
@@ -41,8 +42,9 @@ class Program {
   /// To be filled before Run, where inputs lie in memory of the host.
   graph::StepBlock& step_block() { return *step_block_; }
 
-  /// Runs all kernels in order. `on_bucket(k)` is called as soon as bucket k is ready; may be null.
-  void Run(const std::function<void(int bucket)>& on_bucket);
+  /// Runs all kernels in order. `on_bucket(k)` is called as soon as bucket k is ready; may be null. `log`, where it is
+  /// not null, gets each op and each call of `on_bucket`.
+  void Run(const std::function<void(int bucket)>& on_bucket, profile::EventLog* log = nullptr);
   /// What the last Run took until its losses were known, in seconds; of all ops where there are no losses.
   double forward_seconds() const { return forward_seconds_; }
 
@@ -61,7 +63,6 @@ class Program {
   graph::StepBlock* step_block_ = nullptr;
   graph::StepBlock unread_;  ///< stands in where the graph has none
   std::vector<std::unique_ptr<Kernel>> kernels_;
-  size_t forward_ops_ = 0;  ///< those up to the last loss
   double forward_seconds_ = 0;
 };
 

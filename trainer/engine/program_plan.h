@@ -45,7 +45,8 @@ struct ProgramPlan {
   std::vector<std::vector<int>> buckets_after;
   std::vector<int> buckets_at_start;  ///< those that no op touches (frozen parameters)
 
-  double flops = 0;  ///< of one run
+  size_t forward_ops = 0;  ///< those up to the last loss; all of them where there is none
+  double flops = 0;        ///< of one run
 };
 
 }  // namespace lockstep::engine

@@ -21,6 +21,7 @@ struct RunConfig {
   checkpoint::CheckpointConfig checkpoint;
   comm::WatchdogConfig watchdog;
   MetricsConfig metrics;
+  ProfileConfig profile;
 };
 
 }  // namespace lockstep::plan

@@ -5,6 +5,7 @@
 //   recipe.textproto            the resolved recipe
 //   metrics.jsonl               a row per logged step and per evaluation
 //   tensorboard/                the same for TensorBoard (event_file.h)
+//   profile/rank-N.json         what each rank did in the steps that were profiled (profile_record.h)
 //   metrics.discarded.jsonl     rows past the checkpoint that a resume went back to
 //   attempts.jsonl              a row per start
 //   done.json                   the last line of a finished run
@@ -37,6 +38,8 @@ class RunFolder {
   std::string recipe() const { return path_ + "/recipe.textproto"; }
   std::string metrics() const { return path_ + "/metrics.jsonl"; }
   std::string times() const { return path_ + "/times.json"; }
+  std::string profiles() const { return path_ + "/profile"; }
+  std::string profile(int rank) const { return profiles() + "/rank-" + std::to_string(rank) + ".json"; }
   std::string tensorboard() const { return path_ + "/tensorboard"; }
   std::string ending() const { return path_ + "/verdict.json"; }
   std::string heartbeats() const { return path_ + "/heartbeat"; }

@@ -47,7 +47,8 @@ Worker::Worker(const Job& job, const Start& start, plan::JobPlans plans, const S
       step_log_(job.place.comm->topology(), start_plan.attempt(), start_plan.resume_step(),
                 length_.total_steps - std::min(length_.total_steps, start_plan.resume_step())),
       coordinator_(coordinator),
-      checkpointer_(job, start, start_plan.attempt(), training_.owned(), coordinator) {
+      checkpointer_(job, start, start_plan.attempt(), training_.owned(), coordinator),
+      profiler_(job, folder_, files_, start_plan.attempt(), training_) {
   // Until a save was measured: as on a slow disk.
   const double bytes = static_cast<double>(training_.owned().owned()) *
                        static_cast<double>(training_.owned().arrays().size() + 1) * sizeof(float);
@@ -99,7 +100,9 @@ Outcome Worker::Run() {
   }
   while (!Ended()) {
     Enter(comm::Phase::COMPUTING);
+    profiler_.BeforeStep();
     Step();
+    profiler_.AfterStep();
     comm().recorder().SetWarmingUp(false);
     if (stopping_) return StopHere();
     if (EvaluationDue() && !EvaluateSplits()) return StopHere();
@@ -138,6 +141,7 @@ void Worker::FillRecord(step::RankRecord& record) {
 }
 
 void Worker::Certify() {
+  const profile::EventScope comparing(profiler_.log(), profile::What::kCertify);
   const uint64_t weights = training_.CompareHosts();
   weights_hash_ = HashText(weights);
   hashed_step_ = step();
@@ -203,6 +207,7 @@ bool Worker::Evaluate(const std::string& split, checkpoint::Evaluation* evaluati
 
 bool Worker::EvaluateSplits() {
   Enter(comm::Phase::EVALUATING);
+  const profile::EventScope evaluating(profiler_.log(), profile::What::kEvaluate);
   const int array = training_.EvaluatedArray();
   std::vector<std::string> splits;  // the one that steers first
   if (job_.splits.validation) splits.push_back("validation");
@@ -266,6 +271,7 @@ std::vector<uint64_t> Worker::PinnedSteps() const {
 
 void Worker::SaveInBackground() {
   Enter(comm::Phase::SAVING_CHECKPOINT);
+  const profile::EventScope saving(profiler_.log(), profile::What::kCheckpoint);
   const auto begin = steady_clock::now();
   checkpointer_.Drain();
   checkpointer_.Begin(step(), training_.weights(), training_.StartFetch(), MakeManifest(), PinnedSteps());
@@ -298,6 +304,7 @@ void Worker::WriteTimes() {
 }
 
 Outcome Worker::StopHere() {
+  profiler_.End();
   SaveNow();
   if (leads()) WriteTimes();
   if (!leads()) return {"", static_cast<int>(ErrorKind::kPreempted)};
@@ -310,6 +317,7 @@ Outcome Worker::StopHere() {
 
 Outcome Worker::Finish() {
   Enter(comm::Phase::FINISHING);
+  profiler_.End();
   const bool best = training_.BestArray() >= 0 && training_.loop().has_best();
   const std::string split = job_.splits.reported_name();
   checkpoint::Evaluation evaluation;

@@ -15,6 +15,7 @@
 #include "trainer/run/checkpointer.h"
 #include "trainer/run/coordinator.h"
 #include "trainer/run/job.h"
+#include "trainer/run/profile/profiler.h"
 #include "trainer/run/progress/evaluation_progress.h"
 #include "trainer/run/progress/power_log.h"
 #include "trainer/run/progress/recent_median.h"
@@ -102,6 +103,7 @@ class Worker {
   Coordinator* coordinator_;            ///< rank 0
   std::unique_ptr<Reporter> reporter_;  ///< rank 0
   Checkpointer checkpointer_;
+  Profiler profiler_;
   RecentMedian samples_per_s_, tokens_per_s_;  ///< of the steps of this start
   std::chrono::steady_clock::time_point begun_, last_save_;
   bool warned_of_grace_ = false;

@@ -19,6 +19,7 @@
 #include "data/batches/loader.h"
 #include "trainer/plan/job_plans.h"
 #include "trainer/plan/run_config.h"
+#include "trainer/profile/event_log.h"
 #include "trainer/step/control_record.h"
 #include "trainer/step/executors.h"
 #include "trainer/step/place.h"
@@ -73,7 +74,13 @@ struct StepWork {
   uint64_t updates = 0;  ///< applied before this one
   bool want_norm = false;
   data::Loader* loader = nullptr;
-  std::span<LaneRecord> records;  ///< of this rank's lanes, to be filled in
+  std::span<LaneRecord> records;            ///< of this rank's lanes, to be filled in
+  profile::Recording* recording = nullptr;  ///< of what the rank does; null: nothing is recorded
+
+  profile::EventLog* log() const { return recording == nullptr ? nullptr : &recording->communicating; }
+  profile::EventLog* log(int executor) const {
+    return recording == nullptr ? nullptr : &recording->executors[static_cast<size_t>(executor)];
+  }
 };
 
 struct StepSums {

@@ -34,8 +34,11 @@ StepSums HostCompute::Step(const StepWork& work) {
   const IdleBehind idle(pool());
   StepSums sums;
   const auto begin = Clock::now();
-  model_.PackForStep(work.step);
-  exchange().Begin(static_cast<int64_t>(work.step));
+  {
+    const profile::EventScope preparing(work.log(), profile::What::kPrepare);
+    model_.PackForStep(work.step);
+    exchange().Begin(static_cast<int64_t>(work.step));
+  }
   sums.times.prepare = SecondsSince(begin);
   RunLanes(work);
   sums.grad_norm = two_passes_ ? ReduceThenUpdate(work) : ReduceAndUpdate(work);
@@ -56,9 +59,11 @@ void HostCompute::AddLaneTimes(double step, StepTimes& times) const {
   times.exchange = std::max(0.0, step - times.prepare - times.lanes - times.update);
 }
 
-/// Runs `update`. Its time counts where this rank's lanes are done: before, it passes beside them.
+/// Runs `update` of `bucket`, -1: of all. Its time counts where this rank's lanes are done: before, it passes beside
+/// them.
 template <typename Update>
-void HostCompute::Timed(const Update& update) {
+void HostCompute::Timed(profile::EventLog* log, int bucket, const Update& update) {
+  const profile::EventScope event(log, profile::What::kUpdate, bucket);
   const bool behind = pool().Finished();
   const auto begin = Clock::now();
   update();
@@ -70,7 +75,7 @@ void HostCompute::RunLanes(const StepWork& work) {
     const LaneRange run = executors().runs()[static_cast<size_t>(e)];
     const std::span<LaneRecord> records = work.records.subspan(
         static_cast<size_t>(run.begin - executors().lanes().begin), static_cast<size_t>(run.size()));
-    model_.runner(e).RunStep(parts_.config.train.seed(), work.step, *work.loader, records);
+    model_.runner(e).RunStep({parts_.config.train.seed(), work.step, *work.loader, work.log(e)}, records);
   });
 }
 
@@ -134,27 +139,52 @@ void HostCompute::KeepSum(int bucket, ElementRange range, const comm::SliceSum& 
   }
 }
 
-double HostCompute::ReduceThenUpdate(const StepWork& work) {
-  exchange().Reduce(
-      [&](int bucket, ElementRange range, const comm::SliceSum& sum) { Timed([&] { KeepSum(bucket, range, sum); }); },
-      /*share_at_once=*/false);
+void HostCompute::AwaitLanes(const StepWork& work) {
+  const profile::EventScope waiting(work.log(), profile::What::kAwaitLanes);
   comm().WaitUntil([&] { return pool().Finished(); }, fmt::format("the lanes of step {}", work.step));
-  const double norm = GlobalNorm(comm(), slices(), chunk_sums_, plans().layout.parameter_elements(), work.step);
+}
+
+void HostCompute::Reduce(const StepWork& work, const comm::Exchange::OnSlice& on_slice, bool share_at_once) {
+  const profile::EventScope reducing(work.log(), profile::What::kReduce);
+  exchange().Reduce(
+      [&](int bucket, ElementRange range, const comm::SliceSum& sum) {
+        Timed(work.log(), bucket, [&] { on_slice(bucket, range, sum); });
+      },
+      share_at_once);
+}
+
+double HostCompute::NormOfSums(const StepWork& work) {
+  const profile::EventScope adding(work.log(), profile::What::kNorm);
+  return GlobalNorm(comm(), slices(), chunk_sums_, plans().layout.parameter_elements(), work.step);
+}
+
+void HostCompute::Share(const StepWork& work) {
+  const profile::EventScope sharing(work.log(), profile::What::kShare);
+  exchange().Share();
+}
+
+double HostCompute::ReduceThenUpdate(const StepWork& work) {
+  Reduce(
+      work, [&](int bucket, ElementRange range, const comm::SliceSum& sum) { KeepSum(bucket, range, sum); },
+      /*share_at_once=*/false);
+  AwaitLanes(work);
+  const double norm = NormOfSums(work);
   // All ranks see the same sums of chunks, statistics' too, so all update or none does.
   const bool finite =
       std::all_of(chunk_sums_.begin(), chunk_sums_.end(), [](double sum) { return std::isfinite(sum); });
-  if (finite) Timed([&] { UpdateFromSums(work, optimizer_.clips() ? optimizer_.ClipFactor(norm) : 1.0f); });
-  exchange().Share();
+  if (finite)
+    Timed(work.log(), -1, [&] { UpdateFromSums(work, optimizer_.clips() ? optimizer_.ClipFactor(norm) : 1.0f); });
+  Share(work);
   return norm;
 }
 
 double HostCompute::ReduceAndUpdate(const StepWork& work) {
-  exchange().Reduce([&](int bucket, ElementRange range,
-                        const comm::SliceSum& sum) { Timed([&] { UpdateAtOnce(work, bucket, range, sum); }); },
-                    /*share_at_once=*/true);
-  comm().WaitUntil([&] { return pool().Finished(); }, fmt::format("the lanes of step {}", work.step));
-  exchange().Share();
-  return work.want_norm ? GlobalNorm(comm(), slices(), chunk_sums_, plans().layout.parameter_elements(), work.step) : 0;
+  Reduce(
+      work, [&](int bucket, ElementRange range, const comm::SliceSum& sum) { UpdateAtOnce(work, bucket, range, sum); },
+      /*share_at_once=*/true);
+  AwaitLanes(work);
+  Share(work);
+  return work.want_norm ? NormOfSums(work) : 0;
 }
 
 std::vector<char> HostCompute::NonfiniteLanes(int64_t element) {

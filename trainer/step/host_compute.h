@@ -47,13 +47,17 @@ class HostCompute final : public Compute {
   const comm::Exchange& exchange() const { return model_.exchange(); }
   ExecutorPool& pool() { return executors().pool(); }
   void RunLanes(const StepWork& work);
+  void AwaitLanes(const StepWork& work);
+  void Reduce(const StepWork& work, const comm::Exchange::OnSlice& on_slice, bool share_at_once);
+  double NormOfSums(const StepWork& work);
+  void Share(const StepWork& work);
   double ReduceThenUpdate(const StepWork& work);
   double ReduceAndUpdate(const StepWork& work);
   void UpdateAtOnce(const StepWork& work, int bucket, ElementRange range, const comm::SliceSum& sum);
   void KeepSum(int bucket, ElementRange range, const comm::SliceSum& sum);
   void UpdateFromSums(const StepWork& work, float scale);
   template <typename Update>
-  void Timed(const Update& update);
+  void Timed(profile::EventLog* log, int bucket, const Update& update);
   void AddLaneTimes(double step, StepTimes& times) const;
   optim::Optimizer::Slice SliceAt(int bucket, int64_t begin, std::span<const float> gradient);
   float* SumsOf(int bucket) { return sums_.As<float>().data() + state_.offset(bucket); }

@@ -5,10 +5,13 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "trainer/step/executor_phase.h"
 
 namespace lockstep::step {
 namespace {
+
+double SecondsSince(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
 
 LaneRecord ResultsOf(const engine::Program& program) {
   LaneRecord record;
@@ -74,43 +77,58 @@ void LaneRunner::Fill(engine::Program& program, const data::LaneBatch& batch) {
   }
 }
 
-void LaneRunner::RunStep(uint64_t seed, uint64_t step, data::Loader& loader, std::span<LaneRecord> records) {
+/// The program of the lane's batch, with the batch in it.
+engine::Program& LaneRunner::FillNext(const StepInputs& inputs, int lane, ExecutorPhase& phase,
+                                      data::LaneDelivery& delivery) {
+  profile::EventLog* log = inputs.log;
+  if (log != nullptr) log->Enter(inputs.step, lane);
+  phase.Enter(comm::Phase::LOADING_BATCH);
+  const auto asked = std::chrono::steady_clock::now();
+  const int64_t waiting_ns = log == nullptr ? 0 : profile::EventLog::Now();
+  const data::LaneBatch* batch = inputs.loader.Acquire(inputs.step, lane);
+  times_.data += SecondsSince(asked);
+  const int64_t filling_ns = log == nullptr ? 0 : log->Lap(profile::What::kSamples, -1, waiting_ns);
+  phase.Enter(comm::Phase::COMPUTING);
+  engine::Program& program = Prepared(train_, model_.train, batch->samples.shape, target_);
+  Fill(program, *batch);
+  graph::StepBlock& block = program.step_block();
+  block.seed = inputs.seed;
+  block.step = inputs.step;
+  block.first_sample = batch->samples.first_position;
+  block.loss_scale[0] = 1.0f / static_cast<float>(batch->denominator);
+  delivery = batch->delivery;
+  if (log != nullptr) {
+    log->Enter(inputs.step, lane, batch->samples.shape);
+    log->Lap(profile::What::kInputs, -1, filling_ns);
+  }
+  inputs.loader.Release(batch);
+  return program;
+}
+
+void LaneRunner::RunStep(const StepInputs& inputs, std::span<LaneRecord> records) {
   const auto begin = std::chrono::steady_clock::now();
-  const auto since = [](auto start) {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
   times_ = {};
   for (int lane = lanes_.begin; lane < lanes_.end; ++lane) {
+    const profile::EventScope all(inputs.log, profile::What::kLane);
     ExecutorPhase phase(recorder_, executor_);
-    phase.Enter(comm::Phase::LOADING_BATCH);
-    const auto asked = std::chrono::steady_clock::now();
-    const data::LaneBatch* batch = loader.Acquire(step, lane);
-    times_.data += since(asked);
-    phase.Enter(comm::Phase::COMPUTING);
-    engine::Program& program = Prepared(train_, model_.train, batch->samples.shape, target_);
-    Fill(program, *batch);
-    graph::StepBlock& block = program.step_block();
-    block.seed = seed;
-    block.step = step;
-    block.first_sample = batch->samples.first_position;
-    block.loss_scale[0] = 1.0f / static_cast<float>(batch->denominator);
-    const data::LaneDelivery delivery = batch->delivery;
-    loader.Release(batch);
-
+    LaneRecord& record = records[static_cast<size_t>(lane - lanes_.begin)];
+    data::LaneDelivery delivery;
+    engine::Program& program = FillNext(inputs, lane, phase, delivery);
     const bool last = lane + 1 == lanes_.end;
     const auto run = std::chrono::steady_clock::now();
-    program.Run([&](int bucket) {
-      const ElementRange range = buckets_[static_cast<size_t>(bucket)];
-      fold_.Add(lane, range.begin, range.end, target_);
-      if (last) exchange_.PieceReady(executor_, bucket);
-    });
+    program.Run(
+        [&](int bucket) {
+          const ElementRange range = buckets_[static_cast<size_t>(bucket)];
+          fold_.Add(lane, range.begin, range.end, target_);
+          if (last) exchange_.PieceReady(executor_, bucket);
+        },
+        inputs.log);
     times_.forward += program.forward_seconds();
-    times_.backward += since(run) - program.forward_seconds();
-    LaneRecord& record = records[static_cast<size_t>(lane - lanes_.begin)];
+    times_.backward += SecondsSince(run) - program.forward_seconds();
     record = ResultsOf(program);
     record.delivery = delivery;
   }
-  times_.lanes = since(begin);
+  times_.lanes = SecondsSince(begin);
 }
 
 LaneRecord LaneRunner::Evaluate(const data::LaneBatch& block) {

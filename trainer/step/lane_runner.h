@@ -8,7 +8,9 @@
 #include "comm/exchange.h"
 #include "data/batches/loader.h"
 #include "trainer/engine/program.h"
+#include "trainer/profile/event_log.h"
 #include "trainer/step/control_record.h"
+#include "trainer/step/executor_phase.h"
 #include "trainer/step/lane_fold.h"
 
 namespace lockstep::step {
@@ -26,6 +28,13 @@ struct LanePrograms {
   int lanes = 0;  ///< of all ranks
 };
 
+/// What lanes of a step are computed from.
+struct StepInputs {
+  uint64_t seed = 0, step = 0;
+  data::Loader& loader;
+  profile::EventLog* log = nullptr;  ///< where what an executor does is recorded; null: nowhere
+};
+
 class LaneRunner {
  public:
   /// `lanes`: those of this executor. Called on the executor's thread: kernels are prepared where they run. Where there
@@ -34,7 +43,7 @@ class LaneRunner {
              LaneRange lanes);
 
   /// Forward and backward of all lanes of this executor. `records` has one entry per lane, filled in.
-  void RunStep(uint64_t seed, uint64_t step, data::Loader& loader, std::span<LaneRecord> records);
+  void RunStep(const StepInputs& inputs, std::span<LaneRecord> records);
   /// Of the last RunStep: lanes, data, forward and backward.
   const StepTimes& times() const { return times_; }
 
@@ -47,6 +56,7 @@ class LaneRunner {
   using Programs = std::vector<std::unique_ptr<engine::Program>>;
 
   engine::Program& Prepared(Programs& programs, const ProgramSet& set, int shape, float* gradients);
+  engine::Program& FillNext(const StepInputs& inputs, int lane, ExecutorPhase& phase, data::LaneDelivery& delivery);
   void Fill(engine::Program& program, const data::LaneBatch& batch);
 
   const LanePrograms& model_;

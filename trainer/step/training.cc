@@ -97,14 +97,20 @@ StepResult Training::Step(bool want_norm, const FillRecord& fill) {
 /// Computes the step, and tells all ranks what came of it.
 StepResult Training::RunStep(bool want_norm, const FillRecord& fill) {
   StepResult result;
-  const StepSums sums = compute_->Step({step_, loop_.updates_applied(), want_norm, loader_.get(), records_});
+  const StepWork work{step_, loop_.updates_applied(), want_norm, loader_.get(), records_, recording_};
+  if (work.log() != nullptr) work.log()->Enter(step_);
+  const profile::EventScope step(work.log(), profile::What::kStep);
+  const StepSums sums = compute_->Step(work);
   result.grad_norm = sums.grad_norm;
   RankRecord mine;
   mine.times = sums.times;
   mine.sent_bytes = comm().sent_bytes() - std::exchange(sent_bytes_, comm().sent_bytes());
   mine.nonfinite = sums.nonfinite;
   fill(mine);
-  result.record = ExchangeControlRecords(comm(), executors_.plan(), mine, records_, step_);
+  {
+    const profile::EventScope telling(work.log(), profile::What::kControl);
+    result.record = ExchangeControlRecords(comm(), executors_.plan(), mine, records_, step_);
+  }
   const auto denominator = static_cast<double>(parts_.splits.batches->Denominator(step_));
   result.loss = result.record.loss(0) / denominator;
   if (const auto& counters = plans_.model.graph.counters; !counters.empty()) {

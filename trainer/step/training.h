@@ -89,6 +89,9 @@ class Training {
   /// Swaps `array` of the owned state with the weights, on all ranks. Collective.
   void SwapWeights(int array);
 
+  /// Steps from the next on are recorded in `recording`, which outlives them; null: no more.
+  void Record(profile::Recording* recording) { recording_ = recording; }
+
   /// Fills in what a checkpoint's manifest says of this.
   void Describe(checkpoint::Manifest& manifest) const;
 
@@ -107,6 +110,7 @@ class Training {
   std::unique_ptr<Compute> compute_;
   std::vector<LaneRecord> records_;  ///< of this rank's lanes
   bool warned_of_impossible_ = false;
+  profile::Recording* recording_ = nullptr;
   uint64_t sent_bytes_ = 0;  ///< up to the last record
   data::Ledger ledger_;
   checkpoint::LoopState loop_;

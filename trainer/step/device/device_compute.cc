@@ -156,6 +156,7 @@ void DeviceCompute::AwaitLanes(uint64_t step, uint64_t collective) {
 
 StepSums DeviceCompute::Step(const StepWork& work) {
   const auto begin = steady_clock::now();
+  const int64_t begin_ns = work.log() == nullptr ? 0 : profile::EventLog::Now();
   const uint64_t collective = comm().recorder().BeginCollective(comm::CollectiveKind::EXCHANGE, weights().size_bytes(),
                                                                 {}, static_cast<int64_t>(work.step));
   UploadRules(work);
@@ -170,7 +171,9 @@ StepSums DeviceCompute::Step(const StepWork& work) {
   StepSums sums;
   sums.times.lanes = std::chrono::duration<double>(steady_clock::now() - begin).count();
   sums.times.data = model_.lanes().load_seconds();
+  const int64_t lanes_ns = work.log() == nullptr ? 0 : work.log()->Lap(profile::What::kAwaitLanes, -1, begin_ns);
   AwaitExchange(work);
+  if (work.log() != nullptr) work.log()->Lap(profile::What::kShare, -1, lanes_ns);
   comm().recorder().LeaveCollective(collective);
   model_.lanes().ReadResults(work.records);
   const auto& outcome = *outcome_.pinned->As<optim::StepOutcome>();

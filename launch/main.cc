@@ -37,6 +37,7 @@ void AddCommands(CLI::App& app, int* exit_code) {
   launch::AddReportCommand(app, exit_code);
   launch::AddScaleCommand(app, exit_code);
   launch::AddTuneCommand(app, exit_code);
+  launch::AddProfileCommand(app, exit_code);
   launch::AddEvalCommand(app, exit_code);
   launch::AddGenerateCommand(app, exit_code);
   launch::AddPredictCommand(app, exit_code);

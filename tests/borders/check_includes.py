@@ -34,8 +34,9 @@ LAUNCH_ARROWS = """
     page <- report scale
     recipe supervise/launcher <- scale
     scale <- tune
+    scale supervise/launcher <- profile
     job supervise <- slurm
-    answers draft export slurm command_line report tune <- commands
+    answers draft export slurm command_line profile report tune <- commands
     commands <- commands/data
     commands/data <- launch
 """

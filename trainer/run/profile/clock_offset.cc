@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -13,11 +14,11 @@ constexpr int kExchanges = 20;
 constexpr int kTag = comm::kTags - 1;
 constexpr char kWhat[] = "the comparison of clocks";
 
-/// Looks without a pause at first: a wait's pauses would be most of what an exchange takes.
+/// Gives the core away but does not sleep: a wait's sleeps would be most of what an exchange takes.
 void WaitFor(comm::Communicator& comm, comm::Pending& pending) {
   using Clock = std::chrono::steady_clock;
   const auto done = [&] {
-    for (const auto end = Clock::now() + std::chrono::microseconds(200); Clock::now() < end;)
+    for (const auto end = Clock::now() + std::chrono::milliseconds(1); Clock::now() < end; std::this_thread::yield())
       if (pending.Done()) return true;
     return false;
   };

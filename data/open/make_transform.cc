@@ -50,6 +50,15 @@ std::unique_ptr<Transform> MakeSampleTransform(std::span<const Field> fields, co
 
 }  // namespace
 
+DataConfig ForAnswers(DataConfig config) {
+  config.clear_augment();
+  config.clear_class_weights();
+  if (!config.has_normalize()) return config;
+  config.mutable_normalize()->clear_target_mean();
+  config.mutable_normalize()->clear_target_deviation();
+  return config;
+}
+
 std::unique_ptr<Transform> MakeTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed) {
   return WithRowWeights(MakeSampleTransform(fields, config, seed), config, seed);
 }

@@ -17,4 +17,8 @@ namespace lockstep::data {
 /// Error(kUsage) where normalize or augment don't fit the fields.
 std::unique_ptr<Transform> MakeTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed);
 
+/// For samples of which answers are not known: without what training alone needs (augmentation, weights of classes,
+/// means of targets).
+DataConfig ForAnswers(DataConfig config);
+
 }  // namespace lockstep::data

@@ -90,8 +90,7 @@ DataConfig WithPartsByFields(const DataConfig& config, uint64_t seed, const Open
                   R"(set it to "speaker", or remove data.train.speech.join)");
     Source recordings = whole;
     recordings.mutable_speech()->clear_join();
-    const std::shared_ptr<const Dataset> apart =
-        OpenDataset(recordings, "data.train", seed, config.verify(), options);
+    const std::shared_ptr<const Dataset> apart = OpenDataset(recordings, "data.train", seed, config.verify(), options);
     CutSpeakers(config.split(), *apart, train, validation, test);
   }
   *result.mutable_train() = train;

@@ -9,7 +9,7 @@
 #include "data/formats/load_array.h"
 #include "data/memory_dataset.h"
 #include "data/open/make_transform.h"
-#include "launch/answers/examine.h"
+#include "launch/answers/answer_names.h"
 
 namespace lockstep::launch {
 namespace {
@@ -38,12 +38,9 @@ void PredictArrays(const TrainedRun& run, const RowsOptions& options,
                    const std::function<void(const std::string& lines)>& take) {
   AnswerColumns columns;
   (run.shape.classes > 0 ? columns.classes : columns.targets) =
-      run.shape.classes > 0 ? ClassNamesOf(run) : TargetNamesOf(run);
+      run.shape.classes > 0 ? ClassNamesOf(run.recipe.data(), run.shape) : TargetNamesOf(run.recipe.data(), run.shape);
   const AnswerWriter writer(options.format, columns);
-  data::DataConfig config = run.recipe.data();
-  config.clear_augment();
-  config.mutable_normalize()->clear_target_mean();
-  config.mutable_normalize()->clear_target_deviation();
+  const data::DataConfig config = data::ForAnswers(run.recipe.data());
   take(writer.Heading());
   data::ArrayLoader loader;
   uint64_t answered = 0;

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "data/image/picture_transform.h"
+#include "data/open/make_transform.h"
 #include "data/pictures/picture_list.h"
 #include "data/source_file.h"
 #include "launch/answers/answer_names.h"
@@ -70,8 +71,7 @@ std::vector<std::string> ListInputs(const std::vector<std::string>& inputs) {
 
 /// How pictures become what the model reads, whatever kind of images it was trained on.
 data::DataConfig ConfigOf(const TrainedRun& run) {
-  data::DataConfig config = run.recipe.data();
-  config.clear_augment();
+  data::DataConfig config = data::ForAnswers(run.recipe.data());
   data::Pictures& pictures = *config.mutable_pictures();
   pictures.set_height(static_cast<uint32_t>(run.shape.sample[0]));
   pictures.set_width(static_cast<uint32_t>(run.shape.sample[1]));

@@ -51,7 +51,7 @@ class RowPredictor {
     const std::vector<std::string> names = std::move(records.names);
     const data::MemoryDataset rows(std::move(records), {});
     const std::shared_ptr<const data::Transform> transform =
-        data::MakeTransform(rows.fields(), WithoutTargets(), run_.recipe.train().seed());
+        data::MakeTransform(rows.fields(), data::ForAnswers(run_.recipe.data()), run_.recipe.train().seed());
     const std::vector<float> answers = AnswerAll(rows, transform);
     const size_t outputs = answers.size() / rows.size();
     std::string lines;
@@ -73,14 +73,6 @@ class RowPredictor {
   }
 
  private:
-  data::DataConfig WithoutTargets() const {
-    data::DataConfig config = run_.recipe.data();
-    config.clear_augment();
-    config.mutable_normalize()->clear_target_mean();
-    config.mutable_normalize()->clear_target_deviation();
-    return config;
-  }
-
   std::vector<float> AnswerAll(const data::MemoryDataset& rows,
                                const std::shared_ptr<const data::Transform>& transform) {
     const infer::AnswerForm form = AnswerFormOf(run_);

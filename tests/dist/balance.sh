@@ -12,7 +12,6 @@ for ranks in 2 3; do
   [ "$(weights)" = "$first" ] || fail "$ranks ranks with measured shares give $(weights), one gives $first"
   grep -q 'lanes by measured speed, rank by rank: ' "$work/stderr" || fail "the shares are not said"
 done
-must_train 2 "$digits" --out "$work/measured-3" "${many[@]}" --set train.steps=40
 echo "equal weights at 1, 2 and 3 ranks, however lanes are dealt"
 
 [ "$(nproc)" -ge 2 ] || skip "a rank can't be slowed alone on one core"

@@ -54,6 +54,9 @@ cmp -s mixed-weights-1 weights-1 && fail "mixing and weighing change nothing"
 grep -q 'values: 1$' mixed-1/recipe.textproto || fail "the weights of equal classes are not 1: $(grep -A3 class_weights mixed-1/recipe.textproto)"
 train 1 flowers.textproto --out alone "${weighted[@]}" --set train.global_batch=8 --set train.lanes=8
 [ "$code" -eq 2 ] && has "a lane has one sample" || fail "a lane of one sample is mixed"
+call predict mixed-1 flowers.csv --format csv
+[ "$(wc -l <stdout)" -eq 241 ] || fail "a run with class weights gives no answers"
+call eval mixed-1 --brief
 echo "class weights and mixup"
 
 # Answers: rows in another order of columns, without the label; line by line the same.

@@ -95,8 +95,7 @@ plan::JobPlans Attempt::Compile() const {
   comm::Together(*job_.place.comm, "the compilation of the model", [&] {
     plans = plan::CompileJob(job_.config, job_.splits, job_.model, *job_.place.backend, job_.place.comm->world_size());
     const comm::Topology& topology = job_.place.comm->topology();
-    const comm::LanePlan lanes =
-        plan::LanesOf(static_cast<int>(job_.config.train.lanes()), CorePlanOf(plan_));
+    const comm::LanePlan lanes = plan::LanesOf(static_cast<int>(job_.config.train.lanes()), CorePlanOf(plan_));
     if (job_.place.device) {
       const LaneRange mine = lanes[static_cast<size_t>(topology.rank)].front();
       step::CheckDeviceMemory(*job_.place.device->device,

@@ -44,7 +44,8 @@ Worker::Worker(const Job& job, const Start& start, plan::JobPlans plans, const S
       clock_(start.stop_before),
       stragglers_(job.place.comm->topology(), job.config.watchdog.straggler_factor()),
       meter_(MakeMeter(job.place)),
-      step_log_(job.place.comm->topology(), start_plan.attempt(), start_plan.resume_step(),
+      step_log_(coordinator == nullptr ? comm::Topology() : job.place.comm->topology(), start_plan.attempt(),
+                start_plan.resume_step(),
                 length_.total_steps - std::min(length_.total_steps, start_plan.resume_step())),
       coordinator_(coordinator),
       checkpointer_(job, start, start_plan.attempt(), training_.owned(), coordinator),
@@ -296,8 +297,7 @@ void Worker::SaveNow() {
 /// A report of times is not worth a run.
 void Worker::WriteTimes() {
   try {
-    if (step_log_.times().steps > 0)
-      WriteFileAtomically(files_, folder_.times(), records::FormatTimes(step_log_.times()));
+    if (step_log_.steps() > 0) WriteFileAtomically(files_, folder_.times(), records::FormatTimes(step_log_.Times()));
   } catch (const Error& error) {
     LogWarning("where time went can't be written down: {}", error.what());
   }

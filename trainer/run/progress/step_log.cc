@@ -12,6 +12,7 @@ StepLog::StepLog(const comm::Topology& topology, uint32_t attempt, uint64_t firs
   times_.attempt = attempt;
   times_.first_step = first_step + left_out_;
   for (const std::string& host : topology.host_name_of) times_.ranks.push_back({.host = host});
+  phases_.resize(times_.ranks.size());
 }
 
 void StepLog::Add(double seconds, uint64_t samples, const std::vector<step::RankRecord>& ranks) {
@@ -28,18 +29,28 @@ void StepLog::Add(double seconds, uint64_t samples, const std::vector<step::Rank
                                         [](const auto& a, const auto& b) { return a.times.lanes < b.times.lanes; });
   ++times_.ranks[static_cast<size_t>(slowest - ranks.begin())].slowest;
   for (size_t r = 0; r < ranks.size(); ++r) {
-    records::RankTimes& rank = times_.ranks[r];
     const step::StepTimes& step = ranks[r].times;
-    for (const auto& [phase, part] : {std::pair{"prepare", step.prepare},
-                                      {"data", step.data},
-                                      {"forward", step.forward},
-                                      {"backward", step.backward},
-                                      {"update", step.update},
-                                      {"exchange", step.exchange}})
-      rank.phases[phase] += part;
-    rank.lanes += step.lanes;
-    rank.sent_bytes += ranks[r].sent_bytes;
+    step::StepTimes& sum = phases_[r];
+    sum.prepare += step.prepare;
+    sum.lanes += step.lanes;
+    sum.data += step.data;
+    sum.forward += step.forward;
+    sum.backward += step.backward;
+    sum.update += step.update;
+    sum.exchange += step.exchange;
+    times_.ranks[r].sent_bytes += ranks[r].sent_bytes;
   }
+}
+
+records::TimesRecord StepLog::Times() const {
+  records::TimesRecord times = times_;
+  for (size_t r = 0; r < phases_.size(); ++r) {
+    const step::StepTimes& sum = phases_[r];
+    times.ranks[r].phases = {{"prepare", sum.prepare},   {"data", sum.data},     {"forward", sum.forward},
+                             {"backward", sum.backward}, {"update", sum.update}, {"exchange", sum.exchange}};
+    times.ranks[r].lanes = sum.lanes;
+  }
+  return times;
 }
 
 }  // namespace lockstep::run

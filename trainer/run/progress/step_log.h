@@ -18,11 +18,13 @@ class StepLog {
 
   /// A step of `samples` samples that took `seconds`.
   void Add(double seconds, uint64_t samples, const std::vector<step::RankRecord>& ranks);
-  const records::TimesRecord& times() const { return times_; }
+  uint64_t steps() const { return times_.steps; }
+  records::TimesRecord Times() const;
 
  private:
   uint64_t left_out_;
-  records::TimesRecord times_;
+  records::TimesRecord times_;           ///< but for the ranks' phases:
+  std::vector<step::StepTimes> phases_;  ///< by rank
 };
 
 }  // namespace lockstep::run

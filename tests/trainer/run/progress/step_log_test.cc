@@ -23,11 +23,11 @@ std::vector<step::RankRecord> Records(double first, double second) {
 TEST(StepLog, AddsUpPhasesAndWhoWasSlowest) {
   StepLog log(TwoHosts(), 3, 50, 100);
   for (int i = 0; i < 10; ++i) log.Add(9, 8, Records(1, 2));  // warm-up
-  EXPECT_EQ(log.times().steps, 0u);
+  EXPECT_EQ(log.steps(), 0u);
   log.Add(1, 8, Records(1, 2));
   log.Add(2, 8, Records(3, 2));
   log.Add(4, 6, Records(4, 2));
-  const records::TimesRecord& times = log.times();
+  const records::TimesRecord times = log.Times();
   EXPECT_EQ(times.attempt, 3u);
   EXPECT_EQ(times.first_step, 60u);
   EXPECT_EQ(times.steps, 3u);
@@ -47,8 +47,8 @@ TEST(StepLog, AddsUpPhasesAndWhoWasSlowest) {
 TEST(StepLog, OfFewStepsAQuarterIsLeftOut) {
   StepLog log(TwoHosts(), 1, 0, 9);
   for (int i = 0; i < 9; ++i) log.Add(1, 1, Records(1, 2));
-  EXPECT_EQ(log.times().first_step, 2u);
-  EXPECT_EQ(log.times().steps, 7u);
+  EXPECT_EQ(log.Times().first_step, 2u);
+  EXPECT_EQ(log.steps(), 7u);
 }
 
 }  // namespace

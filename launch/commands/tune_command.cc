@@ -87,7 +87,7 @@ SweepRequest RequestOf(const TuneOptions& options) {
   AddJob(options, request);
   if (options.stop == "asha") {
     request.eta = options.eta;
-    const double rungs = 3;
+    constexpr double rungs = 2;
     const uint64_t own = static_cast<uint64_t>(static_cast<double>(request.total_steps) / std::pow(options.eta, rungs));
     request.first_rung = options.first_rung > 0 ? options.first_rung : std::max<uint64_t>(1, own);
     if (request.first_rung >= request.total_steps)
@@ -172,7 +172,7 @@ void AddTuneCommand(CLI::App& app, int* exit_code) {
   command->add_option("--eta", options->eta, "Of asha: one of so many goes on at each rung (default: 3)")
       ->check(WholeNumber(2));
   command->add_option("--first-rung", options->first_rung,
-                      "Of asha: the step of the first rung (default: total / eta^3)");
+                      "Of asha: the step of the first rung (default: total / eta^2)");
   command->add_option("--measure", options->measure, "What trials are compared by (default: accuracy, or loss)");
   command->add_option("--best", options->best, "So many of the best are run with other seeds (default: 3)")
       ->check(WholeNumber(1));

@@ -25,7 +25,7 @@ run_memory() {
     comm_flight_alignment_test)
   run_preset fuzz "${more[@]}" \
     fuzz_csv fuzz_idx fuzz_npy fuzz_token_files fuzz_tokenizer fuzz_encode fuzz_parallel fuzz_audio fuzz_recordings fuzz_checkpoint fuzz_safetensors fuzz_recipe fuzz_lease fuzz_certificate fuzz_flight_record fuzz_heartbeat \
-    fuzz_image fuzz_packed fuzz_metric_rows
+    fuzz_image fuzz_packed fuzz_metric_rows fuzz_profile
 }
 
 full=0

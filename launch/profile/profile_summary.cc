@@ -87,9 +87,8 @@ void AddExecutorPhases(const RankProfile& rank, PhaseTable& table) {
   for (const What what : {What::kSamples, What::kInputs, What::kForward, What::kBackward, What::kFold})
     table.Add(std::string(profile::Name(what)), sums[static_cast<size_t>(what)] / parts);
   table.Add("rest of lanes", sums[static_cast<size_t>(What::kLane)] / parts);
-  // The step's other phases, in which executors may help the communicating thread with updates.
-  table.Add("between lanes and behind them",
-            std::max(0.0, StepSeconds(rank) / static_cast<double>(rank.steps) - lanes / parts));
+  // Idle, but for helping with packing and updates.
+  table.Add("outside of lanes", std::max(0.0, StepSeconds(rank) / static_cast<double>(rank.steps) - lanes / parts));
 }
 
 /// As tables call the time of the communicating thread in an event, without what lies within it.

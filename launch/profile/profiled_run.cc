@@ -33,7 +33,8 @@ bool ComesFirst(const Event& a, const Event& b) {
 int64_t OnClockOfRankZero(const records::ClockReading& before, const records::ClockReading& after, int64_t local_ns) {
   const int64_t between = after.at_ns - before.at_ns;
   if (between <= 0) return local_ns + before.offset_ns;
-  const double share = static_cast<double>(local_ns - before.at_ns) / static_cast<double>(between);
+  const double share =
+      std::clamp(static_cast<double>(local_ns - before.at_ns) / static_cast<double>(between), 0.0, 1.0);
   return local_ns + before.offset_ns + std::llround(share * static_cast<double>(after.offset_ns - before.offset_ns));
 }
 

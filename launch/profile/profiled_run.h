@@ -11,7 +11,7 @@
 namespace lockstep::launch {
 
 /// The nanoseconds that rank 0's clock showed when this rank's showed `local_ns`: the offset is taken to go evenly from
-/// the one reading to the other, and on beyond them.
+/// the one reading to the other, and to be theirs beyond them.
 int64_t OnClockOfRankZero(const records::ClockReading& before, const records::ClockReading& after, int64_t local_ns);
 
 struct ProfiledRun {

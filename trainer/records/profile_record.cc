@@ -17,6 +17,7 @@ using profile::What;
 
 constexpr int kVersion = 1;
 constexpr int kNumbersOfEvent = 7;
+constexpr int kMostRanks = 100'000;
 constexpr int64_t kLongest = int64_t{1} << 53;  ///< ns: a hundred days
 
 Json ClockJson(const ClockReading& reading) {
@@ -68,7 +69,8 @@ class Parser {
     profile.lane_threads = fields.Get<int>("lane_threads");
     profile.first_step = fields.Get<uint64_t>("first_step");
     profile.steps = fields.Get<uint64_t>("steps");
-    if (profile.rank < 0 || profile.world_size <= profile.rank || profile.lane_threads < 1)
+    if (profile.rank < 0 || profile.world_size <= profile.rank || profile.world_size > kMostRanks ||
+        profile.lane_threads < 1)
       damaged_("its rank is none");
     profile.before = ParseClock(object, "clock_before");
     profile.after = ParseClock(object, "clock_after");

@@ -59,6 +59,7 @@ TEST(Program, AllocatesNothingDuringAStep) {
   const Memory memory(*plan, layout);
   PackedWeights packed(*plan, layout, backend, memory.parameters.As<float>().data());
   Program program(plan, layout, backend, memory.Bind(&packed));
+  profile::EventLog log(1000);
   int buckets = 0;
   double loss = 0;
   const std::function<void(int)> on_bucket = [&](int) { ++buckets; };
@@ -67,12 +68,14 @@ TEST(Program, AllocatesNothingDuringAStep) {
   for (int step = 0; step < 3; ++step) {
     program.step_block().step = static_cast<uint64_t>(step);
     packed.Pack();
-    program.Run(on_bucket);
+    log.Enter(static_cast<uint64_t>(step));
+    program.Run(on_bucket, &log);
     loss += program.loss(0) + static_cast<double>(program.counter(0));
   }
   EXPECT_EQ(allocations - before, 0);
   EXPECT_GT(before, 0) << "the counter counts";
   EXPECT_EQ(buckets, 6);
+  EXPECT_GT(log.events().size(), 3 * plan->graph.ops.size()) << "ops, folds and passes";
   EXPECT_EQ(backend.runs, 3 * static_cast<int>(packed.copies().size() + plan->graph.ops.size()));
   EXPECT_EQ(loss, 0);
 }

@@ -69,8 +69,8 @@ class TraceWriter {
   explicit TraceWriter(const std::function<void(std::string_view)>& append) : append_(append) {}
 
   void Write(const ProfiledRun& run) {
-    text_ = "{\"displayTimeUnit\":\"ms\",\"otherData\":";
-    text_ += OtherData(run);
+    text_ = "{\"displayTimeUnit\":\"ms\",\"metadata\":";
+    text_ += Metadata(run);
     text_ += ",\"traceEvents\":[";
     for (const RankProfile& rank : run.ranks) WriteRank(rank);
     text_ += "\n]}\n";
@@ -78,7 +78,7 @@ class TraceWriter {
   }
 
  private:
-  static std::string OtherData(const ProfiledRun& run) {
+  static std::string Metadata(const ProfiledRun& run) {
     Json ranks = Json::array();
     for (const RankProfile& rank : run.ranks)
       ranks.push_back({{"rank", rank.rank},
@@ -102,12 +102,13 @@ class TraceWriter {
 
   void WriteRank(const RankProfile& rank) {
     int tid = (rank.rank + 1) * kThreadsOfARank;
-    Meta("process_name", rank.rank, tid, "\"name\":" + Quoted(fmt::format("rank {} on {}", rank.rank, rank.host)));
+    // Viewers show names, not all of them labels or metadata.
+    const std::string clock = rank.rank == 0 ? ""
+                                             : fmt::format(", clock +- {:.1f} us",
+                                                           1e-3 * static_cast<double>(ProfiledRun::ClockErrorOf(rank)));
+    Meta("process_name", rank.rank, tid,
+         "\"name\":" + Quoted(fmt::format("rank {} on {}{}", rank.rank, rank.host, clock)));
     Meta("process_sort_index", rank.rank, tid, fmt::format("\"sort_index\":{}", rank.rank));
-    if (rank.rank > 0)
-      Meta("process_labels", rank.rank, tid,
-           fmt::format("\"labels\":\"clock +- {:.1f} us\"",
-                       1e-3 * static_cast<double>(ProfiledRun::ClockErrorOf(rank))));
     int position = 0;
     for (const records::ProfiledThread& thread : rank.threads) {
       Meta("thread_name", rank.rank, tid, "\"name\":" + Quoted(thread.name));

@@ -82,7 +82,7 @@ void AddExecutorPhases(const RankProfile& rank, PhaseTable& table) {
     for (const Event& event : thread.events)
       if (event.what == What::kLane) lanes += SecondsOf(event);
   }
-  if (executors == 0) return;
+  if (lanes == 0) return;  // on a GPU
   const double parts = executors * static_cast<double>(rank.steps);
   for (const What what : {What::kSamples, What::kInputs, What::kForward, What::kBackward, What::kFold})
     table.Add(std::string(profile::Name(what)), sums[static_cast<size_t>(what)] / parts);

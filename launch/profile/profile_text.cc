@@ -60,11 +60,14 @@ TextTable PhaseTable(const char* thread, const ProfileSummary& summary, const st
 }
 
 std::string Heading(const ProfileSummary& summary, const ExecutorLimits& limits) {
-  std::string text = fmt::format(
-      "steps {} to {} on {} rank{} with {} executor{} in all: {:.3f} ms a step, {:.4g} GFLOP a step, {:.4g} GFLOP/s\n",
-      summary.first_step, summary.first_step + summary.steps - 1, summary.ranks, summary.ranks == 1 ? "" : "s",
-      summary.executors, summary.executors == 1 ? "" : "s", 1e3 * summary.step_seconds, 1e-9 * summary.flops,
-      summary.step_seconds > 0 ? 1e-9 * summary.flops / summary.step_seconds : 0.0);
+  std::string text =
+      fmt::format("steps {} to {} on {} rank{} with {} executor{} in all: {:.3f} ms a step", summary.first_step,
+                  summary.first_step + summary.steps - 1, summary.ranks, summary.ranks == 1 ? "" : "s",
+                  summary.executors, summary.executors == 1 ? "" : "s", 1e3 * summary.step_seconds);
+  if (summary.flops > 0 && summary.step_seconds > 0)
+    text += fmt::format(", {:.4g} GFLOP a step, {:.4g} GFLOP/s", 1e-9 * summary.flops,
+                        1e-9 * summary.flops / summary.step_seconds);
+  text += "\n";
   if (limits.matrix_gflops > 0)
     text += fmt::format(
         "peak, measured here with all executors at work: {:.4g} GFLOP/s of f32 matrix products and {:.4g} GB/s of "

@@ -36,6 +36,7 @@ void AddCommands(CLI::App& app, int* exit_code) {
   launch::AddStatusCommand(app, exit_code);
   launch::AddReportCommand(app, exit_code);
   launch::AddScaleCommand(app, exit_code);
+  launch::AddProjectCommand(app, exit_code);
   launch::AddTuneCommand(app, exit_code);
   launch::AddProfileCommand(app, exit_code);
   launch::AddEvalCommand(app, exit_code);

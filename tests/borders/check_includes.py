@@ -35,8 +35,9 @@ LAUNCH_ARROWS = """
     recipe supervise/launcher <- scale
     scale <- tune
     scale supervise/launcher <- profile
+    scale <- project
     job supervise <- slurm
-    answers draft export slurm command_line profile report tune <- commands
+    answers draft export slurm command_line profile project report tune <- commands
     commands <- commands/data
     commands/data <- launch
 """

@@ -34,10 +34,12 @@ struct ProjectOptions {
 
 ProjectedJob JobOf(const StudyFacts& facts) {
   Recipe recipe = ReadRecipe(facts.recipe, facts.settings);
-  ResolveRecipe(recipe, {.any = true, .bf16 = true});
+  // The GPUs of this machine, which may be another one than the study's, play no part: MeasureRank sees what it was of.
+  if (recipe.train().device() == plan::Device::AUTO) recipe.mutable_train()->set_device(plan::Device::CPU);
   if (recipe.train().device() != plan::Device::CPU)
     throw Error(ErrorKind::kUsage, "projections are of ranks that compute on CPUs", facts.recipe,
                 "project from a study with --set train.device=CPU");
+  ResolveRecipe(recipe, {});
   const auto world = comm::MakeLocalWorld({});
   const run::Job job = MakeJob(recipe, *world.front(), nullptr);
   const plan::JobPlans plans = plan::CompileJob(job.config, job.splits, job.model, *job.place.backend, 1);

@@ -24,6 +24,7 @@
 #include "launch/command_line/option_checks.h"
 #include "launch/commands/errors.h"
 #include "launch/commands/typed_command.h"
+#include "launch/job/gpu.h"
 #include "launch/job/job_setup.h"
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
@@ -121,7 +122,7 @@ std::vector<Obstacle> Preflight(const ScaleOptions& options, const StudyRequest&
 /// What the recipe comes to, of its program.
 void AddWork(const ScaleOptions& options, StudyFacts& facts) {
   Recipe recipe = ReadRecipe(options.recipe, options.settings);
-  ResolveRecipe(recipe, {.any = true, .bf16 = true});
+  ResolveRecipe(recipe, FactsOfGpus(recipe));
   if (recipe.train().device() != plan::Device::CPU) return;
   const auto world = comm::MakeLocalWorld({});
   const run::Job job = MakeJob(recipe, *world.front(), nullptr);

@@ -134,6 +134,9 @@ MeasuredRank MeasureRank(const StudyFacts& facts, const std::vector<RunResult>& 
   }
   if (measured.lanes.empty()) throw Error(ErrorKind::kUsage, "its rows have no times of ranks", facts.name);
   measured.backward = PhaseOr(most.phases, "backward");
+  if (measured.backward <= 0)
+    throw Error(ErrorKind::kUsage, "its ranks computed on GPUs, whose exchange is another one", facts.name,
+                "project from a study with --set train.device=CPU");
   const double own = PhaseOr(fewest.phases, "data") + PhaseOr(fewest.phases, "forward") +
                      PhaseOr(fewest.phases, "backward") + PhaseOr(fewest.phases, "update") +
                      PhaseOr(fewest.phases, "exchange");

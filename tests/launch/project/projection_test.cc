@@ -116,6 +116,19 @@ TEST(Projection, StrongRanksCannotHaveLessThanALane) {
   }
 }
 
+TEST(Projection, StudiesOfGpusAreRefused) {
+  Study study(StudyMode::kStrong);
+  for (RunResult& result : study.results)
+    for (records::RankTimes& rank : result.ranks) rank.phases = {{"exchange", 1e-3}};
+  study.summary = Summarize(study.facts, study.results);
+  try {
+    study.Measured();
+    FAIL() << "it was taken";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("computed on GPUs"));
+  }
+}
+
 TEST(Projection, WeakOnesGrowTheBatch) {
   const ProjectedPoint point = Study(StudyMode::kWeak).Project(256);
   EXPECT_EQ(point.global_batch, 128u * 256);

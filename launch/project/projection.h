@@ -36,7 +36,8 @@ struct MeasuredRank {
   double base_rate = 0;              ///< samples/s of the base, over which speed-ups are
   int base_ranks = 1;
 };
-/// `factors` are left empty. Throws Error(kUsage) where no point of the study has been measured rank by rank, or on GPUs.
+/// `factors` are left empty. Throws Error(kUsage) where no point of the study has been measured rank by rank, or on
+/// GPUs.
 MeasuredRank MeasureRank(const StudyFacts& facts, const std::vector<RunResult>& results, const StudySummary& summary,
                          const ProjectedJob& job);
 

@@ -131,7 +131,10 @@ TEST(Tpe, FindsMoreThanRandomDraws) {
   }
   std::sort(random.begin(), random.end());
   std::sort(tpe.begin(), tpe.end());
-  EXPECT_LT(tpe[10], random[10] / 3) << "medians";
+  // Medians of the same function with Optuna 5.0.0: 0.00019 by its TPESampler (quartiles 0.00006 and 0.00040), 0.0129
+  // by random draws; these here are 0.00031 (0.00018 and 0.00045) and 0.0138.
+  EXPECT_LT(tpe[10], 0.0006);
+  EXPECT_GT(random[10], 0.006);
   EXPECT_EQ(BestOf(SearchKind::kTpe, 30, 5), BestOf(SearchKind::kTpe, 30, 5));
 }
 

@@ -55,6 +55,7 @@ constexpr struct {
     {"new", " init create draft recipe make-recipe quickstart "},
     {"report", " plot curve curves graph chart compare visualize tensorboard dashboard "},
     {"submit", " sbatch slurm queue qsub "},
+    {"profile", " trace perf nsys timeline flamegraph profiler "},
     {"export", " convert save "},
     {"doctor", " diagnose env environment collect-env "},
     {"help", " man usage fields schema "},

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "base/error.h"
@@ -36,18 +37,35 @@ struct ProfileOptions {
   bool json = false, peak = true;
 };
 
+/// The recipe as it is run. What is typed has the last word.
+Recipe RecipeOf(const ProfileOptions& options) {
+  std::vector<std::string> settings = SettingsOf(options.steps, options.warm_up_steps);
+  settings.insert(settings.end(), options.settings.begin(), options.settings.end());
+  return ReadRecipe(options.path, settings);
+}
+
 ProfiledJob JobOf(const ProfileOptions& options, const std::string& folder) {
-  ProfiledJob job{.folder = folder + "/run",
-                  .log = folder + "/run.log",
-                  .recipe = std::filesystem::absolute(options.path).lexically_normal().string(),
-                  .settings = options.settings,
-                  .steps = options.steps,
-                  .warm_up_steps = options.warm_up_steps};
+  ProfiledJob job{.folder = folder + "/run", .log = folder + "/run.log", .recipe = folder + "/recipe.textproto"};
   if (options.ranks > 0) job.launcher = {"-n", std::to_string(options.ranks)};
   if (!options.hosts.empty()) job.launcher.insert(job.launcher.end(), {"--hosts", options.hosts});
   if (!options.hostfile.empty()) job.launcher.insert(job.launcher.end(), {"--hostfile", options.hostfile});
   job.launcher.insert(job.launcher.end(), {"--launcher", options.launcher});
   return job;
+}
+
+std::string Absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+
+/// Makes the run in `folder`, and returns where.
+std::string RunRecipe(const ProfileOptions& options, const Recipe& recipe, const std::string& folder) {
+  FileSystem& files = FileSystem::Real();
+  files.CreateFolders(folder);
+  const ProfiledJob job = JobOf(options, folder);
+  // A file of its own: what was read may be a pipe.
+  WriteFileAtomically(files, job.recipe, ToText(recipe));
+  PollStopSignals();
+  LogNote("profiling {} steps behind {} that warm up, in {}", options.steps, options.warm_up_steps, folder);
+  RunProfiledJob(job);
+  return job.folder;
 }
 
 /// The machine's that this runs on; one that is busy otherwise shows less.
@@ -62,22 +80,14 @@ ExecutorLimits MeasureLimits(const ProfileSummary& summary) {
 int Profile(const ProfileOptions& options) {
   InstallStopSignals(true);
   FileSystem& files = FileSystem::Real();
-  const bool is_run = std::filesystem::is_directory(options.path);
+  std::error_code unknown;  // of what can't be looked at, reading it says more
   std::string folder = options.out, run_folder = options.path;
-  if (is_run) {
-    if (folder.empty()) folder = options.path + "/profile";
+  if (std::filesystem::is_directory(options.path, unknown)) {
+    folder = Absolute(folder.empty() ? options.path + "/profile" : folder);
   } else {
-    const Recipe recipe = ReadRecipe(options.path, options.settings);
-    if (folder.empty()) folder = "profiles/" + recipe.name();
-  }
-  folder = std::filesystem::absolute(folder).lexically_normal().string();
-  if (!is_run) {
-    files.CreateFolders(folder);
-    const ProfiledJob job = JobOf(options, folder);
-    PollStopSignals();
-    LogNote("profiling {} steps behind {} that warm up, in {}", options.steps, options.warm_up_steps, folder);
-    RunProfiledJob(job);
-    run_folder = job.folder;
+    const Recipe recipe = RecipeOf(options);
+    folder = Absolute(folder.empty() ? "profiles/" + recipe.name() : folder);
+    run_folder = RunRecipe(options, recipe, folder);
   }
   const ProfiledRun run = ReadProfiledRun(files, run_folder);
   files.CreateFolders(folder);

@@ -41,22 +41,22 @@ Error FailureOf(const ProfiledJob& job, int code) {
                job.log);
 }
 
-}  // namespace
-
 std::vector<std::string> WordsOf(const ProfiledJob& job) {
   std::vector<std::string> words{OwnProgram(), "run", job.recipe,       "--out", job.folder,
                                  "--progress", "off", "--max-restarts", "0"};
   words.insert(words.end(), job.launcher.begin(), job.launcher.end());
-  const uint64_t all = job.warm_up_steps + job.steps;
-  const std::vector<std::string> settings{"metrics.tensorboard=false", "checkpoint.every_steps=0",
-                                          "checkpoint.every_minutes=0", fmt::format("train.steps={}", all),
-                                          // At the end alone, and of no interest.
-                                          fmt::format("train.evaluate_every_steps={}", all), "evaluate.samples=1",
-                                          fmt::format("profile.steps={}", job.steps),
-                                          fmt::format("profile.warm_up_steps={}", job.warm_up_steps)};
-  for (const auto* list : {&settings, &job.settings})
-    for (const std::string& setting : *list) words.insert(words.end(), {"--set", setting});
   return words;
+}
+
+}  // namespace
+
+std::vector<std::string> SettingsOf(uint64_t steps, uint64_t warm_up_steps) {
+  const uint64_t all = warm_up_steps + steps;
+  return {"metrics.tensorboard=false", "checkpoint.every_steps=0", "checkpoint.every_minutes=0",
+          fmt::format("train.steps={}", all),
+          // At the end alone, and of no interest.
+          fmt::format("train.evaluate_every_steps={}", all), "evaluate.samples=1",
+          fmt::format("profile.steps={}", steps), fmt::format("profile.warm_up_steps={}", warm_up_steps)};
 }
 
 void RunProfiledJob(const ProfiledJob& job) {

@@ -11,13 +11,11 @@ struct ProfiledJob {
   std::string folder = {};                 ///< of the run; an older run in it goes
   std::string log = {};                    ///< a file for what the run says
   std::string recipe = {};                 ///< path
-  std::vector<std::string> settings = {};  ///< of --set
   std::vector<std::string> launcher = {};  ///< words for `lockstep run`: -n 4, --hosts h1,h2
-  uint64_t steps = 20, warm_up_steps = 10;
 };
 
-/// The words of the command.
-std::vector<std::string> WordsOf(const ProfiledJob& job);
+/// What --set has to make of a recipe, so that it runs for as long as its profile.
+std::vector<std::string> SettingsOf(uint64_t steps, uint64_t warm_up_steps);
 
 /// Throws Error where the run fails, with its reason, and Error(kPreempted) where this process is asked to stop
 /// meanwhile: the run is ended first.

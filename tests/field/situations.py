@@ -48,7 +48,7 @@ class Fixture:
             'model { gpt { layers: 1 heads: 2 width: 8 } } data { block: 8 tokenizer { bytes {} } train { text { file: "text.txt" } } }\n'
             + recipe)
         for name in ("points", "text"):
-            ending = self.call(["train", f"{name}.textproto", "--out", f"run-{name}"])
+            ending = self.call(["train", f"{name}.textproto", "--out", f"run-{name}", "--set", "profile.steps=2", "--set", "profile.warm_up_steps=1"])
             if ending.code != 0:
                 raise SystemExit(f"the fixture can't be trained: {ending.err}")
 
@@ -68,6 +68,7 @@ class Fixture:
             "runs": ["status", "."],
             "report": ["report", "run-points", "run-text", "--out", f"{out}.html"],
             "replay": ["replay", "run-points", "--steps", "2:4"],
+            "profile": ["profile", "run-points", "--no-peak", "--out", f"{out}-profile"],
             "export": ["export", "run-points", f"{out}.safetensors"],
             "generate": ["generate", "run-text", "--prompt", "the", "--tokens", "4"],
             "tokenize": ["tokenize", "text.txt", "--bytes", "--force", "-o", f"{out}.bin"],
@@ -278,6 +279,7 @@ def wrong_files(fixture):
         "verify": lambda path: ["verify", path],
         "diff": lambda path: ["diff", path, "run-points"],
         "status": lambda path: ["status", path],
+        "profile": lambda path: ["profile", path, "--no-peak", "--out", "wrong-out-profile"],
         "report": lambda path: ["report", path, "--out", "wrong-out.html"],
         "export": lambda path: ["export", path, "wrong-out.safetensors"],
         "generate": lambda path: ["generate", path, "--prompt", "x"],
@@ -287,7 +289,7 @@ def wrong_files(fixture):
     for kind in ("fifo", "empty", "binary", "zip", "npy", "closed", "socket", "loop", "nothing", "empty/below"):
         for command, words in readers.items():
             def run(command=command, words=words, kind=kind):
-                if command in ("train", "predict") and kind == "fifo":
+                if command in ("train", "predict", "profile") and kind == "fifo":
                     return ""  # a recipe may come from a pipe: it is waited for
                 ending = fixture.call(words(str(folder / kind)), limit=10)
                 takes_any = command in ("tokenize", "data check of text") and kind in ("binary", "zip", "npy")  # as bytes

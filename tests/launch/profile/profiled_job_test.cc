@@ -3,28 +3,31 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include "launch/recipe/recipe.h"
 
 namespace lockstep::launch {
 namespace {
 
-TEST(ProfiledJob, IsAsLongAsItsProfileAndLeavesTheLastWordToSettings) {
-  const std::vector<std::string> words = WordsOf({.folder = "/p/run",
-                                                  .log = "/p/run.log",
-                                                  .recipe = "/r.textproto",
-                                                  .settings = {"train.lanes=4", "train.steps=50"},
-                                                  .launcher = {"-n", "2"},
-                                                  .steps = 7,
-                                                  .warm_up_steps = 3});
-  EXPECT_THAT(std::vector<std::string>(words.begin() + 1, words.begin() + 5),
-              testing::ElementsAre("run", "/r.textproto", "--out", "/p/run"));
-  for (const char* setting : {"train.steps=10", "profile.steps=7", "profile.warm_up_steps=3", "train.lanes=4"})
-    EXPECT_THAT(words, testing::Contains(setting));
-  EXPECT_LT(std::find(words.begin(), words.end(), "train.steps=10"),
-            std::find(words.begin(), words.end(), "train.steps=50"));
-  const auto ranks = std::find(words.begin(), words.end(), "-n");
-  ASSERT_NE(ranks, words.end());
-  EXPECT_EQ(*(ranks + 1), "2");
+constexpr char kRecipe[] =
+    "name: \"r\" model { mlp { hidden: 8 } } train { epochs: 5 global_batch: 16 } checkpoint { every_steps: 3 }"
+    " optimizer { adam {} learning_rate: 0.5 }";
+
+TEST(ProfiledJob, IsAsLongAsItsProfile) {
+  const Recipe recipe = ParseRecipe(kRecipe, "r.textproto", "/", SettingsOf(7, 3));
+  EXPECT_EQ(recipe.train().steps(), 10u);
+  EXPECT_EQ(recipe.train().epochs(), 0);
+  EXPECT_EQ(recipe.profile().steps(), 7u);
+  EXPECT_EQ(recipe.profile().warm_up_steps(), 3u);
+  EXPECT_EQ(recipe.train().evaluate_every_steps(), 10u);
+  EXPECT_EQ(recipe.checkpoint().every_steps(), 0u);
+}
+
+TEST(ProfiledJob, NeedNotWarmUp) {
+  const Recipe recipe = ParseRecipe(kRecipe, "r.textproto", "/", SettingsOf(7, 0));
+  EXPECT_TRUE(recipe.profile().has_warm_up_steps()) << "else there were ten";
+  EXPECT_EQ(recipe.profile().warm_up_steps(), 0u);
+  const Recipe again = ParseRecipe(ToText(recipe), "again.textproto", "/", {});
+  EXPECT_TRUE(again.profile().has_warm_up_steps());
 }
 
 }  // namespace

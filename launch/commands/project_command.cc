@@ -108,6 +108,8 @@ int Project(const ProjectOptions& options) {
   // A model that was fitted to the other kind of study says nothing of this one.
   StudySummary fitted = summary;
   if (projection.request.mode != facts.request.mode) fitted.cost.reset();
+  if (projection.request.mode == facts.request.mode)
+    projection.checked = CheckPoints(facts, results, projection.request, job, projection.measured, summary);
   for (const int ranks : ParseCounts(options.ranks, "--ranks"))
     projection.points.push_back(ProjectPoint(ranks, projection.request, job, projection.measured, fitted));
   if (options.json) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <set>
 
 #include "base/error.h"
 #include "base/philox.h"
@@ -52,7 +53,8 @@ double Factor(const ProjectionRequest& request, const MeasuredRank& measured, in
 
 StepLoad LoadOf(int step, const ProjectionRequest& request, const ProjectedJob& job, const MeasuredRank& measured,
                 const comm::LanePlan& plan) {
-  StepLoad load{.share_at_once = job.share_at_once, .update_floats = 2 + 2 * job.state_arrays};
+  StepLoad load{
+      .share_at_once = job.share_at_once, .update_seconds = measured.update, .update_floats = 2 + 2 * job.state_arrays};
   const RandomStream stream{request.seed, static_cast<uint64_t>(step), 1, 0};
   const double lanes = measured.lanes[stream.Bits(0) % measured.lanes.size()] / measured.lanes_per_rank;
   const double backward = measured.backward / measured.lanes_per_rank;
@@ -137,11 +139,31 @@ MeasuredRank MeasureRank(const StudyFacts& facts, const std::vector<RunResult>& 
   if (measured.backward <= 0)
     throw Error(ErrorKind::kUsage, "its ranks computed on GPUs, whose exchange is another one", facts.name,
                 "project from a study with --set train.device=CPU");
+  if (!job.buckets.empty())
+    measured.update = PhaseOr(most.phases, "update") * measured.ranks / static_cast<double>(job.buckets.back().end);
   const double own = PhaseOr(fewest.phases, "data") + PhaseOr(fewest.phases, "forward") +
                      PhaseOr(fewest.phases, "backward") + PhaseOr(fewest.phases, "update") +
                      PhaseOr(fewest.phases, "exchange");
   measured.fixed = std::max(PhaseOr(most.phases, "prepare"), fewest.step_seconds - own);
   return measured;
+}
+
+std::vector<CheckedPoint> CheckPoints(const StudyFacts& facts, const std::vector<RunResult>& results,
+                                      const ProjectionRequest& request, const ProjectedJob& job,
+                                      const MeasuredRank& measured, const StudySummary& summary) {
+  std::vector<CheckedPoint> checked;
+  for (const PointSummary* point : MeasuredPoints(facts, summary)) {
+    std::set<std::string> hosts;
+    for (const RunResult& result : results)
+      if (result.point == point->point->name)
+        for (const records::RankTimes& rank : result.ranks) hosts.insert(rank.host);
+    const int ranks = point->point->ranks, count = std::max(1, static_cast<int>(hosts.size()));
+    ProjectionRequest own = request;
+    own.network.ranks_per_host = (ranks + count - 1) / count;
+    const ProjectedPoint projected = ProjectPoint(ranks, own, job, measured, summary);
+    checked.push_back({ranks, count, projected.step_seconds, point->step_seconds});
+  }
+  return checked;
 }
 
 ProjectedPoint ProjectPoint(int ranks, const ProjectionRequest& request, const ProjectedJob& job,

@@ -31,6 +31,7 @@ struct MeasuredRank {
   double lanes_per_rank = 1;       ///< there
   std::vector<double> lanes = {};  ///< mean over ranks, of each run
   double backward = 0;             ///< of all of a rank's lanes
+  double update = 0;               ///< of an element, with its sum on one host; what is hidden beside lanes left out
   double fixed = 0;  ///< whatever the lanes: packing weights, and what is neither lanes, updates nor exchange
   std::vector<double> factors = {};  ///< steps of the point with fewest ranks over their median: how they vary
   double base_rate = 0;              ///< samples/s of the base, over which speed-ups are
@@ -40,6 +41,12 @@ struct MeasuredRank {
 /// GPUs.
 MeasuredRank MeasureRank(const StudyFacts& facts, const std::vector<RunResult>& results, const StudySummary& summary,
                          const ProjectedJob& job);
+
+/// What the simulation says of a point that was measured.
+struct CheckedPoint {
+  int ranks = 1, hosts = 1;
+  double simulated = 0, measured = 0;  ///< seconds of a step
+};
 
 struct ProjectionRequest {
   StudyMode mode = StudyMode::kStrong;
@@ -61,6 +68,11 @@ struct ProjectedPoint {
   ValueCheck values = {};
   std::optional<Interval> model = {};  ///< what the study's cost model says of step_seconds
 };
+
+/// The study's own points, simulated on as many hosts as they ran on. `request` has the study's mode.
+std::vector<CheckedPoint> CheckPoints(const StudyFacts& facts, const std::vector<RunResult>& results,
+                                      const ProjectionRequest& request, const ProjectedJob& job,
+                                      const MeasuredRank& measured, const StudySummary& summary);
 
 /// Throws Error(kUsage) where a strong study's ranks are more than its lanes.
 ProjectedPoint ProjectPoint(int ranks, const ProjectionRequest& request, const ProjectedJob& job,

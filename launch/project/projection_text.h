@@ -17,6 +17,7 @@ struct Projection {
   MeasuredRank measured = {};
   bool memory_measured = false, straggle_assumed = false;
   std::vector<ProjectedPoint> points = {};
+  std::vector<CheckedPoint> checked = {};  ///< the study's own
 };
 
 TextTable ProjectionTable(const Projection& projection);

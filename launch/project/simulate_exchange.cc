@@ -212,7 +212,9 @@ void StepRun::Reduce(int index, double now) {
   const size_t addends = simulator_.exchange().pieces(host).size() + plan.incoming.size();
   // Where sums are kept they are written, and read again by the update.
   const double floats = static_cast<double>(addends) + (load_.share_at_once ? load_.update_floats : 1);
-  Use(rank, simulator_.MemorySeconds(host, floats * static_cast<double>(plan.slice.size())), &Rank::memory_busy);
+  const auto elements = static_cast<double>(plan.slice.size());
+  const double updating = load_.share_at_once ? load_.update_seconds : 0;
+  Use(rank, std::max(simulator_.MemorySeconds(host, floats * elements), updating * elements), &Rank::memory_busy);
   if (values_ != nullptr && plan.slice.size() > 0) values_->Reduce(index, bucket, plan);
   if (load_.share_at_once) SendWeights(index, bucket);
   Release(index, bucket + kWindow, /*weights=*/false, rank.free);
@@ -234,7 +236,8 @@ void StepRun::ShareAll(double now) {
     rank.shares = true;
     const auto owned = static_cast<double>(simulator_.exchange().slices().owned(index));
     const double floats = owned * (load_.update_floats + 1);
-    Use(rank, simulator_.MemorySeconds(HostOf(index), floats), &Rank::memory_busy);
+    Use(rank, std::max(simulator_.MemorySeconds(HostOf(index), floats), owned * load_.update_seconds),
+        &Rank::memory_busy);
   }
   for (int index = 0; index < simulator_.topology().world_size; ++index)
     for (int bucket = 0; bucket < simulator_.buckets(); ++bucket) SendWeights(index, bucket);

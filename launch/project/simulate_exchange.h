@@ -25,6 +25,7 @@ struct StepLoad {
   std::vector<double> backward = {};  ///< by rank: of that, the last lane's backward pass
   bool share_at_once = true;          ///< else all sums are known, everywhere, before any update (clipping)
   double norm_seconds = 0;            ///< of the norm between, where it is not at once
+  double update_seconds = 0;          ///< that the update of an element takes at least
   int update_floats = 2;              ///< that an update reads and writes for each element: weights, optimizer's state
 };
 

@@ -165,15 +165,19 @@ TEST(Projection, SaysWhatWasMeasuredAndWhatAssumed) {
   const Study study(StudyMode::kStrong);
   Projection projection{.facts = study.facts, .request = study.request, .measured = study.Measured()};
   projection.points = {study.Project(8), study.Project(64)};
+  projection.checked =
+      CheckPoints(study.facts, study.results, study.request, study.job, projection.measured, study.summary);
   const std::vector<std::string> notes = ProjectionNotes(projection);
   EXPECT_THAT(notes[0], HasSubstr("This is a simulation"));
   EXPECT_THAT(notes[1], HasSubstr("measured: the lanes of a rank as at 2 ranks of the study (32 ms for 32 lanes)"));
   EXPECT_THAT(notes[2], HasSubstr("assumed: 8 ranks a host, links of 100 Gbit/s each way"));
-  EXPECT_THAT(notes[3], HasSubstr("have the bits of the lane tree's"));
+  EXPECT_THAT(notes[4], HasSubstr("have the bits of the lane tree's"));
+  EXPECT_THAT(notes[3], HasSubstr("1 rank on 1 host 66.2 ms simulated, 66 ms measured (+0 %)"));
+  EXPECT_THAT(notes[3], HasSubstr("2 ranks on 1 host"));
   EXPECT_EQ(ProjectionTable(projection).rows.size(), 2u);
   EXPECT_THAT(ProjectionJson(projection), HasSubstr("\"simulation\": true"));
   projection.points[0].values.wrong_sums = 1;
-  EXPECT_THAT(ProjectionNotes(projection)[3], HasSubstr("SUMS ARE WRONG"));
+  EXPECT_THAT(ProjectionNotes(projection)[4], HasSubstr("SUMS ARE WRONG"));
 }
 
 }  // namespace

@@ -132,7 +132,7 @@ void AddProjectCommand(CLI::App& app, int* exit_code) {
   command->add_option("--ranks", options->ranks, "Numbers of ranks (default: 64,512,4096)");
   command->add_option(
       "--network", options->network,
-      "KEY=VALUE,... or a file of them: ranks_per_host (8), gbit (100), latency_us (5), message_us (1), "
+      "KEY=VALUE,... or a file of them: ranks_per_host (8), gbit (100), latency_us (5), message_us (1), eager_kb (64), "
       "memory_gb_s, hosts_per_rack, uplink_gbit, straggle");
   command
       ->add_option("--mode", options->mode,

@@ -26,6 +26,7 @@ constexpr Key kKeys[] = {
     {"gbit", 1e-6, 1e6, [](Network& n, double v) { n.gbit = v; }},
     {"latency_us", 0, 1e7, [](Network& n, double v) { n.latency_us = v; }},
     {"message_us", 0, 1e7, [](Network& n, double v) { n.message_us = v; }},
+    {"eager_kb", 0, 1e9, [](Network& n, double v) { n.eager_kb = v; }},
     {"memory_gb_s", 1e-3, 1e6, [](Network& n, double v) { n.memory_gb_s = v; }},
     {"hosts_per_rack", 1, 1e6, [](Network& n, double v) { n.hosts_per_rack = static_cast<int>(v); }, true},
     {"uplink_gbit", 1e-6, 1e9, [](Network& n, double v) { n.uplink_gbit = v; }},
@@ -60,7 +61,7 @@ void SetWord(const std::string& word, Network& network) {
   std::string meant = DidYouMean(Nearest(name, KeyNames()));
   if (meant.empty())
     meant =
-        "KEY=VALUE,... of ranks_per_host, gbit, latency_us, message_us, memory_gb_s, "
+        "KEY=VALUE,... of ranks_per_host, gbit, latency_us, message_us, eager_kb, memory_gb_s, "
         "hosts_per_rack, uplink_gbit, straggle; or a file of them";
   throw Bad(fmt::format("'{}' says nothing of a network", word), meant);
 }

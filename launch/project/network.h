@@ -19,6 +19,7 @@ struct Network {
   double gbit = 100;       ///< of a host's link, each way, in 10^9 bits a second
   double latency_us = 5;   ///< from host to host
   double message_us = 1;   ///< of a rank's thread, for each message that it sends or receives
+  double eager_kb = 64;    ///< longer messages are announced, and leave when their receiver has answered
   double memory_gb_s = 0;  ///< of a host's memory, bytes read and written, shared by its ranks; 0: as measured
   int hosts_per_rack = 0;  ///< 0: all hang on one switch
   double uplink_gbit = 0;  ///< of a rack, each way; 0: as much as its hosts' links together

@@ -145,6 +145,7 @@ std::string ProjectionJson(const Projection& projection) {
                          {"gbit", network.gbit},
                          {"latency_us", network.latency_us},
                          {"message_us", network.message_us},
+                         {"eager_kb", network.eager_kb},
                          {"memory_gb_s", network.memory_gb_s},
                          {"hosts_per_rack", network.hosts_per_rack},
                          {"uplink_gbit", network.uplink_gbit}}},

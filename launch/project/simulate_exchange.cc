@@ -17,9 +17,16 @@ namespace {
 constexpr int kWindow = 4;  // as Exchange's
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
+constexpr double kWordBytes = 64;  // of an announcement, and of its answer
+
+/// Where a message is. Short ones go at once; of others a word goes to the receiver, who answers when it has asked for
+/// them, and then they go. Words wait for links as messages do.
+enum class Stage : uint8_t { kAnnounced, kAnswered, kGoing };
+
 struct Message {
   int from = 0, to = 0, bucket = 0, tag = 0;
   bool weights = false;  ///< else a sum
+  Stage stage = Stage::kGoing;
   double bytes = 0;
   size_t hop = 0;   ///< of the path, next
   double tail = 0;  ///< when its last byte is where the path begins, or goes on
@@ -55,7 +62,7 @@ class StepRun {
   SimulatedStep Run();
 
  private:
-  enum class Kind : uint8_t { kAct, kHop, kDelivered };
+  enum class Kind : uint8_t { kAct, kHop, kArrived };
   struct Event {
     double time;
     int64_t order;  ///< of those at one time
@@ -85,7 +92,9 @@ class StepRun {
   void Send(Message message);
   bool IsAwaited(const Message& message);
   void Release(int rank, int bucket, bool weights, double now);
+  void Begin(int index, Stage stage, double now);
   void Hop(int index, double now);
+  void Arrive(int index, double now);
   void Deliver(int index, double now);
   SimulatedStep Conclude() const;
 
@@ -99,7 +108,7 @@ class StepRun {
   std::vector<double> host_bytes_;
   std::vector<Message> messages_;
   std::vector<int> unused_;                               ///< of messages_
-  std::unordered_map<int64_t, std::vector<int>> parked_;  ///< messages that their receiver has not asked for yet
+  std::unordered_map<int64_t, std::vector<int>> parked_;  ///< announced, not asked for yet
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   int64_t order_ = 0, sent_ = 0;
   int summed_ = 0;  ///< ranks
@@ -154,8 +163,8 @@ SimulatedStep StepRun::Run() {
       case Kind::kHop:
         Hop(event.index, event.time);
         break;
-      case Kind::kDelivered:
-        Deliver(event.index, event.time);
+      case Kind::kArrived:
+        Arrive(event.index, event.time);
         break;
     }
   }
@@ -282,31 +291,47 @@ void StepRun::Send(Message message) {
     unused_.pop_back();
     messages_[static_cast<size_t>(index)] = message;
   }
-  if (IsAwaited(message))
-    Push(message.tail, Kind::kHop, index);
-  else
-    parked_[ParkedKey(message.to, message.bucket, message.weights)].push_back(index);
+  Begin(index, message.bytes > simulator_.network().eager_kb * 1024 ? Stage::kAnnounced : Stage::kGoing, message.tail);
 }
 
-/// The receiver has asked for messages of a bucket: what waits for that leaves, after the word of it has come.
+void StepRun::Begin(int index, Stage stage, double now) {
+  Message& message = messages_[static_cast<size_t>(index)];
+  message.stage = stage;
+  message.hop = 0;
+  message.tail = now;
+  Push(now, Kind::kHop, index);
+}
+
+/// The receiver has asked for messages of a bucket: those that were announced are answered.
 void StepRun::Release(int rank, int bucket, bool weights, double now) {
   const auto found = parked_.find(ParkedKey(rank, bucket, weights));
   if (found == parked_.end()) return;
-  for (const int index : found->second)
-    Push(std::max(now + latency_, messages_[static_cast<size_t>(index)].tail), Kind::kHop, index);
+  for (const int index : found->second) Begin(index, Stage::kAnswered, now);
   parked_.erase(found);
+}
+
+/// What has come to the end of its path.
+void StepRun::Arrive(int index, double now) {
+  const Message& message = messages_[static_cast<size_t>(index)];
+  if (message.stage == Stage::kGoing) return Deliver(index, now);
+  if (message.stage == Stage::kAnswered) return Begin(index, Stage::kGoing, now);
+  if (IsAwaited(message)) return Begin(index, Stage::kAnswered, now);
+  parked_[ParkedKey(message.to, message.bucket, message.weights)].push_back(index);
 }
 
 void StepRun::Hop(int index, double now) {
   Message& message = messages_[static_cast<size_t>(index)];
-  const std::vector<int> path = links_.Path(HostOf(message.from), HostOf(message.to));
-  const Links::Passage passage = links_.Carry(path[message.hop], now, message.tail, message.bytes);
+  const bool back = message.stage == Stage::kAnswered;
+  const std::vector<int> path =
+      links_.Path(HostOf(back ? message.to : message.from), HostOf(back ? message.from : message.to));
+  const double bytes = message.stage == Stage::kGoing ? message.bytes : kWordBytes;
+  const Links::Passage passage = links_.Carry(path[message.hop], now, message.tail, bytes);
   ++message.hop;
   // Latency is of the way as a whole: it comes behind the first link.
   const double way = message.hop == 1 ? latency_ : 0;
   message.tail = passage.end + way;
   if (message.hop == path.size())
-    Push(passage.end, Kind::kDelivered, index);
+    Push(message.tail, Kind::kArrived, index);
   else
     Push(passage.begin + way, Kind::kHop, index);
 }

@@ -3,10 +3,11 @@
 //
 // What is simulated. Buckets become ready along each rank's last backward pass. A rank's communicating thread does one
 // thing after the other: it folds and sends its host's sums for owners elsewhere, adds up and updates its own slices,
-// sends new weights. No more than Exchange's window of buckets is between hosts; a message leaves when its receiver has
-// asked for it, and counts as sent when it has arrived. Links are those of network.h. A rank ends when all new weights
-// of its part have come and its own are taken, a host with its last rank. What is not simulated: cores that the thread
-// shares with lanes, losses and retries, other traffic, messages within a host (owners read there in place).
+// sends new weights. No more than Exchange's window of buckets is between hosts; a long message
+// leaves when its receiver has asked for it, and a message counts as sent when it has arrived. Links are those of
+// network.h. A rank ends when all new weights of its part have come and its own are taken, a host with its last rank.
+// What is not simulated: cores that the thread shares with lanes, losses and retries, other traffic, messages within a
+// host (owners read there in place).
 #pragma once
 
 #include <cstdint>

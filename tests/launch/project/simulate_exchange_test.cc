@@ -66,13 +66,13 @@ TEST_P(SimulatedSums, HaveTheBitsOfTheLaneTree) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ranks, SimulatedSums,
-                         testing::Values(Case{1, 1, 3, ""}, Case{1, 7, 3, ""}, Case{2, 2, 9, "ranks_per_host=1"},
-                                         Case{3, 7, 31, "ranks_per_host=2"}, Case{3, 3, 31, "ranks_per_host=1"},
-                                         Case{8, 8, 31, "ranks_per_host=4"},
-                                         Case{8, 13, 31, "ranks_per_host=3,hosts_per_rack=2"},
-                                         Case{60, 60, 127, "ranks_per_host=8,hosts_per_rack=3,uplink_gbit=1"},
-                                         Case{60, 101, 127, "ranks_per_host=7"}));
+INSTANTIATE_TEST_SUITE_P(
+    Ranks, SimulatedSums,
+    testing::Values(Case{1, 1, 3, ""}, Case{1, 7, 3, ""}, Case{2, 2, 9, "ranks_per_host=1"},
+                    Case{3, 7, 31, "ranks_per_host=2"}, Case{3, 3, 31, "ranks_per_host=1"},
+                    Case{8, 8, 31, "ranks_per_host=4"}, Case{8, 13, 31, "ranks_per_host=3,hosts_per_rack=2,eager_kb=0"},
+                    Case{60, 60, 127, "ranks_per_host=8,hosts_per_rack=3,uplink_gbit=1,eager_kb=1"},
+                    Case{60, 101, 127, "ranks_per_host=7,eager_kb=17"}));
 
 TEST(SimulatedSums, OfThousandsOfRanksDoToo) {
   const World world(4096, 4096, 128, "", /*bucket_chunks=*/64);
@@ -143,6 +143,12 @@ TEST(SimulatedTime, BucketsTravelBesideTheBackwardPass) {
   load.share_at_once = false;
   load.norm_seconds = 5;
   EXPECT_NEAR(world.Run(load).exposed(), bucket / 2 + 5 + 8 * bucket / 2, 1e-6);
+}
+
+TEST(SimulatedTime, LongMessagesAreAnnouncedFirst) {
+  // Two more ways of a second each for the sums, and for the weights; words take 0.064 s.
+  const World world(2, 2, 2, "ranks_per_host=1,gbit=8e-6,latency_us=1e6,message_us=0,eager_kb=15");
+  EXPECT_NEAR(world.Run(world.Load(10, 0)).seconds, 10 + 2 * (16.384 + 1 + 2 * (1 + 0.064)), 1e-6);
 }
 
 TEST(SimulatedTime, FollowsTheSlowestRank) {

@@ -75,7 +75,7 @@ std::vector<double> FactorsOf(const std::string& folder, const StudyFacts& facts
 }
 
 ProjectionRequest RequestOf(const ProjectOptions& options, const StudyFacts& facts) {
-  if (facts.request.mode == StudyMode::kThroughput && options.mode.empty())
+  if (facts.request.mode == StudyMode::kThroughput)
     throw Error(ErrorKind::kUsage, "a throughput study says nothing of more ranks", options.study,
                 "project from a study of --mode strong or weak");
   ProjectionRequest request{.mode = facts.request.mode,
@@ -108,8 +108,9 @@ int Project(const ProjectOptions& options) {
   // A model that was fitted to the other kind of study says nothing of this one.
   StudySummary fitted = summary;
   if (projection.request.mode != facts.request.mode) fitted.cost.reset();
-  if (projection.request.mode == facts.request.mode)
-    projection.checked = CheckPoints(facts, results, projection.request, job, projection.measured, summary);
+  ProjectionRequest own = projection.request;
+  own.mode = facts.request.mode;
+  projection.checked = CheckPoints(facts, results, own, job, projection.measured, summary);
   for (const int ranks : ParseCounts(options.ranks, "--ranks"))
     projection.points.push_back(ProjectPoint(ranks, projection.request, job, projection.measured, fitted));
   if (options.json) {

@@ -30,7 +30,7 @@ inline const std::vector<std::string>& Commands() {
   static const std::vector<std::string> kCommands = {
       "train",    "eval",    "run",        "submit", "status",   "plan",      "inspect", "diff", "replay",
       "report",   "verify",  "data",       "export", "tokenize", "tokenizer", "doctor",  "help", "version",
-      "generate", "predict", "completion", "new",    "scale",    "profile",   "tune"};
+      "generate", "predict", "completion", "new",    "scale",    "profile",   "project", "tune"};
   return kCommands;
 }
 

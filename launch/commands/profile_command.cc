@@ -1,9 +1,9 @@
 // lockstep profile: a short run whose ranks record what they do, as tables and as a trace.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <system_error>
 #include <vector>

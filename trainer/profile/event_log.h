@@ -20,7 +20,7 @@ enum class What : uint8_t {
   // Of an executor.
   kLane,      ///< all of one lane
   kSamples,   ///< of that, waiting for its batch
-  kInputs,    ///< copying it in
+  kInputs,    ///< copying it in, and where its shape is new, making a program ready for it
   kForward,   ///< ops up to the losses
   kBackward,  ///< the others, with folds between them
   kOp,        ///< number: of the op in its program

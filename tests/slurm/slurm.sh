@@ -149,6 +149,23 @@ for seed in 1 2; do
   "$lockstep" diff "$work/seed-$seed" "$work/array-$seed" >/dev/null || fail "$name: job $seed has other weights"
 done
 
+name="an array of values"
+submitted "$work/varied" --nodes 1 --ranks-per-node 1 --time 5m --vary train.seed=1,2
+until_job 200 "${job}_0" COMPLETED FAILED
+until_job 200 "${job}_1" COMPLETED FAILED
+for index in 0 1; do
+  "$lockstep" diff "$work/seed-$((index + 1))" "$work/varied-$index" >/dev/null || fail "$name: job $index has other weights"
+done
+
+name="a study in an allocation"
+study=("$lockstep" scale "$digits" --ranks 1,2 --repeats 1 --steps 40 --launcher srun --anyway --out "$work/study")
+sbatch --nodes=1 --ntasks=2 --time=5 --output="$work/study.out" --wrap="$(printf '%q ' "${study[@]}")" >"$work/stdout" || fail "$name: it was not submitted"
+job=$(grep -oE '[0-9]+$' "$work/stdout")
+until_job 200 "$job" COMPLETED FAILED
+cp "$work/study.out" "$work/stdout"
+grep -qE 'all 3 runs ended with weights [0-9a-f]{16}' "$work/stdout" || fail "$name: its runs did not end with the same weights"
+[ -s "$work/study/report.html" ] || fail "$name: there is no report"
+
 # The stops of stop_often. Slurm looks at time limits twice a minute; told to warn 45 of its 60 seconds before the end, it stops a job
 # within half a minute.
 preempt() { srun -p high -N2 --exclusive true 2>"$work/stderr" || fail "$name: the other job did not run"; }

@@ -30,7 +30,7 @@ TEST(Autodiff, WalksBackwardAndSkipsTheInputs) {
   const graph::Graph forward = TwoLayers();
   const graph::Graph g = AddGradients(forward, {});
   EXPECT_THAT(OpTexts(g, forward.ops.size()),
-              ElementsAre("softmax_cross_entropy_grad(fc2, label, loss/lse, step_block) -> loss/grad",
+              ElementsAre("softmax_cross_entropy_grad(fc2, label, loss/lse, step_block, -, -, -) -> loss/grad",
                           "linear_weight_grad(loss/grad, gelu1) -> fc2.weight/grad, fc2/weight_grad/dbias",
                           "linear_input_grad(loss/grad, fc2.weight) -> fc2/input_grad",
                           "activation_grad(fc2/input_grad, fc1) -> gelu1/grad",
@@ -84,7 +84,7 @@ TEST(Autodiff, FrozenParametersHaveNoGradientAndStopTheWalk) {
   const graph::Graph forward = TwoLayers();
   const graph::Graph g = AddGradients(forward, {"fc1.weight", "fc1.bias"});
   EXPECT_THAT(OpTexts(g, forward.ops.size()),
-              ElementsAre("softmax_cross_entropy_grad(fc2, label, loss/lse, step_block) -> loss/grad",
+              ElementsAre("softmax_cross_entropy_grad(fc2, label, loss/lse, step_block, -, -, -) -> loss/grad",
                           "linear_weight_grad(loss/grad, gelu1) -> fc2.weight/grad, fc2/weight_grad/dbias"));
   EXPECT_THAT(GradientTexts(g), ElementsAre("fc2.weight: fc2.weight/grad"));
 
@@ -156,7 +156,7 @@ TEST(Autodiff, SeveralLossesAddTheirGradients) {
   const graph::Graph g = AddGradients(forward, {});
   EXPECT_THAT(OpTexts(g, forward.ops.size()),
               ElementsAre("mean_squared_error_grad(fc, target, mask, step_block) -> loss2/grad",
-                          "softmax_cross_entropy_grad(fc, label, loss/lse, step_block) -> loss/grad",
+                          "softmax_cross_entropy_grad(fc, label, loss/lse, step_block, -, -, -) -> loss/grad",
                           "add(loss2/grad, loss/grad) -> fc/grad_sum",
                           "linear_weight_grad(fc/grad_sum, features) -> fc.weight/grad, fc/weight_grad/dbias"));
 }

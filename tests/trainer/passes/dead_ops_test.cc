@@ -20,10 +20,10 @@ TEST(RemoveDeadOps, KeepsWhatResultsDependOn) {
   b.Activate(b.Linear(y, "unread", 5, true, {}), graph::Activation::kTanh);
   b.SoftmaxCrossEntropy(y, 0);
   b.Output("probabilities", b.Activate(y, graph::Activation::kSigmoid));
-  EXPECT_THAT(
-      OpTexts(RemoveDeadOps(b.Finish())),
-      ElementsAre("linear(features, fc.weight, fc.bias) -> fc", "softmax_cross_entropy(fc, label) -> loss, loss/lse",
-                  "count_correct(fc, label) -> correct", "activation(fc) -> sigmoid2"));
+  EXPECT_THAT(OpTexts(RemoveDeadOps(b.Finish())),
+              ElementsAre("linear(features, fc.weight, fc.bias) -> fc",
+                          "softmax_cross_entropy(fc, label, -, -, -) -> loss, loss/lse",
+                          "count_correct(fc, label) -> correct", "activation(fc) -> sigmoid2"));
 }
 
 TEST(RemoveDeadOps, DropsOptionalOutputsThatNobodyReads) {

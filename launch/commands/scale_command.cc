@@ -45,7 +45,7 @@ struct ScaleOptions {
   std::string recipe, out, ranks = "1,2", mode = "strong", batches, rate_rule, against, target, hosts, hostfile,
                            launcher = "mpirun";
   std::vector<std::string> settings, varied, compare;
-  int repeats = 5;
+  int repeats = 5, executors = 0;
   uint64_t steps = 0, seed = 0;
   bool anyway = false, keep = false;
   std::string command;  ///< as it was typed
@@ -75,6 +75,7 @@ StudyRequest RequestOf(const ScaleOptions& options) {
   request.repeats = options.repeats;
   request.steps = options.steps;
   request.seed = options.seed;
+  request.executors = options.executors;
   return request;
 }
 
@@ -95,6 +96,7 @@ RunSetup SetupOf(const ScaleOptions& options, const std::string& folder) {
   if (!options.hosts.empty()) setup.launcher = {"--hosts", options.hosts};
   if (!options.hostfile.empty()) setup.launcher = {"--hostfile", options.hostfile};
   setup.launcher.insert(setup.launcher.end(), {"--launcher", options.launcher});
+  setup.executors = options.executors;
   setup.steps = options.steps;
   setup.target = options.target;
   setup.keep = options.keep;
@@ -111,7 +113,7 @@ std::vector<Obstacle> Preflight(const ScaleOptions& options, const StudyRequest&
   view = LookAtMachine(std::chrono::milliseconds(500));
   if (!OnThisMachine(options)) return {};
   const std::vector<Obstacle> obstacles =
-      ObstaclesOf(view, *std::max_element(request.ranks.begin(), request.ranks.end()), /*executors=*/1);
+      ObstaclesOf(view, std::ranges::max(request.ranks), std::max(1, options.executors));
   for (const Obstacle& obstacle : obstacles) LogWarning("{} ({})", obstacle.what, obstacle.remedy);
   if (!obstacles.empty() && !options.anyway)
     throw Error(ErrorKind::kUsage, "what is measured here would mislead", "lockstep scale",
@@ -119,11 +121,14 @@ std::vector<Obstacle> Preflight(const ScaleOptions& options, const StudyRequest&
   return obstacles;
 }
 
-/// What the recipe comes to, of its program.
-void AddWork(const ScaleOptions& options, StudyFacts& facts) {
+/// Adds what the recipe comes to, of its program, and the cores of a rank: as many at every point, or one rank would
+/// have the cores of all, and more ranks would add nothing.
+void AddWork(const ScaleOptions& options, const MachineView& view, StudyFacts& facts) {
   Recipe recipe = ReadRecipe(options.recipe, options.settings);
   ResolveRecipe(recipe, FactsOfGpus(recipe));
   if (recipe.train().device() != plan::Device::CPU) return;
+  if (facts.request.executors == 0 && OnThisMachine(options))
+    facts.request.executors = std::max(1, view.cores.usable / std::ranges::max(facts.request.ranks));
   const auto world = comm::MakeLocalWorld({});
   const run::Job job = MakeJob(recipe, *world.front(), nullptr);
   const plan::JobPlans plans = plan::CompileJob(job.config, job.splits, job.model, *job.place.backend, 1);
@@ -146,12 +151,14 @@ StudyFacts NewStudy(const ScaleOptions& options, RunSetup& setup, MachineView& v
   facts.cpu = CpuModel();
   facts.points = PointsOf(facts.request, recipe);  // before anything is started
   facts.obstacles = Preflight(options, facts.request, view);
-  AddWork(options, facts);
+  AddWork(options, view, facts);
+  setup.executors = facts.request.executors;
   FileSystem::Real().CreateFolders(setup.folder);
   if (OnThisMachine(options)) {
-    LogNote("measuring what this machine's cores can do");
-    facts.limits["matrix_gflops"] = MeasureMatrixRate(view.cores.usable, kSecondsOfALimit);
-    facts.limits["copy_gb_s"] = MeasureCopyRate(view.cores.usable, kSecondsOfALimit);
+    LogNote("measuring what a rank's cores can do");
+    const int cores = facts.request.executors > 0 ? facts.request.executors : view.cores.usable;
+    facts.limits["matrix_gflops"] = MeasureMatrixRate(cores, kSecondsOfALimit);
+    facts.limits["copy_gb_s"] = MeasureCopyRate(cores, kSecondsOfALimit);
   }
   if (facts.request.steps == 0 && options.target.empty()) {
     LogNote("a first run tells how many steps take {} s", kSecondsOfARun);
@@ -210,6 +217,7 @@ int Scale(const ScaleOptions& options) {
   PollStopSignals();
   StudyFacts facts = TakeUp(options, setup, before);
   setup.steps = facts.request.steps;
+  setup.executors = facts.request.executors;
   std::printf("%s\n%zu points, %d runs each of %llu steps, in %s\n", ModeSentence(facts).c_str(), facts.points.size(),
               facts.request.repeats, static_cast<unsigned long long>(facts.request.steps), folder.c_str());
   const std::vector<RunResult> results = RunStudy(facts, setup, [](const std::string& line) {
@@ -271,6 +279,11 @@ void AddScaleCommand(CLI::App& app, int* exit_code) {
                    "How the learning rate follows a batch that grows: none, linear or sqrt (default: linear)")
       ->check(OneOf({"none", "linear", "sqrt"}));
   command->add_option("--repeats", options->repeats, "Runs of each point (default: 5)")->check(WholeNumber(1));
+  command
+      ->add_option("--executors", options->executors,
+                   "Executors (cores) of each rank, at every point (default: this machine's cores, shared by the "
+                   "most ranks; on other hosts what they give)")
+      ->check(WholeNumber(1));
   command->add_option("--steps", options->steps, "Steps of a run (default: what takes 5 s at the first point)")
       ->check(WholeNumber(8));
   command->add_option("--target", options->target,

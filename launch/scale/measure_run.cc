@@ -129,6 +129,7 @@ std::vector<std::string> WordsFor(const StudyPoint& point, const RunSetup& setup
                                  "--max-restarts",
                                  "0"};
   words.insert(words.end(), setup.launcher.begin(), setup.launcher.end());
+  if (setup.executors > 0) words.insert(words.end(), {"--executors", std::to_string(setup.executors)});
   const auto set = [&](const std::string& setting) { words.insert(words.end(), {"--set", setting}); };
   for (const char* setting : {"metrics.tensorboard=false", "checkpoint.every_steps=0", "checkpoint.every_minutes=0"})
     set(setting);

@@ -15,6 +15,7 @@ struct RunSetup {
   std::string recipe = {};                 ///< path
   std::vector<std::string> settings = {};  ///< of --set, for all points
   std::vector<std::string> launcher = {};  ///< words for `lockstep run`: --hosts h1,h2, --launcher srun
+  int executors = 0;                       ///< of each rank; 0: what its host gives it
   uint64_t steps = 0;                      ///< of each run; 0: as the recipe says
   std::string target = "";                 ///< "accuracy=0.97", "loss=0.5"
   bool keep = false;                       ///< checkpoints of the runs too

@@ -46,6 +46,7 @@ struct StudyRequest {
   int repeats = 5;
   uint64_t steps = 0;  ///< of each run
   uint64_t seed = 0;
+  int executors = 0;  ///< of each rank, at every point; 0: what its host gives it, more where there are fewer ranks
 };
 
 struct StudyPoint {

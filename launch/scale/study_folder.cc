@@ -45,10 +45,17 @@ std::vector<T> NumbersOr(const Json& object, const char* name) {
 Json RequestJson(const StudyRequest& request) {
   Json varied = Json::array();
   for (const Varied& field : request.varied) varied.push_back({{"field", field.field}, {"values", field.values}});
-  return {{"mode", Name(request.mode)}, {"ranks", request.ranks},     {"batches", request.batches},
-          {"rate", Name(request.rate)}, {"varied", varied},           {"base_lanes", request.base_lanes},
-          {"against", request.against}, {"repeats", request.repeats}, {"steps", request.steps},
-          {"seed", request.seed}};
+  return {{"mode", Name(request.mode)},
+          {"ranks", request.ranks},
+          {"batches", request.batches},
+          {"rate", Name(request.rate)},
+          {"varied", varied},
+          {"base_lanes", request.base_lanes},
+          {"against", request.against},
+          {"repeats", request.repeats},
+          {"steps", request.steps},
+          {"seed", request.seed},
+          {"executors", request.executors}};
 }
 
 StudyRequest RequestOf(const Json& object) {
@@ -64,6 +71,7 @@ StudyRequest RequestOf(const Json& object) {
   request.repeats = FieldOr<int>(object, "repeats", 0);
   request.steps = FieldOr<uint64_t>(object, "steps", 0);
   request.seed = FieldOr<uint64_t>(object, "seed", 0);
+  request.executors = FieldOr<int>(object, "executors", 0);
   if (const auto varied = object.find("varied"); varied != object.end() && varied->is_array())
     for (const Json& field : *varied) request.varied.push_back({TextOr(field, "field"), TextsOr(field, "values")});
   return request;

@@ -87,6 +87,16 @@ void AddModel(const StudySummary& summary, std::vector<std::string>& findings) {
     findings.push_back(fmt::format("to narrow the prediction, measure {:.0f} ranks next", summary.next_point));
 }
 
+void AddCores(const StudyFacts& facts, std::vector<std::string>& findings) {
+  if (const int executors = facts.request.executors; executors > 0)
+    findings.push_back(
+        fmt::format("every rank computes on {} core{}, at every point", executors, executors == 1 ? "" : "s"));
+  else if (facts.flops_per_sample > 0 && facts.request.ranks.size() > 1)
+    findings.push_back(
+        "a rank computes on what its host gives it, which is more where there are fewer ranks: efficiencies are of "
+        "ranks, not of cores (--executors keeps a rank's cores)");
+}
+
 void AddLimits(const StudyFacts& facts, const StudySummary& summary, std::vector<std::string>& findings) {
   const auto matrix = facts.limits.find("matrix_gflops");
   if (matrix == facts.limits.end() || summary.base == nullptr || facts.flops_per_sample <= 0) return;
@@ -235,6 +245,7 @@ std::vector<std::string> Findings(const StudyFacts& facts, const StudySummary& s
   std::vector<std::string> findings{WeightsLine(summary)};
   if (const std::string noise = NoiseLine(summary); !noise.empty()) findings.push_back(noise);
   AddBase(facts, summary, findings);
+  AddCores(facts, findings);
   AddLimits(facts, summary, findings);
   AddModel(summary, findings);
   AddSlowRanks(summary, findings);

@@ -5,6 +5,7 @@ set -uo pipefail
 source "$(dirname "$0")/common.sh"
 lockstep=$(readlink -f "$lockstep")
 cd "$work" || exit 1
+most=$(nproc)
 
 # study ARG...: its output is in $work/stdout and $work/stderr, its exit code in $code.
 study() {
@@ -47,6 +48,9 @@ bad = [row for row in rows if "1e38" in row["point"]]
 assert bad and all(row["exit_code"] == 5 and row["reason"] for row in bad), bad
 END
 grep -qE 'all [0-9]+ runs ended with weights [0-9a-f]{16}' stdout || fail "the weights are not said to agree"
+# One rank has no more cores than each of two.
+grep -qE "every rank computes on $((most > 1 ? most / 2 : 1)) cores?, at every point" stdout || fail "that a rank's cores are the same is not said"
+grep -q "1 rank, .* $((most > 1 ? most / 2 : 1)) executors\? a rank" study/runs/r1-learning_rate_1e-3-0.log || fail "one rank has other cores than each of two"
 grep -q '2 of 2 runs of point r1-learning_rate_1e38 FAILED: ' stdout || fail "the failing point is not a row with its reason"
 for file in report.html report.md report.json points.csv extrap.txt; do [ -s "study/$file" ] || fail "there is no $file"; done
 grep -q '</html>' study/report.html && ! grep -qi '<script' study/report.html || fail "the page is not whole"
@@ -55,7 +59,6 @@ study --ranks 1 --repeats 3 --anyway --out study
 echo "stopped and taken up: equal weights, a failing point named"
 
 # Shared cores, measured all the same, stand on page one.
-most=$(nproc)
 study --ranks "1,$((most + 1))" --set "train.lanes=$((4 * (most + 1)))" --set "train.global_batch=$((16 * (most + 1)))" --repeats 1 --steps 20 --anyway --out shared
 [ "$code" -eq 0 ] && grep -q 'MEASURED ALL THE SAME: .*ranks would share cores' stdout || fail "shared cores are not on page one"
 grep -q 'MEASURED ALL THE SAME' shared/report.html || fail "the page does not say it"

@@ -41,7 +41,8 @@ std::vector<int> BalanceLanes(int lanes, const std::vector<int>& executors, cons
   CHECK(executors.size() == speeds.size() && lanes >= static_cast<int>(speeds.size()));
   std::vector<int> dealt(speeds.size(), 1);
   const auto time = [&](size_t rank, int count) {
-    return static_cast<double>((count + executors[rank] - 1) / executors[rank]) / speeds[rank];
+    const int turns = (count + executors[rank] - 1) / executors[rank];
+    return turns / speeds[rank];
   };
   for (int lane = static_cast<int>(speeds.size()); lane < lanes; ++lane) {
     size_t best = 0;

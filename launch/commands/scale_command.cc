@@ -153,6 +153,9 @@ StudyFacts NewStudy(const ScaleOptions& options, RunSetup& setup, MachineView& v
   facts.obstacles = Preflight(options, facts.request, view);
   AddWork(options, view, facts);
   setup.executors = facts.request.executors;
+  if (setup.executors == 0 && facts.request.against.find("{executors}") != std::string::npos)
+    throw Error(ErrorKind::kUsage, "{executors} is not known: ranks take what cores their hosts give", "--against",
+                "say --executors");
   FileSystem::Real().CreateFolders(setup.folder);
   if (OnThisMachine(options)) {
     LogNote("measuring what a rank's cores can do");
@@ -292,8 +295,8 @@ void AddScaleCommand(CLI::App& app, int* exit_code) {
       ->allow_extra_args(false);
   command->add_option("--set", options->settings, "PATH=VALUE: sets a field of the recipe")->allow_extra_args(false);
   command->add_option("--against", options->against,
-                      "A peer's command, run in turns: {ranks}, {steps} and {batch} in it are filled in; it prints its "
-                      "rate as samples_per_s=812.5 or 812 items/s");
+                      "A peer's command, run in turns: {ranks}, {executors} (of a rank), {steps} and {batch} in it are "
+                      "filled in; it prints its rate as samples_per_s=812.5 or 812 items/s");
   auto* hosts = command->add_option("--hosts", options->hosts, "Hosts, with the ranks that fit: h1:4,h2:4");
   command->add_option("--hostfile", options->hostfile, "A file of hosts, as mpirun's")->excludes(hosts);
   command

@@ -102,6 +102,7 @@ StudyPoint PeerAt(const StudyRequest& request, const StudyPoint& point) {
                   .global_batch = point.global_batch,
                   .command = request.against};
   for (const auto& [word, value] : {std::pair{std::string("{ranks}"), std::to_string(point.ranks)},
+                                    {"{executors}", std::to_string(request.executors)},
                                     {"{steps}", std::to_string(request.steps)},
                                     {"{batch}", std::to_string(point.global_batch)}})
     for (size_t at; (at = peer.command.find(word)) != std::string::npos;) peer.command.replace(at, word.size(), value);

@@ -42,7 +42,7 @@ struct StudyRequest {
   RateRule rate = RateRule::kNone;
   std::vector<Varied> varied = {};
   std::vector<int> base_lanes = {};  ///< lanes that are tried at one rank, for the fastest base
-  std::string against = "";          ///< a command of a peer; {ranks} and {steps} in it are filled in
+  std::string against = "";          ///< a command of a peer; {ranks}, {executors}, {steps} and {batch} are filled in
   int repeats = 5;
   uint64_t steps = 0;  ///< of each run
   uint64_t seed = 0;

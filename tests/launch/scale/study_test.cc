@@ -81,12 +81,14 @@ TEST(Study, ThroughputNeedsBatchesThatLanesDivide) {
 }
 
 TEST(Study, PeersAndVariedPointsAreNamed) {
-  StudyRequest request{
-      .ranks = {1, 2}, .varied = {{"train.seed", {"1", "2"}}}, .against = "peer -n {ranks} --batch {batch}"};
+  StudyRequest request{.ranks = {1, 2},
+                       .varied = {{"train.seed", {"1", "2"}}},
+                       .against = "peer -n {ranks} -t {executors} --batch {batch}",
+                       .executors = 3};
   const std::vector<StudyPoint> points = PointsOf(request, SomeRecipe());
   EXPECT_THAT(NamesOf(points), ElementsAre("r1-seed_1", "r2-seed_1", "r1-seed_2", "r2-seed_2", "twin", "peer-r1-seed_1",
                                            "peer-r2-seed_1"));
-  EXPECT_EQ(points[6].command, "peer -n 2 --batch 32");
+  EXPECT_EQ(points[6].command, "peer -n 2 -t 3 --batch 32");
   EXPECT_EQ(points[3].variant, "train.seed=2");
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "data/broken_rows.h"
 #include "data/table/table_labels.h"
 #include "data/utf8.h"
 
@@ -81,7 +82,7 @@ class ArrayReader {
     Records records{.format = "arrays 1"};
     if (targets_ != nullptr) columns.push_back(ReadTargets());
     if (labels_ != nullptr) columns.push_back(ReadLabels(records));
-    if (first_error_) throw AllErrors();
+    broken_.ThrowIfAny();
     records.size = static_cast<uint64_t>(std::count(kept_.begin(), kept_.end(), 1));
     if (records.size == 0) throw inputs_.origin.Bad("there are no samples in it");
     for (Column& column : columns) records.columns.push_back(Keep(std::move(column)));
@@ -125,17 +126,7 @@ class ArrayReader {
 
   void Tell(size_t sample, const Error& error) {
     kept_[sample] = 0;
-    if (options_.on_broken) return options_.on_broken(error);
-    ++broken_;
-    if (!first_error_) first_error_ = error;
-  }
-
-  Error AllErrors() const {
-    if (broken_ == 1) return *first_error_;
-    return Error(
-        first_error_->kind(),
-        fmt::format("{} (the first of {} such rows: lockstep data check lists them)", first_error_->message(), broken_),
-        first_error_->where(), first_error_->hint());
+    broken_.Tell(error);
   }
 
   /// "row 7, column 3", "row 7, at [5, 2, 0]": from 0.
@@ -272,8 +263,7 @@ class ArrayReader {
   const ArrayOptions& options_;
   int64_t samples_ = 0;
   std::vector<uint8_t> kept_;  ///< by sample: 1 where nothing is wrong with it
-  std::optional<Error> first_error_;
-  uint64_t broken_ = 0;
+  BrokenRows broken_{options_.on_broken};
 };
 
 }  // namespace

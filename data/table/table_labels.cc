@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 
+#include "data/broken_rows.h"
 #include "data/table/cell.h"
 
 namespace lockstep::data {
@@ -43,12 +44,12 @@ class LabelSettler {
     TableLabels labels{.values = {}, .classes = static_cast<int>(names.size()), .names = names};
     for (uint64_t row = 0; row < table_.rows; ++row) {
       const auto word = static_cast<size_t>(table_.label.words[row]);
-      if (class_of[word] < 0) Tell(BadLabel(row, word, names));
+      if (class_of[word] < 0) broken_.Tell(BadLabel(row, word, names));
       labels.values.push_back(class_of[word]);
       if (names.empty()) labels.classes = std::max(labels.classes, class_of[word] + 1);
     }
     if (names.empty() && options_.classes > 0) labels.classes = options_.classes;
-    if (first_error_) throw AllErrors();
+    broken_.ThrowIfAny();
     return labels;
   }
 
@@ -133,27 +134,12 @@ class LabelSettler {
     return origin_.Bad(fmt::format("{}: {}", table_.roles.NameOf(table_.roles.label), message), hint, line);
   }
 
-  void Tell(const Error& error) {
-    if (options_.on_broken) return options_.on_broken(error);
-    ++broken_;
-    if (!first_error_) first_error_ = error;
-  }
-
-  Error AllErrors() const {
-    if (broken_ == 1) return *first_error_;
-    return Error(
-        first_error_->kind(),
-        fmt::format("{} (the first of {} such rows: lockstep data check lists them)", first_error_->message(), broken_),
-        first_error_->where(), first_error_->hint());
-  }
-
   const RawTable& table_;
   const LabelOptions& options_;
   const Origin& origin_;
   const std::vector<std::string>& words_;
   std::vector<std::optional<double>> numbers_;  ///< by word
-  std::optional<Error> first_error_;
-  uint64_t broken_ = 0;
+  BrokenRows broken_{options_.on_broken};
 };
 
 }  // namespace

@@ -123,7 +123,7 @@ void TableReader::ReadRows(CsvRows& rows) {
 }
 
 RawTable TableReader::Finish() {
-  if (first_error_) throw AllErrors();
+  broken_.ThrowIfAny();
   if (table_.rows == 0)
     throw origin_.Bad("there are no rows", fmt::format("the file is named by {}.file", origin_.field));
   return std::move(table_);
@@ -169,9 +169,7 @@ void TableReader::AddOrTell(const CsvRow& row, bool plain) {
     if (!plain) ReadNumbers(row);
     Add(row, plain);
   } catch (const Error& error) {
-    if (options_.on_broken) return options_.on_broken(error);
-    ++broken_;
-    if (!first_error_) first_error_ = error;
+    broken_.Tell(error);
   }
 }
 
@@ -262,14 +260,6 @@ Error TableReader::NoNumber(const CsvRow& row, int column) const {
   return Bad(row, column, "is not a number",
              fmt::format("words are features with {0}.categorical: \"{1}\", none with {0}.skip: \"{1}\"", origin_.field,
                          name));
-}
-
-Error TableReader::AllErrors() const {
-  if (broken_ == 1) return *first_error_;
-  return Error(first_error_->kind(),
-               fmt::format("{} (the first of {} rows that can't be read: lockstep data check lists them)",
-                           first_error_->message(), broken_),
-               first_error_->where(), first_error_->hint());
 }
 
 }  // namespace lockstep::data

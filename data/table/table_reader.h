@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "data/broken_rows.h"
 #include "data/table/csv_rows.h"
 #include "data/table/plain_rows.h"
 #include "data/table/table.h"
@@ -63,7 +64,6 @@ class TableReader {
   int32_t ReadWord(std::string_view text, WordList& list) const;
   Error Bad(const CsvRow& row, int column, const std::string& what, const std::string& hint) const;
   Error NoNumber(const CsvRow& row, int column) const;
-  Error AllErrors() const;
 
   const Csv& config_;
   const Origin& origin_;
@@ -76,8 +76,7 @@ class TableReader {
   std::vector<int> number_columns_;  ///< of the features that are numbers
   std::vector<float> read_;          ///< numbers of the present row, by column
   std::vector<float> features_;      ///< those of the features
-  std::optional<Error> first_error_;
-  uint64_t broken_ = 0;
+  BrokenRows broken_{options_.on_broken};
 };
 
 }  // namespace lockstep::data

@@ -158,3 +158,10 @@ answers_at_once() {
   wait "$pid" || fail "predict $run - ended with $?"
   [ "${answer#*$'\t'}" = "${again#*$'\t'}" ] || fail "predict $run - answers a line in two ways: $answer, $again"
 }
+
+# must_call ARG...: a command without ranks that has to work, as `run` leaves things.
+must_call() {
+  "$lockstep" "$@" </dev/null >"$work/stdout" 2>"$work/stderr"
+  code=$?
+  [ "$code" -eq 0 ] || fail "lockstep $*: it ended with $code"
+}

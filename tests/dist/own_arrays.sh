@@ -6,13 +6,6 @@ source "$(dirname "$0")/common.sh"
 lockstep=$(readlink -f "$lockstep")
 cd "$work" || exit 1
 
-# call ARG...: a command without ranks, as `run` leaves things.
-call() {
-  "$lockstep" "$@" </dev/null >"$work/stdout" 2>"$work/stderr"
-  code=$?
-  [ "$code" -eq 0 ] || fail "lockstep $*: it ended with $code"
-}
-
 cat >model.py <<'END2'
 # The model and its weights, in double precision and in safetensors' files.
 import json, math, struct
@@ -112,7 +105,7 @@ for ranks in 1 2 3; do
   weights >"weights-$ranks"
 done
 cmp -s weights-1 weights-2 && cmp -s weights-1 weights-3 || fail "weights of embedded words differ between ranks"
-call export towns-2 end.safetensors
+must_call export towns-2 end.safetensors
 python3 - <<'END2' || fail "eight steps are not those of SGD"
 import model
 weights = model.start()
@@ -128,7 +121,7 @@ END2
 
 # A word that was never seen is zeros.
 printf 'color,b,city,a\nred,0.5,Ulm,-1\ngreen,0.25,Rome,1\n' >new.csv
-call predict towns-1 new.csv --format csv
+must_call predict towns-1 new.csv --format csv
 cp stdout answers.csv
 python3 - <<'END2' || fail "answers to embedded words: $(cat answers.csv)"
 import model
@@ -137,8 +130,8 @@ found = [line.split(",") for line in open("answers.csv").read().split()[1:]]
 for (x, words), line in zip([((-1, 0.5), [2, 4]), ((1, 0.25), [-1, -1])], found):
     assert abs(model.forward(w, x, words)[2][1] - float(line[-1])) < 1e-4, (x, line)
 END2
-call eval towns-3
-call plan towns.textproto
+must_call eval towns-3
+must_call plan towns.textproto
 train 1 towns.textproto --out refused --set 'model=layers { layer { linear {} } }'
 [ "$code" -eq 2 ] && has "columns that are embedded" || fail "layers take embedded words"
 
@@ -170,24 +163,24 @@ model { mlp { hidden: 16 } }
 train { epochs: 60 global_batch: 16 lanes: 4 seed: 1 }
 optimizer { adamw {} learning_rate: 0.01 }
 END2
-call data check values.textproto
+must_call data check values.textproto
 for ranks in 1 3; do
   must_train "$ranks" values.textproto --out "values-$ranks"
   weights >"weights-$ranks"
 done
 cmp -s weights-1 weights-3 || fail "weights of arrays differ between ranks"
-call eval values-1 --json
+must_call eval values-1 --json
 python3 -c "
 import json
 found = json.load(open('stdout'))['regression']
 assert found['mean']['r2'] > 0.9, found" || fail "values of arrays are not learned: $(cat stdout)"
-call predict values-1 x.npy --format csv
+must_call predict values-1 x.npy --format csv
 [ "$(wc -l <stdout)" -eq 301 ] && [ "$(head -1 stdout | tr ',' '\n' | wc -l)" -eq 3 ] || fail "an array is not answered row by row"
 
-call new pictures.npz
+must_call new pictures.npz
 grep -q 'labels: "pictures.npz:y"' pictures.textproto || fail "new overlooks an array"
 must_train 2 pictures.textproto --out pictures
-call predict pictures pictures.npz:x --format csv
+must_call predict pictures pictures.npz:x --format csv
 [ "$(head -1 stdout)" = "row,prediction,probability,p(dark),p(grey),p(pale)" ] || fail "classes of arrays have no names"
 "$lockstep" predict pictures x.npy >stdout 2>stderr && fail "features are answered as pictures"
 grep -q 'its samples are features \[3\], those of the training data are image \[8, 8, 1\] of bytes' stderr || fail "other arrays are taken"

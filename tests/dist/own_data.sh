@@ -6,13 +6,6 @@ source "$(dirname "$0")/common.sh"
 lockstep=$(readlink -f "$lockstep")
 cd "$work" || exit 1
 
-# call ARG...: a command without ranks, as `run` leaves things.
-call() {
-  "$lockstep" "$@" </dev/null >"$work/stdout" 2>"$work/stderr"
-  code=$?
-  [ "$code" -eq 0 ] || fail "lockstep $*: it ended with $code"
-}
-
 # A table as pandas writes it: an index, a heading, classes by name and sorted, a gap, a category.
 python3 - <<'END2'
 import math
@@ -31,9 +24,9 @@ with open("hill.csv", "w") as f:
         f.write(f"{x:.5f},{y:.5f},{300 + 40 * x - 25 * y * y:.4f}\n")
 END2
 
-call new flowers.csv
+must_call new flowers.csv
 grep -q 'missing: MEDIAN' flowers.textproto && grep -q 'categorical: "soil"' flowers.textproto || fail "new overlooks gaps or words"
-call data check flowers.textproto
+must_call data check flowers.textproto
 for ranks in 1 2 3; do
   must_train "$ranks" flowers.textproto --out "run-$ranks"
   weights >"weights-$ranks"
@@ -54,9 +47,9 @@ cmp -s mixed-weights-1 weights-1 && fail "mixing and weighing change nothing"
 grep -q 'values: 1$' mixed-1/recipe.textproto || fail "the weights of equal classes are not 1: $(grep -A3 class_weights mixed-1/recipe.textproto)"
 train 1 flowers.textproto --out alone "${weighted[@]}" --set train.global_batch=8 --set train.lanes=8
 [ "$code" -eq 2 ] && has "a lane has one sample" || fail "a lane of one sample is mixed"
-call predict mixed-1 flowers.csv --format csv
+must_call predict mixed-1 flowers.csv --format csv
 [ "$(wc -l <stdout)" -eq 241 ] || fail "a run with class weights gives no answers"
-call eval mixed-1 --brief
+must_call eval mixed-1 --brief
 echo "class weights and mixup"
 
 # Answers: rows in another order of columns, without the label; line by line the same.
@@ -66,7 +59,7 @@ with open("new.csv", "w") as f:
     for row in rows[:6]:
         f.write(",".join([row[3], row[2], row[1]]) + "\n")
 END2
-call predict run-1 new.csv --format csv
+must_call predict run-1 new.csv --format csv
 cp stdout answers.csv
 [ "$(wc -l <answers.csv)" -eq 6 ] && head -1 answers.csv | grep -q '^row,prediction,probability,p(iris),p(lily),p(rose)$' ||
   fail "the answers are not six lines with a heading"
@@ -79,9 +72,9 @@ grep -q 'there is no column petal' stderr || fail "the missing column is not nam
 echo "predict: files and lines"
 
 # Numbers by class, at one rank and at two; the report.
-call eval run-1
+must_call eval run-1
 grep -q '^rose ' stdout && grep -q 'calibration error (ECE)' stdout || fail "eval says nothing by class"
-call eval run-1 --json
+must_call eval run-1 --json
 cp stdout one.json
 sed 's/"time":[0-9]*//' run-1/evaluation.json >details
 run 2 "$lockstep" eval run-1 --json
@@ -92,19 +85,19 @@ import json
 found = json.load(open("one.json"))
 assert abs(found["classification"]["accuracy"] - found["metrics"]["accuracy"]) < 1e-12, found
 END2
-call report run-1 run-2 --out report.html
+must_call report run-1 run-2 --out report.html
 grep -q '</html>' report.html && ! grep -qi '<script' report.html && grep -q 'lily' report.html || fail "the report is not whole"
-(mkdir -p runs && mv run-1 runs/one && call status && grep -q '^one ' stdout) || fail "status without an argument"
+(mkdir -p runs && mv run-1 runs/one && must_call status && grep -q '^one ' stdout) || fail "status without an argument"
 echo "eval, report and status"
 
 # Values, in their own unit.
-call new hill.csv
+must_call new hill.csv
 must_train 2 hill.textproto --out hill-run
 grep -oE ' loss=.* weights=' stdout >line-2
 must_train 3 hill.textproto --out hill-3
 grep -oE ' loss=.* weights=' stdout | cmp -s - line-2 && grep -q ' mae=[0-9.]* r2=0[.]9' line-2 ||
   fail "loss, mae and r2 differ at two and three ranks: $(cat line-2 stdout)"
-call eval hill-run --json
+must_call eval hill-run --json
 python3 - <<'END2' || fail "a hill of three lines is not learned: $(cat stdout)"
 import json
 both = json.load(open("stdout"))

@@ -148,7 +148,8 @@ TEST(Arrays, NameWhatDoesNotFit) {
   const float nan = std::nanf(""), infinity = INFINITY;
   bad(Npy("<f4", "2, 3", Elements<float>({1, 2, 3, 4, nan, 6})),
       {"/d/inputs.npy", "row 1, column 1 (from 0): nan is no finite", "numpy.nan_to_num"});
-  bad(Npy("<f4", "2, 3", Elements<float>({1, infinity, 3, 4, nan, 6})), {"row 0, column 1", "first of 2 such rows"});
+  bad(Npy("<f4", "2, 3", Elements<float>({1, infinity, 3, 4, nan, 6})),
+      {"row 0, column 1", "first of 2 rows that can't be used"});
   bad(Npy("<f8", "1, 1, 2, 1", Elements<double>({1, 1e39})), {"row 0, at [0, 1, 0]", "1e+39"});
   bad(Npy("<f4", "6,", Elements<float>({1, 2, 3, 4, 5, 6})), {"inputs have shape (6)", "[n, features]"});
   bad(Npy("<f4", "0, 3", ""), {"there is nothing in it"});

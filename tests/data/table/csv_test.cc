@@ -99,7 +99,7 @@ TEST(Csv, NamesLineAndColumnOfWhatIsNoNumber) {
   ExpectBad(ErrorKind::kData, "day,n,c\n1,2,0\n2024-05-17,2,0\n", "",
             {"/d/x.csv:3: column \"day\" (0 from 0): '2024-05-17' is a date", "data.train.csv.skip: \"day\""});
   ExpectBad(ErrorKind::kData, "1,2,0\n\"0,5\",2,0\n", "", {"'0,5' is not a number", "decimal: \",\""});
-  ExpectBad(ErrorKind::kData, "1,2,0\nx,2,0\n1,y,0\n", "", {"/d/x.csv:2", "the first of 2 rows that can't be read"});
+  ExpectBad(ErrorKind::kData, "1,2,0\nx,2,0\n1,y,0\n", "", {"/d/x.csv:2", "first of 2 rows that can't be used"});
   for (const char* cell : {"inf", "-inf", "1e39", "1e400", "0x10", "1 2", "+-1", "+", "-", "1.2.3", "--1"}) {
     ExpectBad(ErrorKind::kData, fmt::format("1,0\n{},0\n", cell), "", {fmt::format("'{}' is not a number", cell)});
   }

@@ -41,9 +41,9 @@ Exchange::Exchange(Communicator& comm, ExchangeOptions options)
   const std::vector<HostSum> sums = plan_.HostSums(topology_.host());
   for (size_t i = 0; i < buckets_.size(); ++i) {
     const Slot& slot = SlotOf(static_cast<int>(i));
-    buckets_[i].received = slot.received.As<float>().data();
+    buckets_[i].received = slot.received.data();
     ResolveSum(buckets_[i], order);
-    ResolveRelaying(buckets_[i], slot.folded.As<float>().data(), sums);
+    ResolveRelaying(buckets_[i], slot.folded.data(), sums);
   }
 }
 
@@ -67,28 +67,27 @@ void Exchange::AllocateSlots() {
     received = std::max(received, bucket.plan.received_elements);
     folded = std::max(folded, bucket.plan.folded_elements);
   }
-  const auto bytes = [](int64_t elements) { return static_cast<size_t>(elements) * sizeof(float); };
-  for (Slot& slot : slots_) slot = {Buffer(bytes(received)), Buffer(bytes(folded))};
+  for (Slot& slot : slots_) slot = {Buffer(WireBytes(received)), Buffer(WireBytes(folded))};
 }
 
 void Exchange::ResolveSum(Bucket& bucket, const std::vector<LaneSumStep>& order) {
   if (bucket.plan.slice.size() == 0) return;
-  std::vector<const float*> addends;
+  std::vector<const std::byte*> addends;
   for (size_t i = 0; i < plan_.pieces(topology_.host()).size(); ++i)
-    addends.push_back(memory_.piece(i) + bucket.plan.slice.begin);
-  for (const BucketPlan::Incoming& in : bucket.plan.incoming) addends.push_back(bucket.received + in.offset);
-  bucket.sum.emplace(std::move(addends), order);
+    addends.push_back(memory_.piece(i) + WireBytes(bucket.plan.slice.begin));
+  for (const BucketPlan::Incoming& in : bucket.plan.incoming) addends.push_back(bucket.received + WireBytes(in.offset));
+  bucket.sum.emplace(std::move(addends), order, wire());
 }
 
-void Exchange::ResolveRelaying(Bucket& bucket, float* folded, const std::vector<HostSum>& sums) {
+void Exchange::ResolveRelaying(Bucket& bucket, std::byte* folded, const std::vector<HostSum>& sums) {
   for (const BucketPlan::Outgoing& out : bucket.plan.outgoing) {
     const HostSum& sum = sums[out.sum];
-    std::vector<float*> pieces;
-    for (size_t piece : sum.pieces) pieces.push_back(memory_.piece(piece) + out.range.begin);
+    std::vector<std::byte*> pieces;
+    for (size_t piece : sum.pieces) pieces.push_back(memory_.piece(piece) + WireBytes(out.range.begin));
     Relaying& relaying = bucket.relaying.emplace_back();
     const bool folds = pieces.size() > 1;
-    if (folds) relaying.fold.emplace(std::vector<const float*>(pieces.begin(), pieces.end()), sum.order);
-    relaying.buffer = {folds ? folded + out.offset : pieces.front(), static_cast<size_t>(out.range.size())};
+    if (folds) relaying.fold.emplace(std::vector<const std::byte*>(pieces.begin(), pieces.end()), sum.order, wire());
+    relaying.buffer = {folds ? folded + WireBytes(out.offset) : pieces.front(), WireBytes(out.range.size())};
   }
 }
 
@@ -166,10 +165,9 @@ bool Exchange::Advance(const OnSlice& on_slice) {
 // REQUIRES: the bucket kWindow before has been reduced.
 void Exchange::ReceiveSums(int index) {
   Bucket& bucket = BucketAt(index);
-  const auto size = static_cast<size_t>(bucket.plan.slice.size());
   for (const BucketPlan::Incoming& in : bucket.plan.incoming) {
-    const std::span<float> buffer(bucket.received + in.offset, size);
-    bucket.sums_received.push_back(comm_.Receive(std::as_writable_bytes(buffer), in.from, in.tag));
+    const std::span<std::byte> buffer(bucket.received + WireBytes(in.offset), WireBytes(bucket.plan.slice.size()));
+    bucket.sums_received.push_back(comm_.Receive(buffer, in.from, in.tag));
   }
 }
 
@@ -179,8 +177,8 @@ void Exchange::RelaySums(int index) {
   for (size_t i = 0; i < bucket.relaying.size(); ++i) {
     const BucketPlan::Outgoing& out = bucket.plan.outgoing[i];
     const Relaying& sum = bucket.relaying[i];
-    if (sum.fold) sum.fold->Evaluate(0, sum.buffer);
-    bucket.sums_sent.push_back(comm_.Send(std::as_bytes(sum.buffer), out.to, out.tag));
+    if (sum.fold) sum.fold->Fold(sum.buffer);
+    bucket.sums_sent.push_back(comm_.Send(sum.buffer, out.to, out.tag));
   }
 }
 

@@ -2,9 +2,10 @@
 // (new weights) goes back to everyone.
 //
 // Memory. Each executor of a rank folds its lanes into *pieces* (partial sums of maximal lane-tree nodes), one gradient
-// arena each, in memory that the ranks of the host share. The new weights lie in one arena per host. Owners read the
-// pieces of their own host in place. Between hosts, a relay (exchange_plan.h says who) folds its host's pieces of the
-// owner's slice, and sends those sums; on the way back it receives the owner's new weights into its host's arena.
+// arena each, of floats or bf16 (ExchangeOptions::wire), in memory that the ranks of the host share. The new weights
+// lie in one arena per host. Owners read the pieces of their own host in place. Between hosts, a relay (exchange_plan.h
+// says who) folds its host's pieces of the owner's slice, and sends those sums; on the way back it receives the owner's
+// new weights into its host's arena.
 //
 // One step, on the communicating thread:
 //
@@ -52,9 +53,10 @@ class Exchange {
   Exchange& operator=(const Exchange&) = delete;
 
   const SliceMap& slices() const { return plan_.slices(); }
-  /// The gradient arenas that executor `executor` of this rank folds into, one per maximal node of its lanes, in lane
-  /// order.
-  std::span<float* const> pieces(int executor) const { return pieces_.at(static_cast<size_t>(executor)); }
+  DType wire() const { return plan_.wire(); }
+  /// The gradient arenas, of wire() elements, that executor `executor` of this rank folds into, one per maximal node of
+  /// its lanes, in lane order.
+  std::span<std::byte* const> pieces(int executor) const { return pieces_.at(static_cast<size_t>(executor)); }
   std::span<const LaneRange> piece_nodes(int executor) const { return nodes_.at(static_cast<size_t>(executor)); }
   /// The weight arena of this host. A slice is written by its owner only: inside on_slice, between Reduce and Share, or
   /// before ShareNow (while no executor of the host reads it).
@@ -85,12 +87,12 @@ class Exchange {
   /// What a BucketPlan::Outgoing sends: a piece where it lies, or several folded into `buffer`.
   struct Relaying {
     std::optional<SliceSum> fold;
-    std::span<float> buffer;
+    std::span<std::byte> buffer;
   };
   struct Bucket {
     BucketPlan plan;
     std::optional<SliceSum> sum;                             ///< of the own slice; none where that is empty
-    float* received = nullptr;                               ///< plan.received_elements of them
+    std::byte* received = nullptr;                           ///< plan.received_elements of wire()
     std::vector<Relaying> relaying;                          ///< by plan.outgoing
     PendingList sums_sent, sums_received, weights_received;  ///< under way
   };
@@ -103,7 +105,9 @@ class Exchange {
   static bool AllDone(PendingList& list);
   void AllocateSlots();
   void ResolveSum(Bucket& bucket, const std::vector<LaneSumStep>& order);
-  void ResolveRelaying(Bucket& bucket, float* folded, const std::vector<HostSum>& sums);
+  void ResolveRelaying(Bucket& bucket, std::byte* folded, const std::vector<HostSum>& sums);
+  /// Of `elements` in the type of sums.
+  size_t WireBytes(int64_t elements) const { return static_cast<size_t>(elements * SizeOf(plan_.wire())); }
   std::span<float> SliceOfWeights(ElementRange range) const {
     return weights().subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.size()));
   }
@@ -125,8 +129,8 @@ class Exchange {
   const Topology& topology_;
   const ExchangePlan plan_;
   ExchangeMemory memory_;
-  std::vector<std::vector<float*>> pieces_;    ///< by executor of this rank
-  std::vector<std::vector<LaneRange>> nodes_;  ///< by executor of this rank
+  std::vector<std::vector<std::byte*>> pieces_;  ///< by executor of this rank
+  std::vector<std::vector<LaneRange>> nodes_;    ///< by executor of this rank
   std::array<Slot, kWindow> slots_;
   std::vector<Bucket> buckets_;
   PendingList weights_sent_;

@@ -25,8 +25,8 @@ class ExchangeMemory {
   ExchangeMemory(Communicator& comm, const ExchangePlan& plan);
 
   std::span<float> weights() const { return weights_; }
-  /// The arena of plan.pieces(own host)[piece].
-  float* piece(size_t piece) const { return pieces_[piece]; }
+  /// The arena of plan.pieces(own host)[piece], of elements of plan.wire().
+  std::byte* piece(size_t piece) const { return pieces_[piece]; }
 
   // `executor` counts over the host (ExchangePlan::first_executor).
   void RaiseReady(int executor, int bucket, int64_t step) { Flag(ReadyIndex(executor, bucket)).store(step, kRelease); }
@@ -50,7 +50,7 @@ class ExchangeMemory {
   int executors_, buckets_;
   std::span<float> weights_;
   std::byte* flags_ = nullptr;
-  std::vector<float*> pieces_;
+  std::vector<std::byte*> pieces_;
 };
 
 }  // namespace lockstep::comm

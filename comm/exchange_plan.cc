@@ -45,11 +45,13 @@ int64_t Padded(ElementRange range) {
 
 ExchangePlan::ExchangePlan(ExchangeOptions options, Topology topology)
     : lanes_(options.lanes),
+      wire_(options.wire),
       elements_(options.buckets.empty() ? 0 : options.buckets.back().end),
       topology_(std::move(topology)),
       slices_(std::move(options.buckets), topology_.world_size),
       executors_of_(static_cast<size_t>(topology_.world_size)),
       first_executor_(executors_of_.size()) {
+  CHECK(wire_ == DType::kF32 || wire_ == DType::kBF16, "sums of {}", Name(wire_));
   CheckPlan(options.plan, lanes_, topology_.world_size);
   size_t most = 0;
   for (const std::vector<int>& ranks : topology_.hosts) {

@@ -17,6 +17,7 @@
 
 #include "base/arena.h"
 #include "base/lane_tree.h"
+#include "base/shape.h"
 #include "comm/slice_map.h"
 #include "comm/topology.h"
 
@@ -28,7 +29,10 @@ using LanePlan = std::vector<std::vector<LaneRange>>;
 struct ExchangeOptions {
   int lanes = 1;
   LanePlan plan;
-  std::vector<ElementRange> buckets;  ///< of the arenas of pieces and weights, both of float
+  std::vector<ElementRange> buckets;  ///< of the arenas of pieces and weights
+  /// Of partial sums, held and sent: kF32, or kBF16, where every node of the lane tree, leaves included, is rounded
+  /// once. Weights are floats.
+  DType wire = DType::kF32;
 };
 
 /// The sum over the lanes of `node`, held by an executor of a rank.
@@ -83,6 +87,8 @@ class ExchangePlan {
 
   const SliceMap& slices() const { return slices_; }
   int lanes() const { return lanes_; }
+  /// Of partial sums.
+  DType wire() const { return wire_; }
   /// Of the arenas.
   int64_t elements() const { return elements_; }
 
@@ -119,6 +125,7 @@ class ExchangePlan {
   int SumTag(int bucket, size_t node) const { return bucket * tags_per_bucket_ + static_cast<int>(node); }
 
   int lanes_;
+  DType wire_;
   int64_t elements_;
   Topology topology_;
   SliceMap slices_;

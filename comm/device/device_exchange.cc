@@ -10,10 +10,8 @@
 namespace lockstep::comm {
 namespace {
 
-size_t BytesOf(ElementRange range) { return static_cast<size_t>(range.size()) * sizeof(float); }
-
 // One table per bucket: addresses of pieces, then the order in which to add them.
-size_t AddressBytes(size_t pieces) { return AlignUp(pieces * sizeof(float*), kValueAlignment); }
+size_t AddressBytes(size_t pieces) { return AlignUp(pieces * sizeof(std::byte*), kValueAlignment); }
 size_t TableBytesOfABucket(size_t pieces) {
   return AddressBytes(pieces) + AlignUp((2 * pieces - 1) * sizeof(int32_t), kValueAlignment);
 }
@@ -26,9 +24,10 @@ DeviceExchange::DeviceExchange(Communicator& comm, Device& device, DeviceTranspo
       device_(device),
       transport_(transport),
       slices_(options.buckets, comm.world_size()),
-      lanes_(options.lanes) {
-  const size_t arena = static_cast<size_t>(options.buckets.back().end) * sizeof(float);
-  weights_ = device.Allocate(arena, "the weights");
+      lanes_(options.lanes),
+      wire_(options.wire) {
+  const int64_t elements = options.buckets.back().end;
+  weights_ = device.Allocate(static_cast<size_t>(elements) * sizeof(float), "the weights");
   std::vector<Piece> all;
   for (int rank = 0; rank < comm.world_size(); ++rank) {
     const std::vector<LaneRange>& runs = options.plan[static_cast<size_t>(rank)];
@@ -37,7 +36,7 @@ DeviceExchange::DeviceExchange(Communicator& comm, Device& device, DeviceTranspo
       all.push_back({rank, 0, node});
       if (rank != comm.rank()) continue;
       nodes_.push_back(node);
-      pieces_.push_back(arenas_.emplace_back(device.Allocate(arena, "the gradients"))->As<float>());
+      pieces_.push_back(arenas_.emplace_back(device.Allocate(WireBytes(elements), "the gradients"))->data());
     }
   }
   PlanSums(all);
@@ -50,24 +49,24 @@ void DeviceExchange::AllocateReceived(const std::vector<Piece>& pieces) {
       std::count_if(pieces.begin(), pieces.end(), [&](const Piece& piece) { return piece.rank != comm_.rank(); });
   size_t largest = 0;
   for (int bucket = 0; bucket < slices_.buckets(); ++bucket)
-    largest = std::max(largest, AlignUp(BytesOf(slices_.slice(bucket, comm_.rank())), kValueAlignment));
+    largest = std::max(largest, AlignUp(WireBytes(slices_.slice(bucket, comm_.rank()).size()), kValueAlignment));
   received_ = device_.Allocate(largest * static_cast<size_t>(foreign), "gradients from other ranks");
 }
 
-std::vector<const float*> DeviceExchange::PlanReceives(const std::vector<Piece>& pieces, int bucket,
-                                                       Parts& receives) const {
+std::vector<const std::byte*> DeviceExchange::PlanReceives(const std::vector<Piece>& pieces, int bucket,
+                                                           Parts& receives) const {
   const ElementRange mine = slices_.slice(bucket, comm_.rank());
   std::byte* next = received_->data();
-  std::vector<const float*> addresses;
+  std::vector<const std::byte*> addresses;
   size_t own = 0;
   for (const Piece& piece : pieces) {
     if (piece.rank == comm_.rank()) {
-      addresses.push_back(pieces_[own++] + mine.begin);
+      addresses.push_back(pieces_[own++] + WireBytes(mine.begin));
       continue;
     }
-    addresses.push_back(reinterpret_cast<const float*>(next));
-    if (mine.size() > 0) receives.push_back({piece.rank, next, BytesOf(mine)});
-    next += AlignUp(BytesOf(mine), kValueAlignment);
+    addresses.push_back(next);
+    if (mine.size() > 0) receives.push_back({piece.rank, next, WireBytes(mine.size())});
+    next += AlignUp(WireBytes(mine.size()), kValueAlignment);
   }
   return addresses;
 }
@@ -77,8 +76,8 @@ DeviceExchange::Parts DeviceExchange::PlanSends(int bucket) const {
   for (int owner = 0; owner < comm_.world_size(); ++owner) {
     const ElementRange theirs = slices_.slice(bucket, owner);
     if (owner == comm_.rank() || theirs.size() == 0) continue;
-    for (float* piece : pieces_)
-      sends.push_back({owner, reinterpret_cast<std::byte*>(piece + theirs.begin), BytesOf(theirs)});
+    for (std::byte* piece : pieces_)
+      sends.push_back({owner, piece + WireBytes(theirs.begin), WireBytes(theirs.size())});
   }
   return sends;
 }
@@ -97,12 +96,12 @@ void DeviceExchange::PlanSums(const std::vector<Piece>& pieces) {
   tables_ = device_.Allocate(table * buckets, "the exchange's tables");
   const std::unique_ptr<DeviceMemory> staging = device_.AllocatePinned(table * buckets);
   for (int bucket = 0; bucket < slices_.buckets(); ++bucket) {
-    const std::vector<const float*> addresses = PlanReceives(pieces, bucket, receives_.emplace_back());
+    const std::vector<const std::byte*> addresses = PlanReceives(pieces, bucket, receives_.emplace_back());
     sends_.push_back(PlanSends(bucket));
     const size_t at = table * static_cast<size_t>(bucket);
-    std::copy(addresses.begin(), addresses.end(), reinterpret_cast<const float**>(staging->data() + at));
+    std::copy(addresses.begin(), addresses.end(), reinterpret_cast<const std::byte**>(staging->data() + at));
     std::copy(order.begin(), order.end(), reinterpret_cast<int32_t*>(staging->data() + at + addresses_bytes));
-    sums_.push_back({reinterpret_cast<const float* const*>(tables_->data() + at),
+    sums_.push_back({reinterpret_cast<const std::byte* const*>(tables_->data() + at),
                      reinterpret_cast<const int32_t*>(tables_->data() + at + addresses_bytes),
                      static_cast<int>(pieces.size())});
   }

@@ -31,8 +31,8 @@ namespace lockstep::comm {
 /// The addends of a slice in device memory, and the order in which to add them: a postfix program (base/lane_tree.h) of
 /// piece numbers and LaneSumStep::kAdd.
 struct DeviceSum {
-  const float* const* pieces = nullptr;  ///< [pieces], each at the slice's first element
-  const int32_t* order = nullptr;        ///< [2 * count - 1]
+  const std::byte* const* pieces = nullptr;  ///< [pieces], of wire(), each at the slice's first element
+  const int32_t* order = nullptr;            ///< [2 * count - 1]
   int count = 0;
 };
 
@@ -44,8 +44,11 @@ class DeviceExchange {
   static size_t TableBytes(size_t pieces, size_t buckets);
 
   const SliceMap& slices() const { return slices_; }
-  /// The gradient arenas that this rank folds into, one per maximal node of its lanes, in lane order: device memory.
-  std::span<float* const> pieces() const { return pieces_; }
+  /// Of partial sums (ExchangeOptions::wire).
+  DType wire() const { return wire_; }
+  /// The gradient arenas, of wire() elements, that this rank folds into, one per maximal node of its lanes, in lane
+  /// order: device memory.
+  std::span<std::byte* const> pieces() const { return pieces_; }
   std::span<const LaneRange> piece_nodes() const { return nodes_; }
   /// This rank's weight arena: device memory. The owned slices are written here before Share.
   float* weights() const { return weights_->As<float>(); }
@@ -64,9 +67,11 @@ class DeviceExchange {
  private:
   using Parts = std::vector<DeviceTransport::Part>;
 
+  /// Of `elements` in the type of sums.
+  size_t WireBytes(int64_t elements) const { return static_cast<size_t>(elements * SizeOf(wire_)); }
   void AllocateReceived(const std::vector<Piece>& pieces);
   /// Also says where the addends of the own slice of `bucket` lie, and what comes in for it.
-  std::vector<const float*> PlanReceives(const std::vector<Piece>& pieces, int bucket, Parts& receives) const;
+  std::vector<const std::byte*> PlanReceives(const std::vector<Piece>& pieces, int bucket, Parts& receives) const;
   Parts PlanSends(int bucket) const;
   void PlanSums(const std::vector<Piece>& pieces);
 
@@ -75,9 +80,10 @@ class DeviceExchange {
   DeviceTransport& transport_;
   SliceMap slices_;
   int lanes_;
+  DType wire_;
   std::unique_ptr<DeviceMemory> weights_, received_, tables_;
   std::vector<std::unique_ptr<DeviceMemory>> arenas_;
-  std::vector<float*> pieces_;
+  std::vector<std::byte*> pieces_;
   std::vector<LaneRange> nodes_;
   std::vector<DeviceSum> sums_;          ///< by bucket
   std::vector<Parts> sends_, receives_;  ///< by bucket: pieces

@@ -86,8 +86,8 @@ void PrintMemory(const run::Job& job, const plan::JobPlans& plans, const comm::L
   const optim::Optimizer optimizer = plan::MakeOptimizer(job.config, plans);
   const int arrays = static_cast<int>(plan::StateArrays(optimizer, job.config.train).size()) +
                      (plan::KeepsSums(optimizer, job.config.train) ? 1 : 0);
-  plan::MemoryEstimate rank = plan::EstimateMemory(plans, static_cast<int>(job.config.train.lanes()), plan, 0, arrays,
-                                                   plan::SavesMeanwhile(job.config.checkpoint));
+  plan::MemoryEstimate rank = plan::EstimateMemory(plans, plan::MakeExchangeOptions(job.config.train, plans, plan), 0,
+                                                   arrays, plan::SavesMeanwhile(job.config.checkpoint));
   for (const auto& split : {job.splits.train, job.splits.validation, job.splits.test})
     if (split) rank.data += static_cast<int64_t>(split->traits().held_bytes);
   std::printf("memory of rank 0\n");

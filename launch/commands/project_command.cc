@@ -50,6 +50,7 @@ ProjectedJob JobOf(const StudyFacts& facts) {
   return {.lanes = static_cast<int>(recipe.train().lanes()),
           .global_batch = recipe.train().global_batch(),
           .buckets = plans.buckets,
+          .wire = plan::WireType(job.config.train),
           .share_at_once = !plan::KeepsSums(optimizer, job.config.train),
           .state_arrays = static_cast<int>(optimizer.state_names().size())};
 }

@@ -3,6 +3,7 @@
 #include <bit>
 #include <set>
 
+#include "base/bfloat16.h"
 #include "base/error.h"
 #include "base/philox.h"
 #include "comm/slice_sum.h"
@@ -17,19 +18,28 @@ std::array<int64_t, 2> SampledElements(ElementRange range) { return {range.begin
 bool SameBits(float a, float b) { return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b); }
 bool SameBits(const SliceSample& a, const SliceSample& b) { return SameBits(a[0], b[0]) && SameBits(a[1], b[1]); }
 
-SliceSample Sum(const std::vector<SliceSample>& addends, const std::vector<LaneSumStep>& order) {
-  std::vector<const float*> pieces;
-  pieces.reserve(addends.size());
-  for (const SliceSample& addend : addends) pieces.push_back(addend.data());
+/// As a message of T holds it.
+template <typename T>
+std::array<T, 2> Held(const SliceSample& sample) {
+  return {FromFloat<T>(sample[0]), FromFloat<T>(sample[1])};
+}
+
+template <typename T>
+SliceSample SumOf(const std::vector<SliceSample>& addends, const std::vector<LaneSumStep>& order, DType wire) {
+  std::vector<std::array<T, 2>> held;
+  for (const SliceSample& addend : addends) held.push_back(Held<T>(addend));
+  std::vector<const std::byte*> pieces;
+  for (const std::array<T, 2>& piece : held) pieces.push_back(reinterpret_cast<const std::byte*>(piece.data()));
   SliceSample sum;
-  comm::SliceSum(std::move(pieces), order).Evaluate(0, sum);
+  comm::SliceSum(std::move(pieces), order, wire).Evaluate(0, sum);
   return sum;
 }
 
-SliceSample NodeSample(LaneRange node, ElementRange range) {
-  const auto [first, last] = SampledElements(range);
-  return {TreeSum(node, first), TreeSum(node, last)};
+SliceSample Sum(const std::vector<SliceSample>& addends, const std::vector<LaneSumStep>& order, DType wire) {
+  return wire == DType::kF32 ? SumOf<float>(addends, order, wire) : SumOf<BFloat16>(addends, order, wire);
 }
+
+float InWire(float value, DType wire) { return wire == DType::kF32 ? value : BFloat16::From(value).Float(); }
 
 }  // namespace
 
@@ -40,10 +50,10 @@ float MadeUpGradient(int lane, int64_t element) {
   return value * static_cast<float>(1u << (bits & 15));
 }
 
-float TreeSum(LaneRange node, int64_t element) {
-  if (node.size() == 1) return MadeUpGradient(node.begin, element);
+float TreeSum(LaneRange node, int64_t element, DType wire) {
+  if (node.size() == 1) return InWire(MadeUpGradient(node.begin, element), wire);
   const int split = LaneTreeSplit(node);
-  return TreeSum({node.begin, split}, element) + TreeSum({split, node.end}, element);
+  return InWire(TreeSum({node.begin, split}, element, wire) + TreeSum({split, node.end}, element, wire), wire);
 }
 
 ExchangeValues::ExchangeValues(const comm::ExchangePlan& plan, const comm::Topology& topology)
@@ -54,12 +64,17 @@ ExchangeValues::ExchangeValues(const comm::ExchangePlan& plan, const comm::Topol
   }
 }
 
+SliceSample ExchangeValues::NodeSample(LaneRange node, ElementRange range) const {
+  const auto [first, last] = SampledElements(range);
+  return {TreeSum(node, first, plan_.wire()), TreeSum(node, last, plan_.wire())};
+}
+
 SliceSample ExchangeValues::SumOf(int rank, const comm::BucketPlan::Outgoing& out) {
   const int host = topology_.host_of[static_cast<size_t>(rank)];
   const comm::HostSum& sum = host_sums_[static_cast<size_t>(host)][out.sum];
   std::vector<SliceSample> pieces;
   for (const size_t piece : sum.pieces) pieces.push_back(NodeSample(plan_.pieces(host)[piece].node, out.range));
-  return Sum(pieces, sum.order);
+  return Sum(pieces, sum.order, plan_.wire());
 }
 
 void ExchangeValues::SumReceived(int owner, int bucket, int from, int tag, SliceSample sum) {
@@ -73,13 +88,13 @@ void ExchangeValues::Reduce(int owner, int bucket, const comm::BucketPlan& plan)
   for (const comm::Piece& piece : plan_.pieces(host)) addends.push_back(NodeSample(piece.node, plan.slice));
   const std::map<Key, SliceSample>& received = received_[{owner, bucket}];
   for (const comm::BucketPlan::Incoming& in : plan.incoming) addends.push_back(received.at({in.from, in.tag}));
-  const SliceSample sum = Sum(addends, orders_[static_cast<size_t>(host)]);
+  const SliceSample sum = Sum(addends, orders_[static_cast<size_t>(host)], plan_.wire());
   received_.erase({owner, bucket});
   const auto elements = SampledElements(plan.slice);
   SliceSample& weights = weights_[{owner, bucket}];
   for (size_t i = 0; i < sum.size(); ++i) {
     ++sums_;
-    wrong_sums_ += SameBits(sum[i], TreeSum({0, plan_.lanes()}, elements[i])) ? 0 : 1;
+    wrong_sums_ += SameBits(sum[i], TreeSum({0, plan_.lanes()}, elements[i], plan_.wire())) ? 0 : 1;
     weights[i] = static_cast<float>(elements[i] % 1024) - kRate * sum[i];
   }
   arrived_[{owner, bucket}].emplace_back(host, weights);

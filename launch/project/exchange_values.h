@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/shape.h"
 #include "comm/exchange_plan.h"
 #include "comm/topology.h"
 
@@ -19,8 +20,8 @@ using SliceSample = std::array<float, 2>;
 
 /// A made-up gradient: of either sign and of many magnitudes, so that sums in another order have other bits.
 float MadeUpGradient(int lane, int64_t element);
-/// The sum over the lanes of a tree's node, by the definition of the tree (base/lane_tree.h).
-float TreeSum(LaneRange node, int64_t element);
+/// The sum over the lanes of a tree's node, by the definition of the tree (base/lane_tree.h), in sums of type `wire`.
+float TreeSum(LaneRange node, int64_t element, DType wire);
 
 struct ValueCheck {
   int64_t sums = 0, wrong_sums = 0;  ///< of elements, by owners
@@ -49,6 +50,8 @@ class ExchangeValues {
 
  private:
   using Key = std::pair<int, int>;
+
+  SliceSample NodeSample(LaneRange node, ElementRange range) const;
 
   const comm::ExchangePlan& plan_;
   const comm::Topology& topology_;

@@ -178,7 +178,7 @@ ProjectedPoint ProjectPoint(int ranks, const ProjectionRequest& request, const P
                             ranks));
   const comm::Topology topology = TopologyOf(ranks, request.network);
   const comm::LanePlan lane_plan = LanesOf(lanes, ranks);
-  const comm::ExchangePlan plan({lanes, lane_plan, job.buckets}, topology);
+  const comm::ExchangePlan plan({lanes, lane_plan, job.buckets, job.wire}, topology);
   const ExchangeSimulator simulator(plan, topology, request.network);
   const double chunks = std::ceil(static_cast<double>(ChunkCount(plan.elements())) / ranks);
   const Simulated simulated =
@@ -202,7 +202,7 @@ ProjectedPoint ProjectPoint(int ranks, const ProjectionRequest& request, const P
   point.step_interval = {simulated.steps[cut].seconds + beside,
                          simulated.steps[simulated.steps.size() - 1 - cut].seconds + beside, 0.9};
   point.host_bytes = point.median.host_bytes;
-  point.least_host_bytes = LeastHostBytes(point.hosts, static_cast<double>(plan.elements()) * sizeof(float));
+  point.least_host_bytes = LeastHostBytes(point.hosts, plan.elements(), plan.wire());
   SetRates(request, measured, summary, point);
   point.bound = BoundOf(point);
   return point;

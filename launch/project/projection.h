@@ -21,6 +21,7 @@ struct ProjectedJob {
   int lanes = 1;  ///< of the recipe
   uint64_t global_batch = 1;
   std::vector<ElementRange> buckets = {};
+  DType wire = DType::kF32;   ///< of sums over lanes
   bool share_at_once = true;  ///< else it clips, or skips steps that are not finite
   int state_arrays = 0;       ///< of the optimizer
 };

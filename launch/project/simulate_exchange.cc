@@ -203,9 +203,10 @@ void StepRun::Relay(int index, double now) {
   for (const comm::BucketPlan::Outgoing& out : simulator_.plan(index, bucket).outgoing) {
     const auto elements = static_cast<double>(out.range.size());
     if (const int pieces = simulator_.PiecesOf(host, out.sum); pieces > 1)
-      Use(rank, simulator_.MemorySeconds(host, (pieces + 1) * elements), &Rank::memory_busy);
+      Use(rank, simulator_.MemorySeconds(host, (pieces + 1) * elements * simulator_.SumBytes()), &Rank::memory_busy);
     Use(rank, overhead_, &Rank::message_busy);
-    Message message{.from = index, .to = out.to, .bucket = bucket, .tag = out.tag, .bytes = elements * sizeof(float)};
+    Message message{
+        .from = index, .to = out.to, .bucket = bucket, .tag = out.tag, .bytes = elements * simulator_.SumBytes()};
     if (values_ != nullptr) message.values = values_->SumOf(index, out);
     Send(message);
   }
@@ -220,10 +221,11 @@ void StepRun::Reduce(int index, double now) {
   rank.free = now;
   const size_t addends = simulator_.exchange().pieces(host).size() + plan.incoming.size();
   // Where sums are kept they are written, and read again by the update.
-  const double floats = static_cast<double>(addends) + (load_.share_at_once ? load_.update_floats : 1);
+  const double bytes = static_cast<double>(addends) * simulator_.SumBytes() +
+                       (load_.share_at_once ? load_.update_floats : 1) * sizeof(float);
   const auto elements = static_cast<double>(plan.slice.size());
   const double updating = load_.share_at_once ? load_.update_seconds : 0;
-  Use(rank, std::max(simulator_.MemorySeconds(host, floats * elements), updating * elements), &Rank::memory_busy);
+  Use(rank, std::max(simulator_.MemorySeconds(host, bytes * elements), updating * elements), &Rank::memory_busy);
   if (values_ != nullptr && plan.slice.size() > 0) values_->Reduce(index, bucket, plan);
   if (load_.share_at_once) SendWeights(index, bucket);
   Release(index, bucket + kWindow, /*weights=*/false, rank.free);
@@ -244,8 +246,8 @@ void StepRun::ShareAll(double now) {
     rank.free = now;
     rank.shares = true;
     const auto owned = static_cast<double>(simulator_.exchange().slices().owned(index));
-    const double floats = owned * (load_.update_floats + 1);
-    Use(rank, std::max(simulator_.MemorySeconds(HostOf(index), floats), owned * load_.update_seconds),
+    const double bytes = owned * (load_.update_floats + 1) * sizeof(float);
+    Use(rank, std::max(simulator_.MemorySeconds(HostOf(index), bytes), owned * load_.update_seconds),
         &Rank::memory_busy);
   }
   for (int index = 0; index < simulator_.topology().world_size; ++index)
@@ -393,11 +395,14 @@ SimulatedStep ExchangeSimulator::Run(const StepLoad& load, ExchangeValues* value
   return StepRun(*this, load, values).Run();
 }
 
-double ExchangeSimulator::MemorySeconds(int host, double floats) const {
+double ExchangeSimulator::MemorySeconds(int host, double bytes) const {
   const auto ranks = static_cast<double>(topology_.hosts[static_cast<size_t>(host)].size());
-  return floats * sizeof(float) * ranks / (network_.memory_gb_s * 1e9);
+  return bytes * ranks / (network_.memory_gb_s * 1e9);
 }
 
-double LeastHostBytes(int hosts, double bytes) { return hosts < 2 ? 0 : 2.0 * (hosts - 1) / hosts * bytes; }
+double LeastHostBytes(int hosts, int64_t elements, DType wire) {
+  const auto bytes = static_cast<double>(elements) * static_cast<double>(SizeOf(wire) + SizeOf(DType::kF32));
+  return hosts < 2 ? 0 : bytes * (hosts - 1) / hosts;
+}
 
 }  // namespace lockstep::launch

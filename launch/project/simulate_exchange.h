@@ -58,8 +58,10 @@ class ExchangeSimulator {
   const comm::Topology& topology() const { return topology_; }
   const Network& network() const { return network_; }
   int buckets() const { return exchange_.slices().buckets(); }
-  /// Seconds of reading and writing `floats` by one of the ranks on a host at once.
-  double MemorySeconds(int host, double floats) const;
+  /// Of an element of a sum over lanes, held or sent.
+  double SumBytes() const { return static_cast<double>(SizeOf(exchange_.wire())); }
+  /// Seconds of reading and writing `bytes` by one of the ranks on a host at once.
+  double MemorySeconds(int host, double bytes) const;
   /// Pieces that a host folds for each of its sums; 1: it is sent where it lies.
   int PiecesOf(int host, size_t sum) const { return pieces_[static_cast<size_t>(host)][sum]; }
 
@@ -71,8 +73,8 @@ class ExchangeSimulator {
   std::vector<std::vector<int>> pieces_;  ///< by host, then sum
 };
 
-/// What a host sends at least where all of `hosts` end up with the sum of `bytes`: 2 (h - 1) / h of them, as in a ring
-/// (Patarasuk and Yuan 2009).
-double LeastHostBytes(int hosts, double bytes);
+/// What a host sends at least where all of `hosts` end up with new floats that follow from sums of type `wire`:
+/// (h - 1) / h of the sums and of the floats, as in a ring (Patarasuk and Yuan 2009).
+double LeastHostBytes(int hosts, int64_t elements, DType wire);
 
 }  // namespace lockstep::launch

@@ -44,7 +44,8 @@ void MeasureSize(Communicator& comm, size_t bytes, int64_t bucket_elements) {
   Exchange exchange(comm, {comm.world_size(), plan, CutBuckets(elements, bucket_elements)});
   Buffer input(bytes), output(bytes);
   for (int64_t i = 0; i < elements; ++i) {
-    exchange.pieces(0)[0][i] = input.As<float>()[static_cast<size_t>(i)] = static_cast<float>(i % 1000 + comm.rank());
+    reinterpret_cast<float*>(exchange.pieces(0)[0])[i] = input.As<float>()[static_cast<size_t>(i)] =
+        static_cast<float>(i % 1000 + comm.rank());
   }
 
   const std::span<float> weights = exchange.weights();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cmath>
 #include <thread>
 
 #include "base/emulated_device.h"
@@ -29,12 +30,29 @@ float Gradient(int lane, int step, int64_t i, float weight) {
 
 float Updated(float weight, float gradient) { return 0.5f * weight - 0.01f * gradient; }
 
+// To the nearest number of 8 bits, ties to even: in double, so that it is not the product's own arithmetic.
+float InWire(float value, DType wire) {
+  if (wire == DType::kF32 || value == 0) return value;
+  int exponent = 0;
+  const double mantissa = std::frexp(static_cast<double>(value), &exponent);
+  return static_cast<float>(std::ldexp(std::nearbyint(mantissa * 256), exponent - 8));
+}
+
 template <typename Leaf>
-float TreeSum(int begin, int end, const Leaf& leaf) {
-  if (end - begin == 1) return leaf(begin);
+float TreeSum(int begin, int end, DType wire, const Leaf& leaf) {
+  if (end - begin == 1) return InWire(leaf(begin), wire);
   int half = 1;
   while (2 * half < end - begin) half *= 2;
-  return TreeSum(begin, begin + half, leaf) + TreeSum(begin + half, end, leaf);
+  return InWire(TreeSum(begin, begin + half, wire, leaf) + TreeSum(begin + half, end, wire, leaf), wire);
+}
+
+// A piece's element, which holds `value` exactly.
+void Put(float value, std::byte* piece, int64_t element, DType wire) {
+  if (wire == DType::kF32) {
+    reinterpret_cast<float*>(piece)[element] = value;
+  } else {
+    reinterpret_cast<uint16_t*>(piece)[element] = static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16);
+  }
 }
 
 // What an executor does in a step: reads the weights of a bucket, writes its part of the gradients, says so. Odd
@@ -49,8 +67,9 @@ void Compute(Exchange& exchange, const Scenario& scenario, int rank, int executo
       const LaneRange node = exchange.piece_nodes(executor)[p];
       for (int64_t i = range.begin; i < range.end; ++i) {
         const float weight = exchange.weights()[static_cast<size_t>(i)];
-        exchange.pieces(executor)[p][i] =
-            TreeSum(node.begin, node.end, [&](int lane) { return Gradient(lane, step, i, weight); });
+        const float sum =
+            TreeSum(node.begin, node.end, scenario.wire, [&](int lane) { return Gradient(lane, step, i, weight); });
+        Put(sum, exchange.pieces(executor)[p], i, scenario.wire);
       }
     }
     exchange.PieceReady(executor, bucket);
@@ -82,8 +101,8 @@ void EvaluateInCuts(const SliceSum& sum, int64_t cut, std::span<float> out) {
 std::string Scenario::ToString() const {
   std::string counts;
   for (int count : executors) counts += std::to_string(count) + " ";
-  return fmt::format("{} lanes, executors {}, {} elements in buckets of {}, at once {}, cut {}", lanes, counts,
-                     elements, bucket, share_at_once, cut);
+  return fmt::format("{} lanes, executors {}, {} elements in buckets of {}, at once {}, cut {}, sums of {}", lanes,
+                     counts, elements, bucket, share_at_once, cut, Name(wire));
 }
 
 LanePlan MakePlan(int lanes, const std::vector<int>& executors) {
@@ -105,7 +124,8 @@ std::vector<float> ReferenceWeights(const Scenario& scenario) {
     float& weight = weights[static_cast<size_t>(i)];
     weight = InitialWeight(i);
     for (int step = 0; step < scenario.steps; ++step) {
-      weight = Updated(weight, TreeSum(0, scenario.lanes, [&](int lane) { return Gradient(lane, step, i, weight); }));
+      weight = Updated(
+          weight, TreeSum(0, scenario.lanes, scenario.wire, [&](int lane) { return Gradient(lane, step, i, weight); }));
     }
   }
   return weights;
@@ -114,7 +134,7 @@ std::vector<float> ReferenceWeights(const Scenario& scenario) {
 std::vector<float> RunScenario(Communicator& comm, const Scenario& scenario) {
   CHECK(static_cast<int>(scenario.executors.size()) == comm.world_size());
   Exchange exchange(comm, {scenario.lanes, MakePlan(scenario.lanes, scenario.executors),
-                           CutBuckets(scenario.elements, scenario.bucket)});
+                           CutBuckets(scenario.elements, scenario.bucket), scenario.wire});
   const std::span<float> weights = exchange.weights();
   const auto slice_of = [&](ElementRange range) {
     return weights.subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.size()));
@@ -161,18 +181,19 @@ void FillPieces(const DeviceExchange& exchange, int step, int bucket) {
     const LaneRange node = exchange.piece_nodes()[p];
     for (int64_t i = range.begin; i < range.end; ++i) {
       const float weight = exchange.weights()[i];
-      exchange.pieces()[p][i] =
-          TreeSum(node.begin, node.end, [&](int lane) { return Gradient(lane, step, i, weight); });
+      const float sum =
+          TreeSum(node.begin, node.end, exchange.wire(), [&](int lane) { return Gradient(lane, step, i, weight); });
+      Put(sum, exchange.pieces()[p], i, exchange.wire());
     }
   }
 }
 
 /// The sum of the own slice, as a kernel takes it: from tables in device memory.
-std::vector<float> SumOf(const DeviceSum& sum, int64_t size, int64_t cut) {
+std::vector<float> SumOf(const DeviceSum& sum, DType wire, int64_t size, int64_t cut) {
   std::vector<LaneSumStep> order;
   for (int i = 0; i < 2 * sum.count - 1; ++i) order.push_back({sum.order[i]});
   std::vector<float> out(static_cast<size_t>(size));
-  EvaluateInCuts(SliceSum({sum.pieces, sum.pieces + sum.count}, std::move(order)), cut, out);
+  EvaluateInCuts(SliceSum({sum.pieces, sum.pieces + sum.count}, std::move(order), wire), cut, out);
   return out;
 }
 
@@ -189,7 +210,7 @@ class DeviceRun {
         transport_(MakeStagedTransport(comm, *device_)),
         exchange_(comm, *device_, *transport_,
                   {scenario.lanes, MakePlan(scenario.lanes, scenario.executors),
-                   CutBuckets(scenario.elements, scenario.bucket)}) {
+                   CutBuckets(scenario.elements, scenario.bucket), scenario.wire}) {
     for (int bucket = 0; bucket < buckets(); ++bucket) ready_.push_back(device_->MakeEvent());
   }
 
@@ -224,7 +245,8 @@ class DeviceRun {
       exchange_.Collect(exchanges_, bucket);
       std::vector<float>& sum = kept[static_cast<size_t>(bucket)];
       exchanges_.Enqueue([&sum, this, bucket] {
-        if (Mine(bucket).size() > 0) sum = SumOf(exchange_.sums(bucket), Mine(bucket).size(), scenario_.cut);
+        if (Mine(bucket).size() > 0)
+          sum = SumOf(exchange_.sums(bucket), exchange_.wire(), Mine(bucket).size(), scenario_.cut);
       });
       if (scenario_.share_at_once) UpdateAndShare(bucket, sum);
     }

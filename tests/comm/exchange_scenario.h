@@ -19,6 +19,7 @@ struct Scenario {
   int64_t bucket = 2 * kChunkElements;
   int steps = 3;
   bool share_at_once = true;
+  DType wire = DType::kF32;
   int64_t cut = 1000;  ///< slices are evaluated so many elements at a time
   /// Called by executors before each bucket: tests delay or fail here.
   std::function<void(int rank, int step, int bucket)> before_bucket = {};

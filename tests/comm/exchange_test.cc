@@ -49,11 +49,12 @@ void PrintTo(const Layout& layout, std::ostream* out) {
        << testing::PrintToString(layout.executors);
 }
 
-class ExchangeLayoutsTest : public testing::TestWithParam<std::tuple<Layout, bool>> {};
+class ExchangeLayoutsTest : public testing::TestWithParam<std::tuple<Layout, bool, DType>> {};
 
 TEST_P(ExchangeLayoutsTest, MakesTheBitsOfOneRank) {
-  const auto& [layout, share_at_once] = GetParam();
+  const auto& [layout, share_at_once, wire] = GetParam();
   Scenario scenario;
+  scenario.wire = wire;
   scenario.lanes = layout.lanes;
   scenario.executors = layout.executors;
   scenario.share_at_once = share_at_once;
@@ -75,7 +76,7 @@ INSTANTIATE_TEST_SUITE_P(Layouts, ExchangeLayoutsTest,
                                                           Layout{11, {1, 1, 1}, {2, 2, 2}},        //
                                                           Layout{3, {2, 1}, {2, 2, 2}},            //
                                                           Layout{8, {2, 2, 2, 2}, {1, 1, 1, 1, 1, 1, 1, 1}}),
-                                          testing::Bool()));
+                                          testing::Bool(), testing::Values(DType::kF32, DType::kBF16)));
 
 TEST(ExchangeTest, MakesTheSameBitsUnderEveryCutAndBucketSize) {
   for (int64_t bucket : {kChunkElements, 3 * kChunkElements, 100 * kChunkElements}) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cmath>
 #include <cstring>
 #include <random>
 
@@ -14,6 +16,20 @@ float TreeSum(int begin, int end, const std::vector<std::vector<float>>& lanes, 
   int half = 1;
   while (2 * half < end - begin) half *= 2;
   return TreeSum(begin, begin + half, lanes, i) + TreeSum(begin + half, end, lanes, i);
+}
+
+// bf16 sums, by the definition: rounded in double to 8 bits, ties to even.
+float Rounded(float value) {
+  if (value == 0 || !std::isfinite(value)) return value;
+  int exponent = 0;
+  const double mantissa = std::frexp(static_cast<double>(value), &exponent);
+  return static_cast<float>(std::ldexp(std::nearbyint(mantissa * 256), exponent - 8));
+}
+float RoundedTreeSum(int begin, int end, const std::vector<std::vector<float>>& lanes, size_t i) {
+  if (end - begin == 1) return Rounded(lanes[static_cast<size_t>(begin)][i]);
+  int half = 1;
+  while (2 * half < end - begin) half *= 2;
+  return Rounded(RoundedTreeSum(begin, begin + half, lanes, i) + RoundedTreeSum(begin + half, end, lanes, i));
 }
 
 class SliceSumTest : public testing::TestWithParam<int> {
@@ -61,11 +77,32 @@ TEST_P(SliceSumTest, DoesNotDependOnTheOrderOfPieces) {
   EXPECT_TRUE(AsExpected(out));
 }
 
+TEST_P(SliceSumTest, RoundsEverySumOnceWhereAddendsAreBf16) {
+  std::vector<std::vector<uint16_t>> held;
+  std::vector<const std::byte*> addresses;
+  for (const std::vector<float>& lane : lanes_) {
+    std::vector<uint16_t>& bits = held.emplace_back();
+    for (const float value : lane) bits.push_back(static_cast<uint16_t>(std::bit_cast<uint32_t>(Rounded(value)) >> 16));
+  }
+  for (const std::vector<uint16_t>& bits : held) addresses.push_back(reinterpret_cast<const std::byte*>(bits.data()));
+  const SliceSum sum(addresses, LaneSumOrder(GetParam(), {0, GetParam()}, nodes_), DType::kBF16);
+  std::vector<float> out(kCount);
+  for (size_t begin = 0; begin < kCount; begin += 700)
+    sum.Evaluate(static_cast<int64_t>(begin), std::span(out).subspan(begin, std::min<size_t>(700, kCount - begin)));
+  std::vector<uint16_t> folded(kCount);
+  sum.Fold(std::as_writable_bytes(std::span(folded)));
+  for (size_t i = 0; i < kCount; ++i) {
+    const auto expected = std::bit_cast<uint32_t>(RoundedTreeSum(0, GetParam(), lanes_, i));
+    ASSERT_EQ(std::bit_cast<uint32_t>(out[i]), expected) << i;
+    ASSERT_EQ(uint32_t{folded[i]} << 16, expected) << i;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Lanes, SliceSumTest, testing::Values(1, 2, 3, 4, 5, 7, 8, 13, 64));
 
 TEST(SliceSumTest, OnePieceMayBeSummedIntoItself) {
   std::vector<float> values = {1, 2, 3};
-  SliceSum({values.data()}, {{0}}).Evaluate(0, values);
+  SliceSum(std::vector<const float*>{values.data()}, {{0}}).Evaluate(0, values);
   EXPECT_EQ(values, (std::vector<float>{1, 2, 3}));
 }
 

@@ -5,28 +5,33 @@
 // can be captured once.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
+#include "base/arena.h"
 #include "base/device.h"
+#include "base/shape.h"
 #include "trainer/optim/update_rules.h"
 
 namespace lockstep::optim {
 
 /// How one lane's gradient goes into the sums of its executor: added to the `additions` topmost entries of a stack, in
-/// order, or copied where there are none. Plain data, read by the device.
+/// order, or copied where there are none. Arenas are of floats or of bf16: then the gradient and each of its sums are
+/// rounded. Plain data, read by the device.
 struct FoldStep {
   static constexpr int kMaxAdditions = 16;  // lanes fold in a tree: 2^16 of them
 
-  float* target = nullptr;
+  std::byte* target = nullptr;
   int32_t additions = 0;
-  const float* addends[kMaxAdditions] = {};  ///< arenas; the last one may be `target`
+  const std::byte* addends[kMaxAdditions] = {};  ///< arenas; the last one may be `target`
 };
 
 /// A sum over pieces: a postfix program of piece numbers and -1 for an addition (base/lane_tree.h).
 struct PieceSum {
-  const float* const* pieces = nullptr;  ///< each at the slice's first element
-  const int32_t* order = nullptr;        ///< [2 * count - 1]
+  const std::byte* const* pieces = nullptr;  ///< each at the slice's first element
+  const int32_t* order = nullptr;            ///< [2 * count - 1]
   int count = 0;
+  DType wire = DType::kF32;  ///< of pieces: kF32, or kBF16, whose sums are rounded
 };
 
 /// What is known of a chunk (4,096 elements) of the summed gradient, and of its weights.
@@ -59,8 +64,9 @@ class GradientKernels {
  public:
   virtual ~GradientKernels() = default;
 
-  /// Elements [begin, end) of one lane's gradient.
-  virtual void Fold(DeviceStream& stream, const FoldStep* step, const float* gradient, int64_t begin, int64_t end) = 0;
+  /// Elements `range` of one lane's gradient, into arenas of type `wire`.
+  virtual void Fold(DeviceStream& stream, const FoldStep* step, DType wire, const float* gradient,
+                    ElementRange range) = 0;
 
   /// Sums `slice` and keeps it: sums[i] at slice.begin + i; chunks[k] for its k-th chunk.
   virtual void Sum(DeviceStream& stream, const PieceSum& sum, const DeviceSlice& slice, float* sums,

@@ -31,6 +31,8 @@ bool IsPieceByItself(std::span<const FoldLeaf> leaves, size_t index) {
   return leaf.depth == 0 && leaf.additions == 0 && (index + 1 == leaves.size() || leaves[index + 1].node != leaf.node);
 }
 
+bool WritesIntoPiece(LaneRange lanes, DType wire) { return lanes.size() == 1 && wire == DType::kF32; }
+
 int FoldStackEntries(int lanes, std::span<const LaneRange> nodes) {
   // A lane's own entry is never stored while additions wait for it.
   int entries = 0;

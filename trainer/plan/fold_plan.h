@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/lane_tree.h"
+#include "base/shape.h"
 
 namespace lockstep::plan {
 
@@ -23,6 +24,9 @@ struct FoldLeaf {
 std::vector<FoldLeaf> FoldLeaves(int lanes, std::span<const LaneRange> nodes);
 /// Whether lane number `index` of `leaves` is a node by itself: its program may write straight into the piece.
 bool IsPieceByItself(std::span<const FoldLeaf> leaves, size_t index);
+/// Whether the program of a rank's or executor's `lanes` writes its gradients straight into the piece: of one lane,
+/// where pieces are floats (`wire`). Else it has an arena for them, from which they are folded.
+bool WritesIntoPiece(LaneRange lanes, DType wire);
 /// Arenas above the pieces that folding `nodes` needs.
 int FoldStackEntries(int lanes, std::span<const LaneRange> nodes);
 

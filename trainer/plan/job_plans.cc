@@ -1,6 +1,7 @@
 #include "trainer/plan/job_plans.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "data/batches/blocks.h"
@@ -98,6 +99,12 @@ JobPlans CompileJob(const RunConfig& config, const Splits& splits, const ModelSp
   for (const data::BatchShape& shape : shapes) plans.train.push_back(compile(shape, train));
   for (const data::BatchShape& shape : plans.evaluation_shapes) plans.evaluate.push_back(compile(shape, evaluate));
   return plans;
+}
+
+DType WireType(const TrainConfig& config) { return config.wire() == Wire::BF16 ? DType::kBF16 : DType::kF32; }
+
+comm::ExchangeOptions MakeExchangeOptions(const TrainConfig& config, const JobPlans& plans, comm::LanePlan plan) {
+  return {static_cast<int>(config.lanes()), std::move(plan), plans.buckets, WireType(config)};
 }
 
 bool SavesMeanwhile(const checkpoint::CheckpointConfig& config) {

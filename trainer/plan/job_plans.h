@@ -47,6 +47,12 @@ bool KeepsSums(const optim::Optimizer& optimizer, const TrainConfig& config);
 /// The optimizer of the compiled model.
 optim::Optimizer MakeOptimizer(const RunConfig& config, const JobPlans& plans);
 
+/// The type of sums over lanes: kF32 or kBF16.
+DType WireType(const TrainConfig& config);
+
+/// Of the exchange between ranks that have the lanes of `plan`.
+comm::ExchangeOptions MakeExchangeOptions(const TrainConfig& config, const JobPlans& plans, comm::LanePlan plan);
+
 /// Whether checkpoints are written before the end: then a copy of the state is kept.
 bool SavesMeanwhile(const checkpoint::CheckpointConfig& config);
 

@@ -13,9 +13,10 @@ std::string Mebibytes(int64_t bytes) { return fmt::format("{:.1f} MiB", static_c
 
 }  // namespace
 
-MemoryEstimate EstimateMemory(const JobPlans& plans, int lanes, const comm::LanePlan& plan, int rank, int state_arrays,
+MemoryEstimate EstimateMemory(const JobPlans& plans, const comm::ExchangeOptions& ranks, int rank, int state_arrays,
                               bool saves) {
   const int64_t arena = plans.layout.elements() * static_cast<int64_t>(sizeof(float));
+  const int64_t sums = plans.layout.elements() * SizeOf(ranks.wire);
   MemoryEstimate estimate;
   // An executor's programs share their memory, save the packed weights.
   int64_t activations = 0, workspace = 0;
@@ -27,14 +28,14 @@ MemoryEstimate EstimateMemory(const JobPlans& plans, int lanes, const comm::Lane
     estimate.packed += static_cast<int64_t>(engine::PackedBytes(*programs));
   }
   estimate.weights = arena;
-  for (const LaneRange& run : plan[static_cast<size_t>(rank)]) {
-    const std::vector<LaneRange> nodes = MaximalNodes(lanes, run);
-    const int64_t own = run.size() == 1 ? 0 : 1;  // one lane writes straight into its piece
-    estimate.gradients += arena * (static_cast<int64_t>(nodes.size()) + own + FoldStackEntries(lanes, nodes));
+  for (const LaneRange& run : ranks.plan[static_cast<size_t>(rank)]) {
+    const std::vector<LaneRange> nodes = MaximalNodes(ranks.lanes, run);
+    estimate.gradients += sums * (static_cast<int64_t>(nodes.size()) + FoldStackEntries(ranks.lanes, nodes));
+    if (!WritesIntoPiece(run, ranks.wire)) estimate.gradients += arena;
     estimate.activations += activations + workspace;
   }
-  estimate.optimizer = arena * state_arrays / static_cast<int64_t>(plan.size());
-  if (saves) estimate.checkpoint = arena * (state_arrays + 1) / static_cast<int64_t>(plan.size());
+  estimate.optimizer = arena * state_arrays / static_cast<int64_t>(ranks.plan.size());
+  if (saves) estimate.checkpoint = arena * (state_arrays + 1) / static_cast<int64_t>(ranks.plan.size());
   return estimate;
 }
 
@@ -45,7 +46,7 @@ void CheckMemory(const RunConfig& config, const Splits& splits, const JobPlans& 
       static_cast<int>(StateArrays(optimizer, config.train).size()) + (KeepsSums(optimizer, config.train) ? 1 : 0);
   MemoryEstimate host;
   for (int rank : local_ranks) {
-    const MemoryEstimate mine = EstimateMemory(plans, static_cast<int>(config.train.lanes()), plan, rank, arrays,
+    const MemoryEstimate mine = EstimateMemory(plans, MakeExchangeOptions(config.train, plans, plan), rank, arrays,
                                                SavesMeanwhile(config.checkpoint));
     host.weights = mine.weights;
     host.gradients += mine.gradients;

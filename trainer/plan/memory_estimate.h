@@ -24,9 +24,9 @@ struct MemoryEstimate {
   int64_t rank() const { return gradients + optimizer + activations + packed + checkpoint + data; }
 };
 
-/// `state_arrays`: arrays of owned state, the summed gradient of clipping included. `saves`: checkpoints are written
-/// before the end.
-MemoryEstimate EstimateMemory(const JobPlans& plans, int lanes, const comm::LanePlan& plan, int rank, int state_arrays,
+/// Of rank `rank` of `ranks.plan`. `state_arrays`: arrays of owned state, the summed gradient of clipping included.
+/// `saves`: checkpoints are written before the end.
+MemoryEstimate EstimateMemory(const JobPlans& plans, const comm::ExchangeOptions& ranks, int rank, int state_arrays,
                               bool saves);
 
 /// Throws Error(kMemory), with the plan by kind, where the ranks of a host (`plan` and `local_ranks` of it) need more

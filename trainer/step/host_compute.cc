@@ -191,7 +191,7 @@ std::vector<char> HostCompute::NonfiniteLanes(int64_t element) {
   std::vector<char> lanes;
   for (int e = 0; e < pool().size(); ++e)
     for (size_t piece = 0; piece < exchange().pieces(e).size(); ++piece) {
-      const bool bad = !std::isfinite(exchange().pieces(e)[piece][element]);
+      const bool bad = !std::isfinite(comm::SumAt(exchange().pieces(e)[piece], element, exchange().wire()));
       lanes.insert(lanes.end(), static_cast<size_t>(exchange().piece_nodes(e)[piece].size()), bad ? 1 : 0);
     }
   return lanes;

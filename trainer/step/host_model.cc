@@ -10,7 +10,7 @@ namespace lockstep::step {
 HostModel::HostModel(const ComputeParts& parts)
     : parts_(parts),
       exchange_(parts.executors.comm(),
-                {static_cast<int>(parts.config.train.lanes()), parts.executors.plan(), parts.plans.buckets}),
+                plan::MakeExchangeOptions(parts.config.train, parts.plans, parts.executors.plan())),
       programs_{MakePrograms(parts.plans.train), MakePrograms(parts.plans.evaluate), parts.plans.layout,
                 *parts.place.backend, static_cast<int>(parts.config.train.lanes())} {
   comm::Communicator& comm = parts.executors.comm();

@@ -31,7 +31,8 @@ LaneRunner::LaneRunner(const LanePrograms& model, comm::Exchange& exchange, comm
       recorder_(recorder),
       executor_(executor),
       lanes_(lanes),
-      fold_(model.lanes, exchange.piece_nodes(executor), exchange.pieces(executor), model.layout.elements()) {
+      fold_(model.lanes, exchange.piece_nodes(executor), exchange.pieces(executor), model.layout.elements(),
+            exchange.wire()) {
   size_t arena = 0, workspace = 0;
   for (const ProgramSet* set : {&model.train, &model.evaluate})
     for (const auto& plan : set->plans) {
@@ -42,8 +43,7 @@ LaneRunner::LaneRunner(const LanePrograms& model, comm::Exchange& exchange, comm
   workspace_ = Buffer(workspace);
   for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket)
     buckets_.push_back(exchange.slices().bucket(bucket));
-  // An executor with one lane needs no fold: its program writes into the piece.
-  target_ = lanes.size() == 1 ? fold_.DirectTarget(lanes.begin) : nullptr;
+  if (plan::WritesIntoPiece(lanes, exchange.wire())) target_ = fold_.DirectTarget(lanes.begin);
   if (target_ == nullptr) {
     gradients_ = Buffer(static_cast<size_t>(model.layout.elements()) * sizeof(float));
     target_ = gradients_.As<float>().data();

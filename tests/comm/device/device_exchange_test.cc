@@ -46,11 +46,12 @@ void ExpectReferenceWeights(const Scenario& scenario) {
   EXPECT_EQ(equal, ranks) << scenario.ToString();
 }
 
-class DeviceExchangeTest : public testing::TestWithParam<std::tuple<Layout, bool>> {};
+class DeviceExchangeTest : public testing::TestWithParam<std::tuple<Layout, bool, DType>> {};
 
 TEST_P(DeviceExchangeTest, MakesTheBitsOfOneRank) {
-  const auto& [layout, share_at_once] = GetParam();
+  const auto& [layout, share_at_once, wire] = GetParam();
   Scenario scenario = MakeScenario(layout);
+  scenario.wire = wire;
   scenario.share_at_once = share_at_once;
   ExpectReferenceWeights(scenario);
 }
@@ -59,7 +60,7 @@ INSTANTIATE_TEST_SUITE_P(Layouts, DeviceExchangeTest,
                          testing::Combine(testing::Values(Layout{1, 1}, Layout{8, 1}, Layout{8, 2}, Layout{7, 2},
                                                           Layout{3, 3}, Layout{8, 3}, Layout{5, 5}, Layout{8, 5},
                                                           Layout{21, 5}),
-                                          testing::Bool()));
+                                          testing::Bool(), testing::Values(DType::kF32, DType::kBF16)));
 
 TEST(DeviceExchange, MakesTheSameBitsUnderEveryBucketSize) {
   for (int64_t bucket : {kChunkElements, 3 * kChunkElements, 100 * kChunkElements}) {

@@ -13,10 +13,12 @@ namespace lockstep::launch {
 namespace {
 
 struct World {
-  World(int ranks, int lanes, int64_t chunks, const std::string& network_text, int64_t bucket_chunks = 64)
+  World(int ranks, int lanes, int64_t chunks, const std::string& network_text, int64_t bucket_chunks = 64,
+        DType wire = DType::kF32)
       : network(ParseNetwork(network_text)),
         topology(TopologyOf(ranks, network)),
-        plan({lanes, LanesOf(lanes, ranks), comm::CutBuckets(chunks * kChunkElements, bucket_chunks * kChunkElements)},
+        plan({lanes, LanesOf(lanes, ranks), comm::CutBuckets(chunks * kChunkElements, bucket_chunks * kChunkElements),
+              wire},
              topology) {
     if (network.memory_gb_s == 0) network.memory_gb_s = 1e6;
   }
@@ -54,8 +56,8 @@ class SimulatedSums : public testing::TestWithParam<Case> {};
 
 TEST_P(SimulatedSums, HaveTheBitsOfTheLaneTree) {
   const Case& c = GetParam();
-  const World world(c.ranks, c.lanes, c.chunks, c.network, /*bucket_chunks=*/5);
-  for (const bool share_at_once : {true, false}) {
+  for (const auto& [share_at_once, wire] : {std::pair{true, DType::kF32}, {false, DType::kF32}, {true, DType::kBF16}}) {
+    const World world(c.ranks, c.lanes, c.chunks, c.network, /*bucket_chunks=*/5, wire);
     const ValueCheck check = world.Values(share_at_once);
     EXPECT_TRUE(check.good());
     int64_t slices = 0;
@@ -88,7 +90,7 @@ TEST(ExchangeValues, SumsInAnotherOrderAreFound) {
   for (int64_t element = 0; element < 100; ++element) {
     float sum = 0;
     for (int lane = 0; lane < 64; ++lane) sum += MadeUpGradient(lane, element);
-    differ += sum != TreeSum({0, 64}, element) ? 1 : 0;
+    differ += sum != TreeSum({0, 64}, element, DType::kF32) ? 1 : 0;
   }
   EXPECT_GT(differ, 50);
 }
@@ -127,7 +129,7 @@ TEST(SimulatedTime, BetweenTwoHostsIsThatOfBytesAndLatency) {
   const SimulatedStep step = world.Run(world.Load(10, 0));
   EXPECT_NEAR(step.seconds, 10 + 2 * (16.384 + 1), 1e-6);
   EXPECT_EQ(step.messages, 4);
-  EXPECT_DOUBLE_EQ(step.host_bytes, LeastHostBytes(2, 2 * 16384));
+  EXPECT_DOUBLE_EQ(step.host_bytes, LeastHostBytes(2, 2 * 16384 / 4, DType::kF32));
   EXPECT_NEAR(step.link_busy, 2 * 16.384, 1e-9);
 }
 
@@ -167,7 +169,7 @@ TEST(SimulatedTime, NeverBeatsTheLeastVolumeAndGrowsWithSlowerLinks) {
   for (const double gbit : {100.0, 10.0, 1.0}) {
     const World world(32, 32, 640, "ranks_per_host=4,gbit=" + std::to_string(gbit));
     const SimulatedStep step = world.Run(world.Load(1e-3, 1e-3));
-    const double least = LeastHostBytes(8, 640.0 * kChunkElements * sizeof(float));
+    const double least = LeastHostBytes(8, 640 * kChunkElements, DType::kF32);
     EXPECT_GE(step.host_bytes, least * (1 - 1e-9));
     EXPECT_GE(step.seconds, least / (gbit * 1e9 / 8));
     EXPECT_GT(step.seconds, before);

@@ -39,24 +39,32 @@ TEST(MemoryEstimate, OfGradientsIsWhatExchangeAndFoldsAllocate) {
   constexpr int kLanes = 8;
   const engine::ParameterLayout layout = LayoutOf(2048, 1000);
   const int64_t arena = layout.elements() * static_cast<int64_t>(sizeof(float));  // 8 MiB: dwarfs everything else
-  for (int executors : {1, 2, 3, 5, 8}) {
+  for (const auto& [executors, wire] : {std::pair{1, DType::kF32},
+                                        {2, DType::kF32},
+                                        {3, DType::kF32},
+                                        {5, DType::kF32},
+                                        {8, DType::kF32},
+                                        {1, DType::kBF16},
+                                        {3, DType::kBF16},
+                                        {8, DType::kBF16}}) {
     const comm::LanePlan plan = PlanLanes(kLanes, {executors});
     const auto world = comm::MakeLocalWorld({});
     const int64_t before = AddressSpaceInUse();
-    comm::Exchange exchange(*world.front(), {kLanes, plan, comm::CutBuckets(layout.elements(), layout.elements())});
+    const comm::ExchangeOptions options = {kLanes, plan, comm::CutBuckets(layout.elements(), layout.elements()), wire};
+    comm::Exchange exchange(*world.front(), options);
     std::vector<step::LaneFold> folds;
     std::vector<Buffer> gradients;
     for (int e = 0; e < executors; ++e) {
       const LaneRange run = plan[0][static_cast<size_t>(e)];
-      folds.emplace_back(kLanes, exchange.piece_nodes(e), exchange.pieces(e), layout.elements());
-      if (run.size() > 1) gradients.emplace_back(static_cast<size_t>(arena));
+      folds.emplace_back(kLanes, exchange.piece_nodes(e), exchange.pieces(e), layout.elements(), wire);
+      if (run.size() > 1 || wire == DType::kBF16) gradients.emplace_back(static_cast<size_t>(arena));
     }
     const int64_t allocated = AddressSpaceInUse() - before;
-    const MemoryEstimate estimate = EstimateMemory(PlansOf(layout, {}, {}), kLanes, plan, 0, 0, false);
+    const MemoryEstimate estimate = EstimateMemory(PlansOf(layout, {}, {}), options, 0, 0, false);
     EXPECT_EQ(estimate.weights, arena);
     EXPECT_NEAR(static_cast<double>(allocated) / static_cast<double>(arena),
                 static_cast<double>(estimate.weights + estimate.gradients) / static_cast<double>(arena), 0.5)
-        << executors << " executors";
+        << executors << " executors, " << Name(wire);
   }
 }
 
@@ -72,12 +80,12 @@ TEST(MemoryEstimate, CountsWhatRanksAndExecutorsEachHold) {
   evaluate.copies = {{.bytes = 8}};
   const comm::LanePlan plan = PlanLanes(8, {2, 4});
   const JobPlans plans = PlansOf(layout, train, evaluate);
-  const MemoryEstimate two = EstimateMemory(plans, 8, plan, 0, 3, false);
+  const MemoryEstimate two = EstimateMemory(plans, {8, plan, {}}, 0, 3, false);
   EXPECT_EQ(two.activations, 2 * 3050);
   EXPECT_EQ(two.packed, 15);
   EXPECT_EQ(two.optimizer, 3 * arena / 2);
   EXPECT_EQ(two.gradients, 2 * 2 * arena);  // of two lanes each: the piece and the lane's own
-  const MemoryEstimate four = EstimateMemory(plans, 8, plan, 1, 3, true);
+  const MemoryEstimate four = EstimateMemory(plans, {8, plan, {}}, 1, 3, true);
   EXPECT_EQ(four.activations, 4 * 3050);
   EXPECT_EQ(four.gradients, 4 * arena);  // lanes write straight into their pieces
   EXPECT_EQ(two.checkpoint, 0);

@@ -1,8 +1,11 @@
 #include "trainer/kernels/cuda/gradient_kernels.h"
 
 #include "base/arena.h"
+#include "base/bfloat16.h"
 #include "base/philox.h"
 #include "trainer/kernels/cuda/blocks/launch.h"
+#include "trainer/kernels/cuda/blocks/packs.h"
+#include "trainer/kernels/cuda/kernel_context.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -23,6 +26,22 @@ using Four = Pack<float, kEach>;
 
 LOCKSTEP_HD Four Load(const float* from) { return *reinterpret_cast<const Four*>(from); }
 
+/// Elements from `at` on of an array of sums: floats, or bf16.
+template <typename T>
+LOCKSTEP_HD Four LoadSums(const std::byte* sums, int64_t at) {
+  Four values;
+  LoadPack<kEach>(reinterpret_cast<const T*>(sums) + at, values.at);
+  return values;
+}
+
+/// What sums of type T hold of it.
+template <typename T>
+LOCKSTEP_HD Four Rounded(Four values) {
+  LOCKSTEP_UNROLL
+  for (int i = 0; i < kEach; ++i) values.at[i] = ToFloat(FromFloat<T>(values.at[i]));
+  return values;
+}
+
 LOCKSTEP_HD Four Add(const Four& a, const Four& b) {
   Four sum;
   LOCKSTEP_UNROLL
@@ -35,7 +54,8 @@ LOCKSTEP_HD bool IsFinite(double x) {
   return (__builtin_bit_cast(uint64_t, x) & 0x7FF0000000000000u) != 0x7FF0000000000000u;
 }
 
-/// Arenas and ranges are multiples of kEach elements: their edges are chunk edges.
+/// Of arenas of T. They and ranges are multiples of kEach elements: their edges are chunk edges.
+template <typename T>
 struct FoldRange {
   static constexpr int kThreads = 256;
 
@@ -47,11 +67,11 @@ struct FoldRange {
   LOCKSTEP_HD void operator()(Block& block) const {
     block.ForEachThreadAlone([&](int t) {
       const int64_t at = begin + (block.index() * kThreads + t) * kEach;
-      float* const target = step->target;
-      if (at >= end || target == gradient) return;
-      Four sum = Load(gradient + at);
-      for (int k = 0; k < step->additions; ++k) sum = Add(Load(step->addends[k] + at), sum);
-      *reinterpret_cast<Four*>(target + at) = sum;
+      T* const target = reinterpret_cast<T*>(step->target);
+      if (at >= end || static_cast<const void*>(target) == gradient) return;
+      Four sum = Rounded<T>(Load(gradient + at));
+      for (int k = 0; k < step->additions; ++k) sum = Rounded<T>(Add(LoadSums<T>(step->addends[k], at), sum));
+      StorePack<kEach>(sum.at, target + at);
     });
   }
 };
@@ -65,15 +85,17 @@ LOCKSTEP_HD void Choose(bool condition, const Four& value, Four& chosen) {
   for (int i = 0; i < kEach; ++i) chosen.at[i] = condition ? value.at[i] : chosen.at[i];
 }
 
+/// Of pieces of T.
+template <typename T>
 LOCKSTEP_HD Four SumInOrder(const PieceSum& sum, int64_t at) {
-  if (sum.count == 1) return Load(sum.pieces[0] + at);
-  if (sum.count == 2) return Add(Load(sum.pieces[0] + at), Load(sum.pieces[1] + at));
+  if (sum.count == 1) return LoadSums<T>(sum.pieces[0], at);
+  if (sum.count == 2) return Rounded<T>(Add(LoadSums<T>(sum.pieces[0], at), LoadSums<T>(sum.pieces[1], at)));
   Four stack[kDepth] = {};
   int depth = 0;
   for (int step = 0; step < 2 * sum.count - 1; ++step) {
     const int32_t piece = sum.order[step];
     Four top = {};
-    if (piece >= 0) top = Load(sum.pieces[piece] + at);
+    if (piece >= 0) top = LoadSums<T>(sum.pieces[piece], at);
     // Where two are added: `left` below `right`, the two topmost.
     Four left = {}, right = {};
     LOCKSTEP_UNROLL
@@ -81,7 +103,7 @@ LOCKSTEP_HD Four SumInOrder(const PieceSum& sum, int64_t at) {
       Choose(d == depth - 2, stack[d], left);
       Choose(d == depth - 1, stack[d], right);
     }
-    Choose(piece < 0, Add(left, right), top);
+    Choose(piece < 0, Rounded<T>(Add(left, right)), top);
     depth += piece < 0 ? -1 : 1;
     LOCKSTEP_UNROLL
     for (int d = 0; d < kDepth; ++d) Choose(d == depth - 1, top, stack[d]);
@@ -103,8 +125,8 @@ LOCKSTEP_HD int SegmentAt(const SegmentRules* rules, int segments, int64_t at) {
   return low;
 }
 
-/// What a chunk's threads do: sum pieces (or read a kept sum), look at it, update.
-template <bool kSums, bool kUpdates>
+/// What a chunk's threads do: sum pieces of T (or read a kept sum), look at it, update.
+template <typename T, bool kSums, bool kUpdates>
 struct ChunkWork {
   static constexpr int kThreads = kChunkThreads;
   // Element i of a chunk is added to sum i mod 16 (see optim::ChunkSumOfSquares).
@@ -133,7 +155,7 @@ struct ChunkWork {
     block.ForEachThread([&](int t) {
       int nonfinite = kChunk;
       for (int i = t * kEach; i < size; i += kThreads * kEach) {
-        const Four values = kSums ? SumInOrder(sum, begin + i) : Load(sums + begin + i);
+        const Four values = kSums ? SumInOrder<T>(sum, begin + i) : Load(sums + begin + i);
         LOCKSTEP_UNROLL
         for (int k = kEach - 1; k >= 0; --k) {
           if (!IsFinite(values.at[k]) && i + k < nonfinite) nonfinite = i + k;
@@ -291,21 +313,31 @@ int64_t ChunksOf(const DeviceSlice& slice) { return ChunkCount(slice.size); }
 
 class CudaGradientKernels final : public optim::GradientKernels {
  public:
-  void Fold(DeviceStream& stream, const FoldStep* step, const float* gradient, int64_t begin, int64_t end) override {
-    Launch(stream, BlocksFor(end - begin, FoldRange::kThreads, kEach), FoldRange{step, gradient, begin, end});
+  void Fold(DeviceStream& stream, const FoldStep* step, DType wire, const float* gradient,
+            ElementRange range) override {
+    WithElementType(wire, [&](auto type) {
+      using Work = FoldRange<decltype(type)>;
+      Launch(stream, BlocksFor(range.size(), Work::kThreads, kEach), Work{step, gradient, range.begin, range.end});
+    });
   }
   void Sum(DeviceStream& stream, const PieceSum& sum, const DeviceSlice& slice, float* sums,
            ChunkRecord* chunks) override {
-    Launch(stream, ChunksOf(slice), ChunkWork<true, false>{sum, slice, sums, chunks, nullptr, 0, nullptr});
+    WithElementType(sum.wire, [&](auto type) {
+      Launch(stream, ChunksOf(slice),
+             ChunkWork<decltype(type), true, false>{sum, slice, sums, chunks, nullptr, 0, nullptr});
+    });
   }
   void Update(DeviceStream& stream, const SegmentRules* rules, int segments, const StepOutcome* outcome,
               const float* sums, const DeviceSlice& slice) override {
     Launch(stream, ChunksOf(slice),
-           ChunkWork<false, true>{{}, slice, const_cast<float*>(sums), nullptr, rules, segments, outcome});
+           ChunkWork<float, false, true>{{}, slice, const_cast<float*>(sums), nullptr, rules, segments, outcome});
   }
   void SumAndUpdate(DeviceStream& stream, const PieceSum& sum, const SegmentRules* rules, int segments,
                     const DeviceSlice& slice, ChunkRecord* chunks) override {
-    Launch(stream, ChunksOf(slice), ChunkWork<true, true>{sum, slice, nullptr, chunks, rules, segments, nullptr});
+    WithElementType(sum.wire, [&](auto type) {
+      Launch(stream, ChunksOf(slice),
+             ChunkWork<decltype(type), true, true>{sum, slice, nullptr, chunks, rules, segments, nullptr});
+    });
   }
   void Hash(DeviceStream& stream, const DeviceSlice& slice, uint64_t* hashes) override {
     Launch(stream, ChunksOf(slice), HashChunks{slice, hashes, nullptr});

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "comm/slice_sum.h"
 #include "trainer/plan/job_plans.h"
 #include "trainer/step/run_on_executors.h"
 
@@ -72,7 +73,7 @@ uint64_t* DeviceCompute::HashesAt(int64_t element) const { return hashes_->As<ui
 
 optim::PieceSum DeviceCompute::SumOf(int bucket) const {
   const comm::DeviceSum& sum = exchange().sums(bucket);
-  return {sum.pieces, sum.order, sum.count};
+  return {sum.pieces, sum.order, sum.count, exchange().wire()};
 }
 
 void DeviceCompute::UploadRules(const StepWork& work) {
@@ -200,11 +201,13 @@ void DeviceCompute::AwaitExchange(const StepWork& work) {
 
 std::vector<char> DeviceCompute::NonfiniteLanes(int64_t element) {
   std::vector<char> lanes;
-  const std::unique_ptr<DeviceMemory> value = kit().device->AllocatePinned(sizeof(float));
+  const DType wire = exchange().wire();
+  const auto bytes = static_cast<size_t>(SizeOf(wire));
+  const std::unique_ptr<DeviceMemory> value = kit().device->AllocatePinned(bytes);
   for (size_t piece = 0; piece < exchange().pieces().size(); ++piece) {
-    stream().Copy(value->data(), exchange().pieces()[piece] + element, sizeof(float));
+    stream().Copy(value->data(), exchange().pieces()[piece] + static_cast<size_t>(element) * bytes, bytes);
     model_.AwaitStream("a gradient that is not finite");
-    const bool bad = !std::isfinite(*value->As<float>());
+    const bool bad = !std::isfinite(comm::SumAt(value->data(), 0, wire));
     lanes.insert(lanes.end(), static_cast<size_t>(exchange().piece_nodes()[piece].size()), bad ? 1 : 0);
   }
   return lanes;

@@ -71,9 +71,8 @@ DeviceLanes::DeviceLanes(DeviceKit& kit, const plan::JobPlans& plans, comm::Devi
   for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket) bucket_ready_.push_back(device.MakeEvent());
 
   PlanFold(static_cast<int>(config.lanes()));
-  // A rank with one lane needs no fold: its program writes into the piece.
-  float* gradients = exchange.pieces().front();
-  if (lanes.size() > 1) {
+  auto* gradients = reinterpret_cast<float*>(exchange.pieces().front());
+  if (!plan::WritesIntoPiece(lanes, exchange.wire())) {
     gradients_ = device.Allocate(static_cast<size_t>(plans.layout.elements()) * sizeof(float), "a lane's gradient");
     gradients = gradients_->As<float>();
   }
@@ -107,9 +106,10 @@ void DeviceLanes::PlanFold(int all_lanes) {
   int entries = 0;
   for (const plan::FoldLeaf& leaf : leaves) entries = std::max(entries, leaf.target());
   for (int entry = 0; entry < entries; ++entry)
-    stack_.push_back(kit_.device->Allocate(static_cast<size_t>(plans_.layout.elements()) * sizeof(float), "the fold"));
+    stack_.push_back(
+        kit_.device->Allocate(static_cast<size_t>(plans_.layout.elements() * SizeOf(exchange_.wire())), "the fold"));
   const auto entry_of = [&](const plan::FoldLeaf& leaf, int depth) {
-    return depth == 0 ? exchange_.pieces()[leaf.node] : stack_[static_cast<size_t>(depth - 1)]->As<float>();
+    return depth == 0 ? exchange_.pieces()[leaf.node] : stack_[static_cast<size_t>(depth - 1)]->data();
   };
   for (const plan::FoldLeaf& leaf : leaves) {
     optim::FoldStep step;
@@ -154,8 +154,8 @@ void DeviceLanes::CaptureTraining(Captured& captured, float* gradients) {
   kit_.stream->BeginCapture();
   captured.program->Run([&](int bucket) {
     const ElementRange range = exchange_.slices().bucket(bucket);
-    if (lanes_.size() > 1)
-      kit_.kernels->Fold(*kit_.stream, fold_step_->As<optim::FoldStep>(), gradients, range.begin, range.end);
+    if (!plan::WritesIntoPiece(lanes_, exchange_.wire()))
+      kit_.kernels->Fold(*kit_.stream, fold_step_->As<optim::FoldStep>(), exchange_.wire(), gradients, range);
     kit_.stream->Record(bucket_ready(bucket));
   });
   captured.run = kit_.stream->EndCapture();

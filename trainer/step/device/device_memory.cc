@@ -52,9 +52,10 @@ DeviceMemoryPlan PlanDeviceMemory(const plan::RunConfig& config, const plan::Job
 
   DeviceMemoryPlan plan;
   plan.parameters = arena;
-  const int64_t own = run.size() == 1 ? 0 : 1;  // one lane writes straight into its piece
-  plan.gradients = arena * (static_cast<int64_t>(nodes.size()) + own + plan::FoldStackEntries(lanes, nodes)) +
-                   foreign * largest_slice * static_cast<int64_t>(sizeof(float));
+  const DType wire = plan::WireType(config.train);
+  const int64_t sums = static_cast<int64_t>(nodes.size()) + plan::FoldStackEntries(lanes, nodes);
+  plan.gradients = (plans.layout.elements() * sums + foreign * largest_slice) * SizeOf(wire);
+  if (!plan::WritesIntoPiece(run, wire)) plan.gradients += arena;
   const auto arrays = static_cast<int64_t>(plan::StateArrays(optimizer, config.train).size()) + (two_passes ? 1 : 0);
   plan.optimizer = arrays * slices.owned(rank) * static_cast<int64_t>(sizeof(float));
   for (const auto* programs : {&plans.train, &plans.evaluate}) {

@@ -47,7 +47,7 @@ DeviceModel::DeviceModel(const ComputeParts& parts)
       kit_(*parts.place.device),
       transport_(ConnectDevices(comm_, kit_)),
       exchange_(comm_, *kit_.device, *transport_,
-                {static_cast<int>(parts.config.train.lanes()), parts.executors.plan(), parts.plans.buckets}),
+                plan::MakeExchangeOptions(parts.config.train, parts.plans, parts.executors.plan())),
       stream_(kit_.device->MakeStream()),
       done_(kit_.device->MakeEvent()),
       view_(kit_.device->AllocatePinned(static_cast<size_t>(parts.plans.layout.elements()) * sizeof(float))) {

@@ -1,4 +1,6 @@
 // Folding lanes on an emulated device, against the host's fold: the same bits.
+#include <tuple>
+
 #include "base/arena.h"
 #include "tests/trainer/kernels/cuda/gradient_kernels_world.h"
 #include "trainer/step/lane_fold.h"
@@ -13,14 +15,21 @@ struct Run {
   LaneRange run;
 };
 
-class FoldTest : public GradientKernelsTest, public testing::WithParamInterface<Run> {
+class FoldTest : public GradientKernelsTest, public testing::WithParamInterface<std::tuple<Run, DType>> {
  protected:
   static constexpr int64_t kElements = 3 * kChunkElements;
 
+  DType wire() const { return std::get<1>(GetParam()); }
+  /// An arena of sums, all bits set: not-a-number in either type.
+  std::byte* PutNothingOfSums() {
+    return Put(std::vector<std::byte>(static_cast<size_t>(kElements * SizeOf(wire())), std::byte{0xFF}));
+  }
+
   /// The steps of the fold over `nodes`, whose sums come to `pieces`.
-  std::vector<FoldStep> PlanSteps(int lanes, const std::vector<LaneRange>& nodes, const std::vector<float*>& pieces) {
-    std::vector<float*> stack;
-    for (int i = plan::FoldStackEntries(lanes, nodes); i > 0; --i) stack.push_back(PutNothing(kElements));
+  std::vector<FoldStep> PlanSteps(int lanes, const std::vector<LaneRange>& nodes,
+                                  const std::vector<std::byte*>& pieces) {
+    std::vector<std::byte*> stack;
+    for (int i = plan::FoldStackEntries(lanes, nodes); i > 0; --i) stack.push_back(PutNothingOfSums());
     std::vector<FoldStep> steps;
     for (const plan::FoldLeaf& leaf : plan::FoldLeaves(lanes, nodes)) {
       const auto entry = [&](int depth) {
@@ -36,15 +45,16 @@ class FoldTest : public GradientKernelsTest, public testing::WithParamInterface<
 };
 
 TEST_P(FoldTest, HasTheBitsOfTheHostsFold) {
-  const auto [lanes, run] = GetParam();
+  const auto [lanes, run] = std::get<0>(GetParam());
   const std::vector<LaneRange> nodes = MaximalNodes(lanes, run);
-  std::vector<std::vector<float>> expected(nodes.size(), std::vector<float>(kElements, kNan));
-  std::vector<float*> pieces, host_pieces;
-  for (std::vector<float>& arena : expected) {
+  const auto bytes = static_cast<size_t>(kElements * SizeOf(wire()));
+  std::vector<std::vector<std::byte>> expected(nodes.size(), std::vector<std::byte>(bytes, std::byte{0xFF}));
+  std::vector<std::byte*> pieces, host_pieces;
+  for (std::vector<std::byte>& arena : expected) {
     host_pieces.push_back(arena.data());
-    pieces.push_back(PutNothing(kElements));
+    pieces.push_back(PutNothingOfSums());
   }
-  step::LaneFold fold(lanes, nodes, host_pieces, kElements);
+  step::LaneFold fold(lanes, nodes, host_pieces, kElements, wire());
   const std::vector<FoldStep> steps = PlanSteps(lanes, nodes, pieces);
   FoldStep* const step = Put(std::vector<FoldStep>(1));
   float* const gradient = PutNothing(kElements);
@@ -53,22 +63,25 @@ TEST_P(FoldTest, HasTheBitsOfTheHostsFold) {
     std::copy(values.begin(), values.end(), gradient);
     *step = steps[static_cast<size_t>(lane - run.begin)];
     // Two buckets, the later first.
-    kernels_->Fold(*stream_, step, gradient, kChunkElements, kElements);
-    kernels_->Fold(*stream_, step, gradient, 0, kChunkElements);
+    kernels_->Fold(*stream_, step, wire(), gradient, {kChunkElements, kElements});
+    kernels_->Fold(*stream_, step, wire(), gradient, {0, kChunkElements});
     stream_->Synchronize();
     fold.Add(lane, 0, kElements, values.data());
   }
   for (size_t n = 0; n < nodes.size(); ++n)
-    ExpectSameBits(pieces[n], expected[n].data(), kElements, testing::PrintToString(nodes[n].begin));
+    EXPECT_EQ(std::memcmp(pieces[n], expected[n].data(), bytes), 0) << "the sum from lane " << nodes[n].begin << " on";
 }
 
-std::string NameOf(const testing::TestParamInfo<Run>& info) {
-  const auto [lanes, run] = info.param;
-  return "Lanes" + std::to_string(run.begin) + "To" + std::to_string(run.end) + "Of" + std::to_string(lanes);
+std::string NameOf(const testing::TestParamInfo<std::tuple<Run, DType>>& info) {
+  const auto [lanes, run] = std::get<0>(info.param);
+  return "Lanes" + std::to_string(run.begin) + "To" + std::to_string(run.end) + "Of" + std::to_string(lanes) +
+         Name(std::get<1>(info.param));
 }
 INSTANTIATE_TEST_SUITE_P(Runs, FoldTest,
-                         testing::Values(Run{1, {0, 1}}, Run{2, {0, 2}}, Run{8, {0, 8}}, Run{8, {0, 5}}, Run{8, {3, 8}},
-                                         Run{7, {0, 7}}, Run{7, {2, 6}}, Run{64, {0, 64}}, Run{64, {1, 64}}),
+                         testing::Combine(testing::Values(Run{1, {0, 1}}, Run{2, {0, 2}}, Run{8, {0, 8}},
+                                                          Run{8, {0, 5}}, Run{8, {3, 8}}, Run{7, {0, 7}},
+                                                          Run{7, {2, 6}}, Run{64, {0, 64}}, Run{64, {1, 64}}),
+                                          testing::Values(DType::kF32, DType::kBF16)),
                          NameOf);
 
 TEST_F(GradientKernelsTest, FoldTouchesItsRangeAlone) {
@@ -76,21 +89,23 @@ TEST_F(GradientKernelsTest, FoldTouchesItsRangeAlone) {
   float* const target = Put(std::vector<float>(static_cast<size_t>(elements), 1.0f));
   float* const gradient = Put(std::vector<float>(static_cast<size_t>(elements), 2.0f));
   FoldStep step;
-  step.target = target;
+  step.target = reinterpret_cast<std::byte*>(target);
   step.additions = 1;
-  step.addends[0] = target;
-  kernels_->Fold(*stream_, Put(std::vector<FoldStep>{step}), gradient, kChunkElements, 2 * kChunkElements);
+  step.addends[0] = step.target;
+  kernels_->Fold(*stream_, Put(std::vector<FoldStep>{step}), DType::kF32, gradient,
+                 {kChunkElements, 2 * kChunkElements});
   stream_->Synchronize();
   for (int64_t i = 0; i < elements; ++i) ASSERT_EQ(target[i], i / kChunkElements == 1 ? 3.0f : 1.0f) << i;
 }
 
 TEST_F(GradientKernelsTest, FoldLeavesALaneThatIsItsOwnPieceWhereItLies) {
   const std::vector<float> values = RandomValues(kChunkElements, 1);
+  float* const piece = Put(values);
   FoldStep step;
-  step.target = Put(values);
-  kernels_->Fold(*stream_, Put(std::vector<FoldStep>{step}), step.target, 0, kChunkElements);
+  step.target = reinterpret_cast<std::byte*>(piece);
+  kernels_->Fold(*stream_, Put(std::vector<FoldStep>{step}), DType::kF32, piece, {0, kChunkElements});
   stream_->Synchronize();
-  ExpectSameBits(step.target, values.data(), kChunkElements, "the piece");
+  ExpectSameBits(piece, values.data(), kChunkElements, "the piece");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Sums over pieces, and updates by them, on an emulated device, against what the host does: the same bits.
 #include <google/protobuf/text_format.h>
 
+#include "base/bfloat16.h"
 #include "base/error.h"
 #include "comm/exchange.h"
 #include "tests/trainer/kernels/cuda/gradient_kernels_world.h"
@@ -29,17 +30,35 @@ class SumTest : public GradientKernelsTest {
   /// One piece for each of `nodes`.
   void MakePieces(int lanes, const std::vector<LaneRange>& nodes) {
     pieces_.clear();
+    held_.clear();
+    for (size_t n = 0; n < nodes.size(); ++n) {
+      pieces_.push_back(Put(RandomValues(kSize, static_cast<uint32_t>(n))));
+      held_.push_back(reinterpret_cast<const std::byte*>(pieces_.back()));
+    }
+    MakeSum(lanes, nodes, DType::kF32);
+  }
+  /// Pieces of bf16.
+  void MakeRoundedPieces(int lanes, const std::vector<LaneRange>& nodes) {
+    held_.clear();
+    for (size_t n = 0; n < nodes.size(); ++n) {
+      std::vector<BFloat16> rounded;
+      for (const float value : RandomValues(kSize, static_cast<uint32_t>(n))) rounded.push_back(BFloat16::From(value));
+      held_.push_back(reinterpret_cast<const std::byte*>(Put(rounded)));
+    }
+    MakeSum(lanes, nodes, DType::kBF16);
+  }
+  void MakeSum(int lanes, const std::vector<LaneRange>& nodes, DType wire) {
     std::vector<int32_t> order;
-    for (size_t n = 0; n < nodes.size(); ++n) pieces_.push_back(Put(RandomValues(kSize, static_cast<uint32_t>(n))));
     order_ = LaneSumOrder(lanes, {0, lanes}, nodes);
     for (const LaneSumStep& step : order_) order.push_back(step.piece);
-    sum_.pieces = Put(std::vector<const float*>(pieces_.begin(), pieces_.end()));
+    sum_.pieces = Put(held_);
     sum_.order = Put(order);
     sum_.count = static_cast<int>(nodes.size());
+    sum_.wire = wire;
   }
   std::vector<float> HostSum() const {
     std::vector<float> sum(kSize);
-    comm::SliceSum({pieces_.begin(), pieces_.end()}, order_).Evaluate(0, sum);
+    comm::SliceSum(held_, order_, sum_.wire).Evaluate(0, sum);
     return sum;
   }
   /// Sums on the device, into sums_ and chunks_.
@@ -68,7 +87,8 @@ class SumTest : public GradientKernelsTest {
     }
   }
 
-  std::vector<float*> pieces_;
+  std::vector<float*> pieces_;          ///< of floats
+  std::vector<const std::byte*> held_;  ///< all of them
   std::vector<LaneSumStep> order_;
   PieceSum sum_;
   float* sums_ = nullptr;
@@ -82,6 +102,9 @@ TEST_F(SumTest, OneLaneAPieceHasTheBitsOfTheHostsSum) {
     MakePieces(lanes, nodes);
     Sum();
     ExpectHostsSum(std::to_string(lanes) + " lanes");
+    MakeRoundedPieces(lanes, nodes);
+    Sum();
+    ExpectHostsSum(std::to_string(lanes) + " lanes in bf16");
   }
 }
 
@@ -93,6 +116,9 @@ TEST_F(SumTest, AnyDealOfLanesHasTheBitsOfTheHostsSum) {
     MakePieces(lanes, nodes);
     Sum();
     ExpectHostsSum(std::to_string(lanes) + " lanes on " + std::to_string(ranks));
+    MakeRoundedPieces(lanes, nodes);
+    Sum();
+    ExpectHostsSum(std::to_string(lanes) + " lanes on " + std::to_string(ranks) + " in bf16");
   }
 }
 
@@ -278,7 +304,7 @@ TEST_P(UpdateTest, SumAndUpdateAtOnceIsTheSameAsOneAfterTheOther) {
   for (int lanes : {1, 2, 3, 8}) {
     std::vector<LaneRange> nodes;
     for (int lane = 0; lane < lanes; ++lane) nodes.push_back({lane, lane + 1});
-    MakePieces(lanes, nodes);
+    lanes == 3 ? MakeRoundedPieces(lanes, nodes) : MakePieces(lanes, nodes);
     const auto step = static_cast<uint64_t>(lanes);
     const std::vector<SegmentRules> rules = optimizer_->Rules(step, step);
     chunks_ = Put(std::vector<ChunkRecord>(kChunks));

@@ -29,6 +29,7 @@ same() {
 
 same float
 same bf16 --set train.precision=BF16
+same wire --set train.wire=BF16
 # Two passes: the norm decides the update. An average of weights that evaluations swap in.
 same clipped --set optimizer.clip_norm=0.5 --set optimizer.ema_decay=0.9 --set train.evaluate_every_steps=8
 # Weights of classes, and rows of a lane mixed with each other.

@@ -55,6 +55,23 @@ code=$? ended_at=$(now)
 for host in h1 h2 h3 h4; do has "note: $host: 1 rank," || fail "$name: no rank on $host"; done
 must_equal
 
+# Sums over lanes in bf16 are half of their bytes, and new weights travel as floats: three quarters in all, beside control records.
+declare -A sent
+for wire in F32 BF16; do
+  name="sums in $wire"
+  short=("$digits" --set train.wire=$wire --set train.epochs=2 --executors 1)
+  must_train 1 "${short[@]}" --out "$work/one-$wire"
+  one=$(weights)
+  on h1 mpirun --host $all "$lockstep" train "${short[@]}" --out "$work/four-$wire" --progress off </dev/null >"$work/stdout" 2>"$work/stderr"
+  [ "$(weights)" = "$one" ] || fail "$name: $(weights) on four hosts, $one on one rank"
+  sent[$wire]=$(python3 -c '
+import json, sys
+print(sum(rank["sent_bytes"] for rank in json.load(open(sys.argv[1]))["ranks"]))' "$work/four-$wire/times.json")
+done
+[ $((sent[BF16] * 100)) -gt $((sent[F32] * 74)) ] && [ $((sent[BF16] * 100)) -lt $((sent[F32] * 80)) ] ||
+  fail "${sent[BF16]} bytes are sent with sums in bf16, ${sent[F32]} in floats"
+echo "sums in bf16: ${sent[BF16]} bytes sent, in floats ${sent[F32]}"
+
 name="a short cut"
 supervise h1
 until_true committed 100

@@ -2,7 +2,9 @@
 // the weights) and of MPI_Allreduce of the same bytes, taken in turn in the same run. Prints medians of the slowest
 // rank.
 //
-//   mpirun -n 2 --bind-to none exchange_bench [RANKS_PER_NODE] [BUCKET_KIB]
+//   mpirun -n 2 --bind-to none exchange_bench [RANKS_PER_NODE [BUCKET_KIB [SIZE_KIB...]]]
+//
+// exchange.py beside this runs it with several numbers of ranks, in turns with PyTorch's Gloo.
 #include <mpi.h>
 
 #include <algorithm>
@@ -70,7 +72,7 @@ void MeasureSize(Communicator& comm, size_t bytes, int64_t bucket_elements) {
   if (comm.rank() != 0) return;
   const auto rate = [&](double seconds) { return static_cast<double>(bytes) / seconds * 1e-9; };
   const auto best = [](const std::vector<double>& values) { return *std::min_element(values.begin(), values.end()); };
-  std::printf("%10.2f  %12.3f %8.2f  %12.3f %8.2f  %6.2f  %12.2f\n", static_cast<double>(bytes) / (1 << 20),
+  std::printf("%10.3f  %12.4f %8.2f  %12.4f %8.2f  %6.2f  %12.2f\n", static_cast<double>(bytes) / (1 << 20),
               Median(ours) * 1e3, rate(Median(ours)), Median(theirs) * 1e3, rate(Median(theirs)),
               Median(theirs) / Median(ours), best(theirs) / best(ours));
 }
@@ -88,6 +90,9 @@ int main(int argc, char** argv) {
     std::printf("%10s  %12s %8s  %12s %8s  %6s  %12s\n", "MiB", "exchange ms", "GB/s", "Allreduce ms", "GB/s", "faster",
                 "best by best");
   }
-  for (size_t kib : {256, 1024, 4096, 16384, 65536, 131072}) MeasureSize(*comm, kib * 1024, bucket_elements);
+  std::vector<size_t> sizes;
+  for (int i = 3; i < argc; ++i) sizes.push_back(std::strtoull(argv[i], nullptr, 10));
+  if (sizes.empty()) sizes = {256, 1024, 4096, 16384, 65536, 131072};
+  for (const size_t kib : sizes) MeasureSize(*comm, kib * 1024, bucket_elements);
   return 0;
 }

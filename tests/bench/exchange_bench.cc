@@ -1,5 +1,6 @@
 // Under mpirun: the time of one exchange of float gradients (one executor and one piece per rank, the sum written to
-// the weights) and of MPI_Allreduce of the same bytes, taken in turn in the same run. Prints medians of the slowest
+// the weights) and of MPI_Allreduce of the same bytes, in turns in the same run: eight of the one, eight of the other,
+// with two before each turn that are not measured; past the size of caches one by one. Prints medians of the slowest
 // rank.
 //
 //   mpirun -n 2 --bind-to none exchange_bench [RANKS_PER_NODE [BUCKET_KIB [SIZE_KIB...]]]
@@ -34,6 +35,15 @@ double SlowestSeconds(const Work& work) {
   return seconds;
 }
 
+// Each finds its own memory in the caches, as far as it fits in, and not what the other has left there.
+constexpr size_t kInCaches = size_t{32} << 20;
+
+template <typename Work>
+void TakeTurn(int repeats, int unmeasured, const Work& work, std::vector<double>& seconds) {
+  for (int i = 0; i < unmeasured; ++i) work();
+  for (int i = 0; i < repeats; ++i) seconds.push_back(SlowestSeconds(work));
+}
+
 double Median(std::vector<double> values) {
   std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
   return values[values.size() / 2];
@@ -53,21 +63,23 @@ void MeasureSize(Communicator& comm, size_t bytes, int64_t bucket_elements) {
   const auto sum_into_weights = [&](int, ElementRange range, const SliceSum& sum) {
     sum.Evaluate(0, weights.subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.size())));
   };
+  int64_t step = 0;
+  const auto exchange_once = [&] {
+    exchange.Begin(step++);
+    for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket) exchange.PieceReady(0, bucket);
+    exchange.Reduce(sum_into_weights, true);
+    exchange.Share();
+  };
+  const auto allreduce_once = [&] {
+    MPI_Allreduce(input.data(), output.data(), static_cast<int>(elements), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+  };
   const int repeats = static_cast<int>(std::clamp<size_t>((size_t{1} << 30) / bytes, 9, 201));
+  const int turn = bytes <= kInCaches ? 8 : 1;
   std::vector<double> ours, theirs;
-  for (int i = 0; i < repeats + 2; ++i) {
-    const double exchange_seconds = SlowestSeconds([&] {
-      exchange.Begin(i);
-      for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket) exchange.PieceReady(0, bucket);
-      exchange.Reduce(sum_into_weights, true);
-      exchange.Share();
-    });
-    const double allreduce_seconds = SlowestSeconds([&] {
-      MPI_Allreduce(input.data(), output.data(), static_cast<int>(elements), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
-    });
-    if (i < 2) continue;  // first touches
-    ours.push_back(exchange_seconds);
-    theirs.push_back(allreduce_seconds);
+  for (int i = 0; i < repeats; i += turn) {
+    const int unmeasured = i == 0 || turn > 1 ? 2 : 0;
+    TakeTurn(turn, unmeasured, exchange_once, ours);
+    TakeTurn(turn, unmeasured, allreduce_once, theirs);
   }
   if (comm.rank() != 0) return;
   const auto rate = [&](double seconds) { return static_cast<double>(bytes) / seconds * 1e-9; };

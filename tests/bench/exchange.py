@@ -64,11 +64,11 @@ def print_table(ranks, sizes, rounds):
     for kib in sizes:
         of_size = [figures[kib] for figures in rounds]
         ours = median(figures["exchange"] for figures in of_size)
-        cells = [f"{kib:,}", f"{ours * 1e3:.3f}", f"{kib * 1024 / ours / 1e9:.1f}"]
+        cells = [f"{kib:,}", f"{ours * 1e3:.3g}", f"{kib * 1024 / ours / 1e9:.1f}"]
         for name in peers:
             ratios = [figures[name] / figures["exchange"] for figures in of_size]
             spread = f" ({min(ratios):.1f} to {max(ratios):.1f})" if len(ratios) > 1 else ""
-            cells += [f"{median(figures[name] for figures in of_size) * 1e3:.3f}", f"{median(ratios):.1f}{spread}"]
+            cells += [f"{median(figures[name] for figures in of_size) * 1e3:.3g}", f"{median(ratios):.1f}{spread}"]
         print("| " + " | ".join(cells) + " |", flush=True)
 
 

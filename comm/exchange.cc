@@ -217,6 +217,8 @@ void Exchange::Share() {
   }
   memory_.RaiseFinished(topology_.local_rank(), number_);
   for (int local_rank = 0; local_rank < topology_.local_size(); ++local_rank) {
+    // Of a small exchange a wait for what is there, this rank's own part at least, would take a large part.
+    if (memory_.Finished(local_rank, number_)) continue;
     WaitUntil([&] { return memory_.Finished(local_rank, number_); }, "rank {} to finish the exchange of step {}",
               topology_.rank - topology_.local_rank() + local_rank, step_);
   }

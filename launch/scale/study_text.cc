@@ -48,9 +48,13 @@ void AddSlowRanks(const StudySummary& summary, std::vector<std::string>& finding
   for (const PointSummary& point : summary.points) {
     const PhaseTimes& times = point.phases;
     if (times.slowest_excess < kSlow || times.slowest_share < kMostSteps) continue;
+    const std::string which = point.point->role == StudyPoint::Role::kTwin ? ", once more,"
+                              : point.point->variant.empty()               ? ""
+                                                                           : ", " + point.point->variant + ",";
     findings.push_back(fmt::format(
-        "at {} ranks rank {} is slow: its lanes take {} longer than the median rank's, in {} of the steps the longest",
-        point.point->ranks, times.slowest_rank, Percent(times.slowest_excess), Percent(times.slowest_share)));
+        "at {} ranks{} rank {} is slow: its lanes take {} longer than the median rank's, in {} of the steps the "
+        "longest",
+        point.point->ranks, which, times.slowest_rank, Percent(times.slowest_excess), Percent(times.slowest_share)));
   }
 }
 

@@ -91,6 +91,12 @@ TEST(StudySummary, ASlowRankIsNamed) {
   // What the others wait for it is not the exchange's own.
   EXPECT_NEAR(summary.Find("r4")->phases.waiting, 2.7 / 90 * 3 / 4, 1e-9);
   EXPECT_NEAR(summary.Find("r4")->phases.exposed, 0.09 / 90, 1e-9);
+  // Points of as many ranks are told apart by what is varied.
+  StudyFacts varied = facts;
+  for (StudyPoint& point : varied.points)
+    if (point.name == "r4") point.variant = "train.balance=EVEN";
+  EXPECT_THAT(Findings(varied, Summarize(varied, results)),
+              Contains(HasSubstr("at 4 ranks, train.balance=EVEN, rank 2 is slow")));
 }
 
 TEST(StudySummary, FailedPointsAreRowsWithTheirReason) {

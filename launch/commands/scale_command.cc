@@ -29,7 +29,9 @@
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
 #include "launch/scale/compare_studies.h"
+#include "launch/scale/limits_text.h"
 #include "launch/scale/machine_limits.h"
+#include "launch/scale/measure_limits.h"
 #include "launch/scale/preflight.h"
 #include "launch/scale/run_study.h"
 #include "launch/scale/study_page.h"
@@ -138,6 +140,36 @@ void AddWork(const ScaleOptions& options, const MachineView& view, StudyFacts& f
     facts.flops_per_sample = plans.train.back()->flops / static_cast<double>(job.splits.batches->shapes().back().rows);
 }
 
+/// Of the hosts and links that the largest point runs on. A study that can't have them says so.
+void AddHosts(const ScaleOptions& options, const std::string& folder, StudyFacts& facts) {
+  LogNote("measuring what a rank's cores and the links between hosts can do");
+  try {
+    facts.hosts = MeasureLimits({.folder = folder,
+                                 .hosts = options.hosts,
+                                 .hostfile = options.hostfile,
+                                 .launcher = options.launcher,
+                                 .ranks = std::ranges::max(facts.request.ranks),
+                                 .cores = facts.request.executors});
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kUsage) throw;
+    LogWarning("{}", error.what());
+    facts.obstacles.push_back({error.message(), error.where()});
+  }
+  for (const HostLimit& host : facts.hosts.hosts)
+    for (const auto& [name, value] : {std::pair("matrix_gflops", host.matrix_gflops), {"copy_gb_s", host.copy_gb_s}})
+      if (const auto known = facts.limits.find(name); known == facts.limits.end() || known->second > value)
+        facts.limits[name] = value;
+}
+
+void AddLimits(const ScaleOptions& options, const MachineView& view, const std::string& folder, StudyFacts& facts) {
+  if (std::ranges::max(facts.request.ranks) > 1 || !OnThisMachine(options)) AddHosts(options, folder, facts);
+  if (!facts.limits.empty() || !OnThisMachine(options)) return;
+  LogNote("measuring what a rank's cores can do");
+  const int cores = facts.request.executors > 0 ? facts.request.executors : view.cores.usable;
+  facts.limits["matrix_gflops"] = MeasureMatrixRate(cores, kSecondsOfALimit);
+  facts.limits["copy_gb_s"] = MeasureCopyRate(cores, kSecondsOfALimit);
+}
+
 StudyFacts NewStudy(const ScaleOptions& options, RunSetup& setup, MachineView& view) {
   Recipe recipe = ReadRecipe(options.recipe, options.settings);
   ResolveRecipe(recipe, {.any = true, .bf16 = true});
@@ -157,12 +189,7 @@ StudyFacts NewStudy(const ScaleOptions& options, RunSetup& setup, MachineView& v
     throw Error(ErrorKind::kUsage, "{executors} is not known: ranks take what cores their hosts give", "--against",
                 "say --executors");
   FileSystem::Real().CreateFolders(setup.folder);
-  if (OnThisMachine(options)) {
-    LogNote("measuring what a rank's cores can do");
-    const int cores = facts.request.executors > 0 ? facts.request.executors : view.cores.usable;
-    facts.limits["matrix_gflops"] = MeasureMatrixRate(cores, kSecondsOfALimit);
-    facts.limits["copy_gb_s"] = MeasureCopyRate(cores, kSecondsOfALimit);
-  }
+  AddLimits(options, view, setup.folder, facts);
   if (facts.request.steps == 0 && options.target.empty()) {
     LogNote("a first run tells how many steps take {} s", kSecondsOfARun);
     facts.request.steps = StepsFor(facts.points.front(), setup, kSecondsOfARun);
@@ -205,6 +232,8 @@ void WriteReports(const StudyFacts& facts, const std::vector<RunResult>& results
   write("extrap.txt", ExtraPText(facts, summary));
   std::printf("\n%s\n", AlignedTable(PointTable(facts, summary)).c_str());
   if (const TextTable peer = PeerTable(summary); !peer.rows.empty()) std::printf("%s\n", AlignedTable(peer).c_str());
+  for (const TextTable& table : {HostTable(facts.hosts), LinkTable(facts, summary)})
+    if (!table.rows.empty()) std::printf("%s\n", AlignedTable(table).c_str());
   for (const std::string& finding : Findings(facts, summary)) std::printf("%s\n", finding.c_str());
   std::printf("\n%s/report.html (and report.md, report.json, points.csv, extrap.txt)\n", folder.c_str());
 }

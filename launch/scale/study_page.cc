@@ -9,10 +9,16 @@
 #include "launch/page/chart.h"
 #include "launch/page/html_writer.h"
 #include "launch/page/page.h"
+#include "launch/scale/limits_text.h"
 #include "launch/scale/study_text.h"
 
 namespace lockstep::launch {
 namespace {
+
+void DrawScrolling(const TextTable& table, HtmlWriter& html) {
+  const auto scroll = html.Open("div", {{"class", "scroll"}});
+  DrawTable(table, html);
+}
 
 /// Points of --vary's settings, each a line of its own in a chart.
 std::map<std::string, std::vector<const PointSummary*>> ByVariant(const StudySummary& summary, StudyPoint::Role role) {
@@ -156,6 +162,25 @@ void DrawModel(const StudySummary& summary, HtmlWriter& html) {
   DrawChart(chart, html);
 }
 
+void DrawLimits(const StudyFacts& facts, const StudySummary& summary, HtmlWriter& html) {
+  const TextTable uses = LinkTable(facts, summary);
+  if (facts.hosts.empty() && uses.rows.empty()) return;
+  html.Add("h2", "What hosts and links can do");
+  for (const TextTable& table : {HostTable(facts.hosts), SlowLinkTable(facts.hosts)})
+    if (!table.rows.empty()) DrawScrolling(table, html);
+  html.Add(
+      "p", {{"class", "note"}},
+      "Measured in the same study, before its runs: by the first rank of each host, and between the first ranks of "
+      "each two hosts, one pair after the other. Latency is half of a round trip.");
+  if (uses.rows.empty()) return;
+  DrawScrolling(uses, html);
+  html.Add(
+      "p", {{"class", "note"}},
+      "Sent: in a step, by the host that sends most; the lower bound is that of any all-reduce of float32 gradients, "
+      "2 (h - 1) / h of them. Links alone: that, over the slowest link of the host; what of it lies behind the lanes "
+      "is exchange.");
+}
+
 void DrawFindings(const StudyFacts& facts, const StudySummary& summary, HtmlWriter& html) {
   html.Add("p", ModeSentence(facts) + ".");
   const auto list = html.Open("ul");
@@ -187,6 +212,7 @@ std::string StudyPage(const StudyFacts& facts, const StudySummary& summary, cons
     html.Add("h2", "Where the time goes");
     DrawTable(PhaseTable(summary), html);
     DrawPhases(facts, summary, html);
+    DrawLimits(facts, summary, html);
     DrawModel(summary, html);
     DrawRepeating(facts, recipe, html);
   });

@@ -32,7 +32,7 @@ LAUNCH_ARROWS = """
     job <- answers
     recipe <- export command_line report
     page <- report scale
-    recipe supervise/launcher <- scale
+    recipe supervise <- scale
     scale <- tune
     scale supervise/launcher <- profile
     scale <- project

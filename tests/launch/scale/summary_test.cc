@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "launch/scale/compare_studies.h"
+#include "launch/scale/study_page.h"
 #include "launch/scale/study_text.h"
 
 namespace lockstep::launch {
@@ -91,6 +92,16 @@ TEST(StudySummary, ASlowRankIsNamed) {
   // What the others wait for it is not the exchange's own.
   EXPECT_NEAR(summary.Find("r4")->phases.waiting, 2.7 / 90 * 3 / 4, 1e-9);
   EXPECT_NEAR(summary.Find("r4")->phases.exposed, 0.09 / 90, 1e-9);
+}
+
+TEST(StudyPage, ABarOfEachPointHasItsPhases) {
+  const StudyFacts facts = Facts();
+  const std::string page = StudyPage(facts, Summarize(facts, Results()), "");
+  // 0.9, 1.8 and 0.09 seconds of 90 steps.
+  for (const char* part : {"forward: 10 ms", "backward: 20 ms", "exchange, exposed: 1 ms"})
+    EXPECT_THAT(page, HasSubstr(part));
+  for (const char* bar : {">1 rank</text>", ">2 ranks</text>", ">4 ranks</text>", ">1 once more</text>"})
+    EXPECT_THAT(page, HasSubstr(bar));
 }
 
 TEST(StudySummary, FailedPointsAreRowsWithTheirReason) {

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/files/file.h"
+#include "base/log.h"
 #include "launch/scale/run_to_end.h"
 #include "launch/supervise/launcher/hostfile.h"
 #include "launch/supervise/launcher/limits.h"
@@ -48,6 +51,25 @@ HostLimits MeasureLimits(const LimitsSetup& setup) {
   files.RemoveAll(out);  // the study keeps them
   files.RemoveAll(log);
   return limits;
+}
+
+void AddHostLimits(const LimitsSetup& setup, StudyFacts& facts) {
+  LogNote("measuring what a rank's cores and the links between hosts can do");
+  try {
+    facts.hosts = MeasureLimits(setup);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kUsage) throw;
+    LogWarning("{}", error.what());
+    facts.obstacles.push_back({error.message(), error.where()});
+  }
+  const auto keep_least = [&](const char* name, double value) {
+    const auto [known, is_new] = facts.limits.emplace(name, value);
+    if (!is_new) known->second = std::min(known->second, value);
+  };
+  for (const HostLimit& host : facts.hosts.hosts) {
+    keep_least("matrix_gflops", host.matrix_gflops);
+    keep_least("copy_gb_s", host.copy_gb_s);
+  }
 }
 
 }  // namespace lockstep::launch

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "launch/scale/host_limits.h"
+#include "launch/scale/study_folder.h"
 
 namespace lockstep::launch {
 
@@ -19,5 +20,8 @@ struct LimitsSetup {
 /// Throws Error(kUsage) with what the ranks say where they fail, and Error(kPreempted) where this process is asked to
 /// stop meanwhile.
 HostLimits MeasureLimits(const LimitsSetup& setup);
+
+/// Adds them to a study, as limits those of the slowest host; where they can't be measured, the study says so.
+void AddHostLimits(const LimitsSetup& setup, StudyFacts& facts);
 
 }  // namespace lockstep::launch

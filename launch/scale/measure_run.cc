@@ -168,6 +168,10 @@ RunResult MeasureRun(const StudyPoint& point, int repeat, const RunSetup& setup)
   files.RemoveAll(folder);
   result.exit_code = RunToEnd(WordsFor(point, setup, folder), folder + ".log");
   result.seconds = SecondsSince(begin);
+  // Nobody told it to stop but the job that it runs in, whose time is over.
+  if (result.exit_code == ExitCodeOf(ErrorKind::kPreempted))
+    throw Error(ErrorKind::kPreempted, "a run was stopped, and so is the study", folder,
+                "start it again to go on where it was");
   if (result.exit_code == 0)
     ReadRun(folder, setup, result);
   else

@@ -5,17 +5,20 @@
 #include <string>
 #include <vector>
 
+#include "launch/slurm/job_work.h"
 #include "launch/slurm/site.pb.h"
 
 namespace lockstep::launch {
 
 struct JobScript {
   Site site;
-  std::string name;                ///< of the job
-  std::string program;             ///< lockstep, absolute
-  std::string folder;              ///< of the run, absolute
-  std::string directory;           ///< where it was submitted: relative paths start there
-  std::vector<std::string> train;  ///< words after "lockstep run ...": the recipe and options
+  std::string name;       ///< of the job
+  std::string program;    ///< lockstep, absolute
+  std::string folder;     ///< of the run, study or sweep, absolute
+  std::string directory;  ///< where it was submitted: relative paths start there
+  JobWork work = JobWork::kRun;
+  /// Words after "lockstep run ..." of a run, the recipe and options; after "lockstep" of a study or a sweep: scale ...
+  std::vector<std::string> words;
   int nodes = 1;
   int ranks_per_node = 1;
   int cpus_per_rank = 0;  ///< 0: Slurm's default

@@ -36,7 +36,7 @@ LAUNCH_ARROWS = """
     scale <- tune
     scale supervise/launcher <- profile
     scale <- project
-    job supervise <- slurm
+    command_line job supervise <- slurm
     answers draft export slurm command_line profile project report tune <- commands
     commands <- commands/data
     commands/data <- launch

@@ -5,7 +5,6 @@
 
 #include <vector>
 
-#include "launch/slurm/sbatch_script.h"
 #include "launch/supervise/launcher/child_process.h"
 
 namespace lockstep::launch {

@@ -3,15 +3,9 @@
 
 #include <string>
 
+#include "launch/slurm/job_script.h"
+
 namespace lockstep::launch {
-
-struct JobScript;
-
-enum class JobWork {
-  kRun,    ///< `lockstep run`: a training run
-  kStudy,  ///< `lockstep scale`, whose runs are steps of the job
-  kSweep,  ///< `lockstep tune`, whose trials are
-};
 
 /// "lockstep submit": what writes the script.
 std::string WriterOf(JobWork work);

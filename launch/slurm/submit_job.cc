@@ -14,6 +14,7 @@
 #include "base/files/file.h"
 #include "base/json_fields.h"
 #include "base/terminal.h"
+#include "launch/slurm/job_work.h"
 #include "launch/supervise/launcher/child_process.h"
 #include "trainer/records/run_folder.h"
 

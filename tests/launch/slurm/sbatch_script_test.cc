@@ -10,6 +10,7 @@
 
 #include "base/duration.h"
 #include "base/error.h"
+#include "launch/slurm/job_work.h"
 #include "launch/slurm/sbatch_script.h"
 #include "launch/slurm/site_config.h"
 #include "launch/slurm/slurm_options.h"

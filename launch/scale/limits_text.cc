@@ -71,18 +71,17 @@ void AddLinkUse(const StudyFacts& facts, const StudySummary& summary, std::vecto
 
 TextTable HostTable(const HostLimits& limits) {
   if (limits.empty()) return {};
-  TextTable table{.heading = {"host", "a rank's cores", "matrix products", "copies"}, .rows = {}};
+  TextTable table{.heading = {"host", "cores", "GFLOP/s", "copies, GB/s"}, .rows = {}};
   const bool links = limits.hosts.size() <= kMostColumns && !limits.links.empty();
   for (const HostLimit& to : limits.hosts)
     if (links) table.heading.push_back("to " + to.name);
   for (const HostLimit& host : limits.hosts) {
-    std::vector<std::string> row{host.name, std::to_string(host.cores),
-                                 fmt::format("{:.1f} GFLOP/s", host.matrix_gflops),
-                                 fmt::format("{:.1f} GB/s", host.copy_gb_s)};
+    std::vector<std::string> row{host.name, std::to_string(host.cores), fmt::format("{:.1f}", host.matrix_gflops),
+                                 fmt::format("{:.1f}", host.copy_gb_s)};
     for (const HostLimit& to : limits.hosts) {
       if (!links) break;
       const LinkLimit* link = limits.Find(host.name, to.name);
-      row.push_back(link == nullptr ? "-" : (host.name == to.name ? "itself: " : "") + LinkText(*link));
+      row.push_back(link == nullptr ? "-" : LinkText(*link));
     }
     table.rows.push_back(std::move(row));
   }

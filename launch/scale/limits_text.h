@@ -10,7 +10,7 @@
 namespace lockstep::launch {
 
 /// A row a host: a rank's cores, their matrix products and copies, and, of at most eight hosts, rate and latency of the
-/// link to each. Empty where nothing was measured.
+/// link to each, where it stands beside itself between two of its ranks. Empty where nothing was measured.
 TextTable HostTable(const HostLimits& limits);
 /// Of more than eight hosts: the slowest links between them. Else empty.
 TextTable SlowLinkTable(const HostLimits& limits);

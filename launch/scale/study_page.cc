@@ -169,8 +169,9 @@ void DrawLimits(const StudyFacts& facts, const StudySummary& summary, HtmlWriter
     if (!table.rows.empty()) DrawTable(table, html);
   html.Add(
       "p", {{"class", "note"}},
-      "Measured in the same study, before its runs: by the first rank of each host, and between the first ranks of "
-      "each two hosts, one pair after the other. Latency is half of a round trip.");
+      "Measured in the same study, before its runs: matrix products and copies on the cores of one rank; links between "
+      "the first ranks of each two hosts, one pair after the other, and between two ranks where a host stands beside "
+      "itself. Latency is half of a round trip.");
   if (uses.rows.empty()) return;
   DrawTable(uses, html);
   html.Add(

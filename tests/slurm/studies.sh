@@ -76,4 +76,19 @@ results() { python3 -c '
 import json, sys
 for row in map(json.loads, open(sys.argv[1])): print(row["trial"], row["settings"], row["state"], row["value"], row["weights"])' "$1/trials.jsonl"; }
 [ "$(results "$work/sweep")" = "$(results "$work/quiet")" ] || fail "$name: other results than the quiet one's: $(results "$work/sweep")"
+
+name="time that is over"
+# Trials and runs stop by themselves before the end of their job, here of one that the environment tells of: that is no failure of theirs.
+out_of_time() { # FOLDER WORDS...
+  local folder=$1
+  shift
+  SLURM_JOB_ID=1 SLURM_JOB_END_TIME=$(($(date +%s) + 10)) "$lockstep" "$@" --out "$folder" >"$work/stdout" 2>"$work/stderr"
+  code=$?
+  [ "$code" -eq 75 ] || fail "$name: $1 ended with $code"
+  grep -l '"state":"failed"\|"exit_code":75' "$folder/trials.jsonl" "$folder/runs.jsonl" 2>/dev/null && fail "$name: $1 calls it a failure"
+}
+out_of_time "$work/late-study" scale "$digits" --ranks 1 --repeats 1 --steps 1000000 --anyway
+has "a run was stopped, and so is the study" || fail "$name: it is not said"
+out_of_time "$work/late" tune "$digits" --over train.seed=1,2 --search grid --set train.epochs=100000 --set train.evaluate_every_steps=1000000 --parallel 1
+grep -q '"state":"waiting"' "$work/late/trials.jsonl" || fail "$name: the trial does not wait to go on"
 echo "studies: submitted, stopped and gone on from"

@@ -154,11 +154,10 @@ TEST(HostLimits, AStudyKeepsThemBesideItsOwn) {
 
 TEST(LimitsText, AHostsRowHasItsLinks) {
   const TextTable table = HostTable(TwoHosts());
-  EXPECT_THAT(table.heading, ElementsAre("host", "a rank's cores", "matrix products", "copies", "to h1", "to h2"));
+  EXPECT_THAT(table.heading, ElementsAre("host", "cores", "GFLOP/s", "copies, GB/s", "to h1", "to h2"));
   ASSERT_EQ(table.rows.size(), 2u);
-  EXPECT_THAT(table.rows[0],
-              ElementsAre("h1", "2", "80.0 GFLOP/s", "9.0 GB/s", "itself: 30 Gbit/s, 2 us", "0.2 Gbit/s, 60 us"));
-  EXPECT_THAT(table.rows[1], ElementsAre("h2", "2", "40.0 GFLOP/s", "8.0 GB/s", "0.1 Gbit/s, 70 us", "-"));
+  EXPECT_THAT(table.rows[0], ElementsAre("h1", "2", "80.0", "9.0", "30 Gbit/s, 2 us", "0.2 Gbit/s, 60 us"));
+  EXPECT_THAT(table.rows[1], ElementsAre("h2", "2", "40.0", "8.0", "0.1 Gbit/s, 70 us", "-"));
   EXPECT_THAT(SlowLinkTable(TwoHosts()).rows, IsEmpty());
   EXPECT_THAT(HostTable({}).rows, IsEmpty());
 }
@@ -188,7 +187,7 @@ TEST(LimitsText, StepsStandBesideWhatTheirLinksTakeAlone) {
                                            "float32 gradients: at least 0.5 MB), for which its link alone would take "
                                            "32 ms: 32.0 % of a step, of which 20.0 % are exchange")));
   EXPECT_THAT(StudyPage(facts, summary, ""), HasSubstr("What hosts and links can do"));
-  EXPECT_THAT(MarkdownReport(facts, summary), HasSubstr("| h2 | 2 | 40.0 GFLOP/s |"));
+  EXPECT_THAT(MarkdownReport(facts, summary), HasSubstr("| h2 | 2 | 40.0 | 8.0 |"));
   EXPECT_THAT(JsonReport(facts, summary), HasSubstr("\"link_seconds\": 0.032"));
 }
 

@@ -54,6 +54,7 @@ void AddCommands(CLI::App& app, int* exit_code) {
   launch::AddDoctorCommand(app, exit_code);
   launch::AddHelpCommand(app, exit_code);
   launch::AddCompletionCommand(app, exit_code);
+  launch::AddMeasureLimitsCommand(app, exit_code);
   AddVersionCommand(app);
 }
 

@@ -80,7 +80,7 @@ ProjectionRequest RequestOf(const ProjectOptions& options, const StudyFacts& fac
     throw Error(ErrorKind::kUsage, "a throughput study says nothing of more ranks", options.study,
                 "project from a study of --mode strong or weak");
   ProjectionRequest request{.mode = facts.request.mode,
-                            .network = ParseNetwork(options.network),
+                            .network = ParseNetwork(options.network, MeasuredNetwork(facts)),
                             .steps = options.steps,
                             .seed = options.seed};
   if (options.mode == "weak") request.mode = StudyMode::kWeak;
@@ -91,6 +91,10 @@ ProjectionRequest RequestOf(const ProjectOptions& options, const StudyFacts& fac
 /// Fills in what the network leaves to the study.
 void SettleNetwork(const StudyFacts& facts, Projection& projection) {
   Network& network = projection.request.network;
+  const Network measured = MeasuredNetwork(facts);
+  const bool has_links = !facts.hosts.BetweenHosts().empty();
+  projection.gbit_measured = has_links && network.gbit == measured.gbit;
+  projection.latency_measured = has_links && network.latency_us == measured.latency_us;
   const auto copy = facts.limits.find("copy_gb_s");
   projection.memory_measured = network.memory_gb_s <= 0 && copy != facts.limits.end() && copy->second > 0;
   if (network.memory_gb_s <= 0) network.memory_gb_s = projection.memory_measured ? copy->second : kAssumedMemory;
@@ -132,10 +136,11 @@ void AddProjectCommand(CLI::App& app, int* exit_code) {
       "project", "Simulate a study's recipe on more ranks: the exchange's own plan on a described network");
   command->add_option("STUDY", options->study, "The folder of a study of lockstep scale")->required();
   command->add_option("--ranks", options->ranks, "Numbers of ranks (default: 64,512,4096)");
-  command->add_option(
-      "--network", options->network,
-      "KEY=VALUE,... or a file of them: ranks_per_host (8), gbit (100), latency_us (5), message_us (1), eager_kb (64), "
-      "memory_gb_s, hosts_per_rack, uplink_gbit, straggle");
+  command->add_option("--network", options->network,
+                      "KEY=VALUE,... or a file of them: ranks_per_host (8), gbit and latency_us (as the study measured "
+                      "them between its "
+                      "hosts, else 100 and 5), message_us (1), eager_kb (64), "
+                      "memory_gb_s, hosts_per_rack, uplink_gbit, straggle");
   command
       ->add_option("--mode", options->mode,
                    "strong: the recipe's lanes are shared; weak: lanes and batch grow with the ranks (default: the "

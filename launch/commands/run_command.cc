@@ -6,9 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
-#include <sstream>
 
 #include "base/duration.h"
 #include "base/error.h"
@@ -32,16 +30,6 @@ struct RunOptions {
   std::string stop_after;
 };
 
-std::vector<Host> ReadHosts(const RunOptions& options) {
-  if (!options.hosts.empty()) return ParseHosts(options.hosts);
-  if (options.hostfile.empty()) return {};
-  std::ifstream file(options.hostfile);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf()))
-    throw Error(ErrorKind::kUsage, "the hostfile can't be read, or is empty", options.hostfile);
-  return ParseHostfile(text.str(), options.hostfile);
-}
-
 /// The ranks of a job without -n: as many as the hosts or the batch system's allocation have room for, and at most
 /// `lanes`.
 int DefaultRanks(const std::vector<Host>& hosts, int lanes) {
@@ -61,7 +49,7 @@ SupervisedJob MakeSupervisedJob(const RunOptions& options) {
   SupervisedJob job;
   job.launcher = options.launcher == "srun" ? Launcher::kSrun : Launcher::kMpirun;
   const auto lanes = static_cast<int>(recipe.train().lanes());
-  job.hosts = ReadHosts(options);
+  job.hosts = ReadHosts(options.hosts, options.hostfile);
   job.patience = std::chrono::seconds(recipe.watchdog().timeout_seconds());
   job.ranks = options.ranks > 0 ? options.ranks : DefaultRanks(job.hosts, lanes);
   if (job.ranks > lanes)

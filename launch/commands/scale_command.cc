@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -29,11 +30,15 @@
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
 #include "launch/scale/compare_studies.h"
+#include "launch/scale/limits_text.h"
 #include "launch/scale/machine_limits.h"
+#include "launch/scale/measure_limits.h"
 #include "launch/scale/preflight.h"
 #include "launch/scale/run_study.h"
 #include "launch/scale/study_page.h"
 #include "launch/scale/study_text.h"
+#include "launch/slurm/slurm_options.h"
+#include "launch/slurm/submit_job.h"
 #include "trainer/plan/job_plans.h"
 
 namespace lockstep::launch {
@@ -49,6 +54,8 @@ struct ScaleOptions {
   uint64_t steps = 0, seed = 0;
   bool anyway = false, keep = false;
   std::string command;  ///< as it was typed
+  bool submit = false;
+  SlurmOptions slurm;
 };
 
 StudyMode ModeOf(const std::string& name) {
@@ -103,9 +110,11 @@ RunSetup SetupOf(const ScaleOptions& options, const std::string& folder) {
   return setup;
 }
 
-/// Whether ranks compute on this machine and no other.
+/// Whether ranks compute on this machine and no other: mpirun in an allocation of several nodes takes all of them.
 bool OnThisMachine(const ScaleOptions& options) {
-  return options.hosts.empty() && options.hostfile.empty() && options.launcher == "mpirun";
+  const char* const nodes = std::getenv("SLURM_JOB_NUM_NODES");
+  return options.hosts.empty() && options.hostfile.empty() && options.launcher == "mpirun" &&
+         (nodes == nullptr || std::atoi(nodes) <= 1);
 }
 
 /// Refuses to measure what would mislead, or, with --anyway, says so.
@@ -138,6 +147,22 @@ void AddWork(const ScaleOptions& options, const MachineView& view, StudyFacts& f
     facts.flops_per_sample = plans.train.back()->flops / static_cast<double>(job.splits.batches->shapes().back().rows);
 }
 
+void AddLimits(const ScaleOptions& options, const MachineView& view, const std::string& folder, StudyFacts& facts) {
+  if (const int ranks = std::ranges::max(facts.request.ranks); ranks > 1 || !OnThisMachine(options))
+    AddHostLimits({.folder = folder,
+                   .hosts = options.hosts,
+                   .hostfile = options.hostfile,
+                   .launcher = options.launcher,
+                   .ranks = ranks,
+                   .cores = facts.request.executors},
+                  facts);
+  if (!facts.limits.empty() || !OnThisMachine(options)) return;
+  LogNote("measuring what a rank's cores can do");
+  const int cores = facts.request.executors > 0 ? facts.request.executors : view.cores.usable;
+  facts.limits["matrix_gflops"] = MeasureMatrixRate(cores, kSecondsOfALimit);
+  facts.limits["copy_gb_s"] = MeasureCopyRate(cores, kSecondsOfALimit);
+}
+
 StudyFacts NewStudy(const ScaleOptions& options, RunSetup& setup, MachineView& view) {
   Recipe recipe = ReadRecipe(options.recipe, options.settings);
   ResolveRecipe(recipe, {.any = true, .bf16 = true});
@@ -157,12 +182,7 @@ StudyFacts NewStudy(const ScaleOptions& options, RunSetup& setup, MachineView& v
     throw Error(ErrorKind::kUsage, "{executors} is not known: ranks take what cores their hosts give", "--against",
                 "say --executors");
   FileSystem::Real().CreateFolders(setup.folder);
-  if (OnThisMachine(options)) {
-    LogNote("measuring what a rank's cores can do");
-    const int cores = facts.request.executors > 0 ? facts.request.executors : view.cores.usable;
-    facts.limits["matrix_gflops"] = MeasureMatrixRate(cores, kSecondsOfALimit);
-    facts.limits["copy_gb_s"] = MeasureCopyRate(cores, kSecondsOfALimit);
-  }
+  AddLimits(options, view, setup.folder, facts);
   if (facts.request.steps == 0 && options.target.empty()) {
     LogNote("a first run tells how many steps take {} s", kSecondsOfARun);
     facts.request.steps = StepsFor(facts.points.front(), setup, kSecondsOfARun);
@@ -205,16 +225,43 @@ void WriteReports(const StudyFacts& facts, const std::vector<RunResult>& results
   write("extrap.txt", ExtraPText(facts, summary));
   std::printf("\n%s\n", AlignedTable(PointTable(facts, summary)).c_str());
   if (const TextTable peer = PeerTable(summary); !peer.rows.empty()) std::printf("%s\n", AlignedTable(peer).c_str());
+  for (const TextTable& table : {HostTable(facts.hosts), LinkTable(facts, summary)})
+    if (!table.rows.empty()) std::printf("%s\n", AlignedTable(table).c_str());
   for (const std::string& finding : Findings(facts, summary)) std::printf("%s\n", finding.c_str());
   std::printf("\n%s/report.html (and report.md, report.json, points.csv, extrap.txt)\n", folder.c_str());
+}
+
+std::string FolderOf(const ScaleOptions& options, const Recipe& recipe) {
+  return std::filesystem::absolute(options.out.empty() ? "studies/" + recipe.name() : options.out)
+      .lexically_normal()
+      .string();
+}
+
+/// What would be wrong in the job is said here.
+int SubmitStudy(const ScaleOptions& options, const CLI::App& command) {
+  Recipe recipe = ReadRecipe(options.recipe, options.settings);
+  ResolveRecipe(recipe, {.any = true, .bf16 = true});
+  const StudyRequest request = RequestOf(options);
+  PointsOf(request, recipe);
+  if (!options.target.empty()) ParseTarget(options.target);
+  JobScript job = ScriptOf(options.slurm);
+  job.work = JobWork::kStudy;
+  job.words = WordsForJob(command, {"--launcher"});
+  const std::string folder = FolderOf(options, recipe);
+  DealStudy(recipe.name(), folder, std::ranges::max(request.ranks), options.slurm.ranks_per_node > 0, job);
+  if (FileSystem::Real().Exists(folder + "/study.json") && ReadFacts(folder).command != TypedInJob(job))
+    throw Error(ErrorKind::kUsage, "it holds another study: " + ReadFacts(folder).command, folder,
+                "give another --out");
+  SubmitJob(job, {.jobs = std::max(1, options.slurm.chain),
+                  .then = "the report will be in " + folder + "/report.html",
+                  .dry_run = options.slurm.dry_run});
+  return 0;
 }
 
 int Scale(const ScaleOptions& options) {
   InstallStopSignals(true);
   Recipe recipe = ReadRecipe(options.recipe, options.settings);
-  const std::string folder = std::filesystem::absolute(options.out.empty() ? "studies/" + recipe.name() : options.out)
-                                 .lexically_normal()
-                                 .string();
+  const std::string folder = FolderOf(options, recipe);
   RunSetup setup = SetupOf(options, folder);
   MachineView before;
   PollStopSignals();
@@ -298,7 +345,8 @@ void AddScaleCommand(CLI::App& app, int* exit_code) {
                       "A peer's command, run in turns: {ranks}, {executors} (of a rank), {steps} and {batch} in it are "
                       "filled in; it prints its rate as samples_per_s=812.5 or 812 items/s");
   auto* hosts = command->add_option("--hosts", options->hosts, "Hosts, with the ranks that fit: h1:4,h2:4");
-  command->add_option("--hostfile", options->hostfile, "A file of hosts, as mpirun's")->excludes(hosts);
+  auto* hostfile =
+      command->add_option("--hostfile", options->hostfile, "A file of hosts, as mpirun's")->excludes(hosts);
   command
       ->add_option("--launcher", options->launcher, "mpirun or srun, for steps of a Slurm allocation (default: mpirun)")
       ->check(OneOf({"mpirun", "srun"}));
@@ -306,23 +354,29 @@ void AddScaleCommand(CLI::App& app, int* exit_code) {
   command->add_option("--out", options->out, "Folder of the study (default: studies/NAME)");
   command->add_flag("--anyway", options->anyway, "Measure although the machine would mislead; the report says so");
   command->add_flag("--keep", options->keep, "Keep checkpoints of the runs");
-  command->add_option("--compare", options->compare, "Two folders of studies: which points differ beyond noise")
-      ->expected(2);
+  auto* compare =
+      command->add_option("--compare", options->compare, "Two folders of studies: which points differ beyond noise")
+          ->expected(2);
+  AddSlurmFlag(*command, options->slurm, options->submit)->excludes(hosts)->excludes(hostfile)->excludes(compare);
   command->footer(
       "Examples:\n"
       "  lockstep scale examples/mnist.textproto --ranks 1,2,4\n"
       "  lockstep scale examples/mnist.textproto --ranks 1,2 --vary train.lanes=4,8 --repeats 7\n"
       "  lockstep scale r.textproto --mode weak --ranks 1-4 --hosts h1:2,h2:2\n"
+      "  lockstep scale r.textproto --ranks 1,2,4,8 --slurm --nodes 2 --time 2h --partition cpu\n"
       "  lockstep scale --compare studies/before studies/after\n"
       "Runs take turns in an order that is drawn; two points are alike, to show the noise. A study that is stopped "
       "goes on "
-      "where it was when it is started again.");
-  command->callback([options, exit_code] {
+      "where it was when it is started again; with --slurm its job is requeued and goes on by itself.");
+  command->callback([options, command, exit_code] {
     options->command = TypedCommand();
     if (options->recipe.empty() == options->compare.empty())
       throw Error(ErrorKind::kUsage, "give a recipe, or two studies to --compare", "lockstep scale",
                   "lockstep scale --help");
-    *exit_code = RunAlone([&] { return options->compare.empty() ? Scale(*options) : Compare(options->compare); });
+    *exit_code = RunAlone([&] {
+      if (options->submit) return SubmitStudy(*options, *command);
+      return options->compare.empty() ? Scale(*options) : Compare(options->compare);
+    });
   });
 }
 

@@ -29,6 +29,8 @@
 #include "launch/recipe/resolve_recipe.h"
 #include "launch/scale/measure_run.h"
 #include "launch/scale/study_text.h"
+#include "launch/slurm/slurm_options.h"
+#include "launch/slurm/submit_job.h"
 #include "launch/tune/run_sweep.h"
 #include "launch/tune/sweep_report.h"
 
@@ -41,6 +43,8 @@ struct TuneOptions {
   int trials = 20, parallel = 0, ranks = 1, points = 4, eta = 3, seeds = 0, best = 3, generation = 8;
   uint64_t first_rung = 0, seed = 0;
   std::string command;
+  bool submit = false;
+  SlurmOptions slurm;
 };
 
 SearchKind SearchOf(const std::string& name) {
@@ -112,21 +116,56 @@ void TakeFolder(const std::string& folder, const std::string& command) {
   LogNote("going on with the sweep in {}", folder);
 }
 
+std::string FolderOf(const TuneOptions& options, const Recipe& recipe) {
+  return std::filesystem::absolute(options.out.empty() ? "sweeps/" + recipe.name() : options.out)
+      .lexically_normal()
+      .string();
+}
+
+/// Checks what can be checked without the data, which this machine may not have.
+int SubmitSweep(const TuneOptions& options, const CLI::App& command) {
+  const Recipe recipe = ReadRecipe(options.recipe, options.settings);
+  std::vector<std::string> settings = options.settings;
+  for (const std::string& over : options.over) {
+    const std::vector<std::string> tried = SettingsAt({ParseOver(over)}, {0.5});
+    settings.insert(settings.end(), tried.begin(), tried.end());
+  }
+  ReadRecipe(options.recipe, settings);
+  JobScript job = ScriptOf(options.slurm);
+  job.work = JobWork::kSweep;
+  // As many trials side by side as the job has room for.
+  const int room = job.nodes * job.ranks_per_node / options.ranks;
+  const int parallel = options.parallel > 0 ? options.parallel : std::max(1, room);
+  job.words = WordsForJob(command, {"--launcher", "--parallel"});
+  job.words.insert(job.words.end(), {"--parallel", std::to_string(parallel)});
+  const std::string folder = FolderOf(options, recipe);
+  DealStudy(recipe.name(), folder, parallel * options.ranks, options.slurm.ranks_per_node > 0, job);
+  if (const std::string path = folder + "/sweep.json"; FileSystem::Real().Exists(path)) {
+    const std::string held = TextOr(ParseJsonObject(ReadWholeFile(FileSystem::Real(), path)), "command");
+    if (held != TypedInJob(job))
+      throw Error(ErrorKind::kUsage, "it holds another sweep: " + held, folder, "give another --out");
+  }
+  SubmitJob(job, {.jobs = std::max(1, options.slurm.chain),
+                  .then = "the report will be in " + folder + "/report.html",
+                  .dry_run = options.slurm.dry_run});
+  return 0;
+}
+
 int Tune(const TuneOptions& options) {
   InstallStopSignals(true);
   const Recipe recipe = ReadRecipe(options.recipe, options.settings);
   const SweepRequest request = RequestOf(options);
   SweepSetup setup;
-  setup.folder = std::filesystem::absolute(options.out.empty() ? "sweeps/" + recipe.name() : options.out)
-                     .lexically_normal()
-                     .string();
+  setup.folder = FolderOf(options, recipe);
   setup.recipe = std::filesystem::absolute(options.recipe).lexically_normal().string();
   setup.settings = options.settings;
   setup.launcher = {"--launcher", options.launcher};
   setup.ranks = options.ranks;
-  const int cores = QueryCores().usable;
-  setup.parallel = options.parallel > 0 ? options.parallel : std::max(1, cores / options.ranks);
-  setup.executors = std::max(1, cores / (setup.parallel * options.ranks));
+  const CoreBudget budget = QueryCores();
+  setup.parallel = options.parallel > 0 ? options.parallel : std::max(1, budget.usable / options.ranks);
+  setup.executors = std::max(1, budget.usable / (setup.parallel * options.ranks));
+  // A task of a job has as many, wherever it runs.
+  if (options.launcher == "srun" && budget.slurm > 0) setup.executors = budget.slurm;
   TakeFolder(setup.folder, options.command);
   PollStopSignals();
   std::printf("%d trials of %llu steps, %d at a time, compared by %s %s, in %s\n", TrialCount(request),
@@ -185,17 +224,19 @@ void AddTuneCommand(CLI::App& app, int* exit_code) {
       ->check(OneOf({"mpirun", "srun"}));
   command->add_option("--seed", options->seed, "Draws the trials (default: 0)");
   command->add_option("--out", options->out, "Folder of the sweep (default: sweeps/NAME)");
+  AddSlurmFlag(*command, options->slurm, options->submit);
   command->footer(
       "Examples:\n"
       "  lockstep tune examples/digits.textproto --over 'optimizer.learning_rate=log(1e-4,1e-1)' --trials 12\n"
       "  lockstep tune r.textproto --over 'optimizer.learning_rate=log(1e-4,1e-1)' --over model.mlp.dropout=0,0.1,0.3 "
       "--search tpe --stop asha --seeds 2\n"
+      "  lockstep tune r.textproto --over 'optimizer.learning_rate=log(1e-4,1e-1)' --parallel 4 --slurm --time 2h\n"
       "The same command gives the same trials and the same best one, at any --parallel and however often it was "
       "stopped: "
       "every decision follows from the seed and from results.");
-  command->callback([options, exit_code] {
+  command->callback([options, command, exit_code] {
     options->command = TypedCommand();
-    *exit_code = RunAlone([&] { return Tune(*options); });
+    *exit_code = RunAlone([&] { return options->submit ? SubmitSweep(*options, *command) : Tune(*options); });
   });
 }
 

@@ -133,7 +133,7 @@ std::vector<std::string> TickTexts(const std::vector<double>& ticks) {
     else if (exponents)
       texts.push_back(WithExponent(tick));
     else if (largest / least >= 100 && unit == 1)  // decades: each with the digits that it needs
-      texts.push_back(fmt::format("{:g}", tick));
+      texts.push_back(ShortExponent(fmt::format("{:g}", tick)));
     else
       texts.push_back(fmt::format("{:.{}f}{}", tick / unit, decimals, suffix));
   }

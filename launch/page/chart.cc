@@ -48,15 +48,23 @@ class Plot {
       }
     empty_ = y.empty();
     crowded_ = AreTooMany(chart.series);
-    const double top = 8 + (chart.y_label.empty() && chart.marks.empty() ? 0 : kLineHeight + 4);
+    const bool highs = std::ranges::any_of(chart.marks, [](const Mark& mark) { return !mark.high.empty(); });
+    const double top =
+        8 + (chart.y_label.empty() && chart.marks.empty() ? 0 : kLineHeight + 4) + (highs ? kLineHeight : 0);
     const double bottom = chart.height - 2 * kLineHeight - 12;
     y_ = MakeAxis(y, {.log = chart.log_y, .from_zero = chart.y_from_zero, .margin = 0.04}, bottom, top);
-    y_ticks_ = TicksOf(y_, chart.height / 55);
+    if (chart.y_numbers) y_ticks_ = TicksOf(y_, chart.height / 55);
     y_texts_ = TickTexts(y_ticks_);
     double widest = 0;
     for (const std::string& text : y_texts_) widest = std::max(widest, WidthOf(text));
-    x_ = MakeAxis(x, {.near_zero = true}, widest + 12, chart.width - 16);
-    x_ticks_ = TicksOf(x_, chart.width / 90, chart.whole_x);
+    constexpr double kRoom = 0.03;  // of a range that dots may lie at the ends of
+    if (chart.x_range) {
+      x.Add(chart.x_range->low);
+      x.Add(chart.x_range->high);
+    }
+    const AxisOptions options{.log = chart.log_x, .near_zero = !chart.x_range, .margin = chart.x_range ? kRoom : 0.0};
+    x_ = MakeAxis(x, options, widest + 12, chart.width - 16);
+    if (chart.x_names.empty()) x_ticks_ = TicksOf(x_, chart.width / 90, chart.whole_x);
   }
 
   bool empty() const { return empty_; }
@@ -104,15 +112,34 @@ class Plot {
       AddText(left() - 6, y + 4, "end", y_texts_[i]);
     }
     AddLine("axis", left(), bottom(), right(), bottom());
+    DrawXTexts();
+    if (!chart_.x_label.empty())
+      AddText((left() + right()) / 2, chart_.height - 4, "middle", chart_.x_label, "label title");
+    if (!chart_.y_label.empty()) AddText(2, kLineHeight - 2, "start", chart_.y_label, "label title");
+  }
+
+  void DrawXTexts() {
     const std::vector<std::string> texts = TickTexts(x_ticks_);
     for (size_t i = 0; i < x_ticks_.size(); ++i) {
       const double x = x_.At(x_ticks_[i]), half = WidthOf(texts[i]) / 2;
       AddLine("axis", x, bottom(), x, bottom() + 4);
       AddText(std::min(x, chart_.width - half), bottom() + kLineHeight + 4, "middle", texts[i]);
     }
-    if (!chart_.x_label.empty())
-      AddText((left() + right()) / 2, chart_.height - 4, "middle", chart_.x_label, "label title");
-    if (!chart_.y_label.empty()) AddText(2, kLineHeight - 2, "start", chart_.y_label, "label title");
+    double free_from = 0;
+    for (const XName& name : chart_.x_names) {
+      const double x = x_.At(name.x), width = WidthOf(name.name);
+      AddLine("axis", x, bottom(), x, bottom() + 4);
+      const double begin = std::clamp(x - width / 2, 0.0, std::max(0.0, chart_.width - width - 2));
+      if (begin < free_from) continue;
+      AddText(begin + width / 2, bottom() + kLineHeight + 4, "middle", name.name);
+      free_from = begin + width + 8;
+    }
+  }
+
+  /// A name, or the number.
+  std::string XText(double x) const {
+    const auto name = std::ranges::find(chart_.x_names, x, &XName::x);
+    return name == chart_.x_names.end() ? NumberText(x) : name->name;
   }
 
   void DrawShades() {
@@ -174,7 +201,7 @@ class Plot {
                                              {"cx", Pixel(x_.At(point.x))},
                                              {"cy", Pixel(y_.At(point.y))},
                                              {"r", "2.6"}});
-      html_.Add("title", fmt::format("{}: {}", NumberText(point.x), NumberText(point.y)));
+      html_.Add("title", fmt::format("{}: {}", XText(point.x), NumberText(point.y)));
     }
   }
 
@@ -182,12 +209,15 @@ class Plot {
     // What would lie on the label before it has none; the y axis' label comes first.
     double free_from = chart_.y_label.empty() ? 0 : WidthOf(chart_.y_label) + 12;
     for (const Mark& mark : chart_.marks) {
-      const double x = x_.At(mark.x), width = WidthOf(mark.label);
+      const double x = x_.At(mark.x), width = std::max(WidthOf(mark.label), WidthOf(mark.high));
       if (x < left() - 0.5 || x > right() + 0.5) continue;
       AddLine("mark", x, top(), x, bottom());
-      const double begin = std::min(x - width / 2, chart_.width - width - 2);
+      const double begin = std::clamp(x - width / 2, 0.0, std::max(0.0, chart_.width - width - 2));
       if (begin < free_from) continue;
       AddText(begin + width / 2, kLineHeight - 2, "middle", mark.label);
+      const double half = WidthOf(mark.high) / 2;
+      if (!mark.high.empty())
+        AddText(std::clamp(x, half, std::max(half, chart_.width - half - 2)), 2 * kLineHeight, "middle", mark.high);
       free_from = begin + width + 8;
     }
   }

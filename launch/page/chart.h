@@ -2,6 +2,7 @@
 // and fonts are classes of page_style.h, so that a chart is readable in light, in dark and on paper.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,18 @@ struct Shade {
 struct Mark {
   double x = 0;
   std::string label;
+  std::string high = "";  ///< below the label: what its upper end stands for
+};
+
+/// What stands below the x axis at one x.
+struct XName {
+  double x = 0;
+  std::string name;
+};
+
+/// What an x axis shows at least.
+struct XRange {
+  double low = 0, high = 1;
 };
 
 struct Chart {
@@ -52,6 +65,10 @@ struct Chart {
   std::string x_label = "", y_label = "";
   int width = 960, height = 340;  ///< pixels where there is room; wide ones scroll where there isn't
   bool log_y = false, y_from_zero = false, whole_x = true;
+  bool log_x = false;                  ///< where nothing is > 0, it is linear all the same
+  bool y_numbers = true;               ///< false: neither numbers nor lines beside the y axis
+  std::optional<XRange> x_range = {};  ///< with a little room at both ends; none: what the series and bands have
+  std::vector<XName> x_names = {};     ///< by ascending x, in the place of numbers; where they are close, not all
   std::vector<Shade> shades = {};
   std::vector<Band> bands = {};
   std::vector<Series> series = {};

@@ -38,7 +38,7 @@ footer{margin-top:40px;padding-top:10px;border-top:1px solid var(--rule);font-si
 .facts{display:grid;grid-template-columns:max-content 1fr;gap:3px 16px;margin:12px 0}
 .facts dt{color:var(--soft)}.facts dd{margin:0;min-width:0;overflow-wrap:anywhere}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:22px 24px;margin:10px 0}
-figure{margin:0;min-width:0}figure.wide{grid-column:1/-1}
+figure{margin:0;min-width:0}main>figure{margin-top:20px}figure.wide{grid-column:1/-1}
 figcaption{font-weight:600}
 .scroll{overflow-x:auto}
 .chart svg{display:block;width:100%;height:auto}
@@ -55,10 +55,13 @@ figcaption{font-weight:600}
 .shade{fill:var(--shade)}
 .grid{stroke:var(--rule);stroke-width:1}
 .axis{stroke:var(--soft);stroke-width:1;fill:none}
+.part{stroke:var(--back);stroke-width:1}
+.whole{stroke:var(--ink);stroke-width:2.2;fill:none}
 .mark{stroke:var(--soft);stroke-width:1;stroke-dasharray:3 3}
 .triangle{fill:var(--soft)}
 .label{font-size:12px;fill:var(--soft);font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
 .shade-label{fill:var(--c1)}
+.part-label{fill:var(--strong);pointer-events:none}
 table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}
 th,td{padding:4px 7px;text-align:left;border-bottom:1px solid var(--rule);vertical-align:top}
 th{color:var(--soft);font-weight:600}

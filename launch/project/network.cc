@@ -80,11 +80,11 @@ std::string WithoutComments(const std::string& text) {
 
 }  // namespace
 
-Network ParseNetwork(const std::string& text) {
+Network ParseNetwork(const std::string& text, const Network& defaults) {
   FileSystem& files = FileSystem::Real();
   const bool is_file = !text.empty() && text.find('=') == std::string::npos && files.Exists(text);
   const std::string words = (is_file ? WithoutComments(ReadWholeFile(files, text)) : text) + ",";
-  Network network;
+  Network network = defaults;
   std::string word;
   for (const char c : words) {
     if (c != ',' && c != ' ' && c != '\t' && c != '\r') word += c;
@@ -97,12 +97,16 @@ Network ParseNetwork(const std::string& text) {
   return network;
 }
 
-std::string Describe(const Network& network) {
-  std::string text = fmt::format(
-      "{} rank{} a host, links of {:g} Gbit/s each way, {:g} us from host to host, {:g} us a "
-      "message",
-      network.ranks_per_host, network.ranks_per_host == 1 ? "" : "s", network.gbit, network.latency_us,
-      network.message_us);
+std::string DescribeLinks(const Network& network) {
+  return fmt::format("links of {:.4g} Gbit/s each way", network.gbit);
+}
+
+std::string DescribeLatency(const Network& network) {
+  return fmt::format("{:.4g} us from host to host", network.latency_us);
+}
+
+std::string DescribeRest(const Network& network) {
+  std::string text = fmt::format("{:g} us a message", network.message_us);
   if (network.hosts_per_rack > 0)
     text += fmt::format(", {} hosts a rack with {}", network.hosts_per_rack,
                         network.uplink_gbit > 0 ? fmt::format("an uplink of {:g} Gbit/s", network.uplink_gbit)

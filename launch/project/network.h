@@ -27,10 +27,14 @@ struct Network {
 };
 
 /// Of "ranks_per_host=8,gbit=100", or of a file with a KEY=VALUE a line, where # begins a comment; what is not given
-/// keeps its default. Throws Error(kUsage) naming the word.
-Network ParseNetwork(const std::string& text);
-/// "8 ranks a host, links of 100 Gbit/s, ...": what was given and what is a default.
-std::string Describe(const Network& network);
+/// stays as in `defaults`. Throws Error(kUsage) naming the word.
+Network ParseNetwork(const std::string& text, const Network& defaults = {});
+/// "links of 100 Gbit/s each way": how a note calls them.
+std::string DescribeLinks(const Network& network);
+/// "5 us from host to host".
+std::string DescribeLatency(const Network& network);
+/// The others: "1 us a message, 16 hosts a rack with ...".
+std::string DescribeRest(const Network& network);
 
 /// `ranks` in hosts of ranks_per_host; the last one may have fewer.
 comm::Topology TopologyOf(int ranks, const Network& network);

@@ -115,6 +115,19 @@ Simulated Simulate(const ExchangeSimulator& simulator, const comm::LanePlan& pla
 
 }  // namespace
 
+Network MeasuredNetwork(const StudyFacts& facts) {
+  Network network;
+  std::vector<double> rates, latencies;
+  for (const LinkLimit& link : facts.hosts.BetweenHosts()) {
+    rates.push_back(link.gbit);
+    latencies.push_back(link.latency_us);
+  }
+  if (rates.empty()) return network;
+  network.gbit = Median(rates);
+  network.latency_us = std::max(0.0, Median(latencies) - 2 * network.message_us);
+  return network;
+}
+
 MeasuredRank MeasureRank(const StudyFacts& facts, const std::vector<RunResult>& results, const StudySummary& summary,
                          const ProjectedJob& job) {
   const std::vector<const PointSummary*> points = MeasuredPoints(facts, summary);

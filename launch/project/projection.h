@@ -43,6 +43,10 @@ struct MeasuredRank {
 MeasuredRank MeasureRank(const StudyFacts& facts, const std::vector<RunResult>& results, const StudySummary& summary,
                          const ProjectedJob& job);
 
+/// The defaults of a network, with rate and latency of links as the study has measured them between its hosts: medians.
+/// Of a message's half round trip, what its two ranks do themselves (Network::message_us) is no latency.
+Network MeasuredNetwork(const StudyFacts& facts);
+
 /// What the simulation says of a point that was measured.
 struct CheckedPoint {
   int ranks = 1, hosts = 1;

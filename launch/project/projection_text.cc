@@ -33,13 +33,24 @@ std::string Measured(const Projection& projection) {
   if (measured.update > 0) text += fmt::format(", updates ({:.2g} ns an element)", measured.update * 1e9);
   if (projection.memory_measured)
     text += fmt::format(", memory at {:.3g} GB/s a host", projection.request.network.memory_gb_s);
+  const Network& network = projection.request.network;
+  std::vector<std::string> links;
+  if (projection.gbit_measured) links.push_back(DescribeLinks(network));
+  if (projection.latency_measured) links.push_back(DescribeLatency(network));
+  if (!links.empty())
+    text += fmt::format(", {} (medians of the study's {} ways between hosts)", fmt::join(links, " and "),
+                        projection.facts.hosts.BetweenHosts().size());
   return text;
 }
 
 std::string Assumed(const Projection& projection) {
-  std::string text = "assumed: " + Describe(projection.request.network);
-  if (!projection.memory_measured)
-    text += fmt::format(", memory at {:.3g} GB/s a host", projection.request.network.memory_gb_s);
+  const Network& network = projection.request.network;
+  std::string text =
+      fmt::format("assumed: {} rank{} a host", network.ranks_per_host, network.ranks_per_host == 1 ? "" : "s");
+  if (!projection.gbit_measured) text += ", " + DescribeLinks(network);
+  if (!projection.latency_measured) text += ", " + DescribeLatency(network);
+  text += ", " + DescribeRest(network);
+  if (!projection.memory_measured) text += fmt::format(", memory at {:.3g} GB/s a host", network.memory_gb_s);
   if (const std::string straggle = StraggleText(projection); !straggle.empty()) text += ", " + straggle;
   return text + "; gradients become ready evenly along a backward pass; nothing else is on the network";
 }
@@ -143,6 +154,8 @@ std::string ProjectionJson(const Projection& projection) {
                         {{"ranks_per_host", network.ranks_per_host},
                          {"gbit", network.gbit},
                          {"latency_us", network.latency_us},
+                         {"gbit_measured", projection.gbit_measured},
+                         {"latency_measured", projection.latency_measured},
                          {"message_us", network.message_us},
                          {"eager_kb", network.eager_kb},
                          {"memory_gb_s", network.memory_gb_s},

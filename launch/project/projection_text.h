@@ -15,7 +15,8 @@ struct Projection {
   const StudyFacts& facts;
   ProjectionRequest request = {};
   MeasuredRank measured = {};
-  bool memory_measured = false, straggle_assumed = false;
+  bool memory_measured = false;
+  bool gbit_measured = false, latency_measured = false;  ///< of the network: by the study, whose medians they are
   std::vector<ProjectedPoint> points = {};
   std::vector<CheckedPoint> checked = {};  ///< the study's own
 };

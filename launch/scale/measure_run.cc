@@ -3,17 +3,14 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <csignal>
 #include <cstdlib>
 #include <regex>
-#include <thread>
 
 #include "base/error.h"
 #include "base/files/file.h"
 #include "base/json_fields.h"
-#include "base/stop_signals.h"
+#include "launch/scale/run_to_end.h"
 #include "launch/scale/statistics.h"
-#include "launch/supervise/launcher/child_process.h"
 #include "launch/supervise/launcher/own_program.h"
 #include "trainer/records/run_folder.h"
 
@@ -27,34 +24,6 @@ double SecondsSince(Clock::time_point begin) { return std::chrono::duration<doub
 std::string ReadIfThere(const std::string& path) {
   FileSystem& files = FileSystem::Real();
   return files.Exists(path) ? ReadWholeFile(files, path) : "";
-}
-
-/// Runs the words with their output in `log`; the exit code.
-int RunToEnd(const std::vector<std::string>& words, const std::string& log) {
-  // exec: the shell, which opens the log, becomes the program.
-  const std::string line = "exec " + ShellWords(words) + " >" + ShellWord(log) + " 2>&1";
-  ChildOptions options;
-  options.own_group = true;
-  options.death_signal = SIGTERM;
-  ChildProcess child({"sh", "-c", line}, options);
-  bool told = false;
-  std::optional<int> code;
-  while (!(code = child.Poll())) {
-    if (StopSignal() != 0 && !std::exchange(told, true)) child.Signal(SIGTERM);
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  if (StopSignal() != 0)
-    throw Error(ErrorKind::kPreempted, "the study was asked to stop", "", "start it again to go on where it was");
-  return *code;
-}
-
-/// The last line with words.
-std::string LastLine(const std::string& text) {
-  const size_t end = text.find_last_not_of("\n ");
-  if (end == std::string::npos) return "";
-  const size_t begin = text.rfind('\n', end);
-  return text.substr(begin == std::string::npos ? 0 : begin + 1,
-                     end - (begin == std::string::npos ? 0 : begin + 1) + 1);
 }
 
 /// What a run that failed says: its verdict, or the last words of its output.
@@ -199,6 +168,10 @@ RunResult MeasureRun(const StudyPoint& point, int repeat, const RunSetup& setup)
   files.RemoveAll(folder);
   result.exit_code = RunToEnd(WordsFor(point, setup, folder), folder + ".log");
   result.seconds = SecondsSince(begin);
+  // Nobody told it to stop but the job that it runs in, whose time is over.
+  if (result.exit_code == ExitCodeOf(ErrorKind::kPreempted))
+    throw Error(ErrorKind::kPreempted, "a run was stopped, and so is the study", folder,
+                "start it again to go on where it was");
   if (result.exit_code == 0)
     ReadRun(folder, setup, result);
   else

@@ -30,7 +30,7 @@ struct Target {
 Target ParseTarget(const std::string& text);
 
 /// Runs repeat `repeat` of the point. A run that fails is a result with a reason. Throws Error(kPreempted) where this
-/// process is asked to stop meanwhile: the run is ended first.
+/// process is asked to stop meanwhile: the run is ended first; and where the run was (the end of a Slurm job).
 RunResult MeasureRun(const StudyPoint& point, int repeat, const RunSetup& setup);
 
 /// The last rate that a peer has printed: "samples_per_s=812.5", "812 items/s" (samples, images, tokens). 0: none.

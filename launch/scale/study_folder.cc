@@ -154,6 +154,8 @@ std::vector<RunResult> ParseResults(const std::string& text) {
 }
 
 std::string FormatFacts(const StudyFacts& facts) {
+  Json limits = facts.hosts.empty() ? Json::object() : HostLimitsJson(facts.hosts);
+  for (const auto& [name, value] : facts.limits) limits[name] = value;
   Json points = Json::array(), obstacles = Json::array();
   for (const StudyPoint& point : facts.points) points.push_back(PointJson(point));
   for (const Obstacle& obstacle : facts.obstacles)
@@ -169,7 +171,7 @@ std::string FormatFacts(const StudyFacts& facts) {
                        {"request", RequestJson(facts.request)},
                        {"points", points},
                        {"obstacles", obstacles},
-                       {"limits", facts.limits},
+                       {"limits", limits},
                        {"parameters", facts.parameters},
                        {"flops_per_sample", facts.flops_per_sample},
                        {"samples_per_epoch", facts.samples_per_epoch},
@@ -193,6 +195,7 @@ StudyFacts ParseFacts(const std::string& text, const std::string& path) {
                    .points = {},
                    .obstacles = {},
                    .limits = {},
+                   .hosts = {},
                    .parameters = NumberOr(object, "parameters"),
                    .flops_per_sample = NumberOr(object, "flops_per_sample"),
                    .samples_per_epoch = NumberOr(object, "samples_per_epoch"),
@@ -201,9 +204,11 @@ StudyFacts ParseFacts(const std::string& text, const std::string& path) {
   if (const Json obstacles = object.value("obstacles", Json()); obstacles.is_array())
     for (const Json& obstacle : obstacles)
       facts.obstacles.push_back({TextOr(obstacle, "what"), TextOr(obstacle, "remedy")});
-  if (const Json limits = object.value("limits", Json()); limits.is_object())
+  if (const Json limits = object.value("limits", Json()); limits.is_object()) {
+    facts.hosts = ParseHostLimits(limits);
     for (const auto& item : limits.items())
       if (item.value().is_number()) facts.limits[item.key()] = item.value().get<double>();
+  }
   return facts;
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "launch/scale/host_limits.h"
 #include "launch/scale/preflight.h"
 #include "launch/scale/study.h"
 #include "trainer/records/times_record.h"
@@ -49,6 +50,7 @@ struct StudyFacts {
   std::vector<StudyPoint> points = {};
   std::vector<Obstacle> obstacles = {};       ///< that --anyway went past, or that came in between
   std::map<std::string, double> limits = {};  ///< measured beside the runs: "matrix_gflops", "copy_gb_s"
+  HostLimits hosts = {};  ///< of each host and link, likewise; `limits` are then those of the slowest host
   double parameters = 0, flops_per_sample = 0, samples_per_epoch = 0;
   std::string target = {};  ///< "accuracy=0.97"
 };

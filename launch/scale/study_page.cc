@@ -6,9 +6,11 @@
 #include <cmath>
 #include <map>
 
+#include "launch/page/bar_chart.h"
 #include "launch/page/chart.h"
 #include "launch/page/html_writer.h"
 #include "launch/page/page.h"
+#include "launch/scale/limits_text.h"
 #include "launch/scale/study_text.h"
 
 namespace lockstep::launch {
@@ -101,32 +103,35 @@ void DrawSpeedups(const StudyFacts& facts, const StudySummary& summary, HtmlWrit
   DrawChart(rates, html);
 }
 
-/// One column a point, its phases one above the other: as lines of sums, since charts draw lines.
-void DrawPhases(const StudyFacts& facts, const StudySummary& summary, HtmlWriter& html) {
-  const auto variants = ByVariant(summary, StudyPoint::Role::kPoint);
-  if (variants.empty()) return;
-  Chart chart{.title = "Where a step's time goes",
-              .note = "Mean over ranks, of each point's median run. Waiting is for the lanes of the slowest rank."};
-  chart.x_label = XLabel(facts);
-  chart.y_label = "ms";
-  chart.y_from_zero = true;
-  int colour = 0;
-  for (const char* phase : {"forward", "backward", "data", "prepare", "update"}) {
-    Series series{.name = phase, .points = {}, .colour = colour++, .dots = true};
-    for (const PointSummary* point : variants.begin()->second)
-      if (const auto found = point->phases.mean.find(phase); found != point->phases.mean.end())
-        series.points.push_back({XOf(facts, *point), found->second * 1e3});
-    chart.series.push_back(std::move(series));
+/// What a step of each point is made of.
+void DrawPhases(const StudySummary& summary, HtmlWriter& html) {
+  constexpr std::pair<const char*, const char*> kParts[] = {{"prepare", "packing weights"},
+                                                            {"data", "waiting for samples"},
+                                                            {"forward", "forward"},
+                                                            {"backward", "backward"},
+                                                            {"update", "update"}};
+  StackedBars chart{.title = "What a step is made of",
+                    .note =
+                        "Mean over ranks, of each point's median run. The exchange is what of it nothing hides. The "
+                        "mark is a step, median over runs: what lies before it is none of these.",
+                    .unit = "ms",
+                    .whole_name = "a step"};
+  for (const auto& [phase, name] : kParts) chart.parts.emplace_back(name);
+  chart.parts.insert(chart.parts.end(), {"exchange, exposed", "waiting for the slowest rank"});
+  for (const PointSummary& point : summary.points) {
+    if (point.phases.mean.empty()) continue;
+    StackedBars::Bar bar{.label = PointName(point), .values = {}, .whole = point.step_seconds * 1e3};
+    for (const auto& [phase, name] : kParts) {
+      const auto found = point.phases.mean.find(phase);
+      bar.values.push_back(found == point.phases.mean.end() ? 0 : found->second * 1e3);
+    }
+    bar.values.push_back(point.phases.exposed * 1e3);
+    bar.values.push_back(point.phases.waiting * 1e3);
+    if (point.point->role == StudyPoint::Role::kPoint && point.point->variant.empty())
+      bar.label += point.point->ranks == 1 ? " rank" : " ranks";
+    chart.bars.push_back(std::move(bar));
   }
-  Series exposed{.name = "exchange", .points = {}, .colour = colour++, .dots = true};
-  Series waiting{.name = "waiting", .points = {}, .colour = colour++, .dots = true};
-  for (const PointSummary* point : variants.begin()->second) {
-    exposed.points.push_back({XOf(facts, *point), point->phases.exposed * 1e3});
-    waiting.points.push_back({XOf(facts, *point), point->phases.waiting * 1e3});
-  }
-  chart.series.push_back(std::move(exposed));
-  chart.series.push_back(std::move(waiting));
-  DrawChart(chart, html);
+  if (!chart.bars.empty()) DrawBars(chart, html);
 }
 
 void DrawModel(const StudySummary& summary, HtmlWriter& html) {
@@ -154,6 +159,26 @@ void DrawModel(const StudySummary& summary, HtmlWriter& html) {
   chart.series.push_back(std::move(model));
   chart.series.push_back(std::move(measured));
   DrawChart(chart, html);
+}
+
+void DrawLimits(const StudyFacts& facts, const StudySummary& summary, HtmlWriter& html) {
+  const TextTable uses = LinkTable(facts, summary);
+  if (facts.hosts.empty() && uses.rows.empty()) return;
+  html.Add("h2", "What hosts and links can do");
+  for (const TextTable& table : {HostTable(facts.hosts), SlowLinkTable(facts.hosts)})
+    if (!table.rows.empty()) DrawTable(table, html);
+  html.Add(
+      "p", {{"class", "note"}},
+      "Measured in the same study, before its runs: matrix products and copies on the cores of one rank; links between "
+      "the first ranks of each two hosts, one pair after the other, and between two ranks where a host stands beside "
+      "itself. Latency is half of a round trip.");
+  if (uses.rows.empty()) return;
+  DrawTable(uses, html);
+  html.Add(
+      "p", {{"class", "note"}},
+      "Sent: in a step, by the host that sends most; the lower bound is that of any all-reduce of float32 gradients, "
+      "2 (h - 1) / h of them. Links alone: that, over the slowest link of the host; what of it lies behind the lanes "
+      "is exchange.");
 }
 
 void DrawFindings(const StudyFacts& facts, const StudySummary& summary, HtmlWriter& html) {
@@ -186,7 +211,8 @@ std::string StudyPage(const StudyFacts& facts, const StudySummary& summary, cons
     DrawSpeedups(facts, summary, html);
     html.Add("h2", "Where the time goes");
     DrawTable(PhaseTable(summary), html);
-    DrawPhases(facts, summary, html);
+    DrawPhases(summary, html);
+    DrawLimits(facts, summary, html);
     DrawModel(summary, html);
     DrawRepeating(facts, recipe, html);
   });

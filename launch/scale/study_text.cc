@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/json_fields.h"
+#include "launch/scale/limits_text.h"
 
 namespace lockstep::launch {
 namespace {
@@ -19,21 +20,6 @@ std::string Milliseconds(double seconds) { return fmt::format("{:.3g} ms", secon
 
 /// Three significant digits, whole from 100 on.
 std::string Rate(double rate) { return rate >= 100 ? fmt::format("{:.0f}", rate) : fmt::format("{:.3g}", rate); }
-
-std::string PointName(const PointSummary& point) {
-  switch (point.point->role) {
-    case StudyPoint::Role::kTwin:
-      return fmt::format("{} once more", point.point->ranks);
-    case StudyPoint::Role::kBase:
-      return "1, " + point.point->settings.front();
-    case StudyPoint::Role::kPeer:
-      return fmt::format("{}, the peer", point.point->ranks);
-    case StudyPoint::Role::kPoint:
-      break;
-  }
-  return point.point->variant.empty() ? std::to_string(point.point->ranks)
-                                      : fmt::format("{}, {}", point.point->ranks, point.point->variant);
-}
 
 std::vector<std::string> FailedRow(const PointSummary& point, size_t columns) {
   std::vector<std::string> row{PointName(point)};
@@ -101,19 +87,6 @@ void AddCores(const StudyFacts& facts, std::vector<std::string>& findings) {
         "ranks, not of cores (--executors keeps a rank's cores)");
 }
 
-void AddLimits(const StudyFacts& facts, const StudySummary& summary, std::vector<std::string>& findings) {
-  const auto matrix = facts.limits.find("matrix_gflops");
-  if (matrix == facts.limits.end() || summary.base == nullptr || facts.flops_per_sample <= 0) return;
-  const double used = summary.base->rate * facts.flops_per_sample / 1e9;
-  findings.push_back(fmt::format(
-      "one rank computes {:.1f} of the {:.1f} GFLOP/s that a large matrix product reached on its cores in the same "
-      "study ({}){}",
-      used, matrix->second, Percent(used / matrix->second),
-      facts.limits.contains("copy_gb_s")
-          ? fmt::format("; memory is copied at {:.1f} GB/s", facts.limits.at("copy_gb_s"))
-          : ""));
-}
-
 Json PointJson(const PointSummary& point) {
   Json object = {
       {"name", point.point->name},       {"ranks", point.point->ranks},  {"global_batch", point.point->global_batch},
@@ -131,6 +104,10 @@ Json PointJson(const PointSummary& point) {
   object["exposed_exchange"] = point.phases.exposed;
   object["slowest_rank"] = point.phases.slowest_rank;
   object["sent_bytes"] = point.phases.sent_bytes;
+  if (point.phases.links.hosts > 1) {
+    object["host_bytes"] = point.phases.links.host_bytes;
+    object["link_seconds"] = point.phases.links.link_seconds;
+  }
   object["node_hours_per_epoch"] = point.node_hours_per_epoch;
   if (point.joules_per_sample > 0) object["joules_per_sample"] = point.joules_per_sample;
   if (point.target_seconds > 0) object["target_seconds"] = point.target_seconds;
@@ -250,7 +227,7 @@ std::vector<std::string> Findings(const StudyFacts& facts, const StudySummary& s
   if (const std::string noise = NoiseLine(summary); !noise.empty()) findings.push_back(noise);
   AddBase(facts, summary, findings);
   AddCores(facts, findings);
-  AddLimits(facts, summary, findings);
+  for (std::string& finding : LimitFindings(facts, summary)) findings.push_back(std::move(finding));
   AddModel(summary, findings);
   AddSlowRanks(summary, findings);
   for (const PointSummary& point : summary.points)
@@ -291,6 +268,11 @@ std::string MarkdownReport(const StudyFacts& facts, const StudySummary& summary)
     text += fmt::format("\nBeside `{}`:\n\n", facts.request.against) + Markdown(peer);
   text += "\nWhere a step's time goes, mean over ranks (waiting: for the lanes of the slowest rank):\n\n" +
           Markdown(PhaseTable(summary));
+  const TextTable limits[] = {HostTable(facts.hosts), SlowLinkTable(facts.hosts), LinkTable(facts, summary)};
+  const bool any = std::ranges::any_of(limits, [](const TextTable& table) { return !table.rows.empty(); });
+  if (any) text += "\nWhat hosts and links can do, measured in the same study:\n";
+  for (const TextTable& table : limits)
+    if (!table.rows.empty()) text += "\n" + Markdown(table);
   text += fmt::format(
       "\nMedians over runs. Intervals are between runs, of no assumed distribution. Each run took {} steps; its first "
       "ones are "
@@ -327,6 +309,7 @@ std::string JsonReport(const StudyFacts& facts, const StudySummary& summary) {
                  {"weights", summary.weights},
                  {"limits", facts.limits},
                  {"points", points}};
+  if (!facts.hosts.empty()) object.update(HostLimitsJson(facts.hosts));
   if (summary.noise)
     object["noise"] = {summary.noise->estimate, summary.noise->interval.low, summary.noise->interval.high};
   if (summary.cost) {

@@ -35,7 +35,7 @@ void FindSlowest(const RunResult& run, PhaseTimes& times) {
   if (const double median = Median(others); median > 0) times.slowest_excess = slowest->lanes / median - 1;
 }
 
-PhaseTimes PhasesOf(const RunResult& run) {
+PhaseTimes PhasesOf(const RunResult& run, const HostLimits& limits) {
   PhaseTimes times;
   const double steps = static_cast<double>(std::max<uint64_t>(1, run.steps));
   const double ranks = static_cast<double>(std::max<size_t>(1, run.ranks.size()));
@@ -54,6 +54,7 @@ PhaseTimes PhasesOf(const RunResult& run) {
     times.exposed += (exchange->second - waiting) / steps / ranks;
   }
   FindSlowest(run, times);
+  times.links = LinkUseOf(run, limits);
   return times;
 }
 
@@ -88,7 +89,7 @@ PointSummary SummarizePoint(const StudyFacts& facts, const StudyPoint& point, co
   summary.target_seconds = MedianOr(targets);
   if (!hosts.empty())
     summary.node_hours_per_epoch = facts.samples_per_epoch / summary.rate / 3600 * static_cast<double>(hosts.size());
-  if (const RunResult* median = MedianRun(good)) summary.phases = PhasesOf(*median);
+  if (const RunResult* median = MedianRun(good)) summary.phases = PhasesOf(*median, facts.hosts);
   return summary;
 }
 
@@ -169,6 +170,21 @@ StudySummary Summarize(const StudyFacts& facts, const std::vector<RunResult>& re
   CompareWeights(facts, results, summary);
   FitModel(facts, summary);
   return summary;
+}
+
+std::string PointName(const PointSummary& point) {
+  switch (point.point->role) {
+    case StudyPoint::Role::kTwin:
+      return fmt::format("{} once more", point.point->ranks);
+    case StudyPoint::Role::kBase:
+      return "1, " + point.point->settings.front();
+    case StudyPoint::Role::kPeer:
+      return fmt::format("{}, the peer", point.point->ranks);
+    case StudyPoint::Role::kPoint:
+      break;
+  }
+  return point.point->variant.empty() ? std::to_string(point.point->ranks)
+                                      : fmt::format("{}, {}", point.point->ranks, point.point->variant);
 }
 
 std::string WeightsLine(const StudySummary& summary) {

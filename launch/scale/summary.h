@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "launch/scale/cost_model.h"
+#include "launch/scale/link_use.h"
 #include "launch/scale/statistics.h"
 #include "launch/scale/study_folder.h"
 
@@ -22,6 +23,7 @@ struct PhaseTimes {
   double slowest_share = 0;   ///< of the steps
   double slowest_excess = 0;  ///< how much longer its lanes take than the median rank's, as a share
   double sent_bytes = 0;      ///< a step, all ranks together
+  LinkUse links = {};         ///< of several hosts
 };
 
 struct PointSummary {
@@ -57,6 +59,8 @@ constexpr double kWantedCoverage = 0.9;
 /// `facts` outlives the summary.
 StudySummary Summarize(const StudyFacts& facts, const std::vector<RunResult>& results);
 
+/// How tables call a point: "4", "4, train.lanes=8", "1 once more", "2, the peer".
+std::string PointName(const PointSummary& point);
 /// "all 28 runs ended with weights 704ab93beca40751", or what else is to be said of them.
 std::string WeightsLine(const StudySummary& summary);
 /// "two points that are alike differ by 0.4 % (-0.8 to 1.6 %)": the noise floor; empty where there is none.

@@ -11,6 +11,7 @@
 
 #include "base/duration.h"
 #include "base/error.h"
+#include "launch/slurm/job_work.h"
 #include "launch/supervise/launcher/child_process.h"
 
 namespace lockstep::launch {
@@ -135,15 +136,6 @@ std::string Varied(const JobScript& job) {
          "*) echo \"lockstep: error: job $SLURM_ARRAY_TASK_ID of the array has no values\" >&2; exit 2 ;;\nesac\n";
 }
 
-std::string RunCommand(const JobScript& job) {
-  std::vector<std::string> words;
-  for (const std::string& word : job.train) words.push_back(ScriptWord(word, job.array));
-  if (!job.varied.empty()) words.emplace_back("\"${varied[@]}\"");
-  return fmt::format("{} run -n \"$ranks\" --launcher {} {} --grace {}s", ShellWord(job.program),
-                     job.site.launcher() == JobLauncher::MPIRUN ? "mpirun" : "srun", fmt::join(words, " "),
-                     job.site.grace_seconds());
-}
-
 // The chain's jobs run one after the other whatever became of those before: the first that has nothing more to do says
 // so in a file.
 constexpr char kChainBegin[] = R"sh(
@@ -152,7 +144,7 @@ constexpr char kChainBegin[] = R"sh(
 )sh";
 
 constexpr char kSignals[] = R"sh(
-# Asked to stop (time limit, preemption, scancel): the ranks save, and lockstep run ends with 75.
+# Asked to stop (time limit, preemption, scancel): the ranks save, and what this script has started ends with 75.
 child= asked=
 stop() {
   asked=1
@@ -168,10 +160,7 @@ path=$(tr '\0' '\n' 2>/dev/null </proc/$$/environ | sed -n 's/^PATH=//p')
 [ -z "$path" ] || PATH=$path:$PATH
 )sh";
 
-constexpr char kStep[] = R"sh(
-newest_step() { ls -d "$run"/checkpoints/step-*/manifest.pb 2>/dev/null | sed 's|.*/step-0*\([0-9]*\)/.*|\1|' | sort -n | tail -n 1; }
-step_before=$(newest_step)
-)sh";
+constexpr char kBefore[] = "before=$(progress)\n";
 
 constexpr char kWait[] = R"sh(child=$!
 # One that came before: not at once, since a shell that is about to become another program loses signals.
@@ -192,15 +181,9 @@ std::string FinalCodes() {
   return fmt::format("{}", fmt::join(codes, " | "));
 }
 
-constexpr char kSayEnd[] = R"sh(
-# How the ranks' last attempt saw it, if they could still say so.
-verdict=$(sed -n 's/.*"exit_code": *\([0-9]*\).*/\1/p; s/.*"kind": *"\([^"]*\)".*/\1/p' "$run/verdict.json" 2>/dev/null | paste -sd ' ')
-echo "lockstep: ended with $code (verdict ${verdict:-none}), newest checkpoint: step $(newest_step)"
-)sh";
-
 constexpr char kDecide[] = R"sh(
-# Anything else may be the fault of these nodes: again, unless three jobs in a row gained no step.
-if [ "$(newest_step)" = "$step_before" ]; then
+# Anything else may be the fault of these nodes: again, unless three jobs in a row gained nothing.
+if [ "$(progress)" = "$before" ]; then
   echo "$SLURM_JOB_ID" >>"$run/job.without-progress"
   [ "$(wc -l <"$run/job.without-progress")" -lt 3 ] || finish "$code"
 else
@@ -234,23 +217,6 @@ again() { exit 75; } # the next job of the chain goes on
 
 }  // namespace
 
-std::string ScriptWord(const std::string& word, bool array) {
-  if (!array) return ShellWord(word);
-  std::string text;
-  size_t at = 0;
-  for (size_t found; (found = word.find("%a", at)) != std::string::npos; at = found + 2) {
-    if (found > at) text += ShellWord(word.substr(at, found - at));
-    text += "\"$SLURM_ARRAY_TASK_ID\"";
-  }
-  if (at < word.size() || word.empty()) text += ShellWord(word.substr(at));
-  return text;
-}
-
-std::string WithArrayNumber(std::string text, const std::string& number) {
-  for (size_t at; (at = text.find("%a")) != std::string::npos;) text.replace(at, 2, number);
-  return text;
-}
-
 bool MakesArray(const std::vector<std::string>& sbatch) {
   return std::any_of(sbatch.begin(), sbatch.end(), [](const std::string& option) {
     return option.starts_with("--array") || option.starts_with("-a");
@@ -260,7 +226,7 @@ bool MakesArray(const std::vector<std::string>& sbatch) {
 std::string ScriptFolder(const JobScript& job) { return job.array ? WithArrayNumber(job.folder, "array") : job.folder; }
 
 std::string FormatScript(const JobScript& job) {
-  std::string text = "#!/bin/bash -l\n# Written by lockstep submit. Submit it again with: sbatch FILE\n";
+  std::string text = "#!/bin/bash -l\n# Written by " + WriterOf(job.work) + ". Submit it again with: sbatch FILE\n";
   text += Directives(job);
   text += kSignals;  // at once: a signal during the setup would end the script
   text += "\nrun=" + ScriptWord(job.folder, job.array) + "\nmkdir -p \"$run/logs\"\n";
@@ -268,15 +234,17 @@ std::string FormatScript(const JobScript& job) {
   text += SetUp(job);
   if (job.chain) text += kChainBegin;
   text += job.chain ? kChain : kRequeue;
-  text += kStep;
+  text += "\n" + ProgressFunction(job.work) + kBefore;
   text += "\n# srun does not hand on the cores of a task by itself.\n";
   text += "[ -z \"${SLURM_CPUS_PER_TASK:-}\" ] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK\n";
-  text += fmt::format("ranks=$((SLURM_JOB_NUM_NODES * {}))\n", job.ranks_per_node);
+  if (job.work == JobWork::kRun) text += fmt::format("ranks=$((SLURM_JOB_NUM_NODES * {}))\n", job.ranks_per_node);
   text += Varied(job);
-  text += "[ -z \"$asked\" ] || again\n" + RunCommand(job) + " &\n" + kWait + kSayEnd;
-  // lockstep run has decided by the kind of error; its exit code says the same (base/error.h).
-  text += fmt::format("case $code in\n0) finish 0 ;;\n{}) again ;;\n{}) finish \"$code\" ;; # would happen again\nesac",
-                      ExitCodeOf(ErrorKind::kPreempted), FinalCodes());
+  text += "[ -z \"$asked\" ] || again\n" + WorkCommand(job) + " &\n" + kWait + SayEnd(job.work);
+  // lockstep has decided by the kind of error; its exit code says the same (base/error.h).
+  text += "case $code in\n0) finish 0 ;;\n";
+  // A run that is stopped saves a step. Of studies and sweeps what is under way may be lost: such jobs have to gain.
+  if (job.work == JobWork::kRun) text += fmt::format("{}) again ;;\n", ExitCodeOf(ErrorKind::kPreempted));
+  text += FinalCodes() + ") finish \"$code\" ;; # would happen again\nesac";
   text += kDecide;
   return text;
 }

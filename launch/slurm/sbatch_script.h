@@ -1,32 +1,12 @@
 // The script of a Slurm job that survives: pure text.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "launch/slurm/site.pb.h"
+#include "launch/slurm/job_script.h"
 
 namespace lockstep::launch {
-
-struct JobScript {
-  Site site;
-  std::string name;                ///< of the job
-  std::string program;             ///< lockstep, absolute
-  std::string folder;              ///< of the run, absolute
-  std::string directory;           ///< where it was submitted: relative paths start there
-  std::vector<std::string> train;  ///< words after "lockstep run ...": the recipe and options
-  int nodes = 1;
-  int ranks_per_node = 1;
-  int cpus_per_rank = 0;  ///< 0: Slurm's default
-  int gpus_per_node = 0;
-  int64_t seconds = 0;                                ///< time limit
-  std::string partition;                              ///< goes before the site's
-  bool array = false;                                 ///< a job array: %a stands for a number
-  std::vector<std::vector<std::string>> varied = {};  ///< of an array: the settings of job 0, 1, ..., for --set
-  bool chain = false;               ///< one of several jobs, each after the other, instead of requeueing
-  std::vector<std::string> sbatch;  ///< further options, after the site's
-};
 
 /// Any bytes may stand in paths. Throws Error(kUsage) where an option for sbatch has bytes that its lines can't hold.
 std::string FormatScript(const JobScript& job);
@@ -34,12 +14,6 @@ std::string FormatScript(const JobScript& job);
 /// The folder of the script and of what the job prints: the run's. A job array has several runs, and this folder beside
 /// theirs.
 std::string ScriptFolder(const JobScript& job);
-
-/// `text` with `number` in place of %a.
-std::string WithArrayNumber(std::string text, const std::string& number);
-
-/// `word` for the script: as a shell reads it back, but in an `array` with %a replaced by the job's number there.
-std::string ScriptWord(const std::string& word, bool array);
 
 /// Whether these options for sbatch make a job array.
 bool MakesArray(const std::vector<std::string>& sbatch);

@@ -32,21 +32,27 @@ std::string NameOf(Launcher launcher) {
   return launcher == Launcher::kSrun ? "srun" : launcher == Launcher::kNone ? "lockstep train" : "mpirun";
 }
 
-std::vector<std::string> StartCommand(const SupervisedJob& job, const MpirunVersion& mpirun, const Placement& placement,
-                                      bool fresh, std::optional<std::chrono::seconds> time_left) {
+std::vector<std::string> LaunchCommand(Launcher launcher, const MpirunVersion& mpirun, const Placement& placement,
+                                       std::chrono::seconds patience, const std::vector<std::string>& program) {
+  if (launcher == Launcher::kNone) return program;
   RankLaunch launch;
   launch.ranks = placement.ranks();
   launch.hosts = placement.hosts();
-  launch.patience = job.patience;
+  launch.patience = patience;
   launch.in_allocation = std::getenv("SLURM_JOB_ID") != nullptr;
   launch.agent = AgentForMpirun();
   if (placement.HasOthers() || launch.in_allocation) launch.exported = ExportedVariables();
-  launch.program = {OwnProgram(), "train"};
-  launch.program.insert(launch.program.end(), job.train.begin(), job.train.end());
-  if (fresh) launch.program.emplace_back("--fresh");
-  if (time_left) launch.program.push_back(fmt::format("--stop-after={}s", std::max<int64_t>(1, time_left->count())));
-  if (job.launcher == Launcher::kNone) return launch.program;
-  return job.launcher == Launcher::kSrun ? SrunCommand(launch) : MpirunCommand(mpirun, launch);
+  launch.program = program;
+  return launcher == Launcher::kSrun ? SrunCommand(launch) : MpirunCommand(mpirun, launch);
+}
+
+std::vector<std::string> StartCommand(const SupervisedJob& job, const MpirunVersion& mpirun, const Placement& placement,
+                                      bool fresh, std::optional<std::chrono::seconds> time_left) {
+  std::vector<std::string> program = {OwnProgram(), "train"};
+  program.insert(program.end(), job.train.begin(), job.train.end());
+  if (fresh) program.emplace_back("--fresh");
+  if (time_left) program.push_back(fmt::format("--stop-after={}s", std::max<int64_t>(1, time_left->count())));
+  return LaunchCommand(job.launcher, mpirun, placement, job.patience, program);
 }
 
 ChildOptions LauncherOptions(const std::string& job_id) {

@@ -79,7 +79,7 @@ class Sweep {
   template <typename Make, typename Can>
   void RunAll(int count, const Make& make, const Can& can) {
     for (;;) {
-      const bool stopping = StopSignal() != 0;
+      const bool stopping = Stopping();
       while (!stopping && static_cast<int>(running_.size()) < setup_.parallel && Next(count) >= 0 && can(Next(count)))
         Begin(Next(count), make);
       if (running_.empty()) {
@@ -142,6 +142,8 @@ class Sweep {
     running_.emplace(number, std::move(running));
   }
 
+  bool Stopping() const { return StopSignal() != 0 || preempted_; }
+
   static void Tell(Running& running) {
     running.told = true;
     running.child->Signal(SIGTERM);
@@ -157,8 +159,10 @@ class Sweep {
     Decide(number, running);
     if (!ended_.contains(number)) return false;
     // A trial that has come to its end before a decision on one of its rungs waits for that: it may have been stopped.
+    // Nobody told the trial to stop but the job that it runs in, whose time is over.
+    if (ended_[number] == ExitCodeOf(ErrorKind::kPreempted) && !running.told) preempted_ = true;
     const bool waits = !running.stopped_early && ended_[number] == 0 && undecided_.contains(number);
-    if (waits && StopSignal() == 0) return false;
+    if (waits && !Stopping()) return false;
     Finish(number, running);
     return true;
   }
@@ -232,7 +236,7 @@ class Sweep {
     Trial& trial = trials_[static_cast<size_t>(number)];
     const int code = ended_[number];
     trial.seconds += std::chrono::duration<double>(Clock::now() - running.begun).count();
-    const bool interrupted = StopSignal() != 0 && !running.stopped_early && (code != 0 || undecided_.contains(number));
+    const bool interrupted = Stopping() && !running.stopped_early && (code != 0 || undecided_.contains(number));
     if (running.stopped_early) {
       trial.state = Trial::State::kStopped;
     } else if (code == 0 && !interrupted) {
@@ -296,6 +300,7 @@ class Sweep {
   std::map<int, std::vector<double>> seen_;  ///< values at rungs that evaluations have told
   std::map<int, size_t> decided_;
   std::set<int> undecided_;
+  bool preempted_ = false;  ///< a trial was stopped, and so is the sweep
   std::string log_;
 };
 

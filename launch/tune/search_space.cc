@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/philox.h"
@@ -39,6 +40,13 @@ bool ParseRange(const std::string& text, const std::string& range, Dimension& di
   return false;
 }
 
+/// NaN where the text is no number.
+double NumberIn(const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  return text.empty() || *end != '\0' ? std::nan("") : value;
+}
+
 }  // namespace
 
 Dimension ParseOver(const std::string& text) {
@@ -64,6 +72,34 @@ std::string ValueAt(const Dimension& dimension, double unit) {
       return fmt::format("{:.0f}", std::min(high, std::floor(low + unit * (high - low + 1))));
   }
   return "";
+}
+
+FieldAxis AxisOf(const Dimension& dimension) {
+  if (dimension.continuous())
+    return {.log = dimension.kind == Dimension::Kind::kLog, .low = dimension.low, .high = dimension.high};
+  FieldAxis axis;
+  for (const std::string& value : dimension.values) axis.places.push_back(NumberIn(value));
+  const bool numbers = std::ranges::all_of(axis.places, [](double place) { return std::isfinite(place); });
+  if (!numbers) std::iota(axis.places.begin(), axis.places.end(), 0.0);
+  axis.low = std::ranges::min(axis.places);
+  axis.high = std::ranges::max(axis.places);
+  constexpr double kWide = 20;
+  axis.log = numbers && axis.low > 0 && axis.high >= kWide * axis.low;
+  return axis;
+}
+
+double PlaceOf(const Dimension& dimension, const FieldAxis& axis, const std::string& value) {
+  if (dimension.continuous()) return NumberIn(value);
+  const auto found = std::ranges::find(dimension.values, value);
+  return found == dimension.values.end() ? std::nan("")
+                                         : axis.places[static_cast<size_t>(found - dimension.values.begin())];
+}
+
+double ShareOf(const Dimension& dimension, const FieldAxis& axis, const std::string& value) {
+  const double place = PlaceOf(dimension, axis, value);
+  if (axis.high <= axis.low) return 0.5;
+  return axis.log ? std::log(place / axis.low) / std::log(axis.high / axis.low)
+                  : (place - axis.low) / (axis.high - axis.low);
 }
 
 std::vector<std::string> SettingsAt(const std::vector<Dimension>& space, const Units& units) {

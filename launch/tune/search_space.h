@@ -24,6 +24,20 @@ Dimension ParseOver(const std::string& text);
 /// The value at `unit`, 0 <= unit < 1, for --set.
 std::string ValueAt(const Dimension& dimension, double unit);
 
+/// A field's values on an axis of its own.
+struct FieldAxis {
+  bool log = false;
+  /// Of lists: each value's place. Numbers lie where they are, on a logarithmic axis where all are > 0 and the largest
+  /// is at least twenty times the least; other values at 0, 1, 2, in their order. Empty for ranges.
+  std::vector<double> places = {};
+  double low = 0, high = 1;  ///< ends: of the range, or the least and the largest place
+};
+FieldAxis AxisOf(const Dimension& dimension);
+/// Where a value of the field, as text, lies on its axis; NaN: nowhere.
+double PlaceOf(const Dimension& dimension, const FieldAxis& axis, const std::string& value);
+/// The same as a share of the axis: 0 is its low end, 1 its high one.
+double ShareOf(const Dimension& dimension, const FieldAxis& axis, const std::string& value);
+
 /// One trial's place in the space.
 using Units = std::vector<double>;
 /// "optimizer.learning_rate=0.00316", ...

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "launch/page/axis.h"
 #include "launch/page/chart.h"
 #include "launch/page/html_writer.h"
 #include "launch/page/page.h"
@@ -42,16 +43,23 @@ Series CurveOf(const SweepFacts& facts, const Trial& trial, bool best) {
   return series;
 }
 
+/// The lowest or the highest value, as it was written.
+std::string EndText(const Dimension& dimension, const FieldAxis& axis, bool high) {
+  if (axis.places.empty()) return NumberText(high ? axis.high : axis.low);
+  const auto end = std::ranges::find(axis.places, high ? axis.high : axis.low);
+  return dimension.values[static_cast<size_t>(end - axis.places.begin())];
+}
+
 /// One line a trial, from field to field, and to its value.
 void DrawCoordinates(const SweepFacts& facts, const std::vector<Trial>& trials, const std::vector<int>& ranking,
                      HtmlWriter& html) {
   if (ranking.size() < 2) return;
-  std::vector<std::string> axes;
-  for (const Dimension& dimension : facts.request.space) axes.push_back(LastWord(dimension.field));
+  const std::vector<Dimension>& space = facts.request.space;
   Chart chart{.title = "Trials from field to field",
-              .note = fmt::format("From left to right: {}, and the {}, the best at the top. Each field runs from its "
-                                  "lowest value to its highest; the best trials are in colour.",
-                                  fmt::join(axes, ", "), facts.request.measure)};
+              .note = fmt::format("Each field runs on its own scale, from its lowest value, below, to its highest; the "
+                                  "{} by the places of trials, the best at the top. The best trials are in colour.",
+                                  facts.request.measure),
+              .y_numbers = false};
   for (size_t place = ranking.size(); place-- > 0;) {
     const Trial& trial = trials[static_cast<size_t>(ranking[place])];
     const bool best = place < kMostColours;
@@ -60,40 +68,46 @@ void DrawCoordinates(const SweepFacts& facts, const std::vector<Trial>& trials, 
                   .colour = best ? static_cast<int>(place) : 7,
                   .faint = !best,
                   .dots = best};
-    for (size_t d = 0; d < trial.units.size(); ++d) series.points.push_back({static_cast<double>(d), trial.units[d]});
-    series.points.push_back({static_cast<double>(trial.units.size()),
-                             1 - static_cast<double>(place) / static_cast<double>(ranking.size() - 1)});
+    for (size_t d = 0; d < space.size(); ++d)
+      series.points.push_back(
+          {static_cast<double>(d), ShareOf(space[d], AxisOf(space[d]), ValueText(trial.settings[d]))});
+    series.points.push_back(
+        {static_cast<double>(space.size()), 1 - static_cast<double>(place) / static_cast<double>(ranking.size() - 1)});
     chart.series.push_back(std::move(series));
   }
-  for (size_t d = 0; d < axes.size(); ++d) chart.marks.push_back({static_cast<double>(d), axes[d]});
-  chart.marks.push_back({static_cast<double>(axes.size()), facts.request.measure});
+  for (size_t d = 0; d < space.size(); ++d) {
+    const FieldAxis axis = AxisOf(space[d]);
+    chart.marks.push_back({static_cast<double>(d), LastWord(space[d].field), EndText(space[d], axis, true)});
+    chart.x_names.push_back({static_cast<double>(d), EndText(space[d], axis, false)});
+  }
+  const auto value_of = [&](int number) { return NumberText(trials[static_cast<size_t>(number)].value); };
+  chart.marks.push_back({static_cast<double>(space.size()), facts.request.measure, value_of(ranking.front())});
+  chart.x_names.push_back({static_cast<double>(space.size()), value_of(ranking.back())});
   DrawChart(chart, html);
 }
 
-/// For each field: the values of all trials over it.
-void DrawFields(const SweepFacts& facts, const std::vector<Trial>& trials, const std::vector<int>& ranking,
-                HtmlWriter& html) {
-  for (size_t d = 0; d < facts.request.space.size(); ++d) {
-    const Dimension& dimension = facts.request.space[d];
-    Chart chart{.title = dimension.field,
-                .note = dimension.continuous()
-                            ? fmt::format("From {:g} to {:g}{}.", dimension.low, dimension.high,
-                                          dimension.kind == Dimension::Kind::kLog ? ", by the logarithm" : "")
-                            : fmt::format("Values in this order: {}.", fmt::join(dimension.values, ", "))};
-    chart.height = 220;
-    chart.whole_x = false;
-    chart.y_label = facts.request.measure;
-    Series series{.points = {}, .dots = true, .line = false};
-    std::vector<Point> points;
-    for (const int number : ranking) {
-      const Trial& trial = trials[static_cast<size_t>(number)];
-      points.push_back({trial.units[d], trial.value});
-    }
-    std::sort(points.begin(), points.end(), [](const Point& a, const Point& b) { return a.x < b.x; });
-    series.points = points;
-    chart.series.push_back(std::move(series));
-    DrawChart(chart, html);
+/// The values of all trials over one field, in the field's own values.
+void DrawField(const SweepFacts& facts, const std::vector<Trial>& trials, const std::vector<int>& ranking, size_t field,
+               HtmlWriter& html) {
+  const Dimension& dimension = facts.request.space[field];
+  const FieldAxis axis = AxisOf(dimension);
+  Chart chart{.title = dimension.field, .note = axis.log ? "By the logarithm." : ""};
+  chart.height = 280;
+  chart.whole_x = dimension.kind == Dimension::Kind::kWhole;
+  chart.log_x = axis.log;
+  chart.x_range = XRange{axis.low, axis.high};
+  for (size_t i = 0; i < axis.places.size(); ++i) chart.x_names.push_back({axis.places[i], dimension.values[i]});
+  std::ranges::sort(chart.x_names, {}, &XName::x);
+  chart.x_label = LastWord(dimension.field);
+  chart.y_label = facts.request.measure;
+  Series series{.points = {}, .dots = true, .line = false};
+  for (const int number : ranking) {
+    const Trial& trial = trials[static_cast<size_t>(number)];
+    series.points.push_back({PlaceOf(dimension, axis, ValueText(trial.settings[field])), trial.value});
   }
+  std::ranges::sort(series.points, {}, &Point::x);
+  chart.series.push_back(std::move(series));
+  DrawChart(chart, html);
 }
 
 void DrawCurves(const SweepFacts& facts, const std::vector<Trial>& trials, const std::vector<int>& ranking,
@@ -186,7 +200,7 @@ std::string SweepPage(const SweepFacts& facts, const std::vector<Trial>& trials)
     DrawCoordinates(facts, trials, ranking, html);
     DrawCurves(facts, trials, ranking, html);
     html.Add("h2", "Field by field");
-    DrawFields(facts, trials, ranking, html);
+    for (size_t field = 0; field < facts.request.space.size(); ++field) DrawField(facts, trials, ranking, field, html);
     html.Add("h2", "To repeat it");
     html.Add("pre", facts.command);
     html.Add("p", fmt::format("lockstep build {}, on {}; seed {}.", facts.build, facts.host, facts.request.seed));

@@ -32,11 +32,11 @@ LAUNCH_ARROWS = """
     job <- answers
     recipe <- export command_line report
     page <- report scale
-    recipe supervise/launcher <- scale
+    recipe supervise <- scale
     scale <- tune
     scale supervise/launcher <- profile
     scale <- project
-    job supervise <- slurm
+    command_line job supervise <- slurm
     answers draft export slurm command_line profile project report tune <- commands
     commands <- commands/data
     commands/data <- launch

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <fstream>
 #include <optional>
+#include <sstream>
 #include <string_view>
 
 #include "base/error.h"
@@ -173,6 +175,16 @@ std::vector<Host> ParseHostfile(const std::string& text, const std::string& name
   if (hosts.empty())
     throw Error(ErrorKind::kUsage, "there are no hosts in it", name, "one host a line, for example: h1 slots=4");
   return hosts;
+}
+
+std::vector<Host> ReadHosts(const std::string& hosts, const std::string& hostfile) {
+  if (!hosts.empty()) return ParseHosts(hosts);
+  if (hostfile.empty()) return {};
+  std::ifstream file(hostfile);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf()))
+    throw Error(ErrorKind::kUsage, "the hostfile can't be read, or is empty", hostfile);
+  return ParseHostfile(text.str(), hostfile);
 }
 
 }  // namespace lockstep::launch

@@ -22,4 +22,7 @@ namespace lockstep::launch {
 /// `name` is the file's, for messages. Throws Error(kUsage) with file and line.
 std::vector<Host> ParseHostfile(const std::string& text, const std::string& name);
 
+/// Of --hosts, a list, or --hostfile, a path; of neither none. Throws Error(kUsage), also where there is no such file.
+std::vector<Host> ReadHosts(const std::string& hosts, const std::string& hostfile);
+
 }  // namespace lockstep::launch

@@ -119,5 +119,35 @@ TEST(DrawChart, ShadesBandsTicksAndDotsAreDrawn) {
       << "two in the chart: one is outside, one too close; and the legend's";
 }
 
+/// The x of the first dot that a title of this text belongs to.
+double DotAt(const std::string& html, const std::string& title) {
+  const size_t end = html.find("<title>" + title), at = html.rfind("cx=\"", end);
+  return end == std::string::npos ? kNan : std::stod(html.substr(at + 4));
+}
+
+TEST(Chart, ALogarithmicXAxisHasDecadesEquallyFarApart) {
+  Chart chart{.title = "t", .log_x = true, .x_range = XRange{1e-4, 1e-1}};
+  chart.whole_x = false;
+  chart.series = {{.points = {{1e-3, 1}, {1e-2, 2}, {1e-1, 3}}, .line = false}};
+  const std::string html = Draw(chart);
+  const double first = DotAt(html, "0.001: 1"), second = DotAt(html, "0.01: 2"), third = DotAt(html, "0.1: 3");
+  EXPECT_NEAR(second - first, third - second, 0.2);
+  EXPECT_GT(second - first, 100);
+  EXPECT_THAT(html, HasSubstr(">0.0001</text>"));
+}
+
+TEST(Chart, NamesStandInThePlaceOfNumbers) {
+  Chart chart{.title = "t", .x_range = XRange{0, 2}, .x_names = {{0, "relu"}, {1, "gelu"}, {2, "tanh"}}};
+  chart.series = {{.points = {{1, 5}}, .line = false}};
+  const std::string html = Draw(chart);
+  for (const char* name : {">relu</text>", ">gelu</text>", ">tanh</text>", "<title>gelu: 5"})
+    EXPECT_THAT(html, HasSubstr(name));
+  EXPECT_THAT(html, Not(HasSubstr(">0.5</text>")));
+  // Names that would lie on each other are left out.
+  chart.x_names.clear();
+  for (int i = 0; i < 200; ++i) chart.x_names.push_back({i / 100.0, "name" + std::to_string(i)});
+  EXPECT_LT(Count(Draw(chart), ">name"), 30);
+}
+
 }  // namespace
 }  // namespace lockstep::launch

@@ -14,6 +14,7 @@ namespace lockstep::launch {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr int kLanes = 64, kSteps = 100;
 constexpr double kLane = 1e-3, kFixed = 2e-3;
@@ -176,8 +177,28 @@ TEST(Projection, SaysWhatWasMeasuredAndWhatAssumed) {
   EXPECT_THAT(notes[3], HasSubstr("2 ranks on 1 host"));
   EXPECT_EQ(ProjectionTable(projection).rows.size(), 2u);
   EXPECT_THAT(ProjectionJson(projection), HasSubstr("\"simulation\": true"));
+  EXPECT_THAT(notes[1], Not(HasSubstr("links")));
   projection.points[0].values.wrong_sums = 1;
   EXPECT_THAT(ProjectionNotes(projection)[4], HasSubstr("SUMS ARE WRONG"));
+}
+
+TEST(Projection, LinksThatTheStudyMeasuredAreTheDefault) {
+  Study study(StudyMode::kStrong);
+  EXPECT_EQ(MeasuredNetwork(study.facts).gbit, Network().gbit);
+  // Within a host there is no network.
+  study.facts.hosts.links = {{"h1", "h2", 9, 20}, {"h2", "h1", 11, 30}, {"h1", "h1", 400, 1}};
+  const Network network = ParseNetwork("ranks_per_host=2", MeasuredNetwork(study.facts));
+  EXPECT_EQ(network.gbit, 10);
+  EXPECT_EQ(network.latency_us, 25 - 2 * network.message_us);
+  EXPECT_EQ(network.ranks_per_host, 2);
+  EXPECT_EQ(ParseNetwork("gbit=1", network).gbit, 1);
+  Projection projection{.facts = study.facts, .request = study.request, .measured = study.Measured()};
+  projection.request.network.gbit = network.gbit;
+  projection.gbit_measured = true;
+  std::vector<std::string> notes = ProjectionNotes(projection);
+  EXPECT_THAT(notes[1], HasSubstr("links of 10 Gbit/s each way (medians of the study's 2 ways between hosts)"));
+  EXPECT_THAT(notes[2], Not(HasSubstr("links of")));
+  EXPECT_THAT(notes[2], HasSubstr("5 us from host to host"));
 }
 
 }  // namespace

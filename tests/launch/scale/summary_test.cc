@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "launch/scale/compare_studies.h"
+#include "launch/scale/study_page.h"
 #include "launch/scale/study_text.h"
 
 namespace lockstep::launch {
@@ -97,6 +98,16 @@ TEST(StudySummary, ASlowRankIsNamed) {
     if (point.name == "r4") point.variant = "train.balance=EVEN";
   EXPECT_THAT(Findings(varied, Summarize(varied, results)),
               Contains(HasSubstr("at 4 ranks, train.balance=EVEN, rank 2 is slow")));
+}
+
+TEST(StudyPage, ABarOfEachPointHasItsPhases) {
+  const StudyFacts facts = Facts();
+  const std::string page = StudyPage(facts, Summarize(facts, Results()), "");
+  // 0.9, 1.8 and 0.09 seconds of 90 steps.
+  for (const char* part : {"forward: 10 ms", "backward: 20 ms", "exchange, exposed: 1 ms"})
+    EXPECT_THAT(page, HasSubstr(part));
+  for (const char* bar : {">1 rank</text>", ">2 ranks</text>", ">4 ranks</text>", ">1 once more</text>"})
+    EXPECT_THAT(page, HasSubstr(bar));
 }
 
 TEST(StudySummary, FailedPointsAreRowsWithTheirReason) {

@@ -9,6 +9,8 @@
 #include <random>
 
 #include "base/error.h"
+#include "launch/page/axis.h"
+#include "launch/tune/sweep_report.h"
 #include "launch/tune/tpe.h"
 
 namespace lockstep::launch {
@@ -52,6 +54,56 @@ TEST(SearchSpace, GridsHaveAllCombinationsWithBothEnds) {
     all.push_back(settings[0] + " " + settings[1]);
   }
   EXPECT_THAT(all, ElementsAre("a=1 b=x", "a=1 b=y", "a=10 b=x", "a=10 b=y", "a=100 b=x", "a=100 b=y"));
+}
+
+TEST(SearchSpace, AFieldsAxisIsInItsOwnValues) {
+  const auto places = [](const std::string& over) { return AxisOf(ParseOver(over)).places; };
+  const Dimension rate = ParseOver("r=log(1e-4,1e-1)");
+  const FieldAxis log = AxisOf(rate);
+  EXPECT_TRUE(log.log);
+  EXPECT_EQ(log.low, 1e-4);
+  EXPECT_EQ(log.high, 1e-1);
+  EXPECT_DOUBLE_EQ(PlaceOf(rate, log, "0.001"), 0.001);
+  EXPECT_NEAR(ShareOf(rate, log, "0.001"), 1.0 / 3, 1e-12);
+  EXPECT_FALSE(AxisOf(ParseOver("u=uniform(0,0.5)")).log);
+  EXPECT_NEAR(ShareOf(ParseOver("n=whole(2,6)"), AxisOf(ParseOver("n=whole(2,6)")), "3"), 0.25, 1e-12);
+  // Lists: numbers where they are, by the logarithm where they are far apart; words in their order.
+  EXPECT_THAT(places("l=8,2,4"), ElementsAre(8, 2, 4));
+  EXPECT_FALSE(AxisOf(ParseOver("l=8,2,4")).log);
+  EXPECT_TRUE(AxisOf(ParseOver("l=1e-4,1e-3,1e-2")).log);
+  EXPECT_FALSE(AxisOf(ParseOver("l=0,1e-3,1e-1")).log);
+  const Dimension words = ParseOver("w=relu,gelu,[8,8]");
+  EXPECT_THAT(places("w=relu,gelu,[8,8]"), ElementsAre(0, 1, 2));
+  EXPECT_EQ(PlaceOf(words, AxisOf(words), "[8,8]"), 2);
+  EXPECT_TRUE(std::isnan(PlaceOf(words, AxisOf(words), "tanh")));
+  EXPECT_EQ(ShareOf(ParseOver("one=3"), AxisOf(ParseOver("one=3")), "3"), 0.5);
+}
+
+TEST(SweepPage, ChartsOfFieldsShowTheirOwnValues) {
+  SweepFacts facts{.name = "toy", .command = "lockstep tune", .build = "b", .host = "h", .request = {}};
+  facts.request.space = {ParseOver("optimizer.learning_rate=log(1e-4,1e-1)"),
+                         ParseOver("model.mlp.activation=relu,gelu")};
+  facts.request.measure = "loss";
+  facts.request.split = "validation";
+  facts.request.falls = true;
+  facts.request.trials = 4;
+  std::vector<Trial> trials;
+  for (int number = 0; number < 4; ++number) {
+    Trial trial{.number = number, .units = {number / 4.0, number % 2 * 0.5}, .state = Trial::State::kDone};
+    trial.settings = SettingsAt(facts.request.space, trial.units);
+    trial.value = 0.25 + number;
+    trials.push_back(trial);
+  }
+  const std::string page = SweepPage(facts, trials);
+  // Dots say where they are, in the field's values.
+  for (const Trial& trial : trials)
+    EXPECT_THAT(page, HasSubstr("<title>" + NumberText(std::stod(ValueAt(facts.request.space[0], trial.units[0]))) +
+                                ": " + NumberText(trial.value) + "</title>"));
+  EXPECT_THAT(page, HasSubstr("<title>relu: 0.25</title>"));
+  EXPECT_THAT(page, HasSubstr("<title>gelu: 1.25</title>"));
+  // Ticks of a logarithmic axis.
+  for (const char* tick : {">0.0001</text>", ">0.001</text>", ">0.01</text>", ">0.1</text>"})
+    EXPECT_THAT(page, HasSubstr(tick));
 }
 
 TEST(Halving, DecisionsDoNotDependOnWhoIsFaster) {

@@ -168,7 +168,7 @@ void AddDoctorCommand(CLI::App& app, int* exit_code) {
   };
   auto options = std::make_shared<Options>();
   CLI::Option* measure = command->add_flag(
-      "--measure", options->measure, "Time this machine's cores, for half a minute, so that plan can tell seconds");
+      "--measure", options->measure, "Time this machine's cores, in under a minute, so that plan can tell seconds");
   command->add_option("--to", options->to, "The file to keep that in (default: where plan of this host looks)")
       ->needs(measure);
   command->footer(

@@ -68,7 +68,7 @@ KnownMachine MachineOf(const PlanOptions& options) {
   FileSystem& files = FileSystem::Real();
   const bool named = !options.machine.empty();
   const std::string path = named ? options.machine : KeptMachinePath();
-  constexpr char kRemedy[] = "measure it with lockstep doctor --measure, which takes half a minute";
+  constexpr char kRemedy[] = "measure it with lockstep doctor --measure, which takes under a minute";
   if (!named && (path.empty() || !files.Exists(path)))
     return {std::nullopt, fmt::format("this machine has not been measured: {}", kRemedy)};
   const MachineRecord record = ParseMachine(ReadWholeFile(files, path), path);

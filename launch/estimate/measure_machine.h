@@ -1,4 +1,4 @@
-// Measures this machine, in some twenty seconds: reference trainings (reference_recipes.h) whose ops are timed one by
+// Measures this machine, in under a minute: reference trainings (reference_recipes.h) whose ops are timed one by
 // one, and updates of weights, with one thread that computes and with one on each core.
 #pragma once
 

@@ -13,7 +13,11 @@ namespace lockstep::launch {
 namespace {
 
 MachineRecord Sample() {
-  MachineRecord record{.host = "node7", .cpu = CpuModel(), .isa = Name(DetectIsa()), .build = std::string(BuildHash())};
+  MachineRecord record;
+  record.host = "node7";
+  record.cpu = CpuModel();
+  record.isa = Name(DetectIsa());
+  record.build = BuildHash();
   record.cores = 96;
   record.alone = {120.5, 17};
   record.together = {99, 2.25};

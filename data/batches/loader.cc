@@ -119,6 +119,12 @@ void Loader::State::Work(int thread) {
   }
 }
 
+int BatchesALane(int lanes, int wanted) {
+  constexpr int kLeastBatches = 4, kStepsAhead = 2;
+  if (wanted == 0) wanted = std::max(kLeastBatches, kStepsAhead * lanes);
+  return (wanted + lanes - 1) / lanes;
+}
+
 Loader::Loader(Options options) : state_(std::make_unique<State>(std::move(options))) {
   const Options& o = state_->options;
   CHECK(o.transform != nullptr && o.batches != nullptr && o.threads >= 1);
@@ -126,13 +132,11 @@ Loader::Loader(Options options) : state_(std::make_unique<State>(std::move(optio
   CHECK(o.first_step <= o.end_step);
   const int lanes = o.mine.size();
   if (lanes == 0) return;
-  constexpr int kLeastBatches = 4, kStepsAhead = 2;
-  const int wanted = o.prefetch_batches > 0 ? o.prefetch_batches : std::max(kLeastBatches, kStepsAhead * lanes);
   const MutexLock lock(state_->mutex);
   state_->rings.resize(static_cast<size_t>(lanes));
   for (LaneRing& ring : state_->rings) {
     ring.next_fill = ring.next_acquire = o.first_step;
-    ring.slots.resize(static_cast<size_t>((wanted + lanes - 1) / lanes));
+    ring.slots.resize(static_cast<size_t>(BatchesALane(lanes, o.prefetch_batches)));
     for (Slot& slot : ring.slots) {
       slot.buffers = std::make_unique<LaneBuffers>(*o.transform, o.batches->shapes(), slot.batch);
     }

@@ -13,6 +13,10 @@
 
 namespace lockstep::data {
 
+/// Batches that a loader holds ready for each of `lanes` lanes, of `wanted` in all; 0: two steps' worth, at least 4 in
+/// all.
+int BatchesALane(int lanes, int wanted = 0);
+
 /// The training side: hands out the batches of lanes [lanes.begin, lanes.end) from `first_step` on, in order.
 class Loader {
  public:
@@ -24,7 +28,7 @@ class Loader {
     uint64_t first_step = 0;
     uint64_t end_step = 0;  ///< no batch of this step or later is asked for
     int threads = 1;
-    int prefetch_batches = 0;  ///< lane batches held ready; 0: two steps' worth, at least 4. Rounded up to lanes
+    int prefetch_batches = 0;  ///< lane batches held ready (BatchesALane)
   };
   explicit Loader(Options options);
   /// Stops the threads.

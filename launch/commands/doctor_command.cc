@@ -9,15 +9,23 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <memory>
 #include <string>
 
 #include "base/build_info.h"
+#include "base/error.h"
+#include "base/files/atomic_write.h"
+#include "base/log.h"
 #include "base/machine/cores.h"
 #include "base/machine/cpu_info.h"
 #include "base/machine/host.h"
 #include "base/machine/infiniband.h"
 #include "base/machine/openmp_environment.h"
 #include "base/machine/rapl_meter.h"
+#include "launch/commands/errors.h"
+#include "launch/estimate/machine_record.h"
+#include "launch/estimate/measure_machine.h"
 #include "launch/job/gpu.h"
 #include "launch/job/mpi.h"
 #include "launch/supervise/launcher/child_process.h"
@@ -107,6 +115,27 @@ void Gpus() {
     Row("network", fmt::format("{} port {}: {}, {}", port.card, port.port, port.state, port.rate));
 }
 
+/// Measures this machine for `plan`, and keeps what comes of it at `path`; empty: where plan looks.
+int Measure(std::string path) {
+  if (path.empty()) path = KeptMachinePath();
+  if (path.empty())
+    throw Error(ErrorKind::kUsage, "there is no home to keep a measurement in", "",
+                "say where: lockstep doctor --measure --to FILE");
+  const std::string folder = std::filesystem::absolute(path).parent_path();
+  FileSystem& files = FileSystem::Real();
+  files.CreateFolders(folder);
+  const MachineRecord record = MeasureMachine([](const std::string& what) { LogNote("measuring: {}", what); });
+  WriteFileAtomically(files, path, FormatMachine(record));
+  Row("cores", fmt::format("{}", record.cores));
+  Row("products", fmt::format("{:.1f} GFLOP/s of one core, {:.1f} of each where all compute",
+                              record.alone.matrix_gflops, record.together.matrix_gflops));
+  Row("copies", fmt::format("{:.1f} GB/s of one core, {:.1f} of each where all copy", record.alone.copy_gb_s,
+                            record.together.copy_gb_s));
+  Row("ops", fmt::format("{} were timed", record.ops.size()));
+  Row("kept in", path);
+  return 0;
+}
+
 int Doctor() {
   Row("lockstep", fmt::format("{}, build {}", Version(), BuildHash()));
   Row("host", HostName());
@@ -133,8 +162,24 @@ int Doctor() {
 
 void AddDoctorCommand(CLI::App& app, int* exit_code) {
   CLI::App* command = app.add_subcommand("doctor", "Say what this machine has, and what to do about it");
-  command->footer("Example:\n  lockstep doctor");
-  command->callback([exit_code] { *exit_code = Doctor(); });
+  struct Options {
+    bool measure = false;
+    std::string to;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::Option* measure = command->add_flag(
+      "--measure", options->measure, "Time this machine's cores, in under a minute, so that plan can tell seconds");
+  command->add_option("--to", options->to, "The file to keep that in (default: where plan of this host looks)")
+      ->needs(measure);
+  command->footer(
+      "Examples:\n"
+      "  lockstep doctor\n"
+      "  lockstep doctor --measure\n"
+      "  srun -N 1 -n 1 --exclusive lockstep doctor --measure --to node.json    (for lockstep plan --machine "
+      "node.json)");
+  command->callback([options, exit_code] {
+    *exit_code = options->measure ? RunAlone([&] { return Measure(options->to); }) : Doctor();
+  });
 }
 
 }  // namespace lockstep::launch

@@ -4,21 +4,28 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "base/files/file.h"
+#include "base/machine/cores.h"
 #include "base/machine/host.h"
 #include "comm/local/local_communicator.h"
 #include "launch/command_line/option_checks.h"
+#include "launch/estimate/machine_record.h"
+#include "launch/estimate/plan_facts.h"
+#include "launch/estimate/process_memory.h"
+#include "launch/estimate/step_demand.h"
 #include "launch/job/gpu.h"
 #include "launch/job/init_from.h"
 #include "launch/job/job_setup.h"
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
-#include "trainer/graph/op_table.h"
 #include "trainer/plan/job_plans.h"
 #include "trainer/plan/lane_plan.h"
 #include "trainer/plan/memory_estimate.h"
@@ -31,108 +38,12 @@ struct PlanOptions {
   std::string recipe;
   std::vector<std::string> settings;
   int ranks = 1;
-  int executors = 1;
+  int executors = 0;  ///< on each rank; 0: as training would have
+  int hosts = 1;
+  std::string machine;  ///< a file; empty: the kept one of this host
+  bool json = false;
   double gpu_memory = 0;  ///< GiB; 0: the device that is here
 };
-
-std::string Bytes(int64_t bytes) {
-  const auto value = static_cast<double>(bytes);
-  if (bytes >= int64_t{1} << 30) return fmt::format("{:.2f} GiB", value / (1 << 30));
-  if (bytes >= int64_t{1} << 20) return fmt::format("{:.1f} MiB", value / (1 << 20));
-  return fmt::format("{:.1f} KiB", value / (1 << 10));
-}
-
-void PrintParameters(const plan::JobPlans& plans, const run::Job& job) {
-  const std::set<std::string> frozen = plan::FrozenParameters(plans.model, job.config.optimizer);
-  std::printf("parameters\n");
-  for (auto entry = plans.layout.entries().rbegin(); entry != plans.layout.entries().rend(); ++entry)
-    if (!entry->statistic)
-      std::printf("  %-36s %-20s %lld%s\n", entry->name.c_str(), entry->shape.ToString().c_str(),
-                  static_cast<long long>(entry->size()), frozen.count(entry->name) ? "  frozen" : "");
-  std::printf("  %-36s %-20s %lld\n", "all", "", static_cast<long long>(plans.layout.parameter_count()));
-}
-
-void PrintActivations(const graph::Graph& graph) {
-  std::printf("layers (one lane)\n");
-  for (const graph::Op& op : graph.ops)
-    if (op.outputs.front() != graph::kNoValue)
-      std::printf("  %-36s %-20s %s\n", op.name.c_str(), graph.value(op.outputs.front()).shape.ToString().c_str(),
-                  graph::Name(op.kind));
-}
-
-/// Of samples that differ in length: the shapes that programs are made for.
-void PrintShapes(const run::Job& job) {
-  const std::span<const data::BatchShape> shapes = job.splits.batches->shapes();
-  if (shapes.size() == 1) return;
-  std::printf("shapes of a lane (samples x length)\n ");
-  for (const data::BatchShape& shape : shapes)
-    std::printf(" %lldx%lld", static_cast<long long>(shape.rows), static_cast<long long>(shape.length));
-  std::printf("\n");
-}
-
-void PrintRanks(const run::Job& job, const comm::LanePlan& plan) {
-  const std::span<const data::BatchShape> shapes = job.splits.batches->shapes();
-  std::printf("ranks (%u lanes of %s%lld samples)\n", job.config.train.lanes(),
-              job.config.train.batch_tokens() > 0 ? "up to " : "", static_cast<long long>(shapes.front().rows));
-  for (size_t rank = 0; rank < plan.size(); ++rank) {
-    std::string text;
-    for (const LaneRange& run : plan[rank]) text += fmt::format(" {}-{}", run.begin, run.end - 1);
-    std::printf("  rank %zu: %d lanes; by executor:%s\n", rank, plan[rank].back().end - plan[rank].front().begin,
-                text.c_str());
-  }
-}
-
-void PrintMemory(const run::Job& job, const plan::JobPlans& plans, const comm::LanePlan& plan) {
-  const optim::Optimizer optimizer = plan::MakeOptimizer(job.config, plans);
-  const int arrays = static_cast<int>(plan::StateArrays(optimizer, job.config.train).size()) +
-                     (plan::KeepsSums(optimizer, job.config.train) ? 1 : 0);
-  plan::MemoryEstimate rank = plan::EstimateMemory(plans, plan::MakeExchangeOptions(job.config.train, plans, plan), 0,
-                                                   arrays, plan::SavesMeanwhile(job.config.checkpoint));
-  for (const auto& split : {job.splits.train, job.splits.validation, job.splits.test})
-    if (split) rank.data += static_cast<int64_t>(split->traits().held_bytes);
-  std::printf("memory of rank 0\n");
-  std::printf(
-      "  gradients       %s\n  optimizer       %s\n  activations     %s\n  packed weights  %s\n  checkpoint copy %s\n  "
-      "data            %s\n",
-      Bytes(rank.gradients).c_str(), Bytes(rank.optimizer).c_str(), Bytes(rank.activations).c_str(),
-      Bytes(rank.packed).c_str(), Bytes(rank.checkpoint).c_str(), Bytes(rank.data).c_str());
-  std::printf("  weights         %s, shared by the ranks of a host\n", Bytes(rank.weights).c_str());
-  std::printf("  all             %s of %s\n", Bytes(rank.rank() + rank.weights).c_str(),
-              Bytes(static_cast<int64_t>(MemoryLimit())).c_str());
-}
-
-void PrintDeviceMemory(const run::Job& job, const plan::JobPlans& plans, const comm::LanePlan& plan) {
-  const step::DeviceMemoryPlan rank =
-      step::PlanDeviceMemory(job.config, plans, plan.front().front(), 0, static_cast<int>(plan.size()));
-  const auto free = static_cast<int64_t>(job.place.device->device->free_memory());
-  std::printf("GPU memory of rank 0 (%s)\n", plan::Precision::Value_Name(job.config.train.precision()).c_str());
-  std::printf(
-      "  parameters      %s\n  gradients       %s\n  optimizer       %s\n  activations     %s\n  workspace       %s at "
-      "most\n"
-      "  packed weights  %s\n  inputs          %s\n  tables          %s\n",
-      Bytes(rank.parameters).c_str(), Bytes(rank.gradients).c_str(), Bytes(rank.optimizer).c_str(),
-      Bytes(rank.activations).c_str(), Bytes(rank.workspace).c_str(), Bytes(rank.packed).c_str(),
-      Bytes(rank.inputs).c_str(), Bytes(rank.tables).c_str());
-  std::printf("  all             %s of %s: %s\n", Bytes(rank.all()).c_str(), Bytes(free).c_str(),
-              rank.all() <= free ? "it fits" : "it does not fit");
-}
-
-void PrintWork(const run::Job& job, const plan::JobPlans& plans) {
-  const auto rows = static_cast<double>(job.splits.batches->shapes().back().rows);
-  std::printf("work\n  %.3g FLOP a sample (forward and backward)\n", plans.train.back()->flops / rows);
-  const optim::RunLength length = job.splits.length;
-  const std::string step = job.config.train.batch_tokens() > 0
-                               ? fmt::format("at most {} tokens", job.config.train.batch_tokens())
-                               : fmt::format("{} samples", job.config.train.global_batch());
-  std::printf("  %llu steps of %s; %.2f steps an epoch of %llu samples, %.2f epochs\n",
-              static_cast<unsigned long long>(length.total_steps), step.c_str(), length.steps_per_epoch,
-              static_cast<unsigned long long>(job.splits.train->size()),
-              static_cast<double>(length.total_steps) / length.steps_per_epoch);
-  for (const auto& [name, split] : {std::pair{"validation", job.splits.validation}, {"test", job.splits.test}})
-    if (split)
-      std::printf("  %s: %llu samples in blocks of %lld\n", name, static_cast<unsigned long long>(split->size()),
-                  static_cast<long long>(plans.evaluation_shapes.front().rows));
-}
 
 /// The recipe, resolved for this machine or, where GPUs' memory is given, for one that has such GPUs.
 Recipe ReadResolved(const PlanOptions& options) {
@@ -147,12 +58,70 @@ Recipe ReadResolved(const PlanOptions& options) {
   return recipe;
 }
 
-comm::LanePlan LanesOf(const run::Job& job, const PlanOptions& options) {
+/// A kept measurement that can be gone by; or why there is none.
+struct KnownMachine {
+  std::optional<MachineRecord> record;
+  std::string why_none;
+};
+
+KnownMachine MachineOf(const PlanOptions& options) {
+  FileSystem& files = FileSystem::Real();
+  const bool named = !options.machine.empty();
+  const std::string path = named ? options.machine : KeptMachinePath();
+  constexpr char kRemedy[] = "measure it with lockstep doctor --measure, which takes under a minute";
+  if (!named && (path.empty() || !files.Exists(path)))
+    return {std::nullopt, fmt::format("this machine has not been measured: {}", kRemedy)};
+  const MachineRecord record = ParseMachine(ReadWholeFile(files, path), path);
+  const std::string stale = named ? WhyOtherBuild(record) : WhyStale(record);
+  if (!stale.empty()) return {std::nullopt, fmt::format("{} {}: {}", path, stale, kRemedy)};
+  return {record, ""};
+}
+
+/// As training deals them on hosts with so many cores each.
+PlannedRanks RanksOf(const run::Job& job, const PlanOptions& options, int cores) {
   const auto lanes = static_cast<int>(job.config.train.lanes());
+  PlannedRanks planned{.lanes = {}, .hosts = std::min(options.hosts, options.ranks)};
+  const int per_host = (options.ranks + planned.hosts - 1) / planned.hosts;
+  const int by_cores = std::max(1, cores / per_host / static_cast<int>(job.config.train.lane_threads()));
+  const int wanted = job.place.device ? 1 : options.executors > 0 ? options.executors : by_cores;
   std::vector<int> executors;
-  for (const LaneRange& run : DealLanes(lanes, options.ranks))
-    executors.push_back(job.place.device ? 1 : std::min(options.executors, run.size()));
-  return plan::PlanLanes(lanes, executors);
+  for (const LaneRange& run : DealLanes(lanes, options.ranks)) executors.push_back(std::min(wanted, run.size()));
+  // Ranks of a host have equally many executors: a step is as slow as its slowest rank.
+  const int least = *std::min_element(executors.begin(), executors.end());
+  if (options.executors == 0) std::fill(executors.begin(), executors.end(), least);
+  planned.lanes = plan::PlanLanes(lanes, executors);
+  return planned;
+}
+
+void AddMemory(PlanFacts& facts) {
+  const run::Job& job = facts.job;
+  if (job.place.device) {
+    facts.device =
+        step::PlanDeviceMemory(job.config, facts.plans, facts.ranks.lanes.front().front(), 0, facts.ranks.ranks());
+    facts.device_free = static_cast<int64_t>(job.place.device->device->free_memory());
+    return;
+  }
+  plan::MemoryEstimate& memory = facts.memory;
+  memory = plan::EstimateRank({job.config, job.splits, facts.plans, facts.ranks.lanes}, 0, facts.ranks.per_host());
+  memory.answers = AnswerBytes(facts.recipe, job, facts.plans, facts.ranks.lanes);
+  memory.process = ProcessBytes(facts.plans, static_cast<int64_t>(ResidentMemory()), memory.data, facts.ranks.ranks(),
+                                memory.optimizer + memory.weights / facts.ranks.ranks());
+  facts.memory_limit = static_cast<int64_t>(MemoryLimit());
+}
+
+void AddTime(const KnownMachine& machine, PlanFacts& facts) {
+  const run::Job& job = facts.job;
+  if (job.place.device) {
+    facts.why_no_time = "only steps on CPUs are measured";
+  } else if (job.config.train.lane_threads() > 1) {
+    facts.why_no_time = "lanes of several threads (train.lane_threads) are not measured";
+  } else if (!machine.record) {
+    facts.why_no_time = machine.why_none;
+  } else {
+    const MachineRecord& record = *machine.record;
+    facts.machine = fmt::format("{} ({}, {} cores)", record.host, record.cpu, record.cores);
+    facts.time = EstimateStep(DemandOf(job, facts.plans, facts.ranks), record);
+  }
 }
 
 /// Throws what a run would, where they don't fit the model.
@@ -169,23 +138,13 @@ int Plan(const PlanOptions& options) {
   if (options.gpu_memory > 0) device = PlanGpu(static_cast<size_t>(options.gpu_memory * (1 << 30)));
   const run::Job job = MakeJob(recipe, *world.front(), device);
   const plan::JobPlans plans = plan::CompileJob(job.config, job.splits, job.model, *job.place.backend, options.ranks);
-  const comm::LanePlan lanes = LanesOf(job, options);
   if (initial) CheckInitialWeights(initial, plans.layout);
-
-  std::printf("run %s\n", recipe.name().c_str());
-  if (initial)
-    std::printf("begins with weights %s of %s\n", recipe.train().init_from_hash().c_str(),
-                recipe.train().init_from().c_str());
-  PrintActivations(plans.model.graph);
-  PrintParameters(plans, job);
-  PrintShapes(job);
-  PrintWork(job, plans);
-  PrintRanks(job, lanes);
-  if (job.place.device) {
-    PrintDeviceMemory(job, plans, lanes);
-  } else {
-    PrintMemory(job, plans, lanes);
-  }
+  const KnownMachine machine = MachineOf(options);
+  PlanFacts facts{.recipe = recipe, .job = job, .plans = plans};
+  facts.ranks = RanksOf(job, options, machine.record ? machine.record->cores : QueryCores().usable);
+  AddMemory(facts);
+  AddTime(machine, facts);
+  std::printf("%s", (options.json ? PlanJson(facts) : PlanText(facts)).c_str());
   return 0;
 }
 
@@ -193,17 +152,26 @@ int Plan(const PlanOptions& options) {
 
 void AddPlanCommand(CLI::App& app, int* exit_code) {
   auto options = std::make_shared<PlanOptions>();
-  CLI::App* command =
-      app.add_subcommand("plan", "Check a recipe and print shapes, parameters, work, lanes and memory; without MPI");
+  CLI::App* command = app.add_subcommand(
+      "plan", "Check a recipe and print shapes, parameters, work, lanes, memory and time; without MPI");
   command->add_option("RECIPE", options->recipe, "The recipe")->required();
   command->add_option("-n,--ranks", options->ranks, "Ranks (default: 1)")->check(WholeNumber(1));
-  command->add_option("--executors", options->executors, "Executors on each rank (default: 1)")->check(WholeNumber(1));
+  command->add_option("--executors", options->executors, "Executors on each rank (default: as training has)")
+      ->check(WholeNumber(1));
+  command->add_option("--hosts", options->hosts, "Hosts that the ranks are spread over (default: 1)")
+      ->check(WholeNumber(1));
+  command->add_option("--machine", options->machine,
+                      "A measurement that doctor --measure made on a host like those (default: this host's)");
+  command->add_flag("--json", options->json, "Print one JSON object");
   command->add_option("--gpu-memory", options->gpu_memory, "Plan for GPUs of so many GiB, which need not be here")
       ->check(PositiveNumber());
   command->add_option("--set", options->settings, "PATH=VALUE: sets a field of the recipe")->allow_extra_args(false);
   command->footer(
-      "Example:\n  lockstep plan examples/mnist.textproto -n 4\n  lockstep plan examples/bench/resnet50.textproto -n 8 "
-      "--gpu-memory 80");
+      "Examples:\n"
+      "  lockstep plan examples/mnist.textproto -n 4\n"
+      "  lockstep plan r.textproto -n 64 --hosts 4 --machine node.json --json\n"
+      "  lockstep plan examples/bench/resnet50.textproto -n 8 --gpu-memory 80\n"
+      "Seconds follow from what lockstep doctor --measure has measured; without that there are none.");
   command->callback([options, exit_code] { *exit_code = Plan(*options); });
 }
 

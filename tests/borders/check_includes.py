@@ -37,7 +37,8 @@ LAUNCH_ARROWS = """
     scale supervise/launcher <- profile
     scale <- project
     command_line job supervise <- slurm
-    answers draft export slurm command_line profile project report tune <- commands
+    job scale <- estimate
+    answers draft estimate export slurm command_line profile project report tune <- commands
     commands <- commands/data
     commands/data <- launch
 """

@@ -85,6 +85,8 @@ struct TranslationOptions {
   step::ForwardCompute* compute = nullptr;  ///< whose weights it translates with
   int beam = 5;
 };
+/// The decoder that each executor has for blocks of sources of `positions`.
+infer::Decoder::Options TranslationDecoder(int64_t positions, int beam = TranslationOptions{}.beam);
 /// "bleu" and "chrf" of translations by beam search.
 std::unique_ptr<Scorer> MakeTranslationScorer(const TranslationOptions& options);
 

@@ -93,10 +93,7 @@ class TranslationScorer final : public Scorer {
   infer::Decoder& DecoderFor(int executor, int64_t positions) {
     Prepared& prepared = decoders_[static_cast<size_t>(executor)][positions];
     if (prepared.decoder == nullptr) {
-      const infer::Decoder::Options options{.rows = kSentences * search_.beam,
-                                            .capacity = positions + search_.most_extra,
-                                            .source = positions,
-                                            .sources = kSentences};
+      const infer::Decoder::Options options = TranslationDecoder(positions, search_.beam);
       const infer::Weights weights{*options_.layout, *options_.backend, options_.compute->weights().data()};
       prepared.decoder = std::make_unique<infer::Decoder>(options_.model, weights, options);
     } else if (prepared.evaluation != evaluation_) {
@@ -118,6 +115,13 @@ class TranslationScorer final : public Scorer {
 };
 
 }  // namespace
+
+infer::Decoder::Options TranslationDecoder(int64_t positions, int beam) {
+  return {.rows = kSentences * beam,
+          .capacity = positions + infer::BeamOptions{}.most_extra,
+          .source = positions,
+          .sources = kSentences};
+}
 
 std::unique_ptr<Scorer> MakeTranslationScorer(const TranslationOptions& options) {
   return std::make_unique<TranslationScorer>(options);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "trainer/engine/compile.h"
 
 namespace lockstep::infer {
 namespace {
@@ -12,7 +13,31 @@ constexpr int64_t kPiece = 32;  // tokens that Read takes at once
 
 size_t BytesOf(const graph::Value& value) { return static_cast<size_t>(value.shape.size() * SizeOf(value.dtype)); }
 
+/// Of an InferenceProgram.
+size_t ProgramBytes(const graph::Graph& graph, const engine::ParameterLayout& layout, engine::Backend& backend) {
+  engine::CompileOptions options;
+  options.mode = graph::Mode::kInfer;
+  const engine::ProgramPlan plan = engine::Compile(graph, layout, backend, options);
+  return static_cast<size_t>(plan.memory.bytes) + plan.workspace_bytes + plan.input_bytes + plan.packed_bytes;
+}
+
 }  // namespace
+
+int64_t DecoderBytes(const DecoderModel& model, const engine::ParameterLayout& layout, engine::Backend& backend,
+                     const Decoder::Options& options) {
+  const graph::StepShape shape{
+      .rows = options.rows, .tokens = 1, .capacity = options.capacity, .source = options.source};
+  const graph::Model step = model.build_step(shape);
+  size_t bytes = ProgramBytes(step.graph, layout, backend), largest = 0;
+  for (const graph::Value& value : step.graph.values) {
+    if (value.role != graph::Role::kState) continue;
+    bytes += BytesOf(value);
+    if (step.graph.outputs.contains(graph::kNextState + value.name)) largest = std::max(largest, BytesOf(value));
+  }
+  if (model.build_encoding)
+    bytes += ProgramBytes(model.build_encoding(options.sources, options.source).graph, layout, backend);
+  return static_cast<int64_t>(bytes + largest);
+}
 
 Decoder::Decoder(const DecoderModel& model, const Weights& weights, const Options& options)
     : model_(model), weights_(weights), options_(options), source_lengths_(static_cast<size_t>(options.rows)) {

@@ -68,4 +68,8 @@ class Decoder {
   std::unique_ptr<InferenceProgram> step_, read_, encoding_;
 };
 
+/// Bytes that a Decoder of these will hold, worked out.
+int64_t DecoderBytes(const DecoderModel& model, const engine::ParameterLayout& layout, engine::Backend& backend,
+                     const Decoder::Options& options);
+
 }  // namespace lockstep::infer

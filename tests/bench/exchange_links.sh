@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# exchange_links.sh [MBIT [HOSTS...]]: the exchange between hosts (namespaces of this machine) whose links carry MBIT (1000) a second
-# each way, one rank a host, on 2 and 4 HOSTS; beside MPI_Allreduce, and beside what the links take for the volume of a ring,
-# 2 (h - 1) / h of the bytes, by what one TCP stream of 64 MiB attains on such a link. Root; LOCKSTEP names the program, beside which
-# tests/bench/exchange_bench was built.
+# exchange_links.sh [MBIT [HOSTS...]]: the exchange, in buckets of 1 MiB as in training, between hosts (namespaces of this machine)
+# whose links carry MBIT (1000) a second each way, one rank a host, on 2 and 4 HOSTS; beside MPI_Allreduce, and beside what the links
+# take for the volume of a ring, 2 (h - 1) / h of the bytes, by what one TCP stream of 64 MiB attains on such a link. Root; LOCKSTEP
+# names the program, beside which tests/bench/exchange_bench was built.
 set -uo pipefail
 source "$(dirname "$0")/../hosts/cluster.sh"
 mbit=${1:-1000}
@@ -36,7 +36,7 @@ for _ in range(64): peer.sendall(bytes(1 << 20))'
 echo "links of $mbit Mbit/s; a stream attains $stream Mbit/s; $(date -u '+%F %R UTC'), load $(cut -d ' ' -f 1 /proc/loadavg)"
 for hosts in "$@"; do
   list=$(seq -s, -f h%g 1 "$hosts")
-  on h1 mpirun --allow-run-as-root --host "$list" --bind-to none "$bench" 0 4096 1024 4096 16384 65536 </dev/null 2>"$work/stderr" |
+  on h1 mpirun --allow-run-as-root --host "$list" --bind-to none "$bench" 0 1024 1024 4096 16384 45056 65536 </dev/null 2>"$work/stderr" |
     python3 -c '
 import sys
 stream, hosts = float(sys.argv[1]), int(sys.argv[2])

@@ -96,6 +96,7 @@ StepDemand DemandOf(const run::Job& job, const plan::JobPlans& plans, const Plan
     demand.executors_per_host += static_cast<int>(executors.size());
     for (const LaneRange& run : executors) demand.pieces += static_cast<int>(MaximalNodes(lanes, run).size());
   }
+  demand.wire = plan::WireType(job.config.train);
   demand.elements = static_cast<double>(plans.layout.elements());
   const optim::Optimizer optimizer = plan::MakeOptimizer(job.config, plans);
   demand.state_arrays = static_cast<int>(optimizer.state_names().size());

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "trainer/plan/fold_plan.h"
 
 namespace lockstep::launch {
 namespace {
@@ -43,8 +44,7 @@ LaneSeconds SlowestLanes(const StepDemand& demand, const OpTimes& times) {
       LaneSeconds all;
       for (const int shape : executor) {
         all.Add(programs.at(static_cast<size_t>(shape)));
-        // A lane by itself writes straight into what its rank sends.
-        if (executor.size() > 1) all.backward += fold;
+        if (!plan::WritesIntoPiece({0, static_cast<int>(executor.size())}, demand.wire)) all.backward += fold;
       }
       if (all.all() > slowest.all()) slowest = all;
     }

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/shape.h"
 #include "launch/estimate/op_times.h"
 
 namespace lockstep::launch {
@@ -30,6 +31,7 @@ struct StepDemand {
   std::vector<std::vector<std::vector<int>>> steps;
   int executors_per_host = 1, ranks_per_host = 1, ranks = 1;
   double elements = 0;          ///< of the parameter arena
+  DType wire = DType::kF32;     ///< of sums over lanes
   int state_arrays = 0;         ///< of the optimizer
   int pieces = 1;               ///< addends of a sum: those of a host's executors, and one of each other host
   double last_share = 1;        ///< of the elements: what is ready only behind the last op (an embedding that is tied)

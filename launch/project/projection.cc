@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/philox.h"
+#include "launch/scale/link_use.h"
 #include "trainer/step/control_record.h"
 
 namespace lockstep::launch {
@@ -215,7 +216,7 @@ ProjectedPoint ProjectPoint(int ranks, const ProjectionRequest& request, const P
   point.step_interval = {simulated.steps[cut].seconds + beside,
                          simulated.steps[simulated.steps.size() - 1 - cut].seconds + beside, 0.9};
   point.host_bytes = point.median.host_bytes;
-  point.least_host_bytes = LeastHostBytes(point.hosts, plan.elements(), plan.wire());
+  point.least_host_bytes = LeastHostBytes(job.MeanBytes() * static_cast<double>(plan.elements()), point.hosts);
   SetRates(request, measured, summary, point);
   point.bound = BoundOf(point);
   return point;

@@ -24,6 +24,9 @@ struct ProjectedJob {
   DType wire = DType::kF32;   ///< of sums over lanes
   bool share_at_once = true;  ///< else it clips, or skips steps that are not finite
   int state_arrays = 0;       ///< of the optimizer
+
+  /// Bytes of an element on its way to its owner, as part of a sum, and back, as a new float: the mean of both.
+  double MeanBytes() const { return 0.5 * static_cast<double>(SizeOf(wire) + SizeOf(DType::kF32)); }
 };
 
 /// What a study has measured of a rank's own part of a step. Seconds of a step.

@@ -4,34 +4,16 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <queue>
-#include <tuple>
-#include <unordered_map>
 
 #include "base/error.h"
-#include "launch/project/links.h"
+#include "launch/project/event_queue.h"
+#include "launch/project/message_flow.h"
 
 namespace lockstep::launch {
 namespace {
 
 constexpr int kWindow = 4;  // as Exchange's
 constexpr double kNever = std::numeric_limits<double>::infinity();
-
-constexpr double kWordBytes = 64;  // of an announcement, and of its answer
-
-/// Where a message is. Short ones go at once; of others a word goes to the receiver, who answers when it has asked for
-/// them, and then they go. Words wait for links as messages do.
-enum class Stage : uint8_t { kAnnounced, kAnswered, kGoing };
-
-struct Message {
-  int from = 0, to = 0, bucket = 0, tag = 0;
-  bool weights = false;  ///< else a sum
-  Stage stage = Stage::kGoing;
-  double bytes = 0;
-  size_t hop = 0;   ///< of the path, next
-  double tail = 0;  ///< when its last byte is where the path begins, or goes on
-  SliceSample values = {};
-};
 
 struct Rank {
   int relayed = 0, reduced = 0;
@@ -44,17 +26,15 @@ struct Rank {
 };
 
 /// A step under way.
-class StepRun {
+class StepRun final : private MessageFlow::Ranks {
  public:
   StepRun(const ExchangeSimulator& simulator, const StepLoad& load, ExchangeValues* values)
       : simulator_(simulator),
         load_(load),
         values_(values),
         overhead_(simulator.network().message_us * 1e-6),
-        latency_(simulator.network().latency_us * 1e-6),
-        links_(simulator.topology(), simulator.network()),
-        ranks_(static_cast<size_t>(simulator.topology().world_size)),
-        host_bytes_(simulator.topology().hosts.size()) {
+        flow_(simulator.topology(), simulator.network(), events_, *this),
+        ranks_(static_cast<size_t>(simulator.topology().world_size)) {
     PlanReady();
     for (int rank = 0; rank < simulator.topology().world_size; ++rank) Prepare(rank);
   }
@@ -62,19 +42,8 @@ class StepRun {
   SimulatedStep Run();
 
  private:
-  enum class Kind : uint8_t { kAct, kHop, kArrived };
-  struct Event {
-    double time;
-    int64_t order;  ///< of those at one time
-    Kind kind;
-    int index;  ///< of a rank or a message
-
-    bool operator>(const Event& other) const { return std::tie(time, order) > std::tie(other.time, other.order); }
-  };
-
   Rank& At(int rank) { return ranks_[static_cast<size_t>(rank)]; }
   int HostOf(int rank) const { return simulator_.topology().host_of[static_cast<size_t>(rank)]; }
-  void Push(double time, Kind kind, int index) { events_.push({time, ++order_, kind, index}); }
   void Wake(int rank, double time);
   void Prepare(int rank);
   void PlanReady();
@@ -89,29 +58,19 @@ class StepRun {
   void SendWeights(int rank, int bucket);
 
   void Use(Rank& rank, double seconds, double Rank::*busy);
-  void Send(Message message);
-  bool IsAwaited(const Message& message);
-  void Release(int rank, int bucket, bool weights, double now);
-  void Begin(int index, Stage stage, double now);
-  void Hop(int index, double now);
-  void Arrive(int index, double now);
-  void Deliver(int index, double now);
+  bool IsAwaited(const Message& message) const override;
+  void Deliver(const Message& message, double now) override;
   SimulatedStep Conclude() const;
 
   const ExchangeSimulator& simulator_;
   const StepLoad& load_;
   ExchangeValues* values_;
-  const double overhead_, latency_;
-  Links links_;
+  const double overhead_;
+  EventQueue events_;
+  MessageFlow flow_;
   std::vector<Rank> ranks_;
   std::vector<double> ready_;  ///< by host, then bucket
-  std::vector<double> host_bytes_;
-  std::vector<Message> messages_;
-  std::vector<int> unused_;                               ///< of messages_
-  std::unordered_map<int64_t, std::vector<int>> parked_;  ///< announced, not asked for yet
-  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
-  int64_t order_ = 0, sent_ = 0;
-  int summed_ = 0;  ///< ranks
+  int summed_ = 0;             ///< ranks
 };
 
 void StepRun::Prepare(int index) {
@@ -129,7 +88,7 @@ void StepRun::Prepare(int index) {
 void StepRun::Wake(int rank, double time) {
   if (time >= At(rank).wake) return;
   At(rank).wake = time;
-  Push(time, Kind::kAct, rank);
+  events_.Push(time, Event::Kind::kAct, rank);
 }
 
 /// When the pieces of all ranks of a host are there: along the backward pass, by the elements of the buckets up to it.
@@ -153,19 +112,12 @@ double StepRun::ReadyAt(int host, int bucket) const {
 
 SimulatedStep StepRun::Run() {
   while (!events_.empty()) {
-    const Event event = events_.top();
-    events_.pop();
-    switch (event.kind) {
-      case Kind::kAct:
-        // One that was made earlier since has been dealt with.
-        if (event.time == At(event.index).wake) Act(event.index, event.time);
-        break;
-      case Kind::kHop:
-        Hop(event.index, event.time);
-        break;
-      case Kind::kArrived:
-        Arrive(event.index, event.time);
-        break;
+    const Event event = events_.Pop();
+    if (event.kind != Event::Kind::kAct) {
+      flow_.Happen(event);
+    } else if (event.time == At(event.index).wake) {
+      // One that was made earlier since has been dealt with.
+      Act(event.index, event.time);
     }
   }
   return Conclude();
@@ -208,9 +160,9 @@ void StepRun::Relay(int index, double now) {
     Message message{
         .from = index, .to = out.to, .bucket = bucket, .tag = out.tag, .bytes = elements * simulator_.SumBytes()};
     if (values_ != nullptr) message.values = values_->SumOf(index, out);
-    Send(message);
+    flow_.Send(message, rank.free);
   }
-  if (load_.share_at_once) Release(index, bucket, /*weights=*/true, rank.free);
+  if (load_.share_at_once) flow_.Release(index, bucket, /*weights=*/true, rank.free);
   Wake(index, rank.free);
 }
 
@@ -228,7 +180,7 @@ void StepRun::Reduce(int index, double now) {
   Use(rank, std::max(simulator_.MemorySeconds(host, bytes * elements), updating * elements), &Rank::memory_busy);
   if (values_ != nullptr && plan.slice.size() > 0) values_->Reduce(index, bucket, plan);
   if (load_.share_at_once) SendWeights(index, bucket);
-  Release(index, bucket + kWindow, /*weights=*/false, rank.free);
+  flow_.Release(index, bucket + kWindow, /*weights=*/false, rank.free);
   Wake(index, rank.free);
 }
 
@@ -266,81 +218,17 @@ void StepRun::SendWeights(int index, int bucket) {
                     .weights = true,
                     .bytes = static_cast<double>(plan.slice.size()) * sizeof(float)};
     if (values_ != nullptr) message.values = values_->WeightsOf(index, bucket);
-    Send(message);
+    flow_.Send(message, rank.free);
   }
 }
 
-int64_t ParkedKey(int rank, int bucket, bool weights) {
-  return (int64_t{rank} << 32) | (int64_t{bucket} << 1) | (weights ? 1 : 0);
-}
-
-bool StepRun::IsAwaited(const Message& message) {
-  const Rank& receiver = At(message.to);
+bool StepRun::IsAwaited(const Message& message) const {
+  const Rank& receiver = ranks_[static_cast<size_t>(message.to)];
   if (!message.weights) return message.bucket < receiver.reduced + kWindow;
   return load_.share_at_once ? message.bucket < receiver.relayed : receiver.shares;
 }
 
-/// From the sender's thread, which is free for other things at Rank::free.
-void StepRun::Send(Message message) {
-  ++sent_;
-  message.tail = At(message.from).free;
-  host_bytes_[static_cast<size_t>(HostOf(message.from))] += message.bytes;
-  int index = static_cast<int>(messages_.size());
-  if (unused_.empty()) {
-    messages_.push_back(message);
-  } else {
-    index = unused_.back();
-    unused_.pop_back();
-    messages_[static_cast<size_t>(index)] = message;
-  }
-  Begin(index, message.bytes > simulator_.network().eager_kb * 1024 ? Stage::kAnnounced : Stage::kGoing, message.tail);
-}
-
-void StepRun::Begin(int index, Stage stage, double now) {
-  Message& message = messages_[static_cast<size_t>(index)];
-  message.stage = stage;
-  message.hop = 0;
-  message.tail = now;
-  Push(now, Kind::kHop, index);
-}
-
-/// The receiver has asked for messages of a bucket: those that were announced are answered.
-void StepRun::Release(int rank, int bucket, bool weights, double now) {
-  const auto found = parked_.find(ParkedKey(rank, bucket, weights));
-  if (found == parked_.end()) return;
-  for (const int index : found->second) Begin(index, Stage::kAnswered, now);
-  parked_.erase(found);
-}
-
-/// What has come to the end of its path.
-void StepRun::Arrive(int index, double now) {
-  const Message& message = messages_[static_cast<size_t>(index)];
-  if (message.stage == Stage::kGoing) return Deliver(index, now);
-  if (message.stage == Stage::kAnswered) return Begin(index, Stage::kGoing, now);
-  if (IsAwaited(message)) return Begin(index, Stage::kAnswered, now);
-  parked_[ParkedKey(message.to, message.bucket, message.weights)].push_back(index);
-}
-
-void StepRun::Hop(int index, double now) {
-  Message& message = messages_[static_cast<size_t>(index)];
-  const bool back = message.stage == Stage::kAnswered;
-  const std::vector<int> path =
-      links_.Path(HostOf(back ? message.to : message.from), HostOf(back ? message.from : message.to));
-  const double bytes = message.stage == Stage::kGoing ? message.bytes : kWordBytes;
-  const Links::Passage passage = links_.Carry(path[message.hop], now, message.tail, bytes);
-  ++message.hop;
-  // Latency is of the way as a whole: it comes behind the first link.
-  const double way = message.hop == 1 ? latency_ : 0;
-  message.tail = passage.end + way;
-  if (message.hop == path.size())
-    Push(message.tail, Kind::kArrived, index);
-  else
-    Push(passage.begin + way, Kind::kHop, index);
-}
-
-void StepRun::Deliver(int index, double now) {
-  const Message message = messages_[static_cast<size_t>(index)];
-  unused_.push_back(index);
+void StepRun::Deliver(const Message& message, double now) {
   Rank& from = At(message.from);
   Rank& to = At(message.to);
   --from.sending;
@@ -359,7 +247,7 @@ void StepRun::Deliver(int index, double now) {
 }
 
 SimulatedStep StepRun::Conclude() const {
-  SimulatedStep step{.link_busy = links_.busiest(), .messages = sent_};
+  SimulatedStep step{.link_busy = flow_.busiest(), .messages = flow_.sent()};
   for (size_t i = 0; i < ranks_.size(); ++i) {
     const Rank& rank = ranks_[i];
     CHECK(rank.reduced == simulator_.buckets() && rank.sending == 0 && rank.weights_awaited == 0,
@@ -372,7 +260,7 @@ SimulatedStep StepRun::Conclude() const {
   step.lanes_most = *std::ranges::max_element(load_.lanes);
   step.lanes_mean =
       std::accumulate(load_.lanes.begin(), load_.lanes.end(), 0.0) / static_cast<double>(load_.lanes.size());
-  step.host_bytes = *std::ranges::max_element(host_bytes_);
+  step.host_bytes = *std::ranges::max_element(flow_.host_bytes());
   return step;
 }
 
@@ -398,11 +286,6 @@ SimulatedStep ExchangeSimulator::Run(const StepLoad& load, ExchangeValues* value
 double ExchangeSimulator::MemorySeconds(int host, double bytes) const {
   const auto ranks = static_cast<double>(topology_.hosts[static_cast<size_t>(host)].size());
   return bytes * ranks / (network_.memory_gb_s * 1e9);
-}
-
-double LeastHostBytes(int hosts, int64_t elements, DType wire) {
-  const auto bytes = static_cast<double>(elements) * static_cast<double>(SizeOf(wire) + SizeOf(DType::kF32));
-  return hosts < 2 ? 0 : bytes * (hosts - 1) / hosts;
 }
 
 }  // namespace lockstep::launch

@@ -73,8 +73,4 @@ class ExchangeSimulator {
   std::vector<std::vector<int>> pieces_;  ///< by host, then sum
 };
 
-/// What a host sends at least where all of `hosts` end up with new floats that follow from sums of type `wire`:
-/// (h - 1) / h of the sums and of the floats, as in a ring (Patarasuk and Yuan 2009).
-double LeastHostBytes(int hosts, int64_t elements, DType wire);
-
 }  // namespace lockstep::launch

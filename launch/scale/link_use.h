@@ -15,7 +15,8 @@ struct LinkUse {
 /// Messages go between hosts: ranks of one host share memory.
 LinkUse LinkUseOf(const RunResult& run, const HostLimits& limits);
 
-/// Bytes that each of `hosts` must send at least in any all-reduce of `bytes`: 2 (h - 1) / h of them.
+/// Bytes that each of `hosts` must send at least in any all-reduce of `bytes`: 2 (h - 1) / h of them, as in a ring
+/// (Patarasuk and Yuan 2009).
 double LeastHostBytes(double bytes, int hosts);
 
 }  // namespace lockstep::launch

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "launch/scale/link_use.h"
 
 namespace lockstep::launch {
 namespace {
@@ -129,7 +130,7 @@ TEST(SimulatedTime, BetweenTwoHostsIsThatOfBytesAndLatency) {
   const SimulatedStep step = world.Run(world.Load(10, 0));
   EXPECT_NEAR(step.seconds, 10 + 2 * (16.384 + 1), 1e-6);
   EXPECT_EQ(step.messages, 4);
-  EXPECT_DOUBLE_EQ(step.host_bytes, LeastHostBytes(2, 2 * 16384 / 4, DType::kF32));
+  EXPECT_DOUBLE_EQ(step.host_bytes, LeastHostBytes(2 * 16384, 2));
   EXPECT_NEAR(step.link_busy, 2 * 16.384, 1e-9);
 }
 
@@ -169,7 +170,7 @@ TEST(SimulatedTime, NeverBeatsTheLeastVolumeAndGrowsWithSlowerLinks) {
   for (const double gbit : {100.0, 10.0, 1.0}) {
     const World world(32, 32, 640, "ranks_per_host=4,gbit=" + std::to_string(gbit));
     const SimulatedStep step = world.Run(world.Load(1e-3, 1e-3));
-    const double least = LeastHostBytes(8, 640 * kChunkElements, DType::kF32);
+    const double least = LeastHostBytes(640.0 * kChunkElements * sizeof(float), 8);
     EXPECT_GE(step.host_bytes, least * (1 - 1e-9));
     EXPECT_GE(step.seconds, least / (gbit * 1e9 / 8));
     EXPECT_GT(step.seconds, before);

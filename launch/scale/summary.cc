@@ -207,6 +207,8 @@ std::string NoiseLine(const StudySummary& summary) {
   std::string line = fmt::format(
       "two points that are alike differ by {:+.1f} % ({:+.1f} to {:+.1f} %, coverage {:.0f} %)",
       percent(summary.noise->estimate), percent(interval.low), percent(interval.high), interval.coverage * 100);
+  constexpr double kFewRuns = 0.5;  // of coverage
+  if (interval.coverage < kFewRuns) return line + ": too few runs to tell what is noise (give more --repeats)";
   if (!interval.Holds(1)) line += ": MORE THAN NOISE EXPLAINS, so that something in this study drifts";
   return line;
 }

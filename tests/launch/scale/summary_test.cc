@@ -135,6 +135,17 @@ TEST(StudySummary, OtherWeightsAndDriftAreSaid) {
   EXPECT_THAT(NoiseLine(summary), HasSubstr("MORE THAN NOISE EXPLAINS"));
 }
 
+TEST(StudySummary, OneRunAPointTellsNoNoise) {
+  std::vector<RunResult> results = Results();
+  std::erase_if(results, [](const RunResult& result) { return result.repeat > 0; });
+  for (RunResult& result : results)
+    if (result.point == "twin") result.samples_per_s *= 1.2;
+  const StudyFacts facts = Facts();
+  const std::string line = NoiseLine(Summarize(facts, results));
+  EXPECT_THAT(line, HasSubstr("too few runs to tell what is noise"));
+  EXPECT_THAT(line, Not(HasSubstr("MORE THAN NOISE")));
+}
+
 TEST(StudySummary, ObstaclesStandOnTheFirstPage) {
   StudyFacts facts = Facts();
   facts.obstacles = {{"4 threads on 2 cores: ranks would share cores", "measure fewer ranks"}};

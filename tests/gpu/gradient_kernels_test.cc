@@ -11,6 +11,7 @@
 #include <random>
 #include <span>
 
+#include "base/bfloat16.h"
 #include "base/threads.h"
 #include "comm/exchange.h"
 #include "tests/gpu/kits.h"
@@ -46,6 +47,9 @@ std::vector<float> RandomValues(uint32_t seed) {
 /// Not-a-number comes in other bits from other processors; which ones is no one's promise.
 void MakeComparable(float& value) {
   if (std::isnan(value)) value = std::numeric_limits<float>::quiet_NaN();
+}
+void MakeComparable(BFloat16& value) {
+  if (std::isnan(value.Float())) value = BFloat16::From(std::numeric_limits<float>::quiet_NaN());
 }
 void MakeComparable(double& value) {
   if (std::isnan(value)) value = std::numeric_limits<double>::quiet_NaN();
@@ -93,6 +97,7 @@ struct Case {
   bool skip_nonfinite = false;
   bool one_pass = false;  ///< sums and updates in one kernel
   float broken = 0;       ///< not 0: an element of a piece
+  DType wire = DType::kF32;
 };
 
 std::vector<SegmentRules> RulesOf(const Case& tried) {
@@ -114,18 +119,27 @@ std::vector<SegmentRules> RulesOf(const Case& tried) {
   return optim::Optimizer(config, segments, length, tried.pieces).Rules(17, 17);
 }
 
+/// An array of sums in device memory.
+std::byte* PutSums(Side& side, const std::vector<float>& values, DType wire) {
+  if (wire == DType::kF32) return reinterpret_cast<std::byte*>(side.Put(values));
+  std::vector<BFloat16> rounded;
+  for (const float value : values) rounded.push_back(BFloat16::From(value));
+  return reinterpret_cast<std::byte*>(side.Put(rounded));
+}
+
 /// All that one step's kernels write.
 std::vector<std::byte> Outcome(const Case& tried, step::DeviceKit& kit) {
   Side side(kit);
-  std::vector<const float*> pieces;
+  std::vector<const std::byte*> pieces;
   for (int i = 0; i < tried.pieces; ++i) {
     std::vector<float> values = RandomValues(static_cast<uint32_t>(i));
     if (tried.broken != 0 && i == 1) values[5 * kChunkElements + 3] = tried.broken;
-    pieces.push_back(side.Put(values));
+    pieces.push_back(PutSums(side, values, tried.wire));
   }
+  const float* const gradient = side.Put(RandomValues(50));
   std::vector<int32_t> order = {0};
   for (int32_t i = 1; i < tried.pieces; ++i) order.insert(order.end(), {i, -1});
-  const optim::PieceSum sum{side.Put(pieces), side.Put(order), tried.pieces};
+  const optim::PieceSum sum{side.Put(pieces), side.Put(order), tried.pieces, tried.wire};
   const std::vector<SegmentRules> rules = RulesOf(tried);
   const SegmentRules* const rules_there = side.Put(rules);
   DeviceSlice slice;
@@ -139,11 +153,12 @@ std::vector<std::byte> Outcome(const Case& tried, step::DeviceKit& kit) {
   const auto segments = static_cast<int>(rules.size());
 
   FoldStep fold;
-  fold.target = const_cast<float*>(pieces[0]);
+  fold.target = const_cast<std::byte*>(pieces[0]);
   fold.additions = 2;
   fold.addends[0] = pieces[1 % pieces.size()];
   fold.addends[1] = pieces[0];
-  side.kernels().Fold(side.stream(), side.Put(std::vector<FoldStep>{fold}), pieces.back(), kChunkElements, kSize);
+  side.kernels().Fold(side.stream(), side.Put(std::vector<FoldStep>{fold}), tried.wire, gradient,
+                      {kChunkElements, kSize});
   if (tried.one_pass) {
     side.kernels().SumAndUpdate(side.stream(), sum, rules_there, segments, slice, chunks);
   } else {
@@ -152,7 +167,11 @@ std::vector<std::byte> Outcome(const Case& tried, step::DeviceKit& kit) {
     side.kernels().Update(side.stream(), rules_there, segments, outcome, sums, slice);
   }
   std::vector<std::byte> written;
-  side.Get(pieces[0], kSize, written);
+  if (tried.wire == DType::kF32) {
+    side.Get(reinterpret_cast<const float*>(pieces[0]), kSize, written);
+  } else {
+    side.Get(reinterpret_cast<const BFloat16*>(pieces[0]), kSize, written);
+  }
   side.Get(slice.weights, kSize, written);
   for (float* state : slice.state) side.Get(state, kSize, written);
   side.Get(sums, kSize, written);
@@ -183,7 +202,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"adam", "adam {} ema_decay: 0.9 " + kRate},
                     Case{"adamw_in_one_pass", "adamw {} ema_decay: 0.9 " + kRate, 64, false, true},
                     Case{"skipped", "adamw {} " + kRate, 8, true, false, std::numeric_limits<float>::quiet_NaN()},
-                    Case{"infinite", "sgd {} " + kRate, 8, false, false, std::numeric_limits<float>::infinity()}),
+                    Case{"infinite", "sgd {} " + kRate, 8, false, false, std::numeric_limits<float>::infinity()},
+                    Case{"bf16_sums", "adamw {} " + kRate, 7, false, false, 0, DType::kBF16},
+                    Case{"bf16_sums_in_one_pass", "adamw {} " + kRate, 8, false, true, 0, DType::kBF16}),
     [](const auto& info) { return info.param.name; });
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <csetjmp>
 #include <cstdio>  // in front of jpeglib.h, which needs FILE
 #include <cstring>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -135,12 +136,23 @@ Window WindowOf(const jpeg_decompress_struct& info, const ImageRegion& region) {
   return {static_cast<JDIMENSION>(left), static_cast<JDIMENSION>(right - left), static_cast<JDIMENSION>(first_row)};
 }
 
+/// Whether a window has the pixels of the whole picture. libjpeg-turbo 2.1 interpolates others next to a window's edge
+/// where components have factors that no encoder gives them.
+bool CutsExactly(const jpeg_decompress_struct& info) {
+  const std::span<const jpeg_component_info> components(info.comp_info, static_cast<size_t>(info.num_components));
+  const bool usual = std::all_of(components.begin(), components.end(), [&](const jpeg_component_info& component) {
+    return (component.h_samp_factor == 1 && component.v_samp_factor == 1) ||
+           (component.h_samp_factor == info.max_h_samp_factor && component.v_samp_factor == info.max_v_samp_factor);
+  });
+  return usual && info.max_h_samp_factor <= 2 && info.max_v_samp_factor <= 2;
+}
+
 /// Decodes `region` of the stored picture, which decompression was started of.
 void ReadRegion(Decoder& decoder, PixelKind kind, const ImageRegion& region, int channels, Image& image) {
   const jpeg_decompress_struct& info = decoder.info();
   const bool whole = region == ImageRegion{0, 0, info.output_height, info.output_width};
   Window window{0, info.output_width, 0};
-  if (!whole) {
+  if (!whole && CutsExactly(info)) {
     window = WindowOf(info, region);
     decoder.Call([&](jpeg_decompress_struct& state) {
       if (window.width < state.output_width) jpeg_crop_scanline(&state, &window.left, &window.width);

@@ -127,11 +127,13 @@ TEST(WatchdogTest, ARankThatWarmsUpHasTime) {
 
 TEST(WatchdogTest, NamesARankThatFallsSilentWhileItWarmsUp) {
   const TemporaryFolder folder;
-  const auto body = [](Communicator& comm, Watched& watched) {
+  const auto body = [&](Communicator& comm, Watched& watched) {
     watched.recorder.SetWarmingUp(true);
     watched.recorder.EnterPhase(Phase::COMPILING);
     comm.Wait(*comm.Barrier(), "the start");
     if (comm.rank() == 1) {
+      const std::string heartbeat = folder / "heartbeat/" + RankFileName(1);
+      while (!FileSystem::Real().Exists(heartbeat)) std::this_thread::yield();
       watched.watchdog.reset();
       return HangUntilAborted(comm);
     }

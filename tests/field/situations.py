@@ -148,16 +148,13 @@ def full_output(fixture):
 
 
 def reader_gone(fixture):
-    for command, words in fixture.commands("gone").items():
-        for stream in ("stdout", "stderr"):
+    for stream in ("stdout", "stderr"):
+        for command, words in fixture.commands(f"gone-{stream}").items():
             def run(command=command, words=words, stream=stream):
                 read, write = os.pipe()
                 os.close(read)
-                out = list(words)
-                if command == "train":
-                    out[3] += stream
                 try:
-                    ending = fixture.call(out, **{stream: write})
+                    ending = fixture.call(words, **{stream: write})
                 finally:
                     os.close(write)
                 # Whoever asked for a result and left has it; training goes on.

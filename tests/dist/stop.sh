@@ -155,7 +155,8 @@ name="a step"
 twice "" logged "$work/slow.textproto" --executors 1 --set train.global_batch=1408 --set train.evaluate_every_steps=1000
 name="an evaluation"
 sed 's/channels: 256/channels: 512/g' "$work/slow.textproto" >"$work/slower.textproto"
-twice "" logged "$work/slower.textproto" --executors 1
+evaluating() { logged && sleep 0.3; } # the row is written before the evaluation begins
+twice "" evaluating "$work/slower.textproto" --executors 1
 name="a checkpoint"
 twice "$work/disk.so" saving "$digits" --set checkpoint.every_steps=10
 goes_on "$digits" --set checkpoint.every_steps=10

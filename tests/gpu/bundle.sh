@@ -26,7 +26,7 @@ mkdir -p "$top/build/release" "$top/lib/compiler" "$top/openmpi/bin" "$top/openm
 # What is built, where scripts look for it in a build tree too.
 copy_programs() {
   local name
-  for name in lockstep liblockstep_cuda_emulated.so gpu_conformance_test gpu_bench; do
+  for name in lockstep liblockstep_mpi.so liblockstep_cuda_emulated.so gpu_conformance_test gpu_bench; do
     [ -e "$build/$name" ] || die "there is no $build/$name: build it"
     cp "$build/$name" "$top/build/release/"
   done

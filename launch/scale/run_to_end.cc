@@ -1,5 +1,7 @@
 #include "launch/scale/run_to_end.h"
 
+#include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <csignal>
 #include <optional>
@@ -33,11 +35,12 @@ int RunToEnd(const std::vector<std::string>& words, const std::string& log,
 }
 
 std::string LastLine(const std::string& text) {
-  const size_t end = text.find_last_not_of("\n ");
-  if (end == std::string::npos) return "";
-  const size_t begin = text.rfind('\n', end);
-  return text.substr(begin == std::string::npos ? 0 : begin + 1,
-                     end - (begin == std::string::npos ? 0 : begin + 1) + 1);
+  const auto last = std::find_if(text.rbegin(), text.rend(), [](char c) { return std::isalpha(c & 0xFF) != 0; });
+  if (last == text.rend()) return "";
+  const auto at = static_cast<size_t>(text.rend() - last) - 1;
+  const size_t before = text.rfind('\n', at), end = text.find('\n', at);
+  const size_t begin = before == std::string::npos ? 0 : before + 1;
+  return text.substr(begin, end == std::string::npos ? end : end - begin);
 }
 
 }  // namespace lockstep::launch

@@ -65,8 +65,7 @@ std::string FormatMachine(const MachineRecord& record) {
                        {"cores", record.cores},
                        {"alone", ToJson(record.alone)},
                        {"together", ToJson(record.together)},
-                       {"step_overhead_s", Rounded(record.step_overhead)},
-                       {"process_bytes", record.process_bytes}};
+                       {"step_overhead_s", Rounded(record.step_overhead)}};
   std::string text = DumpJson(object);
   text.back() = ',';
   text += "\"ops\":[";
@@ -91,7 +90,6 @@ MachineRecord ParseMachine(std::string_view text, const std::string& where) {
   record.alone = RatesIn(object, "alone", damaged);
   record.together = RatesIn(object, "together", damaged);
   record.step_overhead = fields.Get<double>("step_overhead_s");
-  record.process_bytes = fields.Get<double>("process_bytes");
   for (const Json& row : fields.List("ops")) record.ops.push_back(OpOf(row, damaged));
   if (record.cores < 1 || record.ops.empty()) damaged("it has no ops");
   return record;

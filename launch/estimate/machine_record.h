@@ -28,7 +28,6 @@ struct MachineRecord {
   int cores = 1;  ///< that were used
   MachineRates alone, together;
   double step_overhead = 0;  ///< seconds of a step beside all else: starting executors, telling what came of it
-  double process_bytes = 0;  ///< of a rank that has started and holds no model yet, resident
   std::vector<MeasuredOp> ops = {};
 };
 

@@ -6,11 +6,10 @@
 #include <algorithm>
 
 #include "base/json_fields.h"
+#include "launch/scale/figures.h"
 
 namespace lockstep::launch {
 namespace {
-
-std::string Milliseconds(double seconds) { return fmt::format("{:.3g} ms", seconds * 1e3); }
 
 std::string MegaBytes(double bytes) { return fmt::format("{:.3g}", bytes / 1e6); }
 

@@ -4,13 +4,13 @@
 
 #include <algorithm>
 
+#include "launch/scale/figures.h"
+
 namespace lockstep::launch {
 namespace {
 
 constexpr size_t kMostColumns = 8, kSlowest = 8;
 
-std::string Percent(double share) { return fmt::format("{:.1f} %", share * 100); }
-std::string Milliseconds(double seconds) { return fmt::format("{:.3g} ms", seconds * 1e3); }
 std::string MegaBytes(double bytes) { return fmt::format("{:.3g} MB", bytes / 1e6); }
 std::string LinkText(const LinkLimit& link) {
   return fmt::format("{:.3g} Gbit/s, {:.3g} us", link.gbit, link.latency_us);

@@ -8,15 +8,13 @@
 #include <cstring>
 
 #include "base/json_fields.h"
+#include "launch/scale/figures.h"
 #include "launch/scale/limits_text.h"
 
 namespace lockstep::launch {
 namespace {
 
 constexpr const char* kPhases[] = {"prepare", "data", "forward", "backward", "update"};
-
-std::string Percent(double share) { return fmt::format("{:.1f} %", share * 100); }
-std::string Milliseconds(double seconds) { return fmt::format("{:.3g} ms", seconds * 1e3); }
 
 /// Three significant digits, whole from 100 on.
 std::string Rate(double rate) { return rate >= 100 ? fmt::format("{:.0f}", rate) : fmt::format("{:.3g}", rate); }

@@ -12,6 +12,7 @@
 #include "launch/commands/commands.h"
 #include "launch/commands/errors.h"
 #include "launch/job/job_setup.h"
+#include "launch/project/bucket_times.h"
 #include "launch/project/projection.h"
 #include "launch/project/projection_text.h"
 #include "launch/recipe/recipe.h"
@@ -23,7 +24,7 @@
 namespace lockstep::launch {
 namespace {
 
-constexpr double kAssumedMemory = 20, kAssumedStraggle = 0.05;
+constexpr double kAssumedMemory = 20, kAssumedStraggle = 0.05, kAssumedFlopsPerByte = 5;
 
 struct ProjectOptions {
   std::string study, ranks = "64,512,4096", network, mode;
@@ -31,6 +32,13 @@ struct ProjectOptions {
   uint64_t seed = 0;
   bool json = false;
 };
+
+/// As the study measured its machine.
+double FlopsPerByte(const StudyFacts& facts) {
+  const auto flops = facts.limits.find("matrix_gflops"), copies = facts.limits.find("copy_gb_s");
+  const bool measured = flops != facts.limits.end() && copies != facts.limits.end() && copies->second > 0;
+  return measured && flops->second > 0 ? flops->second / copies->second : kAssumedFlopsPerByte;
+}
 
 ProjectedJob JobOf(const StudyFacts& facts) {
   Recipe recipe = ReadRecipe(facts.recipe, facts.settings);
@@ -50,6 +58,7 @@ ProjectedJob JobOf(const StudyFacts& facts) {
   return {.lanes = static_cast<int>(recipe.train().lanes()),
           .global_batch = recipe.train().global_batch(),
           .buckets = plans.buckets,
+          .ready = ReadyShares(*plans.train.back(), static_cast<int>(plans.buckets.size()), FlopsPerByte(facts)),
           .wire = plan::WireType(job.config.train),
           .share_at_once = !plan::KeepsSums(optimizer, job.config.train),
           .state_arrays = static_cast<int>(optimizer.state_names().size())};

@@ -48,7 +48,7 @@ constexpr double kSecondsOfARun = 5, kSecondsOfALimit = 1;
 
 struct ScaleOptions {
   std::string recipe, out, ranks = "1,2", mode = "strong", batches, rate_rule, against, target, hosts, hostfile,
-                           launcher = "mpirun";
+                           base_lanes = "auto", launcher = "mpirun";
   std::vector<std::string> settings, varied, compare;
   int repeats = 5, executors = 0;
   uint64_t steps = 0, seed = 0;
@@ -163,6 +163,19 @@ void AddLimits(const ScaleOptions& options, const MachineView& view, const std::
   facts.limits["copy_gb_s"] = MeasureCopyRate(cores, kSecondsOfALimit);
 }
 
+/// The lanes with which one rank is fastest, or those that were said; none where no point of the study is one rank.
+std::vector<int> BaseLanes(const ScaleOptions& options, const Recipe& recipe, const StudyFacts& facts, RunSetup setup) {
+  if (options.base_lanes == "none" || facts.request.mode != StudyMode::kStrong || facts.request.ranks.front() != 1)
+    return {};
+  if (options.base_lanes != "auto") return ParseCounts(options.base_lanes, "--base-lanes");
+  const std::vector<int> candidates = OtherLanes(recipe);
+  if (candidates.empty()) return {};
+  LogNote("looking for the lanes with which one rank is fastest");
+  setup.steps = facts.request.steps;
+  const int fastest = FastestLanes(candidates, facts.points.front(), setup);
+  return fastest > 0 ? std::vector<int>{fastest} : std::vector<int>{};
+}
+
 StudyFacts NewStudy(const ScaleOptions& options, RunSetup& setup, MachineView& view) {
   Recipe recipe = ReadRecipe(options.recipe, options.settings);
   ResolveRecipe(recipe, {.any = true, .bf16 = true});
@@ -187,12 +200,7 @@ StudyFacts NewStudy(const ScaleOptions& options, RunSetup& setup, MachineView& v
     LogNote("a first run tells how many steps take {} s", kSecondsOfARun);
     facts.request.steps = StepsFor(facts.points.front(), setup, kSecondsOfARun);
   }
-  if (facts.request.mode == StudyMode::kStrong && facts.request.ranks.front() == 1) {
-    const std::vector<int> candidates = OtherLanes(recipe);
-    if (!candidates.empty()) LogNote("looking for the lanes with which one rank is fastest");
-    const int fastest = candidates.empty() ? 0 : FastestLanes(candidates, facts.points.front(), setup);
-    if (fastest > 0) facts.request.base_lanes = {fastest};
-  }
+  facts.request.base_lanes = BaseLanes(options, recipe, facts, setup);
   facts.points = PointsOf(facts.request, recipe);
   WriteFileAtomically(FileSystem::Real(), setup.folder + "/study.json", FormatFacts(facts));
   return facts;
@@ -284,29 +292,9 @@ int Scale(const ScaleOptions& options) {
 }
 
 int Compare(const std::vector<std::string>& folders) {
-  std::vector<StudyFacts> facts;
-  std::vector<StudySummary> summaries;
-  for (const std::string& folder : folders) facts.push_back(ReadFacts(folder));
-  for (size_t i = 0; i < folders.size(); ++i) summaries.push_back(Summarize(facts[i], ReadResults(folders[i])));
-  const std::vector<PointDifference> differences = CompareStudies(summaries[0], summaries[1]);
-  if (differences.empty())
-    throw Error(ErrorKind::kUsage, "the two studies have no point in common", "--compare", "points go by their names");
-  TextTable table{.heading = {"point", "second / first", "p", ""}, .rows = {}};
-  for (const PointDifference& difference : differences)
-    table.rows.push_back({difference.name,
-                          fmt::format("{:.3f} ({:.3f} to {:.3f})", difference.ratio.estimate,
-                                      difference.ratio.interval.low, difference.ratio.interval.high),
-                          fmt::format("{:.3g}", difference.p), difference.beyond_noise ? "differs beyond noise" : ""});
-  std::printf("%s", AlignedTable(table).c_str());
-  std::printf("p of a permutation test, corrected for %zu points (Holm). First: %s, build %s. Second: %s, build %s.\n",
-              differences.size(), facts[0].host.c_str(), facts[0].build.c_str(), facts[1].host.c_str(),
-              facts[1].build.c_str());
-  const auto least = static_cast<double>(differences.size()) * LeastP(static_cast<size_t>(facts[0].request.repeats),
-                                                                      static_cast<size_t>(facts[1].request.repeats));
-  if (least >= 0.05)
-    std::printf(
-        "So few repeats can't show a difference beyond noise: the least p is %.2g. Measure with more --repeats.\n",
-        least);
+  std::printf("%s", ComparisonText({ReadFacts(folders[0]), ReadResults(folders[0])},
+                                   {ReadFacts(folders[1]), ReadResults(folders[1])})
+                        .c_str());
   return 0;
 }
 
@@ -334,6 +322,9 @@ void AddScaleCommand(CLI::App& app, int* exit_code) {
                    "Executors (cores) of each rank, at every point (default: this machine's cores, shared by the "
                    "most ranks; on other hosts what they give)")
       ->check(WholeNumber(1));
+  command->add_option(
+      "--base-lanes", options->base_lanes,
+      "Lanes of one rank, beside the recipe's: auto, which looks for the fastest (default), numbers as 1,4, or none");
   command->add_option("--steps", options->steps, "Steps of a run (default: what takes 5 s at the first point)")
       ->check(WholeNumber(8));
   command->add_option("--target", options->target,

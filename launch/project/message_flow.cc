@@ -5,8 +5,6 @@
 namespace lockstep::launch {
 namespace {
 
-constexpr double kWordBytes = 64;  // of an announcement, and of its answer
-
 int64_t ParkedKey(int rank, int bucket, bool weights) {
   return (int64_t{rank} << 32) | (int64_t{bucket} << 1) | (weights ? 1 : 0);
 }
@@ -41,7 +39,12 @@ void MessageFlow::Begin(int index, Stage stage, double now) {
   passage.stage = stage;
   passage.hop = 0;
   passage.tail = now;
-  events_.Push(now, Event::Kind::kHop, index);
+  // An announcement and its answer are a word each, on a connection of their own: they pass between frames of long
+  // messages.
+  if (stage == Stage::kGoing)
+    events_.Push(now, Event::Kind::kHop, index);
+  else
+    events_.Push(now + latency_, Event::Kind::kArrived, index);
 }
 
 void MessageFlow::Release(int rank, int bucket, bool weights, double now) {
@@ -59,11 +62,8 @@ void MessageFlow::Happen(const Event& event) {
 void MessageFlow::Hop(int index, double now) {
   Passage& passage = At(index);
   const Message& message = passage.message;
-  const bool back = passage.stage == Stage::kAnswered;
-  const std::vector<int> path =
-      links_.Path(HostOf(back ? message.to : message.from), HostOf(back ? message.from : message.to));
-  const double bytes = passage.stage == Stage::kGoing ? message.bytes : kWordBytes;
-  const Links::Passage carried = links_.Carry(path[passage.hop], now, passage.tail, bytes);
+  const std::vector<int> path = links_.Path(HostOf(message.from), HostOf(message.to));
+  const Links::Passage carried = links_.Carry(path[passage.hop], now, passage.tail, message.bytes);
   ++passage.hop;
   // Latency is of the way as a whole: it comes behind the first link.
   const double way = passage.hop == 1 ? latency_ : 0;

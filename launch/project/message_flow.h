@@ -1,7 +1,8 @@
 // Messages of a simulated step on their way from rank to rank, over the links of their hosts.
 //
 // Short ones go at once. Of others a word goes to the receiver, who answers when it has asked for them, and then they
-// go (what MPI calls rendezvous). Words wait for links as messages do.
+// go (what MPI calls rendezvous). Words take the latency alone: connections share a link frame by frame, and a word is
+// one.
 #pragma once
 
 #include <cstddef>

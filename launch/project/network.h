@@ -1,9 +1,10 @@
 // A network and its hosts as a projection assumes them, in a few numbers, and who sits where in it.
 //
 // Hosts hang on a switch by one full-duplex link each, which the host's ranks share. Hosts may stand in racks, whose
-// uplinks are then shared too. A link carries messages one after the other, in the order in which they reach it; a
-// message goes on to the next link as it comes in (cut-through). What a rank does for a message itself is the overhead
-// of LogGP (Alexandrov et al. 1995), what the way takes its latency.
+// uplinks are then shared too. A link carries messages one after the other, in the order in which they reach it, save
+// the words that announce a long one and answer, which wait for nobody; a message goes on to the next link as it comes
+// in (cut-through). What a rank does for a message itself is the overhead of LogGP (Alexandrov et al. 1995), what the
+// way takes its latency.
 #pragma once
 
 #include <string>

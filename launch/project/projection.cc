@@ -54,8 +54,10 @@ double Factor(const ProjectionRequest& request, const MeasuredRank& measured, in
 
 StepLoad LoadOf(int step, const ProjectionRequest& request, const ProjectedJob& job, const MeasuredRank& measured,
                 const comm::LanePlan& plan) {
-  StepLoad load{
-      .share_at_once = job.share_at_once, .update_seconds = measured.update, .update_floats = 2 + 2 * job.state_arrays};
+  StepLoad load{.ready = job.ready,
+                .share_at_once = job.share_at_once,
+                .update_seconds = measured.update,
+                .update_floats = 2 + 2 * job.state_arrays};
   const RandomStream stream{request.seed, static_cast<uint64_t>(step), 1, 0};
   const double lanes = measured.lanes[stream.Bits(0) % measured.lanes.size()] / measured.lanes_per_rank;
   const double backward = measured.backward / measured.lanes_per_rank;

@@ -21,9 +21,10 @@ struct ProjectedJob {
   int lanes = 1;  ///< of the recipe
   uint64_t global_batch = 1;
   std::vector<ElementRange> buckets = {};
-  DType wire = DType::kF32;   ///< of sums over lanes
-  bool share_at_once = true;  ///< else it clips, or skips steps that are not finite
-  int state_arrays = 0;       ///< of the optimizer
+  std::vector<double> ready = {};  ///< by bucket, as StepLoad::ready
+  DType wire = DType::kF32;        ///< of sums over lanes
+  bool share_at_once = true;       ///< else it clips, or skips steps that are not finite
+  int state_arrays = 0;            ///< of the optimizer
 
   /// Bytes of an element on its way to its owner, as part of a sum, and back, as a new float: the mean of both.
   double MeanBytes() const { return 0.5 * static_cast<double>(SizeOf(wire) + SizeOf(DType::kF32)); }

@@ -51,7 +51,9 @@ std::string Assumed(const Projection& projection) {
   text += ", " + DescribeRest(network);
   if (!projection.memory_measured) text += fmt::format(", memory at {:.3g} GB/s a host", network.memory_gb_s);
   if (const std::string straggle = StraggleText(projection); !straggle.empty()) text += ", " + straggle;
-  return text + "; gradients become ready evenly along a backward pass; nothing else is on the network";
+  return text +
+         "; ops of a backward pass take their arithmetic and bytes at the measured rates; nothing else is on the "
+         "network";
 }
 
 std::string Values(const Projection& projection) {

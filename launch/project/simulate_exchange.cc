@@ -91,12 +91,12 @@ void StepRun::Wake(int rank, double time) {
   events_.Push(time, Event::Kind::kAct, rank);
 }
 
-/// When the pieces of all ranks of a host are there: along the backward pass, by the elements of the buckets up to it.
+/// When the pieces of all ranks of a host are there.
 void StepRun::PlanReady() {
-  const auto elements = static_cast<double>(simulator_.exchange().elements());
+  CHECK(static_cast<int>(load_.ready.size()) == simulator_.buckets());
   for (const std::vector<int>& ranks : simulator_.topology().hosts)
     for (int bucket = 0; bucket < simulator_.buckets(); ++bucket) {
-      const double rest = 1 - static_cast<double>(simulator_.exchange().slices().bucket(bucket).end) / elements;
+      const double rest = 1 - load_.ready[static_cast<size_t>(bucket)];
       double ready = 0;
       for (const int rank : ranks) {
         const auto at = static_cast<size_t>(rank);

@@ -1,13 +1,13 @@
 // One step of many ranks, event by event: the plan that comm would run (comm/exchange_plan.h), in the order of
 // comm/exchange.cc, on a described network.
 //
-// What is simulated. Buckets become ready along each rank's last backward pass. A rank's communicating thread does one
-// thing after the other: it folds and sends its host's sums for owners elsewhere, adds up and updates its own slices,
-// sends new weights. No more than Exchange's window of buckets is between hosts; a long message
-// leaves when its receiver has asked for it, and a message counts as sent when it has arrived. Links are those of
-// network.h. A rank ends when all new weights of its part have come and its own are taken, a host with its last rank.
-// What is not simulated: cores that the thread shares with lanes, losses and retries, other traffic, messages within a
-// host (owners read there in place).
+// What is simulated. Buckets become ready along each rank's last backward pass, as its ops write them. A rank's
+// communicating thread does one thing after the other: it folds and sends its host's sums for owners elsewhere, adds up
+// and updates its own slices, sends new weights. No more than Exchange's window of buckets is between hosts; a long
+// message leaves when its receiver has asked for it, and a message counts as sent when it has arrived. Links are those
+// of network.h. A rank ends when all new weights of its part have come and its own are taken, a host with its last
+// rank. What is not simulated: cores that the thread shares with lanes, losses and retries, other traffic, messages
+// within a host (owners read there in place).
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,7 @@ namespace lockstep::launch {
 struct StepLoad {
   std::vector<double> lanes = {};     ///< by rank: when its lanes end
   std::vector<double> backward = {};  ///< by rank: of that, the last lane's backward pass
+  std::vector<double> ready = {};     ///< by bucket: the share of that pass that is over when its gradients are whole
   bool share_at_once = true;          ///< else all sums are known, everywhere, before any update (clipping)
   double norm_seconds = 0;            ///< of the norm between, where it is not at once
   double update_seconds = 0;          ///< that the update of an element takes at least

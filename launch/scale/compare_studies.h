@@ -20,6 +20,13 @@ struct PointDifference {
 /// of three runs have p 0.1 at least.
 std::vector<PointDifference> CompareStudies(const StudySummary& a, const StudySummary& b);
 
+struct MeasuredStudy {
+  StudyFacts facts;
+  std::vector<RunResult> results;
+};
+/// The differences as a table, with what their p says. Throws Error(kUsage) where they have no point in common.
+std::string ComparisonText(const MeasuredStudy& first, const MeasuredStudy& second);
+
 /// The least p that sets of these sizes can have.
 double LeastP(size_t a, size_t b);
 

@@ -18,7 +18,7 @@ std::string RowsPath(const std::string& folder) { return folder + "/runs.jsonl";
 
 RunResult Pilot(StudyPoint point, const char* name, RunSetup setup) {
   point.name = name;
-  setup.steps = kPilotSteps;
+  setup.steps = setup.steps > 0 ? std::min(setup.steps, kPilotSteps) : kPilotSteps;
   setup.target.clear();
   const RunResult result = MeasureRun(point, 0, setup);
   if (!result.good())

@@ -35,9 +35,9 @@ LAUNCH_ARROWS = """
     recipe supervise <- scale
     scale <- tune
     scale supervise/launcher <- profile
-    scale <- project
     command_line job supervise <- slurm
     job scale <- estimate
+    estimate scale <- project
     answers draft estimate export slurm command_line profile project report tune <- commands
     commands <- commands/data
     commands/data <- launch

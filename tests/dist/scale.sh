@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # scale.sh: a scaling study as its owner would type it, with planted faults that its report must name: shared cores, a point that
-# fails, a rank that is slowed. A study that is stopped goes on where it was.
+# fails (slowed_rank.sh has a slowed rank). A study that is stopped goes on where it was.
 set -uo pipefail
 source "$(dirname "$0")/common.sh"
 lockstep=$(readlink -f "$lockstep")
@@ -63,16 +63,6 @@ study --ranks "1,$((most + 1))" --set "train.lanes=$((4 * (most + 1)))" --set "t
 [ "$code" -eq 0 ] && grep -q 'MEASURED ALL THE SAME: .*ranks would share cores' stdout || fail "shared cores are not on page one"
 grep -q 'MEASURED ALL THE SAME' shared/report.html || fail "the page does not say it"
 echo "shared cores"
-
-# A rank whose core computes for others too is named.
-if [ "$most" -ge 2 ]; then
-  taskset -c 1 nice -n -15 sh -c 'while :; do :; done' &
-  burner=$!
-  study --ranks 2 --set train.lanes=2 --set train.steps=1 --set model.mlp.hidden=[512,512] --repeats 1 --steps 150 --anyway --out slow
-  kill -9 $burner; wait $burner 2>/dev/null
-  [ "$code" -eq 0 ] && grep -qE 'at 2 ranks rank [01] is slow: its lanes take [0-9.]+ % longer' stdout || fail "a slowed rank is not named"
-  echo "a slowed rank"
-fi
 
 "$lockstep" scale --compare study study >stdout 2>stderr || fail "a comparison ended with $?"
 grep -q 'differs beyond noise' stdout && fail "a study differs from itself"

@@ -5,6 +5,7 @@
 # machine does. Needs root and control groups of version 1 or 2 with cpu in them; else it is skipped and says so.
 set -uo pipefail
 source "$(dirname "$0")/common.sh"
+source "$(dirname "$0")/cpu_group.sh"
 lockstep=$(readlink -f "$lockstep")
 share=50 repeats=1 steps=40 lanes=48 batch=96 recipe=$root/examples/bench/lenet.textproto
 while [ $# -gt 0 ]; do
@@ -20,24 +21,8 @@ while [ $# -gt 0 ]; do
 done
 [ "$(nproc)" -ge 2 ] || skip "two ranks have no core each here"
 
-# A step lasts many periods, so that each of them is slowed alike. The group has the highest weight: it is the quota alone that slows.
-period=5000 quota=$((50 * share))
-group=
-make_group() {
-  local name=lockstep-slowed-$$
-  if [ -e /sys/fs/cgroup/cpu/cpu.cfs_quota_us ]; then
-    mkdir "/sys/fs/cgroup/cpu/$name" 2>/dev/null || return 1
-    group=/sys/fs/cgroup/cpu/$name
-    echo $period >"$group/cpu.cfs_period_us" && echo $quota >"$group/cpu.cfs_quota_us" && echo 262144 >"$group/cpu.shares"
-  else
-    grep -qw cpu /sys/fs/cgroup/cgroup.subtree_control || return 1
-    mkdir "/sys/fs/cgroup/$name" || return 1
-    group=/sys/fs/cgroup/$name
-    echo "$quota $period" >"$group/cpu.max" && echo 10000 >"$group/cpu.weight"
-  fi 2>/dev/null
-}
 trap 'clean_up; [ -z "$group" ] || rmdir "$group"' EXIT
-make_group || skip "a control group with a quota can't be made here (/sys/fs/cgroup, as root)"
+group=$(make_cpu_group "lockstep-slowed-$$" "$share") || skip "a control group with a quota can't be made here (/sys/fs/cgroup, as root)"
 
 # The mpirun of the study puts rank 1 into the group before it becomes the program.
 mkdir "$work/bin"

@@ -10,10 +10,17 @@
 namespace lockstep::plan {
 namespace {
 
-// A bucket is folded, sent and updated at once: it fits the second-level cache.
-constexpr int64_t kBucketElements = 64 * kChunkElements;
+// A bucket is folded, sent and updated at once: it fits the second-level cache. What fills and drains the exchange
+// between hosts is the time of one bucket, so that a small arena has smaller ones.
+constexpr int64_t kBucketChunks = 64, kLeastBucketChunks = 16, kBuckets = 64;
 // A device's: 16 MiB, so that a message is worth its start, and enough of them to overlap.
 constexpr int64_t kDeviceBucketElements = 1024 * kChunkElements;
+
+/// Elements of a bucket of an arena.
+int64_t BucketElements(int64_t elements, Device::Value device) {
+  if (device == Device::GPU) return kDeviceBucketElements;
+  return kChunkElements * std::clamp(ChunkCount(elements) / kBuckets, kLeastBucketChunks, kBucketChunks);
+}
 
 /// Those of all splits that are evaluated.
 std::vector<data::BatchShape> EvaluationShapes(const Splits& splits, const TrainConfig& config) {
@@ -76,10 +83,9 @@ JobPlans CompileJob(const RunConfig& config, const Splits& splits, const ModelSp
   const std::span<const data::BatchShape> shapes = splits.batches->shapes();
   graph::Model largest = model.build(graph::Mode::kTrain, shapes.back());
   engine::ParameterLayout layout(largest.graph);
-  const int64_t bucket = config.train.device() == Device::GPU ? kDeviceBucketElements : kBucketElements;
   JobPlans plans{std::move(largest),
                  layout,
-                 comm::CutBuckets(layout.elements(), bucket),
+                 comm::CutBuckets(layout.elements(), BucketElements(layout.elements(), config.train.device())),
                  {},
                  {},
                  EvaluationShapes(splits, config.train),

@@ -36,6 +36,7 @@ struct Study {
     job.lanes = kLanes;
     job.global_batch = 128;
     job.buckets = comm::CutBuckets(256 * kChunkElements, 64 * kChunkElements);
+    job.ready = {0.25, 0.5, 0.75, 1};
     request.mode = mode;
     request.network.straggle = 0;
     request.network.memory_gb_s = 20;

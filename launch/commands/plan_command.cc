@@ -17,6 +17,7 @@
 #include "base/machine/host.h"
 #include "comm/local/local_communicator.h"
 #include "launch/command_line/option_checks.h"
+#include "launch/estimate/gpu_model.h"
 #include "launch/estimate/machine_record.h"
 #include "launch/estimate/plan_facts.h"
 #include "launch/estimate/process_memory.h"
@@ -42,13 +43,20 @@ struct PlanOptions {
   int hosts = 1;
   std::string machine;  ///< a file; empty: the kept one of this host
   bool json = false;
-  double gpu_memory = 0;  ///< GiB; 0: the device that is here
+  std::string gpu;        ///< of a card that need not be here
+  double gpu_memory = 0;  ///< GiB; 0: that card's, or the device that is here
 };
+
+/// 0: what is here.
+double GpuBytes(const PlanOptions& options) {
+  if (options.gpu_memory > 0) return options.gpu_memory * (1 << 30);
+  return options.gpu.empty() ? 0 : FindGpu(options.gpu)->memory_bytes;
+}
 
 /// The recipe, resolved for this machine or, where GPUs' memory is given, for one that has such GPUs.
 Recipe ReadResolved(const PlanOptions& options) {
   Recipe recipe = ReadRecipe(options.recipe, options.settings);
-  const bool elsewhere = options.gpu_memory > 0;
+  const bool elsewhere = GpuBytes(options) > 0;
   if (elsewhere) recipe.mutable_train()->set_device(plan::Device::GPU);
   ResolveRecipe(recipe, elsewhere ? GpuFacts{.any = true, .bf16 = true} : FactsOfGpus(recipe));
   if (options.ranks > static_cast<int>(recipe.train().lanes()))
@@ -109,10 +117,22 @@ void AddMemory(PlanFacts& facts) {
   facts.memory_limit = static_cast<int64_t>(MemoryLimit());
 }
 
-void AddTime(const KnownMachine& machine, PlanFacts& facts) {
+void AddGpuTime(const std::string& name, PlanFacts& facts) {
+  const GpuFigures& gpu = *FindGpu(name);
+  std::vector<const engine::ProgramPlan*> programs;
+  for (const auto& program : facts.plans.train) programs.push_back(program.get());
+  GpuEstimate estimate = EstimateGpuStep(DemandOf(facts.job, facts.plans, facts.ranks), programs, gpu, OurKernels());
+  facts.machine = gpu.title;
+  facts.time = std::move(estimate.step);
+  facts.kinds = std::move(estimate.kinds);
+}
+
+void AddTime(const PlanOptions& options, const KnownMachine& machine, PlanFacts& facts) {
   const run::Job& job = facts.job;
-  if (job.place.device) {
-    facts.why_no_time = "only steps on CPUs are measured";
+  if (!options.gpu.empty()) {
+    AddGpuTime(options.gpu, facts);
+  } else if (job.place.device) {
+    facts.why_no_time = "only steps on CPUs are measured (--gpu " + KnownGpus() + " estimates one of a card)";
   } else if (job.config.train.lane_threads() > 1) {
     facts.why_no_time = "lanes of several threads (train.lane_threads) are not measured";
   } else if (!machine.record) {
@@ -135,7 +155,7 @@ int Plan(const PlanOptions& options) {
   const plan::InitialWeights initial = ResolveInitFrom(recipe);
   const auto world = comm::MakeLocalWorld({});
   std::shared_ptr<step::DeviceKit> device;
-  if (options.gpu_memory > 0) device = PlanGpu(static_cast<size_t>(options.gpu_memory * (1 << 30)));
+  if (const double bytes = GpuBytes(options); bytes > 0) device = PlanGpu(static_cast<size_t>(bytes));
   const run::Job job = MakeJob(recipe, *world.front(), device);
   const plan::JobPlans plans = plan::CompileJob(job.config, job.splits, job.model, *job.place.backend, options.ranks);
   if (initial) CheckInitialWeights(initial, plans.layout);
@@ -143,7 +163,7 @@ int Plan(const PlanOptions& options) {
   PlanFacts facts{.recipe = recipe, .job = job, .plans = plans};
   facts.ranks = RanksOf(job, options, machine.record ? machine.record->cores : QueryCores().usable);
   AddMemory(facts);
-  AddTime(machine, facts);
+  AddTime(options, machine, facts);
   std::printf("%s", (options.json ? PlanJson(facts) : PlanText(facts)).c_str());
   return 0;
 }
@@ -163,6 +183,12 @@ void AddPlanCommand(CLI::App& app, int* exit_code) {
   command->add_option("--machine", options->machine,
                       "A measurement that doctor --measure made on a host like those (default: this host's)");
   command->add_flag("--json", options->json, "Print one JSON object");
+  command
+      ->add_option("--gpu", options->gpu,
+                   "Plan for such cards, which need not be here, and estimate a step: " + KnownGpus())
+      ->check([](const std::string& name) {
+        return FindGpu(name) != nullptr ? std::string() : "no such card is known: " + KnownGpus();
+      });
   command->add_option("--gpu-memory", options->gpu_memory, "Plan for GPUs of so many GiB, which need not be here")
       ->check(PositiveNumber());
   command->add_option("--set", options->settings, "PATH=VALUE: sets a field of the recipe")->allow_extra_args(false);
@@ -171,6 +197,7 @@ void AddPlanCommand(CLI::App& app, int* exit_code) {
       "  lockstep plan examples/mnist.textproto -n 4\n"
       "  lockstep plan r.textproto -n 64 --hosts 4 --machine node.json --json\n"
       "  lockstep plan examples/bench/resnet50.textproto -n 8 --gpu-memory 80\n"
+      "  lockstep plan examples/bench/resnet50.textproto --gpu h200\n"
       "Seconds follow from what lockstep doctor --measure has measured; without that there are none.");
   command->callback([options, exit_code] { *exit_code = Plan(*options); });
 }

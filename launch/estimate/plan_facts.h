@@ -3,7 +3,9 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "launch/estimate/gpu_model.h"
 #include "launch/estimate/step_demand.h"
 #include "launch/estimate/step_estimate.h"
 #include "launch/recipe/recipe.h"
@@ -28,6 +30,7 @@ struct PlanFacts {
   std::optional<StepEstimate> time = std::nullopt;
   std::string machine = {};  ///< by whose measurement: "node7 (AMD EPYC 9R14, 96 cores)"
   std::string why_no_time = {};
+  std::vector<KindTime> kinds = {};  ///< of a step on a GPU, which is estimated and not measured
 };
 
 std::string PlanText(const PlanFacts& facts);

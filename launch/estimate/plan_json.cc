@@ -99,8 +99,14 @@ Ordered Memory(const PlanFacts& facts) {
 Ordered Time(const PlanFacts& facts) {
   if (!facts.time) return {{"unknown", facts.why_no_time}};
   const StepEstimate& time = *facts.time;
+  Ordered kinds = Ordered::array();
+  for (const KindTime& kind : facts.kinds)
+    kinds.push_back({{"kind", kind.kind}, {"ops", kind.ops}, {"ms", 1e3 * kind.seconds}, {"bound", kind.bound}});
   return {{"machine", facts.machine},
+          {"measured", facts.kinds.empty()},
           {"step_seconds", time.step},
+          {"step_ms", 1e3 * time.step},
+          {"kinds", std::move(kinds)},
           {"parts",
            {{"packing", time.prepare},
             {"loading", time.loading},

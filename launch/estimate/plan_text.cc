@@ -9,6 +9,8 @@
 namespace lockstep::launch {
 namespace {
 
+constexpr double kShownShare = 0.01;  // of a step: kinds of ops that are worth a line
+
 std::string Bytes(int64_t bytes) {
   const auto value = static_cast<double>(bytes);
   if (bytes >= int64_t{1} << 30) return fmt::format("{:.2f} GiB", value / (1 << 30));
@@ -140,7 +142,11 @@ class Writer {
 
   void Time() {
     const StepEstimate& time = *facts_.time;
-    Line("time by the measurement of {}", facts_.machine);
+    if (facts_.kinds.empty()) {
+      Line("time by the measurement of {}", facts_.machine);
+    } else {
+      Line("time on one {}: an estimate from what kernels read, write and compute, not measured", facts_.machine);
+    }
     const std::pair<const char*, double> rows[] = {{"packing weights", time.prepare},
                                                    {"loading", time.loading},
                                                    {"forward", time.forward},
@@ -151,9 +157,13 @@ class Writer {
     for (const auto& [name, seconds] : rows)
       if (seconds > 0) Line("  {:<15} {}", name, Seconds(seconds));
     Line("  {:<15} {}, most of it {}", "a step", Seconds(time.step), time.bound);
+    for (const KindTime& kind : facts_.kinds)
+      if (kind.seconds >= kShownShare * time.step)
+        Line("  {:<29} {:>4} x  {:<8} bound by {}", kind.kind, kind.ops, Seconds(kind.seconds), kind.bound);
     const double epoch = EpochSeconds(facts_);
     Line("  {:<15} {}, without evaluations and checkpoints; {} in all", "an epoch", Seconds(epoch),
          Seconds(time.step * static_cast<double>(facts_.job.splits.length.total_steps)));
+    if (!facts_.kinds.empty() && facts_.ranks.ranks() > 1) Line("  the exchange with other cards comes on top");
     if (facts_.ranks.hosts > 1) Line("  messages between hosts come on top: lockstep project simulates them");
     if (!time.guessed.empty())
       Line("  kinds of ops that were not measured, so that this is a guess: {}", fmt::join(time.guessed, ", "));

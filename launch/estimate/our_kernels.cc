@@ -1,0 +1,28 @@
+// What the kernels of trainer/kernels/cuda and the way around them come to, for estimates. Instructions are those of
+// sm_90's machine code along the path that most threads take. Whoever makes a kernel leaner changes its number here.
+#include "launch/estimate/gpu_model.h"
+
+namespace lockstep::launch {
+
+GpuKernels OurKernels() {
+  using graph::OpKind;
+  return {.instructions = {{OpKind::kSoftmaxCrossEntropy, 46},
+                           {OpKind::kSoftmaxCrossEntropyGrad, 120},
+                           {OpKind::kCountCorrect, 23},
+                           {OpKind::kLayerNorm, 18},
+                           {OpKind::kLayerNormGrad, 21},
+                           {OpKind::kBatchNormTrain, 14},
+                           {OpKind::kBatchNormGrad, 21}},
+          .activations = {{graph::Activation::kGelu, {115, 122}}, {graph::Activation::kGeluTanh, {80, 118}}},
+          // Batch norm reads x, or dy, x and y, once for its sums and once more for its results. Layer norm's barriers
+          // keep a row's threads from reading ahead.
+          .passes = {{OpKind::kBatchNormTrain, 1.5},
+                     {OpKind::kBatchNormGrad, 1.75},
+                     {OpKind::kLayerNorm, 1.5},
+                     {OpKind::kLayerNormGrad, 1.5}},
+          .conclusion_seconds = 66e-9,
+          .rounding_seconds = 0.65e-9,
+          .host_seconds = 0.4e-3};
+}
+
+}  // namespace lockstep::launch

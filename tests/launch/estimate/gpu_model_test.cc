@@ -1,0 +1,139 @@
+// The two models whose kernels were read line by line before any card ran them: what that reading came to by hand, and
+// what the estimate makes of the same kernels. Both are estimates.
+#include "launch/estimate/gpu_model.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/trainer/kernels/cuda/emulated_backend.h"
+#include "trainer/engine/compile.h"
+#include "trainer/models/models.h"
+
+namespace lockstep::launch {
+namespace {
+
+using graph::OpKind;
+
+struct Trained {
+  engine::ProgramPlan program;
+  StepDemand demand;
+};
+
+/// One lane of a model in bf16.
+Trained Train(const models::ModelConfig& config, const models::DataShape& data, int64_t rows, int state_arrays) {
+  const graph::Graph model = models::Build(config, data, graph::Mode::kTrain, rows).graph;
+  const engine::ParameterLayout layout(model);
+  const auto backend = cuda::MakeEmulatedBackend();
+  Trained trained{
+      engine::Compile(model, layout, *backend,
+                      {.mode = graph::Mode::kTrain, .activations = DType::kBF16, .buckets = {{0, layout.elements()}}}),
+      {}};
+  trained.demand.programs.resize(1);
+  trained.demand.programs[0].packed_bytes = static_cast<double>(trained.program.packed_bytes);
+  trained.demand.steps = {{{0}}};
+  trained.demand.elements = static_cast<double>(layout.elements());
+  trained.demand.state_arrays = state_arrays;
+  return trained;
+}
+
+Trained Gpt2() {
+  models::ModelConfig config;
+  auto& gpt = *config.mutable_gpt();
+  gpt.set_layers(12);
+  gpt.set_heads(12);
+  gpt.set_width(768);
+  gpt.set_context(1024);
+  return Train(config, {"tokens", Shape{1024}, 50257, 0}, 64, 2);
+}
+
+Trained ResNet50() {
+  models::ModelConfig config;
+  config.mutable_resnet()->set_depth(50);
+  return Train(config, {"image", Shape{224, 224, 3}, 1000, 0}, 256, 1);
+}
+
+GpuEstimate Estimate(const Trained& trained, const GpuKernels& kernels) {
+  return EstimateGpuStep(trained.demand, {&trained.program}, *FindGpu("h200"), kernels);
+}
+
+double Milliseconds(const GpuEstimate& estimate, const std::vector<std::string>& kinds) {
+  double sum = 0;
+  for (const KindTime& kind : estimate.kinds)
+    if (std::ranges::find(kinds, kind.kind) != kinds.end()) sum += 1e3 * kind.seconds;
+  return sum;
+}
+
+/// As they were when they were read.
+GpuKernels KernelsAsRead() {
+  GpuKernels kernels = OurKernels();
+  kernels.instructions = {{OpKind::kSoftmaxCrossEntropy, 46}, {OpKind::kSoftmaxCrossEntropyGrad, 120},
+                          {OpKind::kCountCorrect, 23},        {OpKind::kLayerNorm, 18},
+                          {OpKind::kLayerNormGrad, 21},       {OpKind::kBatchNormTrain, 14},
+                          {OpKind::kBatchNormGrad, 21}};
+  kernels.activations = {{graph::Activation::kGelu, {115, 122}}, {graph::Activation::kGeluTanh, {80, 118}}};
+  kernels.splits_k = kernels.pads_rows = kernels.stages_beside_lanes = false;
+  kernels.conclusion_seconds = 66e-9;
+  kernels.rounding_seconds = 0.65e-9;
+  return kernels;
+}
+
+struct Line {
+  const char* what;
+  std::vector<std::string> kinds;
+  double read_ms;
+};
+
+void ExpectWithin15Percent(const GpuEstimate& estimate, const std::vector<Line>& lines, double step_ms) {
+  for (const auto& [what, kinds, read_ms] : lines)
+    EXPECT_NEAR(Milliseconds(estimate, kinds), read_ms, 0.15 * read_ms) << what;
+  EXPECT_NEAR(1e3 * estimate.step.step, step_ms, 0.15 * step_ms);
+}
+
+TEST(GpuModel, ReproducesTheReadingOfGpt2) {
+  ExpectWithin15Percent(Estimate(Gpt2(), KernelsAsRead()),
+                        {{"products and head", {"linear", "linear_input_grad", "linear_weight_grad"}, 54 + 8 + 138},
+                         {"classes", {"softmax_cross_entropy", "count_correct", "softmax_cross_entropy_grad"}, 27},
+                         {"attention", {"attention", "attention_grad"}, 3 + 16},
+                         {"gelu", {"activation", "activation_grad"}, 12 + 12},
+                         {"norms and sums", {"layer_norm", "layer_norm_grad", "add"}, 11},
+                         {"update", {"update", "conclude"}, 3}},
+                        285);
+}
+
+TEST(GpuModel, ReproducesTheReadingOfResNet50) {
+  ExpectWithin15Percent(Estimate(ResNet50(), KernelsAsRead()),
+                        {{"convolutions", {"conv2d", "conv2d_input_grad", "conv2d_weight_grad"}, 21},
+                         {"batch norm", {"batch_norm_train"}, 5.3},
+                         {"its gradient", {"batch_norm_grad"}, 9.9},
+                         {"sums", {"add", "activation_grad"}, 7.5},
+                         {"staging", {"staging"}, 28}},
+                        73);
+}
+
+TEST(GpuModel, PaddedRowsMakeTheHeadAlignedProducts) {
+  const Trained gpt = Gpt2();
+  GpuKernels kernels = KernelsAsRead();
+  const double before = Milliseconds(Estimate(gpt, kernels), {"linear", "linear_input_grad", "linear_weight_grad"});
+  kernels.pads_rows = true;
+  const double after = Milliseconds(Estimate(gpt, kernels), {"linear", "linear_input_grad", "linear_weight_grad"});
+  EXPECT_NEAR(before - after, 138 - 23, 15);
+}
+
+TEST(GpuModel, PartsAddUpAndALongerLaneTakesLonger) {
+  const Trained resnet = ResNet50();
+  const GpuEstimate estimate = Estimate(resnet, OurKernels());
+  double kinds = 0;
+  for (const KindTime& kind : estimate.kinds) kinds += kind.seconds;
+  EXPECT_NEAR(kinds, estimate.step.step, 1e-9);
+  Trained twice = ResNet50();
+  twice.demand.steps = {{{0, 0}}};
+  EXPECT_GT(Estimate(twice, OurKernels()).step.step, 1.8 * estimate.step.step);
+}
+
+TEST(GpuModel, KnowsItsCardsByName) {
+  ASSERT_NE(FindGpu("h200"), nullptr);
+  EXPECT_EQ(FindGpu("h2000"), nullptr);
+  EXPECT_NE(KnownGpus().find("h200"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace lockstep::launch

@@ -1,11 +1,12 @@
-// Linear layers: matrix products of the library's, with bias and relu, and with the bias's gradient where the library
-// can; other activations are applied behind. In bf16, products read packed copies of weight and bias; in float, the
-// arena itself.
+// Linear layers: matrix products of the library's, with bias, relu and the bias's gradient in them where the library
+// can; what it can't, and other activations, are kernels behind. In bf16, products read packed copies of weight and
+// bias; in float, the arena itself.
 #include <algorithm>
 
 #include "trainer/kernels/cuda/blocks/activations.h"
 #include "trainer/kernels/cuda/blocks/column_sums.h"
 #include "trainer/kernels/cuda/blocks/copies.h"
+#include "trainer/kernels/cuda/blocks/product_finish.h"
 #include "trainer/kernels/cuda/kernel_context.h"
 
 namespace lockstep::cuda {
@@ -36,33 +37,47 @@ const void* Parameter(const KernelContext& context, size_t input) {
 
 // Forward: y [rows, out] = x [rows, in] weight^T.
 
+bool HasRelu(const OpContext& context) {
+  return context.Attributes<graph::LinearAttributes>().activation == Activation::kRelu;
+}
+
+/// With bias and relu, or with neither where the library has no such product: of one row or column, say.
 MatmulSpec ForwardSpec(const OpContext& context) {
   const Shape& weight = context.InputShape(1);
-  const bool relu = context.Attributes<graph::LinearAttributes>().activation == Activation::kRelu;
-  return {.m = Rows(context.InputShape(0)),
-          .n = weight.dim(0),
-          .k = weight.dim(1),
-          .transpose_b = true,
-          .ab = context.InputType(0),
-          .d = context.OutputType(0),
-          .bias = context.HasInput(2),
-          .activation = relu ? Activation::kRelu : Activation::kNone};
+  const MatmulSpec plain = {.m = Rows(context.InputShape(0)),
+                            .n = weight.dim(0),
+                            .k = weight.dim(1),
+                            .transpose_b = true,
+                            .ab = context.InputType(0),
+                            .d = context.OutputType(0)};
+  MatmulSpec whole = plain;
+  whole.bias = context.HasInput(2);
+  if (HasRelu(context)) whole.activation = Activation::kRelu;
+  return whole == plain || context.library.Supports(whole) ? whole : plain;
 }
 
 size_t ForwardWorkspace(const OpContext& context) { return context.library.WorkspaceBytes(ForwardSpec(context)); }
 
 std::unique_ptr<Kernel> PrepareForward(const KernelContext& context) {
+  const MatmulSpec spec = ForwardSpec(context);
   void* const y = context.Output<void>(0);
+  const void* const bias = Parameter(context, 2);
   auto product = context.library.Prepare(
-      ForwardSpec(context),
-      {context.Input<void>(0), Parameter(context, 1), Parameter(context, 2), y, context.operands.workspace},
-      context.stream);
+      spec, {context.Input<void>(0), Parameter(context, 1), bias, y, context.operands.workspace}, context.stream);
+  const bool bias_behind = context.HasInput(2) && !spec.bias;
+  const bool relu_behind = HasRelu(context) && spec.activation != Activation::kRelu;
+  if (bias_behind || relu_behind) {
+    product = MakeKernel([product = std::move(product), bias = bias_behind ? bias : nullptr, relu_behind, y, spec,
+                          stream = &context.stream] {
+      product->Run();
+      LaunchProductFinish(*stream, spec.d, bias, relu_behind, y, spec.m, spec.n);
+    });
+  }
   const Activation activation = context.Attributes<graph::LinearAttributes>().activation;
   if (activation == Activation::kNone || activation == Activation::kRelu) return product;
-  return MakeKernel([product = std::move(product), activation, type = context.OutputType(0), y,
-                     size = context.OutputShape(0).size(), stream = &context.stream] {
+  return MakeKernel([product = std::move(product), activation, spec, y, stream = &context.stream] {
     product->Run();
-    LaunchActivation(*stream, activation, type, y, y, size);
+    LaunchActivation(*stream, activation, spec.d, y, y, spec.m * spec.n);
   });
 }
 

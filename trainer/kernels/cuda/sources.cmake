@@ -18,6 +18,7 @@ set(cuda_kernels
   linear.cu
   loss.cu
   pooling.cu
+  blocks/product_finish.cu
   sequence/recurrent.cu
   sequence/recurrent_grad.cu
   row_norm.cu

@@ -161,7 +161,8 @@ std::optional<CublasLtMatmuls::Chosen> CublasLtMatmuls::Ask(const MatmulSpec& sp
       handle_.get(), problem.description(), problem.first(), problem.second(), problem.result(), problem.result(),
       preference.get(), static_cast<int>(results.size()), results.data(), &count);
   // "An impossible configuration" is what it may also call an epilogue that it doesn't have for a shape.
-  if (status == CUBLAS_STATUS_NOT_SUPPORTED || (spec.a_sums && status == CUBLAS_STATUS_INVALID_VALUE)) return {};
+  const bool has_epilogue = EpilogueOf(spec) != CUBLASLT_EPILOGUE_DEFAULT;
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED || (has_epilogue && status == CUBLAS_STATUS_INVALID_VALUE)) return {};
   CUBLAS_CHECK(status);
   for (const auto& result : std::span(results).first(static_cast<size_t>(count))) {
     if (result.state != CUBLAS_STATUS_SUCCESS || result.workspaceSize > kMatmulWorkspaceLimit ||

@@ -25,6 +25,8 @@
 #include "launch/job/gpu.h"
 #include "launch/job/init_from.h"
 #include "launch/job/job_setup.h"
+#include "launch/project/between_hosts.h"
+#include "launch/project/bucket_times.h"
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
 #include "trainer/plan/job_plans.h"
@@ -41,6 +43,7 @@ struct PlanOptions {
   int ranks = 1;
   int executors = 0;  ///< on each rank; 0: as training would have
   int hosts = 1;
+  std::string network;  ///< between them, as ParseNetwork takes it
   std::string machine;  ///< a file; empty: the kept one of this host
   bool json = false;
   std::string gpu;        ///< of a card that need not be here
@@ -127,6 +130,32 @@ void AddGpuTime(const std::string& name, PlanFacts& facts) {
   facts.kinds = std::move(estimate.kinds);
 }
 
+/// What messages between hosts add, on top of what a step takes on one.
+void AddExchange(const PlanOptions& options, const MachineRecord& machine, PlanFacts& facts) {
+  const run::Job& job = facts.job;
+  Network network = ParseNetwork(options.network);
+  network.ranks_per_host = facts.ranks.per_host();
+  if (network.memory_gb_s == 0) network.memory_gb_s = machine.together.copy_gb_s * machine.cores;
+  const optim::Optimizer optimizer = plan::MakeOptimizer(job.config, facts.plans);
+  StepEstimate& time = *facts.time;
+  size_t most = 1;
+  for (const auto& rank : facts.ranks.lanes)
+    for (const LaneRange& run : rank) most = std::max(most, static_cast<size_t>(run.size()));
+  const auto lanes = static_cast<double>(most);
+  time.exchange =
+      SecondsBetweenHosts({.exchange = plan::MakeExchangeOptions(job.config.train, facts.plans, facts.ranks.lanes),
+                           .ready = ReadyShares(*facts.plans.train.back(), static_cast<int>(facts.plans.buckets.size()),
+                                                machine.together.matrix_gflops / machine.together.copy_gb_s),
+                           .lane_seconds = (time.forward + time.backward) / lanes,
+                           .backward_seconds = time.backward / lanes,
+                           .share_at_once = !plan::KeepsSums(optimizer, job.config.train),
+                           .state_arrays = static_cast<int>(optimizer.state_names().size())},
+                          network);
+  time.step += time.exchange;
+  if (time.exchange > time.step / 2) time.bound = "exchange";
+  facts.network = fmt::format("{}, {}", DescribeLinks(network), DescribeLatency(network));
+}
+
 void AddTime(const PlanOptions& options, const KnownMachine& machine, PlanFacts& facts) {
   const run::Job& job = facts.job;
   if (!options.gpu.empty()) {
@@ -141,6 +170,7 @@ void AddTime(const PlanOptions& options, const KnownMachine& machine, PlanFacts&
     const MachineRecord& record = *machine.record;
     facts.machine = fmt::format("{} ({}, {} cores)", record.host, record.cpu, record.cores);
     facts.time = EstimateStep(DemandOf(job, facts.plans, facts.ranks), record);
+    if (facts.ranks.hosts > 1) AddExchange(options, record, facts);
   }
 }
 
@@ -151,6 +181,7 @@ void CheckInitialWeights(const plan::InitialWeights& initial, const engine::Para
 }
 
 int Plan(const PlanOptions& options) {
+  ParseNetwork(options.network);  // a mistake is said although one host needs none
   Recipe recipe = ReadResolved(options);
   const plan::InitialWeights initial = ResolveInitFrom(recipe);
   const auto world = comm::MakeLocalWorld({});
@@ -180,6 +211,8 @@ void AddPlanCommand(CLI::App& app, int* exit_code) {
       ->check(WholeNumber(1));
   command->add_option("--hosts", options->hosts, "Hosts that the ranks are spread over (default: 1)")
       ->check(WholeNumber(1));
+  command->add_option("--network", options->network,
+                      "Between hosts, as `lockstep project` takes it: gbit (100), latency_us (5), ...");
   command->add_option("--machine", options->machine,
                       "A measurement that doctor --measure made on a host like those (default: this host's)");
   command->add_flag("--json", options->json, "Print one JSON object");
@@ -195,7 +228,7 @@ void AddPlanCommand(CLI::App& app, int* exit_code) {
   command->footer(
       "Examples:\n"
       "  lockstep plan examples/mnist.textproto -n 4\n"
-      "  lockstep plan r.textproto -n 64 --hosts 4 --machine node.json --json\n"
+      "  lockstep plan r.textproto -n 64 --hosts 4 --network gbit=25 --machine node.json --json\n"
       "  lockstep plan examples/bench/resnet50.textproto -n 8 --gpu-memory 80\n"
       "  lockstep plan examples/bench/resnet50.textproto --gpu h200\n"
       "Seconds follow from what lockstep doctor --measure has measured; without that there are none.");

@@ -115,6 +115,7 @@ Ordered Time(const PlanFacts& facts) {
             {"update", time.update},
             {"exchange", time.exchange},
             {"other", time.other}}},
+          {"network", facts.network},
           {"bound", time.bound},
           {"epoch_seconds", EpochSeconds(facts)},
           {"run_seconds", time.step * static_cast<double>(facts.job.splits.length.total_steps)},

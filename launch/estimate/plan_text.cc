@@ -164,7 +164,7 @@ class Writer {
     Line("  {:<15} {}, without evaluations and checkpoints; {} in all", "an epoch", Seconds(epoch),
          Seconds(time.step * static_cast<double>(facts_.job.splits.length.total_steps)));
     if (!facts_.kinds.empty() && facts_.ranks.ranks() > 1) Line("  the exchange with other cards comes on top");
-    if (facts_.ranks.hosts > 1) Line("  messages between hosts come on top: lockstep project simulates them");
+    if (!facts_.network.empty()) Line("  messages between hosts simulated over {}", facts_.network);
     if (!time.guessed.empty())
       Line("  kinds of ops that were not measured, so that this is a guess: {}", fmt::join(time.guessed, ", "));
   }

@@ -105,7 +105,6 @@ StepEstimate EstimateStep(const StepDemand& demand, const MachineRecord& machine
   estimate.backward = lanes.backward;
   estimate.arithmetic = lanes.arithmetic;
   estimate.update = ExposedUpdate(demand, machine, times, lanes.backward);
-  estimate.exchange = demand.between_hosts;
   estimate.loading = ExposedLoading(demand, machine, lanes.all());
   estimate.other = machine.step_overhead;
   estimate.step = estimate.prepare + estimate.loading + estimate.forward + estimate.backward + estimate.update +

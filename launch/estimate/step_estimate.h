@@ -5,7 +5,7 @@
 // added up); sums and updates of what a rank owns; and what every step takes besides. The slowest executor decides.
 // Ranks of a host compute at once, so ops take what they take with so many threads (op_times.h). Sums and updates, and
 // the loading of samples, are done beside lanes where there are cores that don't compute; where there are none, their
-// time is shared by those that do. What ranks of other hosts add is handed in.
+// time is shared by those that do. What messages between hosts add is not in it (project/between_hosts.h).
 #pragma once
 
 #include <cstddef>
@@ -38,7 +38,6 @@ struct StepDemand {
   bool updates_at_end = false;  ///< clipping, or steps that may be skipped: updates wait for all sums
   double lane_loading = 0;      ///< seconds in which one thread makes a lane's batch
   int loader_threads = 1;       ///< of a rank
-  double between_hosts = 0;     ///< seconds behind the slowest rank's lanes that messages between hosts take
 };
 
 /// Seconds of a step, by what they go to: parts add up to `step`.

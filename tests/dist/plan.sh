@@ -55,6 +55,14 @@ for ranks in 1 2; do
   holds 'plan["time"]["guessed_kinds"] == []' || fail "$name: kinds of ops that were not measured"
 done
 
+name="several hosts"
+plan "$digits" -n 2 --hosts 2 --network gbit=10
+holds 'plan["time"]["network"].startswith("links of 10 Gbit/s")' || fail "$name: the network is not said"
+fast=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["time"]["parts"]["exchange"])' "$work/plan.json")
+plan "$digits" -n 2 --hosts 2 --network gbit=0.1,latency_us=50
+holds "plan['time']['parts']['exchange'] > 5 * $fast > 0" || fail "$name: a slow network takes no longer"
+holds 'abs(sum(plan["time"]["parts"].values()) - plan["time"]["step_seconds"]) < 1e-9' || fail "$name: parts don't add up"
+
 name="a measurement that does not hold any more"
 sed 's/"build":"[0-9a-f]*"/"build":"0123456789abcdef"/' "$kept" >"$work/old.json"
 plan "$digits" --machine "$work/old.json"

@@ -37,7 +37,7 @@ class Dumper {
   int number_ = 0;
 };
 
-graph::Graph RunPasses(const graph::Graph& model, const CompileOptions& options) {
+graph::Graph RunPasses(const graph::Graph& model, const CompileOptions& options, int64_t row_alignment) {
   Dumper dumper(options.dump_folder);
   dumper.Dump("model", model);
   const bool training = options.mode == graph::Mode::kTrain;
@@ -58,6 +58,10 @@ graph::Graph RunPasses(const graph::Graph& model, const CompileOptions& options)
   } else {
     graph = passes::RemoveDeadOps(graph);
     dumper.Dump("remove_dead_ops", graph);
+  }
+  if (row_alignment > 0) {
+    graph = passes::PadRows(graph, row_alignment);
+    dumper.Dump("pad_rows", graph);
   }
   return graph;
 }
@@ -175,7 +179,7 @@ ProgramPlan Compile(const graph::Graph& model, const ParameterLayout& layout, Ba
     throw Error(ErrorKind::kUsage, "the model has no loss to train by");
   }
   ProgramPlan plan;
-  plan.graph = RunPasses(model, options);
+  plan.graph = RunPasses(model, options, backend.RowAlignment());
   CheckSupport(plan.graph, backend);
   plan.memory = passes::PlanMemory(plan.graph, passes::Liveness(plan.graph), GradientArenaValues(plan.graph));
   for (const graph::Op& op : plan.graph.ops) {

@@ -19,6 +19,9 @@ struct OpView {
   bool HasOutput(size_t i) const { return i < op.outputs.size() && op.outputs[i] != graph::kNoValue; }
   const Shape& InputShape(size_t i) const { return graph.value(op.inputs.at(i)).shape; }
   const Shape& OutputShape(size_t i) const { return graph.value(op.outputs.at(i)).shape; }
+  /// Elements from one row to the next.
+  int64_t InputPitch(size_t i) const { return graph.value(op.inputs.at(i)).row_pitch(); }
+  int64_t OutputPitch(size_t i) const { return graph.value(op.outputs.at(i)).row_pitch(); }
   DType InputType(size_t i) const { return graph.value(op.inputs.at(i)).dtype; }
   DType OutputType(size_t i) const { return graph.value(op.outputs.at(i)).dtype; }
   template <typename A>

@@ -29,6 +29,15 @@ struct Value {
   Shape shape;
   DType dtype = DType::kF32;
   Role role = Role::kActivation;
+  /// Elements from one row (of the last dimension) to the next in memory; 0: as many as a row has. What lies between is
+  /// neither written nor read. Only passes::PadRows gives it.
+  int64_t pitch = 0;
+
+  int64_t row_pitch() const { return pitch > 0 ? pitch : shape.dim(-1); }
+  /// In memory.
+  int64_t bytes() const {
+    return (pitch > 0 ? shape.size() / shape.dim(-1) * pitch : shape.size()) * static_cast<int64_t>(SizeOf(dtype));
+  }
 };
 
 struct Op {

@@ -26,7 +26,7 @@ struct Block {
 };
 
 int64_t BytesOf(const graph::Value& value) {
-  return static_cast<int64_t>(AlignUp(static_cast<size_t>(value.shape.size() * SizeOf(value.dtype)), kValueAlignment));
+  return static_cast<int64_t>(AlignUp(static_cast<size_t>(value.bytes()), kValueAlignment));
 }
 
 struct Blocks {
@@ -43,7 +43,7 @@ int Takeover(const graph::Graph& graph, const graph::Op& op, int op_index, const
   if (block == kNoBlock || blocks.blocks[static_cast<size_t>(block)].last != op_index) return kNoBlock;
   const graph::Value& x = graph.value(from);
   const graph::Value& y = graph.value(op.outputs[0]);
-  if (x.dtype != y.dtype || x.shape.size() != y.shape.size()) return kNoBlock;
+  if (x.dtype != y.dtype || x.shape.size() != y.shape.size() || x.pitch != y.pitch) return kNoBlock;
   // Another operand in the same block may be read after the result is written.
   for (size_t i = 0; i < op.inputs.size(); ++i) {
     const ValueId id = op.inputs[i];

@@ -33,6 +33,10 @@ graph::Graph AddGradients(const graph::Graph& forward, const std::set<std::strin
 graph::Graph RecomputeActivations(const graph::Graph& graph, size_t forward_ops,
                                   const std::set<graph::ValueId>& outside);
 
+/// Lets rows (of the last dimension) of results of products begin at multiples of `bytes` (graph::Value::pitch), where
+/// every op that writes or reads them can: a vocabulary of an odd number of words. The last pass.
+graph::Graph PadRows(const graph::Graph& graph, int64_t bytes);
+
 /// When each value is first written and last read, in op numbers. Values of other roles than kActivation have none.
 /// What is read after the run (losses, counters, outputs, gradients, statistics) is last read by the op after the last.
 struct Lifetime {

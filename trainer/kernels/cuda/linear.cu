@@ -35,6 +35,9 @@ const void* Parameter(const KernelContext& context, size_t input) {
   return packed != nullptr ? packed : context.Input<void>(input);
 }
 
+/// As a MatmulSpec has it: 0 where rows follow each other.
+int64_t PitchOf(int64_t pitch, int64_t columns) { return pitch == columns ? 0 : pitch; }
+
 // Forward: y [rows, out] = x [rows, in] weight^T.
 
 bool HasRelu(const OpContext& context) {
@@ -47,6 +50,7 @@ MatmulSpec ForwardSpec(const OpContext& context) {
   const MatmulSpec plain = {.m = Rows(context.InputShape(0)),
                             .n = weight.dim(0),
                             .k = weight.dim(1),
+                            .d_pitch = PitchOf(context.OutputPitch(0), weight.dim(0)),
                             .transpose_b = true,
                             .ab = context.InputType(0),
                             .d = context.OutputType(0)};
@@ -88,6 +92,7 @@ MatmulSpec InputGradSpec(const OpContext& context) {
   return {.m = Rows(context.InputShape(0)),
           .n = weight.dim(1),
           .k = weight.dim(0),
+          .a_pitch = PitchOf(context.InputPitch(0), weight.dim(0)),
           .ab = context.InputType(0),
           .d = context.OutputType(0)};
 }
@@ -108,6 +113,7 @@ MatmulSpec WeightGradSpec(const OpContext& context) {
   MatmulSpec spec = {.m = context.InputShape(0).dim(-1),
                      .n = context.InputShape(1).dim(-1),
                      .k = Rows(context.InputShape(0)),
+                     .a_pitch = PitchOf(context.InputPitch(0), context.InputShape(0).dim(-1)),
                      .transpose_a = true,
                      .ab = context.InputType(0),
                      .d = DType::kF32,

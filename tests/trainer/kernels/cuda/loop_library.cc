@@ -32,15 +32,15 @@ void Multiply(const MatmulSpec& s, const MatmulOperands& o) {
     for (int64_t j = 0; j < s.n; ++j) {
       float sum = 0;
       for (int64_t k = 0; k < s.k; ++k) {
-        sum += Load(o.a, s.ab, s.transpose_a ? k * s.m + i : i * s.k + k) *
+        sum += Load(o.a, s.ab, s.transpose_a ? k * s.a_step() + i : i * s.a_step() + k) *
                Load(o.b, s.ab, s.transpose_b ? j * s.k + k : k * s.n + j);
       }
       if (s.bias) sum += Load(o.bias, s.d, j);
-      Store(o.d, s.d, i * s.n + j, Finish(sum, s.activation));
+      Store(o.d, s.d, i * s.d_step() + j, Finish(sum, s.activation));
     }
     if (!s.a_sums) continue;
     float sum = 0;
-    for (int64_t k = 0; k < s.k; ++k) sum += Load(o.a, s.ab, s.transpose_a ? k * s.m + i : i * s.k + k);
+    for (int64_t k = 0; k < s.k; ++k) sum += Load(o.a, s.ab, s.transpose_a ? k * s.a_step() + i : i * s.a_step() + k);
     Store(o.a_sums, s.d, i, sum);
   }
 }

@@ -43,12 +43,18 @@ void SetAttribute(const Preference& preference, cublasLtMatmulPreferenceAttribut
   CUBLAS_CHECK(cublasLtMatmulPreferenceSetAttribute(preference.get(), name, &value, sizeof value));
 }
 
-Preference MakePreference() {
+/// Schemes by which parts of a split sum may be added: in one order.
+uint32_t AllowedSchemes(const MatmulSpec& spec) {
+  if (spec.a_sums) return CUBLASLT_REDUCTION_SCHEME_NONE;
+  return CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE | CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;
+}
+
+Preference MakePreference(const MatmulSpec& spec) {
   cublasLtMatmulPreference_t made = nullptr;
   CUBLAS_CHECK(cublasLtMatmulPreferenceCreate(&made));
   Preference preference(made);
   SetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{kMatmulWorkspaceLimit});
-  SetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t{CUBLASLT_REDUCTION_SCHEME_NONE});
+  SetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, AllowedSchemes(spec));
   // The default promises 256 bytes, more than values have.
   for (const auto name : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
                           CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
@@ -57,15 +63,16 @@ Preference MakePreference() {
   return preference;
 }
 
-/// Whether the sums of `algorithm` are split all the same.
-bool SplitsSums(const cublasLtMatmulAlgo_t& algorithm) {
+/// Whether `algorithm` splits sums in a way that is not allowed all the same.
+bool SplitsSums(const cublasLtMatmulAlgo_t& algorithm, const MatmulSpec& spec) {
   int32_t parts = 1;
   uint32_t scheme = CUBLASLT_REDUCTION_SCHEME_NONE;
   CUBLAS_CHECK(
       cublasLtMatmulAlgoConfigGetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &parts, sizeof parts, nullptr));
   CUBLAS_CHECK(cublasLtMatmulAlgoConfigGetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, &scheme,
                                                     sizeof scheme, nullptr));
-  return parts > 1 || scheme != CUBLASLT_REDUCTION_SCHEME_NONE;
+  if (parts <= 1) return scheme != CUBLASLT_REDUCTION_SCHEME_NONE && (scheme & AllowedSchemes(spec)) == 0;
+  return (scheme & AllowedSchemes(spec)) == 0;
 }
 
 class MatmulKernel final : public engine::Kernel {
@@ -115,11 +122,11 @@ void CheckCublas(cublasStatus_t status, const char* expression, const char* file
   }
 }
 
-MatmulProblem::Layout MatmulProblem::MakeLayout(DType type, int64_t rows, int64_t columns) {
+MatmulProblem::Layout MatmulProblem::MakeLayout(DType type, int64_t rows, int64_t columns, int64_t step) {
   cublasLtMatrixLayout_t made = nullptr;
   // Column-major: what is one of our rows is one of cuBLASLt's columns.
   CUBLAS_CHECK(cublasLtMatrixLayoutCreate(&made, DataType(type), static_cast<uint64_t>(columns),
-                                          static_cast<uint64_t>(rows), columns));
+                                          static_cast<uint64_t>(rows), step));
   return Layout(made);
 }
 
@@ -134,9 +141,9 @@ MatmulProblem::MatmulProblem(const MatmulSpec& spec, FloatMath math) {
   SetAttribute(made, CUBLASLT_MATMUL_DESC_TRANSB, int32_t{spec.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N});
   SetAttribute(made, CUBLASLT_MATMUL_DESC_EPILOGUE, uint32_t{EpilogueOf(spec)});
   if (HasVector(spec)) SetAttribute(made, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, int32_t{DataType(spec.d)});
-  first_ = spec.transpose_b ? MakeLayout(spec.ab, spec.n, spec.k) : MakeLayout(spec.ab, spec.k, spec.n);
-  second_ = spec.transpose_a ? MakeLayout(spec.ab, spec.k, spec.m) : MakeLayout(spec.ab, spec.m, spec.k);
-  result_ = MakeLayout(spec.d, spec.m, spec.n);
+  first_ = spec.transpose_b ? MakeLayout(spec.ab, spec.n, spec.k, spec.k) : MakeLayout(spec.ab, spec.k, spec.n, spec.n);
+  second_ = MakeLayout(spec.ab, spec.transpose_a ? spec.k : spec.m, spec.a_columns(), spec.a_step());
+  result_ = MakeLayout(spec.d, spec.m, spec.n, spec.d_step());
 }
 
 void MatmulProblem::SetVector(const void* vector) {
@@ -154,7 +161,7 @@ std::optional<CublasLtMatmuls::Chosen> CublasLtMatmuls::Ask(const MatmulSpec& sp
   MatmulProblem problem(spec, math_);
   // As aligned as any, and never read.
   if (HasVector(spec)) problem.SetVector(reinterpret_cast<const void*>(kValueAlignment));
-  const Preference preference = MakePreference();
+  const Preference preference = MakePreference(spec);
   std::array<cublasLtMatmulHeuristicResult_t, 8> results{};
   int count = 0;
   const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
@@ -166,7 +173,7 @@ std::optional<CublasLtMatmuls::Chosen> CublasLtMatmuls::Ask(const MatmulSpec& sp
   CUBLAS_CHECK(status);
   for (const auto& result : std::span(results).first(static_cast<size_t>(count))) {
     if (result.state != CUBLAS_STATUS_SUCCESS || result.workspaceSize > kMatmulWorkspaceLimit ||
-        SplitsSums(result.algo))
+        SplitsSums(result.algo, spec))
       continue;
     return Chosen{result.algo, result.workspaceSize};
   }

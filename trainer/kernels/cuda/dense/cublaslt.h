@@ -3,16 +3,18 @@
 // cuBLASLt thinks in columns, and a row-major matrix is the transpose of a column-major one: d = a b is asked for as
 // d^T = b^T a^T, so that nothing is moved, every kernel is at hand, and the bias runs along its rows.
 //
-// The heuristic is asked once for a spec, for algorithms that don't split sums; it answers from the spec, the device
-// and cuBLASLt's version. It needs a device: without one, cuBLASLt makes no handle, only MatmulProblem works.
+// The heuristic is asked once for a spec; it answers from the spec, the device and cuBLASLt's version. Where a sum is
+// split (the gradient of a weight sums over all samples, and has few results to fill a card with), its parts are added
+// in the workspace, in their order, and not by atomics as they come (CUBLASLT_REDUCTION_SCHEME_INPLACE is left out). It
+// needs a device: without one, cuBLASLt makes no handle, only MatmulProblem works.
 //
 // The gradient of a bias (BGRADB) is a sum, and sums must have one order. cuBLAS promises the same bits at every run of
 // one version on one architecture with one number of multiprocessors, for all routines, and for cublasLtMatmul with a
 // workspace of the caller's beside other streams too ("Results Reproducibility" in its guide). No epilogue is excepted,
-// and k, along which this sums, is not divided where sums are not split. Where the heuristic has no algorithm with it,
-// Supports says so and the sum is a kernel of ours. As TF32 it never has: products of floats may be rounded there, sums
-// not, and cuBLAS doesn't say what it does to these. Bias and relu of a product for which it has no algorithm with them
-// are a kernel of ours too.
+// and with it sums are not split: k, along which this sums, is not divided. Where the heuristic has no algorithm with
+// it, Supports says so and the sum is a kernel of ours. As TF32 it never has: products of floats may be rounded there,
+// sums not, and cuBLAS doesn't say what it does to these. Bias and relu of a product for which it has no algorithm with
+// them are a kernel of ours too.
 //
 // What stays out:
 // - GELU (GELU_BIAS). It is the tanh form, as PyTorch and TensorRT-LLM use it, and not the erf form: these are up to
@@ -75,7 +77,8 @@ class MatmulProblem {
   using Description = std::unique_ptr<cublasLtMatmulDescOpaque_t, CublasFree<cublasLtMatmulDescDestroy>>;
   using Layout = std::unique_ptr<cublasLtMatrixLayoutOpaque_t, CublasFree<cublasLtMatrixLayoutDestroy>>;
 
-  static Layout MakeLayout(DType type, int64_t rows, int64_t columns);
+  /// Rows begin `step` elements apart.
+  static Layout MakeLayout(DType type, int64_t rows, int64_t columns, int64_t step);
 
   Description description_;
   Layout first_, second_, result_;

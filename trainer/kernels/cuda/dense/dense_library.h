@@ -27,6 +27,8 @@ enum class FloatMath { kF32, kTF32 };
 /// over k (a bias's gradient, where d is its weight's).
 struct MatmulSpec {
   int64_t m = 0, n = 0, k = 0;
+  /// Elements from one row of a, as it lies, and of d to the next; 0: a row follows the other.
+  int64_t a_pitch = 0, d_pitch = 0;
   bool transpose_a = false, transpose_b = false;
   DType ab = DType::kF32;  ///< f32 or bf16
   DType d = DType::kF32;   ///< f32 or bf16; bf16 only with bf16 operands
@@ -34,6 +36,9 @@ struct MatmulSpec {
   graph::Activation activation = graph::Activation::kNone;  ///< kNone or kRelu
   bool a_sums = false;  ///< REQUIRES: d is f32, no bias, no activation, and a library that Supports it
 
+  int64_t a_columns() const { return transpose_a ? m : k; }
+  int64_t a_step() const { return a_pitch > 0 ? a_pitch : a_columns(); }
+  int64_t d_step() const { return d_pitch > 0 ? d_pitch : n; }
   std::string ToString() const;
   friend bool operator==(const MatmulSpec&, const MatmulSpec&) = default;
 };

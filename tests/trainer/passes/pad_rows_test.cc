@@ -1,0 +1,71 @@
+#include <gtest/gtest.h>
+
+#include "base/memory.h"
+#include "trainer/graph/builder.h"
+#include "trainer/graph/op_table.h"
+#include "trainer/passes/passes.h"
+
+namespace lockstep::passes {
+namespace {
+
+using graph::Builder;
+using graph::Graph;
+using graph::Mode;
+using graph::ValueId;
+
+constexpr int64_t kRows = 4, kWidth = 64, kAlignment = 16;
+
+struct Case {
+  int64_t classes = 301;
+  bool bias = false, output = false;
+};
+
+/// A classifier's training graph.
+Graph Train(const Case& c) {
+  Builder b(Mode::kTrain, kRows);
+  const ValueId logits = b.Linear(b.Input("features", {kWidth}, DType::kF32), "head", c.classes, c.bias, {});
+  b.SoftmaxCrossEntropy(logits, 0);
+  if (c.output) b.Output("logits", logits);
+  return RemoveDeadOps(AddGradients(b.Finish(), {}));
+}
+
+/// By the ops that write them: the pitches of the first results.
+std::map<std::string, int64_t> Pitches(const Graph& graph) {
+  std::map<std::string, int64_t> pitches;
+  for (const graph::Op& op : graph.ops)
+    for (const ValueId id : op.outputs)
+      if (id != graph::kNoValue && graph.value(id).pitch > 0) pitches[graph::Name(op.kind)] = graph.value(id).pitch;
+  return pitches;
+}
+
+TEST(PadRows, LogitsOfAnOddNumberOfClassesAndTheirGradient) {
+  const Graph padded = PadRows(Train({}), kAlignment);
+  EXPECT_EQ(Pitches(padded), (std::map<std::string, int64_t>{{"linear", 304}, {"softmax_cross_entropy_grad", 304}}));
+  for (const graph::Value& value : padded.values)
+    if (value.pitch > 0) {
+      EXPECT_EQ(value.shape, (Shape{kRows, 301})) << "what a row holds stays";
+      EXPECT_EQ(value.bytes(), kRows * 304 * 4);
+    }
+}
+
+TEST(PadRows, NothingThatOthersReadOrThatIsAlignedOrShort) {
+  EXPECT_TRUE(Pitches(PadRows(Train({.output = true}), kAlignment)).count("linear") == 0) << "a result is read by all";
+  EXPECT_TRUE(Pitches(PadRows(Train({.bias = true}), kAlignment)).empty()) << "its gradient sums columns";
+  EXPECT_TRUE(Pitches(PadRows(Train({.classes = 304}), kAlignment)).empty());
+  EXPECT_TRUE(Pitches(PadRows(Train({.classes = 11}), kAlignment)).empty());
+}
+
+TEST(PadRows, MemoryHoldsThePaddingAndIsTakenOverAmongEqualPitchesAlone) {
+  const auto plan_bytes = [](const Graph& graph) {
+    std::set<ValueId> outside;
+    for (const auto& [parameter, gradient] : graph.gradients) outside.insert(gradient);
+    return PlanMemory(graph, Liveness(graph), outside).bytes;
+  };
+  const Graph plain = Train({.classes = 32 * 1024 + 1});
+  // Each of both ends at a multiple of kValueAlignment.
+  constexpr auto kEnds = static_cast<int64_t>(2 * kValueAlignment);
+  EXPECT_GE(plan_bytes(PadRows(plain, 4096)), plan_bytes(plain) + 2 * kRows * 1023 * 4 - kEnds);
+}
+
+}  // namespace
+}  // namespace lockstep::passes

@@ -1,0 +1,63 @@
+#include <algorithm>
+#include <vector>
+
+#include "base/error.h"
+#include "trainer/passes/passes.h"
+#include "trainer/passes/readers.h"
+
+namespace lockstep::passes {
+namespace {
+
+using graph::kNoValue;
+using graph::Op;
+using graph::OpKind;
+using graph::ValueId;
+
+// Below, the padding would be a good part of a row.
+constexpr int64_t kLeastColumns = 256;
+
+/// Ops that read their first input by rows that may be apart.
+bool ReadsRows(const Op& op) {
+  switch (op.kind) {
+    case OpKind::kSoftmaxCrossEntropy:
+    case OpKind::kSoftmaxCrossEntropyGrad:
+    case OpKind::kCountCorrect:
+    case OpKind::kLinearInputGrad:
+      return true;
+    case OpKind::kLinearWeightGrad:
+      return op.outputs[1] == kNoValue;  // the bias's gradient is summed by a kernel that reads all as one row
+    default:
+      return false;
+  }
+}
+
+/// And that write their first output so.
+bool WritesRows(const Op& op) {
+  if (op.kind == OpKind::kSoftmaxCrossEntropyGrad) return true;
+  return op.kind == OpKind::kLinear && op.inputs[2] == kNoValue &&
+         op.as<graph::LinearAttributes>().activation == graph::Activation::kNone;
+}
+
+}  // namespace
+
+graph::Graph PadRows(const graph::Graph& graph, int64_t bytes) {
+  CHECK(bytes > 0);
+  std::vector<bool> may(graph.values.size(), false);
+  for (const Op& op : graph.ops)
+    if (WritesRows(op)) may[static_cast<size_t>(op.outputs[0])] = true;
+  for (const Op& op : graph.ops)
+    for (size_t i = 0; i < op.inputs.size(); ++i)
+      if (op.inputs[i] != kNoValue && !(i == 0 && ReadsRows(op))) may[static_cast<size_t>(op.inputs[i])] = false;
+  for (const ValueId id : Results(graph)) may[static_cast<size_t>(id)] = false;
+
+  graph::Graph padded = graph;
+  for (size_t id = 0; id < padded.values.size(); ++id) {
+    graph::Value& value = padded.values[id];
+    if (!may[id] || value.shape.dim(-1) < kLeastColumns) continue;
+    const int64_t elements = bytes / SizeOf(value.dtype), columns = value.shape.dim(-1);
+    if (columns % elements != 0) value.pitch = (columns + elements - 1) / elements * elements;
+  }
+  return padded;
+}
+
+}  // namespace lockstep::passes

@@ -6,14 +6,13 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <thread>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "tests/trainer/run/device_setups.h"
 #include "tests/trainer/run/emulated_kit.h"
+#include "tests/trainer/run/late_backend.h"
 #include "tests/trainer/run/train_world.h"
-#include "trainer/engine/op_view.h"
 
 namespace lockstep::run {
 namespace {
@@ -115,52 +114,30 @@ INSTANTIATE_TEST_SUITE_P(Jobs, DeviceTrainTest, testing::ValuesIn(kCases),
 
 // --- Slow devices.
 
-/// A backend whose kernels each begin late, on their stream: what does not wait for them goes ahead of them.
-class LateBackend final : public engine::Backend {
- public:
-  LateBackend(std::shared_ptr<engine::Backend> inner, DeviceStream& stream)
-      : inner_(std::move(inner)), stream_(static_cast<EmulatedStream&>(stream)) {}
-
-  std::string_view name() const override { return inner_->name(); }
-  bool Supports(graph::OpKind kind) const override { return inner_->Supports(kind); }
-  size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) override {
-    return inner_->WorkspaceBytes(graph, op);
-  }
-  size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input, int runs) override {
-    return inner_->PackedBytes(graph, op, input, runs);
-  }
-  int PackedLayout(const graph::Graph& graph, const graph::Op& op, int input) override {
-    return inner_->PackedLayout(graph, op, input);
-  }
-  std::unique_ptr<engine::Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input,
-                                              const void* plain, void* packed) override {
-    return inner_->PreparePack(graph, op, input, plain, packed);
-  }
-  std::unique_ptr<engine::Kernel> Prepare(const graph::Graph& graph, const graph::Op& op,
-                                          const engine::Operands& operands) override {
-    return engine::MakeKernel([kernel = inner_->Prepare(graph, op, operands), this] {
-      stream_.Enqueue([] { std::this_thread::sleep_for(kDelay); });
-      kernel->Run();
-    });
-  }
-
- private:
-  static constexpr auto kDelay = std::chrono::microseconds(100);
-
-  std::shared_ptr<engine::Backend> inner_;
-  EmulatedStream& stream_;
-};
-
 TEST_P(DeviceTrainTest, LateKernelsChangeNothing) {
   TrainSetup setup = GetParam().setup;
   const TrainOutcome one = TrainOnThreads(OnDevices(setup), 1, temporary_ / "1");
   setup.change = [](Job& job) {
     step::DeviceKit& kit = *job.place.device;
-    job.place.backend = kit.backend = std::make_shared<LateBackend>(kit.backend, *kit.stream);
+    job.place.backend = kit.backend = MakeLateBackend(kit);
   };
   ExpectEqual(TrainOnThreads(OnDevices(setup), 1, temporary_ / "late"), one);
   SCOPED_TRACE("3 ranks");
   ExpectEqual(TrainOnThreads(OnConnectedDevices(setup), 3, temporary_ / "connected"), one);
+}
+
+TEST(DeviceTrain, UpdatesOfABucketBesideTheLanesThatMakeTheNextChangeNothing) {
+  // 4.3 million parameters: two buckets.
+  TemporaryFolder temporary;
+  TrainSetup setup{.train = "steps: 2 global_batch: 2 lanes: 2", .model = "mlp { hidden: 2060 hidden: 2060 }"};
+  // Here the host waits for lanes first.
+  const TrainOutcome staged = TrainOnThreads(OnDevices(setup), 2, temporary / "staged");
+  setup.change = [](Job& job) { job.place.backend = job.place.device->backend = MakeLateBackend(*job.place.device); };
+  for (int ranks : {1, 2}) {
+    SCOPED_TRACE(testing::Message() << ranks << " ranks");
+    ExpectEqual(TrainOnThreads(OnConnectedDevices(setup), ranks, temporary / std::to_string(ranks)), staged);
+  }
+  StartLog("", true, 0);
 }
 
 /// Removes the run's checkpoints but that of `step`.

@@ -149,9 +149,27 @@ void DeviceCompute::ShareChunks() {
                            "the chunk sums");
 }
 
+/// Once a step, as soon as the loader has the batch.
+void DeviceCompute::StageNext(const StepWork& work) {
+  if (staging_ || !model_.lanes().CanStage(work.step + 1, *work.loader)) return;
+  staging_ = true;
+  executors().pool().Start([this, work](int) { model_.lanes().StageFirst(work.step + 1, *work.loader); });
+}
+
+/// Until the device has come to `event`. Meanwhile the next step's first batch goes up.
+void DeviceCompute::Await(DeviceEvent& event, const StepWork& work, const std::string& what) {
+  const auto there = [&] {
+    model_.transport().Poll();
+    if (event.Done()) return true;
+    StageNext(work);
+    return false;
+  };
+  comm().WaitUntil(there, what);
+}
+
 /// Until the lanes are done: what this rank gives to the exchange is complete.
-void DeviceCompute::AwaitLanes(uint64_t step, uint64_t collective) {
-  comm().WaitUntil([&] { return model_.lanes().finished().Done(); }, fmt::format("the lanes of step {}", step));
+void DeviceCompute::AwaitLanes(const StepWork& work, uint64_t collective) {
+  Await(model_.lanes().finished(), work, fmt::format("the lanes of step {}", work.step));
   comm().recorder().EnterCollective(collective);
 }
 
@@ -160,18 +178,19 @@ StepSums DeviceCompute::Step(const StepWork& work) {
   const int64_t begin_ns = work.log() == nullptr ? 0 : profile::EventLog::Now();
   const uint64_t collective = comm().recorder().BeginCollective(comm::CollectiveKind::EXCHANGE, weights().size_bytes(),
                                                                 {}, static_cast<int64_t>(work.step));
+  staging_ = false;
   UploadRules(work);
   const IdleBehind idle(executors().pool());
   RunOnExecutors(comm(), executors().pool(), fmt::format("the lanes of step {}", work.step),
                  [&](int) { model_.lanes().RunStep(work); });
+  StepSums sums;
+  sums.times.data = model_.lanes().load_seconds();  // staging counts on, on the executor's thread
   // Who waits for others must not look like one whose lanes hang.
-  if (model_.transport().waits()) AwaitLanes(work.step, collective);
+  if (model_.transport().waits()) AwaitLanes(work, collective);
   EnqueueUpdates(work);
   stream().Record(model_.done());
-  if (!model_.transport().waits()) AwaitLanes(work.step, collective);
-  StepSums sums;
+  if (!model_.transport().waits()) AwaitLanes(work, collective);
   sums.times.lanes = std::chrono::duration<double>(steady_clock::now() - begin).count();
-  sums.times.data = model_.lanes().load_seconds();
   const int64_t lanes_ns = work.log() == nullptr ? 0 : work.log()->Lap(profile::What::kAwaitLanes, -1, begin_ns);
   AwaitExchange(work);
   if (work.log() != nullptr) work.log()->Lap(profile::What::kShare, -1, lanes_ns);
@@ -184,19 +203,12 @@ StepSums DeviceCompute::Step(const StepWork& work) {
   return sums;
 }
 
-/// Until the step is over. Meanwhile the next one's first batch goes up, where it is there in time.
+/// Until the step is over, and no executor works any more.
 void DeviceCompute::AwaitExchange(const StepWork& work) {
-  bool fills = false;
-  const auto over = [&] {
-    model_.transport().Poll();
-    if (model_.done().Done()) return !fills || executors().pool().Finished();
-    if (!fills && model_.lanes().CanStage(work.step + 1, *work.loader)) {
-      fills = true;
-      executors().pool().Start([this, work](int) { model_.lanes().StageFirst(work.step + 1, *work.loader); });
-    }
-    return false;
-  };
-  comm().WaitUntil(over, fmt::format("the exchange of step {}", work.step));
+  Await(model_.done(), work, fmt::format("the exchange of step {}", work.step));
+  if (staging_)
+    comm().WaitUntil([&] { return executors().pool().Finished(); },
+                     fmt::format("the first batch of step {}", work.step + 1));
 }
 
 std::vector<char> DeviceCompute::NonfiniteLanes(int64_t element) {

@@ -1,11 +1,12 @@
 // Computing on one GPU: lanes as captured work (device_lanes.h), sums and updates of owned slices by kernels, the
 // exchange between devices bucket by bucket beside the rest of the last lane's backward pass.
 //
-// A step is enqueued as a whole; the host waits once, at its end. Weights and owned state live on the device. The
-// host's view of the weights is this rank's alone.
+// A step is enqueued as a whole; while the device works on it, the next one's first batch goes up. Weights and owned
+// state live on the device. The host's view of the weights is this rank's alone.
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/device.h"
@@ -60,7 +61,9 @@ class DeviceCompute final : public Compute {
   void EnqueueUpdates(const StepWork& work);
   void EnqueueComparison();
   void EnqueueConclusion();
-  void AwaitLanes(uint64_t step, uint64_t collective);
+  void StageNext(const StepWork& work);
+  void Await(DeviceEvent& event, const StepWork& work, const std::string& what);
+  void AwaitLanes(const StepWork& work, uint64_t collective);
   void CheckWeights(uint64_t step, const optim::StepOutcome& outcome);
   void ShareChunks();
   void AwaitExchange(const StepWork& work);
@@ -78,7 +81,8 @@ class DeviceCompute final : public Compute {
   std::unique_ptr<DeviceMemory> chunks_;     ///< ChunkRecord by chunk of the arena
   std::unique_ptr<DeviceMemory> hashes_;     ///< of owned chunks, as NoteWeights saw them
   bool weights_noted_ = false;
-  std::unique_ptr<DeviceMemory> sums_;                 ///< with two passes: of owned slices, packed as in OwnedState
+  bool staging_ = false;                ///< in this step the executor was told to send the next one's first batch up
+  std::unique_ptr<DeviceMemory> sums_;  ///< with two passes: of owned slices, packed as in OwnedState
   std::vector<std::unique_ptr<DeviceMemory>> arrays_;  ///< owned state, by array, packed as in OwnedState
 };
 

@@ -75,8 +75,9 @@ DeviceLanes::DeviceLanes(DeviceKit& kit, const plan::JobPlans& plans, comm::Devi
   if (!plan::WritesIntoPiece(lanes, exchange.wire())) {
     gradients_ = device.Allocate(static_cast<size_t>(plans.layout.elements()) * sizeof(float), "a lane's gradient");
     gradients = gradients_->As<float>();
+    WarmUpFold();
   }
-  for (const auto& plan : plans.train) CaptureTraining(train_.shapes.emplace_back(Prepare(plan, gradients)), gradients);
+  for (const auto& plan : plans.train) CaptureTraining(train_.shapes.emplace_back(Prepare(plan, gradients)));
   for (const auto& plan : plans.evaluate) {
     Captured& captured = evaluate_.shapes.emplace_back(Prepare(plan, nullptr));
     kit_.stream->BeginCapture();
@@ -121,6 +122,21 @@ void DeviceLanes::PlanFold(int all_lanes) {
   }
 }
 
+/// Elements `range` of a lane's gradient into the pieces, where its program has not put them there itself.
+void DeviceLanes::Fold(ElementRange range) {
+  if (gradients_ == nullptr) return;
+  kit_.kernels->Fold(*kit_.stream, fold_step_->As<optim::FoldStep>(), exchange_.wire(), gradients_->As<float>(), range);
+}
+
+/// Runs the fold's kernel once, so that it is loaded before work with it is captured. The sums mean nothing yet.
+void DeviceLanes::WarmUpFold() {
+  std::byte* const step = train_.slots.front().pinned->data() + fold_offset_;
+  std::memcpy(step, &fold_.front(), sizeof(optim::FoldStep));
+  kit_.stream->Copy(fold_step_->data(), step, sizeof(optim::FoldStep));
+  Fold(exchange_.slices().bucket(0));
+  kit_.stream->Synchronize();
+}
+
 DeviceLanes::Captured DeviceLanes::Prepare(std::shared_ptr<const engine::ProgramPlan> plan, float* gradients) {
   lockstep::Device& device = *kit_.device;
   Captured captured;
@@ -150,12 +166,10 @@ void DeviceLanes::PackIfDue(Captured& captured) {
   if (std::exchange(captured.pack_due, false)) kit_.stream->Run(*captured.pack);
 }
 
-void DeviceLanes::CaptureTraining(Captured& captured, float* gradients) {
+void DeviceLanes::CaptureTraining(Captured& captured) {
   kit_.stream->BeginCapture();
   captured.program->Run([&](int bucket) {
-    const ElementRange range = exchange_.slices().bucket(bucket);
-    if (!plan::WritesIntoPiece(lanes_, exchange_.wire()))
-      kit_.kernels->Fold(*kit_.stream, fold_step_->As<optim::FoldStep>(), exchange_.wire(), gradients, range);
+    Fold(exchange_.slices().bucket(bucket));
     kit_.stream->Record(bucket_ready(bucket));
   });
   captured.run = kit_.stream->EndCapture();

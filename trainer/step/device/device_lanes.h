@@ -85,9 +85,11 @@ class DeviceLanes {
 
   void MakeSlots(ProgramSet& set, size_t count, size_t bytes);
   Captured Prepare(std::shared_ptr<const engine::ProgramPlan> plan, float* gradients);
-  void CaptureTraining(Captured& captured, float* gradients);
+  void CaptureTraining(Captured& captured);
   void PackIfDue(Captured& captured);
   void PlanFold(int all_lanes);
+  void Fold(ElementRange range);
+  void WarmUpFold();
   Slot& FillSlot(ProgramSet& set, const data::LaneBatch& batch);
   Staged Stage(uint64_t step, int lane, data::Loader& loader);
   void SendUp(Slot& slot);
@@ -101,7 +103,8 @@ class DeviceLanes {
   const LaneRange lanes_;
   const uint64_t seed_;
   std::unique_ptr<DeviceStream> copies_;
-  std::unique_ptr<DeviceMemory> arena_, workspace_, gradients_, fold_step_;
+  std::unique_ptr<DeviceMemory> arena_, workspace_, fold_step_;
+  std::unique_ptr<DeviceMemory> gradients_;           ///< a lane's; null where programs write into the piece
   std::vector<std::unique_ptr<DeviceMemory>> stack_;  ///< arenas of the fold, above the pieces
   std::vector<optim::FoldStep> fold_;                 ///< by lane
   ProgramSet train_, evaluate_;

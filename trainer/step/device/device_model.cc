@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "base/machine/infiniband.h"
 #include "comm/agreement.h"
@@ -26,8 +27,22 @@ void WarnOfNetwork(const comm::Communicator& comm, const comm::DeviceTransport& 
     }
 }
 
+/// Of a rank that is alone: nothing travels, so nobody waits.
+class LoneTransport final : public comm::DeviceTransport {
+ public:
+  void Exchange(DeviceStream&, std::span<const Part> sends, std::span<const Part> receives,
+                const std::string& what) override {
+    CHECK(sends.empty() && receives.empty(), "{}: there is no other rank", what);
+  }
+  bool waits() const override { return false; }
+  void Poll() override {}
+  void Abort() override {}
+  std::string description() const override { return "none"; }
+};
+
 std::unique_ptr<comm::DeviceTransport> ConnectDevices(comm::Communicator& comm, DeviceKit& kit) {
-  if (comm.world_size() == 1 || !kit.connect) return comm::MakeStagedTransport(comm, *kit.device);
+  if (comm.world_size() == 1) return std::make_unique<LoneTransport>();
+  if (!kit.connect) return comm::MakeStagedTransport(comm, *kit.device);
   std::vector<plan::RankDevice> devices;
   for (const std::string& uuid : comm::GatherStrings(comm, kit.device->info().uuid, "the comparison of devices"))
     devices.emplace_back().uuid = uuid;

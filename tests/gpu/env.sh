@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Sourced: makes what the scripts of this folder start find its libraries, from a bundle (bundle.sh) as from a build tree. Open MPI
 # and what it needs come with a bundle; the driver, cuBLAS, cuDNN and NCCL must be on the machine: in the linker's cache, in a
-# toolkit, or in the wheels of the python3 on the path. Sets LOCKSTEP, LOCKSTEP_DATA, LD_LIBRARY_PATH and, in a bundle, PATH and
-# Open MPI's variables; says on standard error what is missing, and leaves in $cuda_missing the names.
+# toolkit, or in the wheels of the python3 on the path. Sets LOCKSTEP, LOCKSTEP_DATA, LD_LIBRARY_PATH, Open MPI's variables and, in a
+# bundle, PATH; says on standard error what is missing, and leaves in $cuda_missing the names.
 
 gpu_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export LOCKSTEP=${LOCKSTEP:-$gpu_root/build/release/lockstep}
@@ -60,7 +60,7 @@ cuda_not_found() {
   [ -e "$library" ] || return 0
   ldd "$library" 2>/dev/null | awk '/not found/ { print $1 }'
   [[ $library == *emulated* ]] && return 0
-  for name in libcuda.so.1 libnvrtc.so.13; do
+  for name in libcuda.so.1 libnvidia-ml.so.1 libnvrtc.so.13; do
     /sbin/ldconfig -p 2>/dev/null | grep -qF "$name " && continue
     local folder found=""
     IFS=: read -ra folders <<<"${LD_LIBRARY_PATH:-}"
@@ -81,5 +81,7 @@ find_cuda() {
     "CUDA_HOME, CUDA_PATH, nvcc's folder, the wheels of python3, /usr/local/cuda*)" >&2
 }
 
+# Ranks of one machine go through shared memory without reading each other's: some sandboxes refuse that.
+export OMPI_MCA_btl_vader_single_copy_mechanism=none
 [ -d "$gpu_root/openmpi" ] && use_bundle
 if command -v ldd >/dev/null; then find_cuda; else echo "note: there is no ldd here: CUDA's libraries are not looked for" >&2; fi

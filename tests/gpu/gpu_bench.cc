@@ -1,25 +1,21 @@
 // gpu_bench: the rates of the device by itself, and where a recipe's time goes on it. Figures are lines of words, for
-// bench.sh.
+// check.sh.
 //
 //   gpu_bench                     the best bf16 matrix product, and copies: on the device, up, down
 //   gpu_bench --profile RECIPE [--set PATH=VALUE]...
 //                                 one lane's program: each kernel by itself, summed by kind of op, and the whole as
 //                                 training runs it
+//   gpu_bench --attention         the gradient of attention by how many rows are done at once
 //
 // Ends with 77 where there is no device. --small: sizes that an emulated device does in seconds.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <cstring>
-#include <functional>
 #include <map>
-#include <random>
 #include <string>
 #include <vector>
 
-#include "base/bfloat16.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/threads.h"
@@ -28,6 +24,8 @@
 #include "launch/job/job_setup.h"
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
+#include "tests/gpu/attention_sweep.h"
+#include "tests/gpu/device_timing.h"
 #include "tests/gpu/kits.h"
 #include "trainer/engine/program.h"
 #include "trainer/graph/builder.h"
@@ -36,49 +34,6 @@
 
 namespace lockstep::gpu {
 namespace {
-
-using std::chrono::steady_clock;
-
-/// Seconds of one run of what `enqueue` puts on the stream: the median over `rounds`, each of which is one run of
-/// captured work that holds it `repeats` times, so that neither the host's part nor the gaps between launches count.
-double SecondsOf(step::DeviceKit& kit, const std::function<void()>& enqueue, int repeats, int rounds) {
-  DeviceStream& stream = *kit.stream;
-  enqueue();
-  stream.Synchronize();
-  stream.BeginCapture();
-  for (int i = 0; i < repeats; ++i) enqueue();
-  const std::unique_ptr<DeviceGraph> work = stream.EndCapture();
-  std::vector<double> seconds;
-  for (int round = -1; round < rounds; ++round) {
-    const auto start = steady_clock::now();
-    stream.Run(*work);
-    stream.Synchronize();
-    // The first run warms up.
-    if (round >= 0) seconds.push_back(std::chrono::duration<double>(steady_clock::now() - start).count() / repeats);
-  }
-  std::nth_element(seconds.begin(), seconds.begin() + rounds / 2, seconds.end());
-  return seconds[static_cast<size_t>(rounds / 2)];
-}
-
-/// Random numbers, small enough that sums of thousands stay in range: products of zeros take less power, and are
-/// faster.
-template <typename T>
-void Fill(step::DeviceKit& kit, std::span<std::byte> to) {
-  std::mt19937 random(1);
-  std::normal_distribution<float> normal(0, 0.02f);
-  std::vector<T> values(std::min<size_t>(to.size() / sizeof(T), 1 << 20));
-  for (T& value : values) {
-    if constexpr (std::is_same_v<T, float>)
-      value = normal(random);
-    else
-      value = BFloat16::From(normal(random));
-  }
-  for (size_t at = 0; at < to.size(); at += values.size() * sizeof(T)) {
-    kit.stream->Copy(to.data() + at, values.data(), std::min(values.size() * sizeof(T), to.size() - at));
-    if (values.empty()) break;
-  }
-  kit.stream->Synchronize();
-}
 
 /// FLOP per second of x [n, n] times weight [n, n] in bf16, as the backend's linear layer does it.
 double ProductRate(step::DeviceKit& kit, int64_t n) {
@@ -95,8 +50,8 @@ double ProductRate(step::DeviceKit& kit, int64_t n) {
              out = kit.device->Allocate(size * 2, "y"),
              packed = kit.device->Allocate(kit.backend->PackedBytes(graph, *op, 1, 1), "packed weight"),
              workspace = kit.device->Allocate(kit.backend->WorkspaceBytes(graph, *op), "workspace");
-  Fill<BFloat16>(kit, in->bytes());
-  Fill<float>(kit, weight->bytes());
+  FillRandom(kit, DType::kBF16, in->bytes());
+  FillRandom(kit, DType::kF32, weight->bytes());
   engine::Operands operands;
   operands.inputs.assign(op->inputs.size(), nullptr);
   operands.packed.assign(op->inputs.size(), nullptr);
@@ -110,8 +65,7 @@ double ProductRate(step::DeviceKit& kit, int64_t n) {
     kit.stream->Synchronize();
   }
   const auto kernel = kit.backend->Prepare(graph, *op, operands);
-  const double seconds = SecondsOf(
-      kit, [&] { kernel->Run(); }, 10, 5);
+  const double seconds = SecondsOf(kit, [&] { kernel->Run(); });
   return 2.0 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n) / seconds;
 }
 
@@ -122,12 +76,9 @@ void PrintRates(step::DeviceKit& kit, bool small) {
               static_cast<long long>(n), ProductRate(kit, n) / 1e12);
   const auto a = kit.device->Allocate(bytes, "a"), b = kit.device->Allocate(bytes, "b");
   const auto host = kit.device->AllocatePinned(bytes / 4);
-  Fill<float>(kit, a->bytes());
+  FillRandom(kit, DType::kF32, a->bytes());
   const auto rate = [&](void* to, const void* from, size_t size) {
-    return static_cast<double>(size) /
-           SecondsOf(
-               kit, [&] { kit.stream->Copy(to, from, size); }, 5, 5) /
-           1e9;
+    return static_cast<double>(size) / SecondsOf(kit, [&] { kit.stream->Copy(to, from, size); }) / 1e9;
   };
   std::printf("copy on the device: %.1f GB/s read and written\n", 2 * rate(b->data(), a->data(), bytes));
   std::printf("copy up: %.1f GB/s\n", rate(a->data(), host->data(), host->size()));
@@ -193,7 +144,7 @@ struct LaneProgram {
     workspace = kit.device->Allocate(plan.workspace_bytes, "workspace");
     inputs = kit.device->Allocate(plan.input_bytes, "inputs");
     packed_memory = kit.device->Allocate(plan.packed_bytes, "packed weights");
-    Fill<float>(kit, weights->bytes());
+    FillRandom(kit, DType::kF32, weights->bytes());
     FillInputs(kit, plan);
     packed = std::make_unique<engine::PackedWeights>(plan, plans.layout, backend, weights->As<float>(),
                                                      packed_memory->bytes());
@@ -214,8 +165,8 @@ struct LaneProgram {
       if (value.role != graph::Role::kInput) continue;
       const auto place = inputs->bytes().subspan(static_cast<size_t>(plan.input_offset[id]),
                                                  static_cast<size_t>(value.shape.size() * SizeOf(value.dtype)));
-      if (value.dtype == DType::kF32) Fill<float>(kit, place);
-      if (value.dtype == DType::kBF16) Fill<BFloat16>(kit, place);
+      if (value.dtype == DType::kF32) FillRandom(kit, DType::kF32, place);
+      if (value.dtype == DType::kBF16) FillRandom(kit, DType::kBF16, place);
     }
   }
 };
@@ -243,14 +194,14 @@ void PrintProfile(const std::string& path, const std::vector<std::string>& setti
   for (const RememberingBackend::Part& part : lane.backend.parts()) {
     Group& group = groups[part.group];
     const double seconds = SecondsOf(
-        kit, [&] { part.kernel->Run(); }, 8, 3);
+        kit, [&] { part.kernel->Run(); }, 3);
     ++group.kernels;
     group.seconds += seconds;
     group.flops += part.flops;
     sum += seconds;
   }
   const double whole = SecondsOf(
-      kit, [&] { lane.program->Run(nullptr); }, 1, 7);
+      kit, [&] { lane.program->Run(nullptr); }, 7);
   const double rows = static_cast<double>(recipe.train().global_batch()) / recipe.train().lanes();
   std::printf("lane: %.0f samples in %.3f ms, %.1f samples/s, %.2f TFLOP/s; kernels by themselves %.3f ms\n", rows,
               1e3 * whole, rows / whole, plans.train.front()->flops / whole / 1e12, 1e3 * sum);
@@ -264,11 +215,13 @@ void PrintProfile(const std::string& path, const std::vector<std::string>& setti
 int Main(const std::vector<std::string>& words) {
   std::string recipe;
   std::vector<std::string> settings;
-  bool small = false;
+  bool small = false, attention = false;
   for (size_t i = 0; i < words.size(); ++i) {
     const bool has_value = i + 1 < words.size();
     if (words[i] == "--small")
       small = true;
+    else if (words[i] == "--attention")
+      attention = true;
     else if (words[i] == "--profile" && has_value)
       recipe = words[++i];
     else if (words[i] == "--set" && has_value)
@@ -287,7 +240,10 @@ int Main(const std::vector<std::string>& words) {
     return 0;
   }
   Kit().device->UseOnThisThread();
-  PrintRates(Kit(), small);
+  if (attention)
+    PrintAttentionSweep(Kit(), small);
+  else
+    PrintRates(Kit(), small);
   return 0;
 }
 

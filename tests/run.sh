@@ -57,7 +57,7 @@ else
   longer=()
   if [ $full -eq 0 ]; then
     # Others prove nearly the same, the first of them itself under ThreadSanitizer; with --full these run too.
-    left_out='comm_watchdog_test|dist_bits_cifar10|dist_bits_gpt2|dist_bits_mnist|dist_bits_shakespeare_better|dist_bits_speech_strings|dist_bits_translate_lstm|dist_kills|gpu_bench_emulated|gpu_bundle|gpu_check_emulated|gpu_conformance_emulated|gpu_conformance_plans_test'
+    left_out='comm_watchdog_test|dist_bits_cifar10|dist_bits_gpt2|dist_bits_mnist|dist_bits_shakespeare_better|dist_bits_speech_strings|dist_bits_translate_lstm|dist_kills|gpu_bundle|gpu_conformance_emulated|gpu_conformance_plans_test|gpu_first_call_emulated|gpu_second_call_emulated'
     longer=(-E "^($left_out)\$")
     echo "left out, save with --full: ${left_out//|/, }" >&2
   fi

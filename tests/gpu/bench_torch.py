@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bench_torch.py WORKLOAD --seconds S [--compile] [--small]: samples/s of PyTorch training what a recipe of bench.sh trains.
+"""bench_torch.py WORKLOAD --seconds S [--compile] [--small]: samples/s of PyTorch training what a recipe of check.sh trains.
 
 bf16 autocast, random samples that lie on the device: no loader. ResNets: channels-last, SGD with momentum. GPT-2's
 smallest shape: scaled_dot_product_attention, fused AdamW, a batch as MICRO_BATCHES ones whose gradients add up, since

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # bundle_test.sh: a bundle (bundle.sh) works where nothing of what it replaces is: in a root of its own that has the C library, bash,
-# coreutils, grep, sed and awk, and no Open MPI, protobuf, spdlog, oneDNN or C++ library. Needs root.
+# coreutils, grep, sed, awk, tar and gzip, and no Open MPI, protobuf, spdlog, oneDNN or C++ library. Needs root.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 LOCKSTEP=${LOCKSTEP:-$root/build/release/lockstep}
@@ -33,8 +33,8 @@ make_root() {
   local name
   mkdir -p "$inside"/usr/{bin,sbin,lib,lib64} "$inside"/{etc,tmp,proc,sys,dev/shm,root}
   for name in bin sbin lib lib64; do ln -s "usr/$name" "$inside/$name"; done
-  add bash cat cp cut date dirname basename env getconf grep head hostname id ldd ln ls mkdir mktemp mv paste printf readlink rm rmdir \
-    sed seq sleep sort stat tail tee timeout touch tr true uname wc
+  add bash cat cp cut date dirname basename env getconf grep gzip head hostname id ldd ln ls mkdir mktemp mv paste printf readlink rm \
+    rmdir sed seq sleep sort stat tail tar tee timeout touch tr true uname wc
   cp -L "$(type -P awk)" "$inside/usr/bin/awk"
   ln -s bash "$inside/usr/bin/sh"
   cp -L /sbin/ldconfig "$inside/usr/sbin/ldconfig"
@@ -113,7 +113,8 @@ for device in CPU GPU; do
   echo "digits on two ranks, $device: $there"
 done
 
-within '/lockstep-gpu/tests/gpu/check.sh --emulated --only doctor,bits_resnet,moved_from_cpu' || fail "check.sh in the root"
+within '/lockstep-gpu/tests/gpu/check.sh doctor bits_resnet moved_from_cpu train_gpt2 --emulated --out /tmp/check' || fail "check.sh in the root"
+for file in table.txt section.md logs.tgz; do [ -s "$inside/tmp/check/$file" ] || fail "check.sh leaves no $file"; done
 within '/lockstep-gpu/tests/gpu/check.sh' >"$work/without"
 [ $? -eq 77 ] || { cat "$work/without"; fail "check.sh without a GPU does not say that it is skipped"; }
 echo "PASSED"

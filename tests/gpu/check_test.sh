@@ -79,7 +79,7 @@ order() { awk '$2 == "s" || $3 == "s" || $4 == "s" { for (i = 1; i < NF; ++i) if
 expect_files() {
   [ "$(ls "$out" | paste -sd ' ')" = "logs.tgz section.md table.txt" ] || fail "the folder has $(ls "$out" | paste -sd ' ')"
   rm -rf "$work/logs" && tar xzf "$out/logs.tgz" -C "$work" || fail "the logs can't be unpacked"
-  [ -z "$(ls -d "$work"/lockstep-* 2>/dev/null | grep -v check-test)" ] || fail "something was left behind: $(ls "$work")"
+  [ -z "$(compgen -G "$work/lockstep-*")" ] || fail "something was left behind: $(ls "$work")"
 }
 
 # All of the first call, in its order. Two of its steps look at what training leaves on disk, and notice that this leaves nothing.

@@ -129,8 +129,9 @@ class Card {
     };
     if (!kernels_.pads_rows && (odd(first) || odd(result))) return gpu_.odd_product_flops;
     const double share = WaveShare(Rows(result), Columns(result), gpu_.processors);
-    // A sum of many elements can be cut into parts, which fill the card.
-    if (op.kind == OpKind::kLinearWeightGrad && kernels_.splits_k) return gpu_.product_flops * std::max(share, 0.95);
+    // A long sum can be cut into parts, which fill the card, where the bias is not summed beside it.
+    if (op.kind == OpKind::kLinearWeightGrad && op.outputs[1] == graph::kNoValue && kernels_.splits_k)
+      return gpu_.product_flops * std::max(share, 0.95);
     return gpu_.product_flops * share;
   }
 

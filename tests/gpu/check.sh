@@ -23,7 +23,7 @@ first=("doctor 40 must" "rates 60 must" "conformance 150 must"
   "bits_bf16 90 must" "bits_gpt 120 must"
   "mnist_bf16 60" "kill_and_resume 60" "bits_resnet 90" "options 60" "bits_f32 60" "moved_from_cpu 60" "energy 60" "nccl 90"
   "digits 90" "mnist_f32 60")
-second=("nccl_self 60 must" "attention 45 must" "rates 60"
+second=("nccl_self 60 must" "choices 60 must" "rates 60"
   "eager_gpt2 60 must" "train_gpt2 60" "eager_resnet50 60 must" "train_resnet50 60" "eager_resnet18 60 must" "train_resnet18 60"
   "lanes8_gpt2 60" "lanes8_resnet50 60" "lanes8_resnet18 60"
   "memcheck 90" "racecheck 90"

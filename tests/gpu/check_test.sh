@@ -102,7 +102,7 @@ grep -q 'gpu_conformance_test .*-.*NcclTest' "$work/calls" || fail "conformance 
 # What the second shows, PyTorch eager before compiled; sanitizers look at our kernels.
 check -- second --seconds 120
 expect_code 0 "a second call in which everything holds"
-[[ "$(order)" == "nccl_self attention "*eager_gpt2*lanes8_gpt2*memcheck*compiled_gpt2*lanes64_gpt2* ]] || fail "the order is $(order)"
+[[ "$(order)" == "nccl_self choices "*eager_gpt2*lanes8_gpt2*memcheck*compiled_gpt2*lanes64_gpt2* ]] || fail "the order is $(order)"
 grep -q 'compute-sanitizer --tool racecheck --kernel-name kernel_substring=RunBlock' "$work/calls" || fail "sanitizers have no filter"
 grep -q '| 1 lane | .* | 2.00, 2.00 |' "$out/section.md" || { cat "$out/section.md"; fail "the section does not compare with PyTorch"; }
 

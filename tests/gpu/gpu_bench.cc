@@ -5,7 +5,8 @@
 //   gpu_bench --profile RECIPE [--set PATH=VALUE]...
 //                                 one lane's program: each kernel by itself, summed by kind of op, and the whole as
 //                                 training runs it
-//   gpu_bench --attention         the gradient of attention by how many rows are done at once
+//   gpu_bench --choices           what the code has decided without a device: the gradient of attention by how many
+//                                 rows are done at once, and gradients of biases with the weights' or by themselves
 //
 // Ends with 77 where there is no device. --small: sizes that an emulated device does in seconds.
 #include <fmt/format.h>
@@ -25,6 +26,7 @@
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
 #include "tests/gpu/attention_sweep.h"
+#include "tests/gpu/bias_gradients.h"
 #include "tests/gpu/device_timing.h"
 #include "tests/gpu/kits.h"
 #include "trainer/engine/program.h"
@@ -215,13 +217,13 @@ void PrintProfile(const std::string& path, const std::vector<std::string>& setti
 int Main(const std::vector<std::string>& words) {
   std::string recipe;
   std::vector<std::string> settings;
-  bool small = false, attention = false;
+  bool small = false, choices = false;
   for (size_t i = 0; i < words.size(); ++i) {
     const bool has_value = i + 1 < words.size();
     if (words[i] == "--small")
       small = true;
-    else if (words[i] == "--attention")
-      attention = true;
+    else if (words[i] == "--choices")
+      choices = true;
     else if (words[i] == "--profile" && has_value)
       recipe = words[++i];
     else if (words[i] == "--set" && has_value)
@@ -240,10 +242,12 @@ int Main(const std::vector<std::string>& words) {
     return 0;
   }
   Kit().device->UseOnThisThread();
-  if (attention)
-    PrintAttentionSweep(Kit(), small);
-  else
+  if (!choices) {
     PrintRates(Kit(), small);
+    return 0;
+  }
+  PrintAttentionSweep(Kit(), small);
+  PrintBiasGradients(Kit(), small);
   return 0;
 }
 

@@ -65,7 +65,7 @@ print_section() {
   echo "${device:-The device is not known}; $(sed -n 's/^lockstep  *//p' <<<"$told" | head -n 1); PyTorch $(or_not "$torch")."
   echo
   sed -n -e '/^product .*: /p' -e '/^copy/p' "$logs/rates.log" 2>/dev/null | sed 's/^/- /'
-  sed -n 's/^attention/- attention/p' "$logs/attention.log" 2>/dev/null
+  sed -n -e 's/^attention/- &/p' -e 's/^gradients/- &/p' "$logs/choices.log" 2>/dev/null
   for workload in gpt2 resnet50 resnet18; do
     grep -q "^$workload " "$figures" || continue
     printf '\n### %s\n\n' "${title[$workload]}"

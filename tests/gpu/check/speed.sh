@@ -83,4 +83,4 @@ theirs() {
 }
 
 step_rates() { said "$gpu_bench" "${small[@]}"; }
-step_attention() { said "$gpu_bench" --attention "${small[@]}"; }
+step_choices() { said "$gpu_bench" --choices "${small[@]}"; }

@@ -57,9 +57,9 @@ SCRIPT
 program torch-python <<'SCRIPT'
 echo "torch 2.0 $2 eager: 500.0 samples/s, 100 MiB"
 SCRIPT
-: >"$work/bin/libcuda.so"
+: >"$work/bin/libcuda_emulated.so"
 
-export LOCKSTEP=$work/bin/lockstep LOCKSTEP_CUDA_LIBRARY=$work/bin/libcuda.so LOCKSTEP_PEER_PYTHON=$work/bin/torch-python
+export LOCKSTEP=$work/bin/lockstep LOCKSTEP_CUDA_LIBRARY=$work/bin/libcuda_emulated.so LOCKSTEP_PEER_PYTHON=$work/bin/torch-python
 export FAKE_CALLS=$work/calls PATH=$work/bin:$PATH TMPDIR=$work
 out=$work/out
 
@@ -120,7 +120,7 @@ expect FAILED rates "not done after 1 s"
 expect PASSED train_gpt2
 
 # No time: neither passed nor failed, and said so at the end; a code of its own where that was what the call is for.
-check FAKE_HANGS='gpu_bench*' -- doctor rates bits_gpt mnist_f32 --seconds 4
+check FAKE_HANGS='gpu_bench*' -- doctor rates bits_gpt mnist_f32 --seconds 5
 expect_code 3 "a call whose time is over"
 expect PASSED doctor
 expect "NOT RUN" rates "cut off after . s"
@@ -129,7 +129,7 @@ expect "NOT RUN" bits_gpt "no time was left"
 grep -q '^2 of them are what the call is for' "$out/table.txt" || fail "it does not say what is missing"
 expect_files
 grep -q hanging "$work/logs/rates.log" || fail "the log of what was cut off is not there"
-check FAKE_HANGS='lockstep train*' -- doctor digits --seconds 4
+check FAKE_HANGS='lockstep train*' -- doctor digits --seconds 5
 expect_code 0 "a call that had no time for what may be left out"
 expect "NOT RUN" digits
 

@@ -56,7 +56,10 @@ class CudaEvent final : public DeviceEvent {
 
   bool Done() override {
     const cudaError_t state = cudaEventQuery(event_);
-    if (state == cudaErrorNotReady) return false;
+    if (state == cudaErrorNotReady) {
+      (void)cudaGetLastError();  // else a launch, which asks for the last error, may take it for its own
+      return false;
+    }
     CUDA_CHECK(state);
     return true;
   }

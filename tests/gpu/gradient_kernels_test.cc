@@ -163,7 +163,8 @@ std::vector<std::byte> Outcome(const Case& tried, step::DeviceKit& kit) {
     side.kernels().SumAndUpdate(side.stream(), sum, rules_there, segments, slice, chunks);
   } else {
     side.kernels().Sum(side.stream(), sum, slice, sums, chunks);
-    side.kernels().Conclude(side.stream(), chunks, kChunks, kChunks - 2, 0.5, tried.skip_nonfinite, outcome);
+    side.kernels().Conclude(side.stream(), chunks, kChunks, kChunks - 2,
+                            {.clip_norm = 0.5, .skip_nonfinite = tried.skip_nonfinite}, outcome);
     side.kernels().Update(side.stream(), rules_there, segments, outcome, sums, slice);
   }
   std::vector<std::byte> written;

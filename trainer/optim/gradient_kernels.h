@@ -43,11 +43,18 @@ struct ChunkRecord {
 
 /// What one step has come to; decides the update where that waits for it.
 struct StepOutcome {
-  double norm = 0;           ///< of all parameters' summed gradients
+  double norm = 0;           ///< of all parameters' summed gradients; 0 where nothing wants it
   int64_t nonfinite = -1;    ///< first element that is not finite, of the chunks that were looked at
   int64_t changed = -1;      ///< first element of the first chunk whose weights changed
   float gradient_scale = 1;  ///< what clipping makes of gradients
   int32_t skip = 0;          ///< 1: nothing is updated
+};
+
+/// What a step's conclusion has to decide.
+struct ConclusionRules {
+  double clip_norm = 0;         ///< above 0: sets the scale, by the norm
+  bool skip_nonfinite = false;  ///< an outcome that is not finite skips the update
+  bool want_norm = false;       ///< also without clipping
 };
 
 /// A contiguous part of the arena; all arrays start at element `begin`.
@@ -84,11 +91,10 @@ class GradientKernels {
   virtual void CompareHashes(DeviceStream& stream, const DeviceSlice& slice, const uint64_t* hashes,
                              ChunkRecord* chunks) = 0;
 
-  /// Over all `count` chunks of the arena: the norm of the first `parameter_chunks`, chunk sums added in index order;
-  /// the first element that is not finite. `clip_norm` > 0 sets the scale; with `skip_nonfinite`, an outcome that is
-  /// not finite skips the update.
+  /// Over all `count` chunks of the arena: the first element that is not finite; where the rules have a use for it, the
+  /// norm of the first `parameter_chunks`, chunk sums added in index order: one chain of additions, which takes time.
   virtual void Conclude(DeviceStream& stream, const ChunkRecord* chunks, int64_t count, int64_t parameter_chunks,
-                        double clip_norm, bool skip_nonfinite, StepOutcome* outcome) = 0;
+                        const ConclusionRules& rules, StepOutcome* outcome) = 0;
 };
 
 }  // namespace lockstep::optim

@@ -126,7 +126,7 @@ void DeviceCompute::EnqueueUpdates(const StepWork& work) {
     if (!two_passes_) exchange().Share(stream(), bucket);
   }
   if (two_passes_ || work.want_norm) ShareChunks();
-  EnqueueConclusion();
+  EnqueueConclusion(work);
   for (int bucket = 0; two_passes_ && bucket < exchange().slices().buckets(); ++bucket) {
     const optim::DeviceSlice slice = SliceOf(bucket);
     const float* sums = SumsOf(bucket);
@@ -136,10 +136,13 @@ void DeviceCompute::EnqueueUpdates(const StepWork& work) {
   }
 }
 
-void DeviceCompute::EnqueueConclusion() {
+void DeviceCompute::EnqueueConclusion(const StepWork& work) {
   const int64_t chunks = plans().layout.elements() / kChunkElements;
-  kit().kernels->Conclude(stream(), ChunksAt(0), chunks, plans().layout.parameter_elements() / kChunkElements,
-                          parts_.config.optimizer.clip_norm(), two_passes_, outcome_.device->As<optim::StepOutcome>());
+  const optim::ConclusionRules rules{.clip_norm = parts_.config.optimizer.clip_norm(),
+                                     .skip_nonfinite = two_passes_,
+                                     .want_norm = two_passes_ || work.want_norm};
+  kit().kernels->Conclude(stream(), ChunksAt(0), chunks, plans().layout.parameter_elements() / kChunkElements, rules,
+                          outcome_.device->As<optim::StepOutcome>());
   stream().Copy(outcome_.pinned->data(), outcome_.device->data(), sizeof(optim::StepOutcome));
 }
 

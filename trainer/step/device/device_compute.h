@@ -60,7 +60,7 @@ class DeviceCompute final : public Compute {
   void UploadRules(const StepWork& work);
   void EnqueueUpdates(const StepWork& work);
   void EnqueueComparison();
-  void EnqueueConclusion();
+  void EnqueueConclusion(const StepWork& work);
   void StageNext(const StepWork& work);
   void Await(DeviceEvent& event, const StepWork& work, const std::string& what);
   void AwaitLanes(const StepWork& work, uint64_t collective);

@@ -24,11 +24,11 @@ class ConcludeTest : public GradientKernelsTest {
     std::uniform_real_distribution<double> exponent(-9, 9);
     for (ChunkRecord& record : records_) record.squares = std::pow(10.0, exponent(random));
   }
-  StepOutcome Conclude(double clip_norm, bool skip_nonfinite, int64_t count = kCount,
-                       int64_t parameters = kParameters) {
+  StepOutcome Conclude(double clip_norm, bool skip_nonfinite, int64_t count = kCount, int64_t parameters = kParameters,
+                       bool want_norm = true) {
     StepOutcome* const outcome =
         Put(std::vector<StepOutcome>{{.norm = 5, .nonfinite = 5, .gradient_scale = 5, .skip = 5}});
-    kernels_->Conclude(*stream_, Put(records_), count, parameters, clip_norm, skip_nonfinite, outcome);
+    kernels_->Conclude(*stream_, Put(records_), count, parameters, {clip_norm, skip_nonfinite, want_norm}, outcome);
     stream_->Synchronize();
     return *outcome;
   }
@@ -89,6 +89,25 @@ TEST_F(ConcludeTest, FindsTheFirstElementThatIsNotFiniteAndSkips) {
     }
     for (size_t k : {a, b}) records_[k] = {1, -1};
   }
+}
+
+TEST_F(ConcludeTest, TheFirstOfManyChangedChunksIsNamed) {
+  for (const size_t k : {size_t{2499}, size_t{1500}, size_t{1024}, size_t{7}, size_t{0}}) {
+    records_[k].changed = static_cast<int64_t>(k) * kChunkElements;
+    EXPECT_EQ(Conclude(0, true).changed, records_[k].changed);
+  }
+  EXPECT_EQ(Conclude(0, true).nonfinite, -1);
+}
+
+TEST_F(ConcludeTest, ANormThatNothingWantsIsNotSummed) {
+  records_[2000].squares = kInfinity;
+  records_[2000].nonfinite = 2000 * kChunkElements;
+  const StepOutcome outcome = Conclude(0, true, kCount, kParameters, /*want_norm=*/false);
+  EXPECT_EQ(outcome.norm, 0);
+  EXPECT_EQ(outcome.nonfinite, records_[2000].nonfinite);
+  EXPECT_EQ(outcome.skip, 1);
+  records_[2000] = {1, -1};
+  EXPECT_LT(Conclude(1e-3, false, kCount, kParameters, /*want_norm=*/false).gradient_scale, 1) << "clipping wants it";
 }
 
 TEST_F(ConcludeTest, ANormThatIsNoNumberScalesNothing) {

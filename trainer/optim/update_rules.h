@@ -99,19 +99,28 @@ struct SegmentRules {
   AverageRule average;
 };
 
-/// One element by the rules of its segment. `sum`: the lane-tree sum; `state`: three arrays, of which the rules use
-/// those that there are.
+/// How many state arrays, from the first on, hold what the rules remember of gradients. The average has its own.
+LOCKSTEP_HD int MomentsOf(SegmentRules::Kind kind) {
+  return kind == SegmentRules::Kind::kAdam ? 2 : kind == SegmentRules::Kind::kMomentum ? 1 : 0;
+}
+
+/// What is remembered of one element; what its rules have no use for stays as it is.
+struct ElementState {
+  float& first;
+  float& second;
+  float& average;
+};
+
+/// One element by the rules of its segment. `sum`: the lane-tree sum.
 LOCKSTEP_HD void UpdateElement(const SegmentRules& rules, float gradient_scale, float sum, float& weight,
-                               float* const* state, int64_t at) {
+                               const ElementState& state) {
   using Kind = SegmentRules::Kind;
-  // Not state[rules.ema]: a device would put the array into memory for that.
-  float* const average = rules.ema == 0 ? state[0] : rules.ema == 1 ? state[1] : state[2];
   switch (rules.kind) {
     case Kind::kFrozen:
       return;
     case Kind::kStatistic:
       rules.statistic(sum, weight);
-      if (rules.averages) average[at] = weight;  // a statistic is an average already
+      if (rules.averages) state.average = weight;  // a statistic is an average already
       return;
     case Kind::kPlain: {
       PlainRule rule = rules.plain;
@@ -122,17 +131,17 @@ LOCKSTEP_HD void UpdateElement(const SegmentRules& rules, float gradient_scale, 
     case Kind::kMomentum: {
       MomentumRule rule = rules.momentum;
       rule.gradient_scale = gradient_scale;
-      rule(sum, weight, state[0][at]);
+      rule(sum, weight, state.first);
       break;
     }
     case Kind::kAdam: {
       AdamRule rule = rules.adam;
       rule.gradient_scale = gradient_scale;
-      rule(sum, weight, state[0][at], state[1][at]);
+      rule(sum, weight, state.first, state.second);
       break;
     }
   }
-  if (rules.averages) rules.average(weight, average[at]);
+  if (rules.averages) rules.average(weight, state.average);
 }
 
 }  // namespace lockstep::optim

@@ -26,11 +26,15 @@ constexpr int kEach = 4;
 using Four = Pack<float, kEach>;
 
 LOCKSTEP_HD Four Load(const float* from) { return *reinterpret_cast<const Four*>(from); }
+LOCKSTEP_HD void Store(const Four& values, float* to) { StoreWhole(values, to); }
 
 /// Elements from `at` on of an array of sums: floats, or bf16.
 template <typename T>
 LOCKSTEP_HD Four LoadSums(const std::byte* sums, int64_t at) {
   Four values;
+#ifdef __CUDA_ARCH__
+  __builtin_assume(__isGlobal(sums));  // an address that was read from memory might be any
+#endif
   LoadPack<kEach>(reinterpret_cast<const T*>(sums) + at, values.at);
   return values;
 }
@@ -72,7 +76,7 @@ struct FoldRange {
       if (at >= end || static_cast<const void*>(target) == gradient) return;
       Four sum = Rounded<T>(Load(gradient + at));
       for (int k = 0; k < step->additions; ++k) sum = Rounded<T>(Add(LoadSums<T>(step->addends[k], at), sum));
-      StorePack<kEach>(sum.at, target + at);
+      StoreWhole(PackOf<T, kEach>(sum.at), target + at);
     });
   }
 };
@@ -162,7 +166,7 @@ struct ChunkWork {
           if (!IsFinite(values.at[k]) && i + k < nonfinite) nonfinite = i + k;
         }
         if (kSums) *reinterpret_cast<Four*>(shared.sums + i) = values;
-        if (kSums && !kUpdates) *reinterpret_cast<Four*>(sums + begin + i) = values;
+        if (kSums && !kUpdates) Store(values, sums + begin + i);
         if (kUpdates) UpdateFour(values, begin + i);
       }
       shared.nonfinite[t] = nonfinite;
@@ -176,14 +180,24 @@ struct ChunkWork {
     if (segment == segments) return;
     const SegmentRules& rule = rules[segment];
     const float scale = outcome == nullptr ? 1.0f : outcome->gradient_scale;
-    Four weights = Load(slice.weights + at);
+    if (rule.kind == SegmentRules::Kind::kFrozen) return;
+    // Not state[rule.ema]: the compiler would put the array into memory for that.
+    float* const averages = rule.ema == 0 ? slice.state[0] : rule.ema == 1 ? slice.state[1] : slice.state[2];
+    const int moments = optim::MomentsOf(rule.kind);
+    Four weights = Load(slice.weights + at), first = {}, second = {}, average = {};
+    if (moments > 0) first = Load(slice.state[0] + at);
+    if (moments > 1) second = Load(slice.state[1] + at);
+    if (rule.averages) average = Load(averages + at);
     LOCKSTEP_UNROLL
     for (int k = 0; k < kEach; ++k) {
-      // Segments begin at multiples of a pack; padding behind them is never touched.
+      // Segments begin at multiples of a pack; padding behind them keeps its bits.
       if (element + k < rule.begin || element + k >= rule.end) continue;
-      optim::UpdateElement(rule, scale, values.at[k], weights.at[k], slice.state, at + k);
+      optim::UpdateElement(rule, scale, values.at[k], weights.at[k], {first.at[k], second.at[k], average.at[k]});
     }
-    *reinterpret_cast<Four*>(slice.weights + at) = weights;
+    Store(weights, slice.weights + at);
+    if (moments > 0) Store(first, slice.state[0] + at);
+    if (moments > 1) Store(second, slice.state[1] + at);
+    if (rule.averages) Store(average, averages + at);
   }
 
   template <typename Block>

@@ -19,13 +19,40 @@ LOCKSTEP_HD void LoadPack(const T* from, float* to) {
   for (int i = 0; i < kPack; ++i) to[i] = ToFloat(pack.at[i]);
 }
 
+/// The elements as they are stored.
+template <typename T, int kPack>
+LOCKSTEP_HD Pack<T, kPack> PackOf(const float* values) {
+  Pack<T, kPack> pack;
+  LOCKSTEP_UNROLL
+  for (int i = 0; i < kPack; ++i) pack.at[i] = FromFloat<T>(values[i]);
+  return pack;
+}
+
 /// REQUIRES: `to` is aligned to kPack elements.
 template <int kPack, typename T>
 LOCKSTEP_HD void StorePack(const float* from, T* to) {
-  Pack<T, kPack> pack;
-  LOCKSTEP_UNROLL
-  for (int i = 0; i < kPack; ++i) pack.at[i] = FromFloat<T>(from[i]);
-  *reinterpret_cast<Pack<T, kPack>*>(to) = pack;
+  *reinterpret_cast<Pack<T, kPack>*>(to) = PackOf<T, kPack>(from);
+}
+
+/// One store of 16 or 8 bytes, where the compiler would take the assignment of a pack apart: it does so with what a
+/// loop has worked out. REQUIRES: `to` is global memory, aligned to N elements, and this thread does not read it again.
+template <typename T, int N>
+LOCKSTEP_HD void StoreWhole(const Pack<T, N>& pack, T* to) {
+#ifdef __CUDA_ARCH__
+  // No clobber of memory: behind one the compiler no longer knows which addresses are global.
+  if constexpr (sizeof(pack) == sizeof(uint4)) {
+    const auto words = __builtin_bit_cast(uint4, pack);
+    asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};"
+                 :
+                 : "l"(__cvta_generic_to_global(to)), "r"(words.x), "r"(words.y), "r"(words.z), "r"(words.w));
+  } else {
+    static_assert(sizeof(pack) == sizeof(uint2));
+    const auto words = __builtin_bit_cast(uint2, pack);
+    asm volatile("st.global.v2.b32 [%0], {%1, %2};" : : "l"(__cvta_generic_to_global(to)), "r"(words.x), "r"(words.y));
+  }
+#else
+  *reinterpret_cast<Pack<T, N>*>(to) = pack;
+#endif
 }
 
 /// Calls run(std::integral_constant<int, n>{}) with n the elements of type T in 16 bytes where all of `sizes` (row

@@ -1,8 +1,9 @@
-// Activations, sums and dropout: the functors of trainer/kernels/elementwise.h over packs of elements.
+// Activations, sums and dropout: functions of one element over packs of elements.
 #include "trainer/kernels/elementwise.h"
 
 #include "trainer/graph/step_block.h"
 #include "trainer/kernels/cuda/blocks/activations.h"
+#include "trainer/kernels/cuda/blocks/fused_math.h"
 #include "trainer/kernels/cuda/elementwise.h"
 #include "trainer/kernels/cuda/kernel_context.h"
 
@@ -15,11 +16,11 @@ using graph::OpKind;
 
 template <Activation kKind>
 struct Forward {
-  LOCKSTEP_HD float operator()(float x) const { return kernels::Activate<kKind>(x); }
+  LOCKSTEP_HD float operator()(float x) const { return cuda::Activate<kKind>(x); }
 };
 template <Activation kKind>
 struct Backward {
-  LOCKSTEP_HD float operator()(float dy, float v) const { return kernels::ActivateGradient<kKind>(dy, v); }
+  LOCKSTEP_HD float operator()(float dy, float v) const { return cuda::ActivateGradient<kKind>(dy, v); }
 };
 struct Sum {
   LOCKSTEP_HD float operator()(float a, float b) const { return a + b; }

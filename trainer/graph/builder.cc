@@ -223,10 +223,10 @@ void Builder::SoftmaxCrossEntropy(ValueId logits, float label_smoothing, RowTarg
     inputs.push_back(Input("other_weight", of_sample, DType::kF32));
   }
   const LossAttributes attributes{.label_smoothing = label_smoothing, .loss = index};
-  const ValueId sum = Append(OpKind::kSoftmaxCrossEntropy, std::move(inputs), attributes, "loss" + suffix)[0];
-  graph_.losses.push_back({.name = "loss" + suffix, .sum = sum});
-  const ValueId count = Append(OpKind::kCountCorrect, {logits, label}, NoAttributes{}, "correct" + suffix)[0];
-  graph_.counters.push_back({.name = "correct" + suffix, .count = count});
+  const std::vector<ValueId> results =
+      Append(OpKind::kSoftmaxCrossEntropy, std::move(inputs), attributes, "loss" + suffix);
+  graph_.losses.push_back({.name = "loss" + suffix, .sum = results[0]});
+  graph_.counters.push_back({.name = "correct" + suffix, .count = results[2]});
 }
 
 void Builder::MeanSquaredError(ValueId prediction) {

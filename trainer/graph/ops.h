@@ -86,7 +86,8 @@ enum class OpKind : uint8_t {
   /// the reset behind the product)
   kGru,
   /// logits [.., c], label i32 [..], weight? f32 [..], other_label? i32 [..], other_weight? f32 [..] -> sum f64 [], lse
-  /// [..] (log of the sum of exponentials). A row counts `weight` times (1 where absent) with its label, and, where
+  /// [..] (log of the sum of exponentials), correct i64 [] (rows whose first largest logit is the label's). A row
+  /// counts `weight` times (1 where absent) with its label, and, where
   /// there is another label, other_weight times with that; each target is 1 - s on the label plus s / c everywhere.
   /// Rows of label -1 add nothing. Both weights are at least 0; other_label and other_weight come together, with weight
   kSoftmaxCrossEntropy,
@@ -97,8 +98,7 @@ enum class OpKind : uint8_t {
   /// sample whose label, a time step more for each repetition, is longer than length[n], or is longer than u, has no
   /// alignment: it counts as impossible, adds nothing and has no gradient
   kCtc,
-  kCountCorrect,  ///< logits [.., c], label i32 [..] -> count i64 []: rows whose first largest logit is the label's
-  kArgMax,        ///< x [.., c] -> y i32 [..]: the index of the first largest
+  kArgMax,  ///< x [.., c] -> y i32 [..]: the index of the first largest
   // Gradients. dy has y's shape; results have the shape of what they are the gradient of.
   kLinearInputGrad,        ///< dy, weight -> dx
   kLinearWeightGrad,       ///< dy, x -> dweight, dbias?

@@ -48,7 +48,7 @@ std::vector<OutputSpec> InferSoftmaxCrossEntropy(const Graph& graph, const Op& o
   if (!(smoothing >= 0 && smoothing < 1)) {
     Reject(op, fmt::format("label smoothing {} is out of range", smoothing), "it must be at least 0 and less than 1");
   }
-  return {{Shape{}, DType::kF64}, {WithoutLast(logits.shape), DType::kF32}};
+  return {{Shape{}, DType::kF64}, {WithoutLast(logits.shape), DType::kF32}, {Shape{}, DType::kI64}};
 }
 
 std::vector<OutputSpec> InferSoftmaxCrossEntropyGrad(const Graph& graph, const Op& op) {
@@ -98,11 +98,6 @@ void MeanSquaredErrorGradient(GradientContext& context) {
                       {op.inputs[0], op.inputs[1], op.inputs[2], context.StepBlockValue()}, op.attributes, "/grad")[0]);
 }
 
-std::vector<OutputSpec> InferCountCorrect(const Graph& graph, const Op& op) {
-  RequireLogits(graph, op);
-  return {{Shape{}, DType::kI64}};
-}
-
 std::vector<OutputSpec> InferArgMax(const Graph& graph, const Op& op) {
   const Value& x = InputOf(graph, op, 0);
   RequireFloat(op, x, "x");
@@ -116,18 +111,18 @@ double FlopsPerInputElement(const Graph& graph, const Op& op) {
 
 constexpr OpRow kRows[] = {
     {OpKind::kSoftmaxCrossEntropy, "softmax_cross_entropy", "logits, label, weight?, other_label?, other_weight?",
-     "sum, lse", "sum = the sum over rows of -weight target log(softmax(logits))", InferSoftmaxCrossEntropy,
-     SoftmaxCrossEntropyGradient, -1, FlopsPerInputElement},
+     "sum, lse, correct",
+     "sum = the sum over rows of -weight target log(softmax(logits)), correct = rows whose first largest logit is the "
+     "label's",
+     InferSoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, -1, FlopsPerInputElement},
     {OpKind::kMeanSquaredError, "mean_squared_error", "prediction, target, mask", "sum",
      "sum = the sum over rows of mask mean((prediction - target)^2)", InferMeanSquaredError, MeanSquaredErrorGradient,
      -1, FlopsPerInputElement},
-    {OpKind::kCountCorrect, "count_correct", "logits, label", "count",
-     "count = rows whose first largest logit is the label's", InferCountCorrect, nullptr, -1, FlopsPerInputElement},
     {OpKind::kArgMax, "arg_max", "x", "y", "y = the index of the first largest of x", InferArgMax, nullptr, -1,
      FlopsPerInputElement},
     {OpKind::kSoftmaxCrossEntropyGrad, "softmax_cross_entropy_grad",
      "logits, label, lse, step_block, weight?, other_label?, other_weight?", "dlogits",
-     "dlogits = (softmax(logits) - target) weight loss_scale", InferSoftmaxCrossEntropyGrad, nullptr, -1,
+     "dlogits = (softmax(logits) - target) weight loss_scale", InferSoftmaxCrossEntropyGrad, nullptr, 0,
      FlopsPerElement},
     {OpKind::kMeanSquaredErrorGrad, "mean_squared_error_grad", "prediction, target, mask, step_block", "dprediction",
      "dprediction = 2 / k (prediction - target) mask loss_scale", InferMeanSquaredErrorGrad, nullptr, -1,

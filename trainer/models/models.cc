@@ -86,6 +86,11 @@ void AddCrossEntropy(Builder& builder, ValueId logits, const ModelConfig& config
     builder.SoftmaxCrossEntropy(logits, 0);
 }
 
+/// Nobody reads them in training, where their gradient may take their memory.
+void OutputLogits(Builder& builder, ValueId logits) {
+  if (builder.mode() != graph::Mode::kTrain) builder.Output("logits", logits);
+}
+
 void BuildTranslation(Builder& builder, const ModelConfig& config, const DataShape& data) {
   const Shape positions{data.sample.dim(0)};
   const ValueId length = builder.Input("source_length", {}, DType::kI32);
@@ -94,7 +99,7 @@ void BuildTranslation(Builder& builder, const ModelConfig& config, const DataSha
   const ValueId tokens = builder.Input("tokens", positions, DType::kI32);
   const ValueId logits = BuildDecoder(builder, tokens, memory, length, config.seq2seq(), data.classes);
   AddCrossEntropy(builder, logits, config, data.rows);
-  builder.Output("logits", logits);
+  OutputLogits(builder, logits);
 }
 
 void BuildSpeech(Builder& builder, const ModelConfig& config, const DataShape& data) {
@@ -106,7 +111,7 @@ void BuildSpeech(Builder& builder, const ModelConfig& config, const DataShape& d
     builder.Ctc(logits, label, length, builder.Input("label_length", {}, DType::kI32));
   }
   if (builder.mode() != graph::Mode::kTrain) builder.Output("path", builder.ArgMax(logits));
-  builder.Output("logits", logits);
+  OutputLogits(builder, logits);
 }
 
 void BuildPrediction(Builder& builder, const ModelConfig& config, const DataShape& data) {
@@ -116,7 +121,7 @@ void BuildPrediction(Builder& builder, const ModelConfig& config, const DataShap
   const ValueId result = BuildFamily(builder, input, config, outputs);
   if (UsesCrossEntropy(config, data)) {
     AddCrossEntropy(builder, result, config, data.rows);
-    builder.Output("logits", result);
+    OutputLogits(builder, result);
   } else {
     builder.MeanSquaredError(result);
     builder.Output("prediction", result);

@@ -31,7 +31,8 @@ struct DataShape {
 /// Throws Error(kUsage) naming the field ("model.resnet.depth: ..."), also for models that don't fit the data.
 void Validate(const ModelConfig& config, const DataShape& data);
 
-/// The forward graph with losses and counters (kTrain, kEvaluate) or the output "logits" or "prediction" (all modes).
+/// The forward graph with losses and counters (kTrain, kEvaluate), and the output "logits" (kEvaluate, kInfer) or
+/// "prediction" (all modes).
 /// `positions`: of dimensions that vary. Parameters are the same, in the same order, in every mode and shape.
 graph::Model Build(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t rows,
                    int64_t positions = 0);

@@ -41,10 +41,10 @@ TEST(Compile, RunsThePassesOfEachMode) {
   EXPECT_THAT(kinds(graph::Mode::kInfer),
               ElementsAre("conv2d", "batch_norm_infer", "global_average_pool", "linear", "linear"));
   EXPECT_THAT(kinds(graph::Mode::kEvaluate), ElementsAre("conv2d", "batch_norm_infer", "global_average_pool", "linear",
-                                                         "linear", "softmax_cross_entropy", "count_correct"));
+                                                         "linear", "softmax_cross_entropy"));
   EXPECT_THAT(kinds(graph::Mode::kTrain),
               ElementsAre("conv2d", "batch_norm_train", "global_average_pool", "linear", "linear",
-                          "softmax_cross_entropy", "count_correct", "softmax_cross_entropy_grad", "linear_weight_grad",
+                          "softmax_cross_entropy", "softmax_cross_entropy_grad", "linear_weight_grad",
                           "linear_input_grad", "activation_grad", "linear_weight_grad", "linear_input_grad",
                           "global_average_pool_grad", "batch_norm_grad", "conv2d_weight_grad"));
 }

@@ -45,9 +45,9 @@ std::vector<std::string> Names(const Graph& graph, const std::vector<ValueId>& v
 TEST(Builder, ModesDifferInOpsAndNotInParameters) {
   const Graph train = Build(Mode::kTrain, 4), evaluate = Build(Mode::kEvaluate, 7), infer = Build(Mode::kInfer, 1);
   EXPECT_THAT(Kinds(train), ElementsAre("conv2d", "batch_norm_train", "activation", "max_pool2d", "flatten", "dropout",
-                                        "linear", "softmax_cross_entropy", "count_correct"));
+                                        "linear", "softmax_cross_entropy"));
   EXPECT_THAT(Kinds(evaluate), ElementsAre("conv2d", "batch_norm_infer", "activation", "max_pool2d", "flatten",
-                                           "linear", "softmax_cross_entropy", "count_correct"));
+                                           "linear", "softmax_cross_entropy"));
   EXPECT_THAT(Kinds(infer), ElementsAre("conv2d", "batch_norm_infer", "activation", "max_pool2d", "flatten", "linear"));
   for (const Graph* graph : {&train, &evaluate, &infer}) {
     EXPECT_THAT(Names(*graph, graph->parameters), ElementsAre("conv1.weight [4, 3, 3, 3]", "bn1.weight [4]",

@@ -320,9 +320,8 @@ TEST(LossShapes, SumsAreScalarsInDoublePrecision) {
   Operands v;
   const ValueId logits = v.Add({4, 10}), label = v.Add({4}, DType::kI32), mask = v.Add({4}), step = v.StepBlock();
   EXPECT_EQ(v.Infer(OpKind::kArgMax, {logits}, NoAttributes{}), "i32 [4]");
-  EXPECT_EQ(v.Infer(OpKind::kSoftmaxCrossEntropy, {logits, label}, LossAttributes{}), "f64 [], f32 [4]");
+  EXPECT_EQ(v.Infer(OpKind::kSoftmaxCrossEntropy, {logits, label}, LossAttributes{}), "f64 [], f32 [4], i64 []");
   EXPECT_EQ(v.Infer(OpKind::kSoftmaxCrossEntropyGrad, {logits, label, mask, step}, LossAttributes{}), "f32 [4, 10]");
-  EXPECT_EQ(v.Infer(OpKind::kCountCorrect, {logits, label}, NoAttributes{}), "i64 []");
   EXPECT_EQ(v.Infer(OpKind::kMeanSquaredError, {logits, logits, mask}, LossAttributes{}), "f64 []");
   EXPECT_EQ(v.Infer(OpKind::kMeanSquaredErrorGrad, {logits, logits, mask, step}, LossAttributes{}), "f32 [4, 10]");
 }
@@ -330,10 +329,9 @@ TEST(LossShapes, SumsAreScalarsInDoublePrecision) {
 TEST(LossShapes, LogitsMayHavePlaces) {
   Operands v;
   const ValueId logits = v.Add({4, 6, 10}), label = v.Add({4, 6}, DType::kI32), lse = v.Add({4, 6});
-  EXPECT_EQ(v.Infer(OpKind::kSoftmaxCrossEntropy, {logits, label}, LossAttributes{}), "f64 [], f32 [4, 6]");
+  EXPECT_EQ(v.Infer(OpKind::kSoftmaxCrossEntropy, {logits, label}, LossAttributes{}), "f64 [], f32 [4, 6], i64 []");
   EXPECT_EQ(v.Infer(OpKind::kSoftmaxCrossEntropyGrad, {logits, label, lse, v.StepBlock()}, LossAttributes{}),
             "f32 [4, 6, 10]");
-  EXPECT_EQ(v.Infer(OpKind::kCountCorrect, {logits, label}, NoAttributes{}), "i64 []");
 }
 
 TEST(LossShapes, RejectLabelsThatDoNotFit) {

@@ -70,7 +70,6 @@ std::vector<OpCase> CrossEntropyCases();
 std::vector<OpCase> CrossEntropyGradCases();
 std::vector<OpCase> SquaredErrorCases();
 std::vector<OpCase> SquaredErrorGradCases();
-std::vector<OpCase> CountCases();
 std::vector<OpCase> ArgMaxCases();
 
 }  // namespace lockstep::conformance

@@ -102,9 +102,9 @@ TEST(ReferenceTest, RowsOfACrossEntropyCountByTheirWeights) {
 }
 
 TEST(ReferenceTest, CountsRowsWhoseFirstLargestLogitIsTheLabels) {
-  const auto out = Compute(OpKind::kCountCorrect, {T({4, 2}, {1, 1, 1, 1, 0, 2, 5, 3}), T({4}, {0, 1, 1, -1})},
-                           graph::NoAttributes{});
-  EXPECT_THAT(out[0].data, ElementsAre(2));
+  const auto out = Compute(OpKind::kSoftmaxCrossEntropy, {T({4, 2}, {1, 1, 1, 1, 0, 2, 5, 3}), T({4}, {0, 1, 1, -1})},
+                           graph::LossAttributes{0, 0});
+  EXPECT_THAT(out[2].data, ElementsAre(2));
 }
 
 TEST(ReferenceTest, DropoutFollowsTheSampleNotTheRow) {

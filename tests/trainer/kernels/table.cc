@@ -64,7 +64,6 @@ const std::vector<OpCases>& Table() {
       {OpKind::kMeanSquaredErrorGrad, SquaredErrorGradCases()},
       {OpKind::kCtc, CtcCases()},
       {OpKind::kCtcGrad, CtcGradCases()},
-      {OpKind::kCountCorrect, CountCases()},
       {OpKind::kArgMax, ArgMaxCases()},
   };
   return table;

@@ -53,7 +53,10 @@ TEST(Gpt, PredictsEveryPlacesNextToken) {
   for (const char* text : {kSmall, kModern}) {
     for (const Mode mode : {Mode::kTrain, Mode::kEvaluate, Mode::kInfer}) {
       const graph::Graph graph = Build(Parse(text), Tokens(6, 11), mode, 3).graph;
-      EXPECT_EQ(graph.value(graph.outputs.at("logits")).shape, (Shape{3, 6, 11}));
+      EXPECT_EQ(graph.outputs.contains("logits"), mode != Mode::kTrain);
+      if (mode != Mode::kTrain) {
+        EXPECT_EQ(graph.value(graph.outputs.at("logits")).shape, (Shape{3, 6, 11}));
+      }
       EXPECT_EQ(graph.losses.size(), mode == Mode::kInfer ? 0u : 1u);
       if (mode != Mode::kInfer) {
         EXPECT_EQ(graph.value(graph.Find("label")).shape, (Shape{3, 6}));

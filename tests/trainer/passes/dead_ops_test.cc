@@ -22,8 +22,8 @@ TEST(RemoveDeadOps, KeepsWhatResultsDependOn) {
   b.Output("probabilities", b.Activate(y, graph::Activation::kSigmoid));
   EXPECT_THAT(OpTexts(RemoveDeadOps(b.Finish())),
               ElementsAre("linear(features, fc.weight, fc.bias) -> fc",
-                          "softmax_cross_entropy(fc, label, -, -, -) -> loss, loss/lse",
-                          "count_correct(fc, label) -> correct", "activation(fc) -> sigmoid2"));
+                          "softmax_cross_entropy(fc, label, -, -, -) -> loss, loss/lse, loss/correct",
+                          "activation(fc) -> sigmoid2"));
 }
 
 TEST(RemoveDeadOps, DropsOptionalOutputsThatNobodyReads) {

@@ -48,7 +48,7 @@ TEST(LowerPrecision, ActivationsFollowTheInputs) {
   EXPECT_THAT(TypesByName(lowered), Contains(Pair("image", DType::kBF16)));
   int results = 0;
   for (const graph::Op& op : lowered.ops) {
-    if (op.kind == graph::OpKind::kSoftmaxCrossEntropy || op.kind == graph::OpKind::kCountCorrect) continue;
+    if (op.kind == graph::OpKind::kSoftmaxCrossEntropy) continue;
     EXPECT_EQ(lowered.value(op.outputs[0]).dtype, DType::kBF16) << op.name;
     ++results;
   }

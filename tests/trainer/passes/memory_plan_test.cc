@@ -143,6 +143,17 @@ TEST(PlanMemory, AChainOfActivationsTakesOneBuffer) {
   EXPECT_EQ(PlanMemory(g, Liveness(g), {}).bytes, 4 * 16 * 4);
 }
 
+TEST(PlanMemory, TheGradientOfLogitsLiesOverThem) {
+  Builder b(Mode::kTrain, 4);
+  b.SoftmaxCrossEntropy(b.Linear(b.Input("features", {6}, DType::kF32), "fc", 50, true, {}), 0);
+  const Graph g = RemoveDeadOps(AddGradients(b.Finish(), {}));
+  const MemoryPlan plan = PlanMemory(g, Liveness(g), Outside(g));
+  const auto gradient = std::ranges::find(g.ops, graph::OpKind::kSoftmaxCrossEntropyGrad, &graph::Op::kind);
+  ASSERT_NE(gradient, g.ops.end());
+  EXPECT_EQ(plan.offset[static_cast<size_t>(gradient->outputs[0])],
+            plan.offset[static_cast<size_t>(gradient->inputs[0])]);
+}
+
 TEST(PlanMemory, AValueThatIsReadLaterIsNotTakenOver) {
   Builder b(Mode::kEvaluate, 4);
   const ValueId x = b.Linear(b.Input("features", {16}, DType::kF32), "fc", 16, true, {});

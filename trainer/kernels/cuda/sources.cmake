@@ -8,6 +8,7 @@ set(cuda_kernels
   blocks/column_sums.cu
   convolution.cu
   blocks/copies.cu
+  cross_entropy.cu
   sequence/ctc.cu
   elementwise.cu
   sequence/embedding.cu
@@ -16,13 +17,13 @@ set(cuda_kernels
   sequence/id_order.cu
   layout.cu
   linear.cu
-  loss.cu
   pooling.cu
   blocks/product_finish.cu
   sequence/recurrent.cu
   sequence/recurrent_grad.cu
   row_norm.cu
   sequence/rotary.cu
+  squared_error.cu
   swiglu.cu
   sequence/windows.cu)
 set(cuda_backend

@@ -98,24 +98,51 @@ double LogitOfTargets(const float* row, const kernels::RowTarget& target) {
   return share * logit + (1.0 - share) * static_cast<double>(row[target.other]);
 }
 
+/// Whether one of row[begin, end) is above `x`, or, with `or_equal`, equal to it. Looks no further than it must, block
+/// by block.
+LOCKSTEP_ISA_CLONES
+bool AnyAbove(const float* row, int64_t begin, int64_t end, float x, bool or_equal) {
+  for (int64_t first = begin; first < end; first += 256) {
+    const int64_t last = first + 256 < end ? first + 256 : end;
+    int32_t above = 0, equal = 0;
+    for (int64_t i = first; i < last; ++i) {
+      above |= row[i] > x;
+      equal |= row[i] == x;
+    }
+    if (above != 0 || (or_equal && equal != 0)) return true;
+  }
+  return false;
+}
+
+/// Whether `label` is the first of the largest, as a search from the left finds it where some are not numbers.
+bool IsFirstLargest(const float* row, int64_t classes, int64_t label) {
+  if (label < 0 || label >= classes) return false;
+  if (row[0] != row[0]) return label == 0;
+  const float x = row[label];
+  return x == x && !AnyAbove(row, 0, label, x, true) && !AnyAbove(row, label + 1, classes, x, false);
+}
+
 std::unique_ptr<Kernel> PrepareCrossEntropy(const KernelContext& context) {
   const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
   const double smoothing = static_cast<double>(context.Attributes<LossAttributes>().label_smoothing);
   return MakeKernel([=, logits = context.Input(0), targets = Targets(context, 2), sum = context.Output<double>(0),
-                     lse = context.Output(1)] {
+                     lse = context.Output(1), count = context.Output<int64_t>(2)] {
     double total = 0, block_lse[kLseRows];
+    int64_t correct = 0;
     for (int64_t r = 0; r < rows; ++r) {
       if (r % kLseRows == 0) LogSumExps(logits + r * classes, std::min(kLseRows, rows - r), classes, block_lse);
       const float* row = logits + r * classes;
       const double row_lse = block_lse[r % kLseRows];
       if (lse != nullptr) lse[r] = static_cast<float>(row_lse);
       if (targets.labels[r] < 0) continue;
+      if (count != nullptr) correct += IsFirstLargest(row, classes, targets.labels[r]);
       const kernels::RowTarget target = targets.Row(r, classes);
       double expected = (1.0 - smoothing) * LogitOfTargets(row, target);
       if (smoothing > 0) expected += smoothing / static_cast<double>(classes) * RowSum(row, classes);
       total += static_cast<double>(target.weight) * (row_lse - expected);
     }
     if (sum != nullptr) *sum = total;
+    if (count != nullptr) *count = correct;
   });
 }
 
@@ -146,40 +173,6 @@ std::unique_ptr<Kernel> PrepareCrossEntropyGrad(const KernelContext& context) {
       if (target.other >= 0) correct(target.other, other);
     }
   });
-}
-
-/// Whether one of row[begin, end) is above `x`, or, with `or_equal`, equal to it. Looks no further than it must, block
-/// by block.
-LOCKSTEP_ISA_CLONES
-bool AnyAbove(const float* row, int64_t begin, int64_t end, float x, bool or_equal) {
-  for (int64_t first = begin; first < end; first += 256) {
-    const int64_t last = first + 256 < end ? first + 256 : end;
-    int32_t above = 0, equal = 0;
-    for (int64_t i = first; i < last; ++i) {
-      above |= row[i] > x;
-      equal |= row[i] == x;
-    }
-    if (above != 0 || (or_equal && equal != 0)) return true;
-  }
-  return false;
-}
-
-/// Whether `label` is the first of the largest, as a search from the left finds it where some are not numbers.
-bool IsFirstLargest(const float* row, int64_t classes, int64_t label) {
-  if (label < 0 || label >= classes) return false;
-  if (row[0] != row[0]) return label == 0;
-  const float x = row[label];
-  return x == x && !AnyAbove(row, 0, label, x, true) && !AnyAbove(row, label + 1, classes, x, false);
-}
-
-std::unique_ptr<Kernel> PrepareCountCorrect(const KernelContext& context) {
-  const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
-  return MakeKernel(
-      [=, logits = context.Input(0), labels = context.Input<int32_t>(1), count = context.Output<int64_t>(0)] {
-        int64_t correct = 0;
-        for (int64_t r = 0; r < rows; ++r) correct += IsFirstLargest(logits + r * classes, classes, labels[r]);
-        *count = correct;
-      });
 }
 
 std::unique_ptr<Kernel> PrepareSquaredError(const KernelContext& context) {
@@ -222,7 +215,6 @@ std::unique_ptr<Kernel> PrepareSquaredErrorGrad(const KernelContext& context) {
 constexpr KernelRow kRows[] = {
     {.kind = OpKind::kSoftmaxCrossEntropy, .prepare = PrepareCrossEntropy},
     {.kind = OpKind::kSoftmaxCrossEntropyGrad, .prepare = PrepareCrossEntropyGrad},
-    {.kind = OpKind::kCountCorrect, .prepare = PrepareCountCorrect},
     {.kind = OpKind::kMeanSquaredError, .prepare = PrepareSquaredError},
     {.kind = OpKind::kMeanSquaredErrorGrad, .prepare = PrepareSquaredErrorGrad},
 };

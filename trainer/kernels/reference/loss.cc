@@ -46,6 +46,18 @@ struct RowTarget {
 
 double LossScale(const Call& call) { return call.step_block.loss_scale[call.op.as<LossAttributes>().loss]; }
 
+/// Rows whose first largest logit is the label's.
+Sum CountCorrect(const Tensor& logits, const Tensor& label) {
+  const auto classes = static_cast<size_t>(logits.shape[-1]);
+  Sum count;
+  for (size_t r = 0; r < label.data.size(); ++r) {
+    const auto row = logits.data.begin() + static_cast<std::ptrdiff_t>(r * classes);
+    const auto first_largest = std::max_element(row, row + static_cast<std::ptrdiff_t>(classes)) - row;
+    if (static_cast<double>(first_largest) == label.data[r]) count.value += 1;
+  }
+  return count;
+}
+
 std::vector<Tensor> SoftmaxCrossEntropy(const Call& call) {
   const Tensor &logits = call.in(0), &label = call.in(1);
   const auto& attributes = call.op.as<LossAttributes>();
@@ -64,7 +76,7 @@ std::vector<Tensor> SoftmaxCrossEntropy(const Call& call) {
       sum.magnitude += target * (row_lse.magnitude + std::abs(row[j]));
     }
   }
-  return {Scalar(sum, logits.shape.size()), lse};
+  return {Scalar(sum, logits.shape.size()), lse, Scalar(CountCorrect(logits, label), 1)};
 }
 
 std::vector<Tensor> SoftmaxCrossEntropyGrad(const Call& call) {
@@ -107,18 +119,6 @@ std::vector<Tensor> MeanSquaredErrorGrad(const Call& call) {
   return {dprediction};
 }
 
-std::vector<Tensor> CountCorrect(const Call& call) {
-  const Tensor &logits = call.in(0), &label = call.in(1);
-  const auto classes = static_cast<size_t>(logits.shape[-1]);
-  Sum count;
-  for (size_t r = 0; r < label.data.size(); ++r) {
-    const auto row = logits.data.begin() + static_cast<std::ptrdiff_t>(r * classes);
-    const auto first_largest = std::max_element(row, row + static_cast<std::ptrdiff_t>(classes)) - row;
-    if (static_cast<double>(first_largest) == label.data[r]) count.value += 1;
-  }
-  return {Scalar(count, 1)};
-}
-
 std::vector<Tensor> ArgMax(const Call& call) {
   const Tensor& x = call.in(0);
   const auto columns = static_cast<size_t>(x.shape[-1]);
@@ -135,7 +135,6 @@ constexpr OpFunction kRows[] = {
     {.kind = OpKind::kSoftmaxCrossEntropyGrad, .run = SoftmaxCrossEntropyGrad},
     {.kind = OpKind::kMeanSquaredError, .run = MeanSquaredError},
     {.kind = OpKind::kMeanSquaredErrorGrad, .run = MeanSquaredErrorGrad},
-    {.kind = OpKind::kCountCorrect, .run = CountCorrect},
     {.kind = OpKind::kArgMax, .run = ArgMax},
 };
 

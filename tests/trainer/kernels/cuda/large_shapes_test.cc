@@ -63,14 +63,14 @@ TEST_P(LargeShapesTest, BiasGradients) {
 }
 
 TEST_P(LargeShapesTest, Losses) {
-  for (const Shape& shape : std::vector<Shape>{{40003, 2}, {9001, 8}, {300, 1029}, {5, 9000}}) {
+  for (const Shape& shape : std::vector<Shape>{{40003, 2}, {9001, 8}, {300, 1029}, {64, 515}, {5, 9000}}) {
     const Operand labels = Labels(shape[0], static_cast<int>(shape[1]));
     const graph::LossAttributes attributes{0.1f, 0};
     Check(OpKind::kSoftmaxCrossEntropy, {shape.ToString(), {F(shape), labels}, attributes});
     Check(
         OpKind::kSoftmaxCrossEntropyGrad,
         {shape.ToString(), {F(shape), labels, ResultOf(OpKind::kSoftmaxCrossEntropy, {0, 1}, 1), Step()}, attributes});
-    Check(OpKind::kCountCorrect, {shape.ToString(), {Steps(shape), labels}, graph::NoAttributes{}});
+    Check(OpKind::kSoftmaxCrossEntropy, {shape.ToString() + ", ties", {Steps(shape), labels}, attributes});
     Check(OpKind::kMeanSquaredError, {shape.ToString(), {F(shape), F(shape), Mask({shape[0]})}, attributes});
   }
 }

@@ -47,7 +47,8 @@ TEST_P(UnwantedResultsTest, DenseWeightGradients) {
 }
 
 TEST_P(UnwantedResultsTest, Losses) {
-  Check(OpKind::kSoftmaxCrossEntropy, {"", {F({20, 10}), Labels(20, 10)}, graph::LossAttributes{}}, {{0}, {1}});
+  Check(OpKind::kSoftmaxCrossEntropy, {"", {F({20, 10}), Labels(20, 10)}, graph::LossAttributes{}},
+        {{0}, {1}, {2}, {1, 2}});
 }
 
 TEST_P(UnwantedResultsTest, RmsNorm) {

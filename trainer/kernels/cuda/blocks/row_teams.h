@@ -46,6 +46,16 @@ struct RowPlan {
       visit(values, i);
     });
   }
+  /// Of row `row` of data [rows, size], which begins anywhere: calls pack(i) for this thread's packs that lie at
+  /// multiples of kPack elements of the data, and element(i) for those before the first and behind the last of them.
+  template <int kPack, typename VisitPack, typename VisitElement>
+  LOCKSTEP_HD void ForEachAlignedPack(int64_t row, int thread, VisitPack&& pack, VisitElement&& element) const {
+    const int64_t before = -(row * size) & (kPack - 1), head = before < size ? before : size;
+    const int64_t end = head + (size - head) / kPack * kPack;
+    const int64_t lane = thread & (team - 1);
+    for (int64_t i = head + lane * kPack; i < end; i += int64_t{team} * kPack) pack(i);
+    for (int64_t i = lane; i < head + size - end; i += team) element(i < head ? i : i - head + end);
+  }
 };
 
 /// About four packs per thread.

@@ -1,0 +1,269 @@
+// Softmax cross entropy, a team of threads per row. Logits are read once for all that the forward pass wants of them,
+// and once for the gradient, which may be written over them. Rows may begin anywhere: what lies before their first and
+// behind their last 16 bytes is done element by element.
+#include <limits>
+
+#include "trainer/graph/step_block.h"
+#include "trainer/kernels/cuda/blocks/fused_math.h"
+#include "trainer/kernels/cuda/kernel_context.h"
+#include "trainer/kernels/cuda/row_sums.h"
+#include "trainer/kernels/elementwise.h"
+
+namespace lockstep::cuda {
+namespace {
+
+using engine::Kernel;
+using graph::LossAttributes;
+using graph::OpKind;
+
+constexpr double kNotANumber = std::numeric_limits<double>::quiet_NaN();
+/// Below every logit but -infinity, whose distance to it is infinite and not no number.
+constexpr float kBelowLogits = -std::numeric_limits<float>::max();
+constexpr int32_t kNowhere = std::numeric_limits<int32_t>::max();
+
+/// Labels, and the weights that may be absent.
+struct Targets {
+  const int32_t* labels;
+  const float* weights;
+  const int32_t* other_labels;
+  const float* other_weights;
+
+  LOCKSTEP_HD kernels::RowTarget Row(int64_t row) const {
+    return kernels::TargetOfRow(labels, weights, other_labels, other_weights, row);
+  }
+};
+
+/// What is known of some of a row's logits.
+struct alignas(16) RowPart {
+  float largest = kBelowLogits;
+  float exponentials = 0;    ///< the sum of e^(logit - largest)
+  float sum = 0;             ///< of logits
+  int32_t place = kNowhere;  ///< of the first largest
+};
+
+LOCKSTEP_HD RowPart Join(const RowPart& a, const RowPart& b) {
+  const bool second = b.largest > a.largest || (b.largest == a.largest && b.place < a.place);
+  const float largest = second ? b.largest : a.largest;
+  return {largest, Fma(a.exponentials, Exp(a.largest - largest), b.exponentials * Exp(b.largest - largest)),
+          a.sum + b.sum, second ? b.place : a.place};
+}
+
+template <typename T>
+struct CrossEntropyOfRows {
+  static constexpr int kThreads = kRowThreads;
+  static constexpr int kPack = 16 / sizeof(T);
+  struct Shared {
+    RowPart parts[kThreads];
+    double losses[RowPlan::kMostRows];
+    int64_t correct[RowPlan::kMostRows];
+  };
+
+  const T* logits;
+  Targets targets;
+  float* lses;  ///< absent: nullptr
+  double* block_sums;
+  int64_t* block_counts;
+  RowPlan plan;
+  double smoothing;
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    Shared& shared = block.template SharedAs<Shared>();
+    block.ForEachThread([&](int t) { shared.parts[t] = PartOf(plan.Row(block.index(), t), t); });
+    FoldTeams(block, plan, shared.parts, [](const RowPart& a, const RowPart& b) { return Join(a, b); });
+    block.ForEachThread([&](int t) {
+      const int64_t row = plan.Row(block.index(), t);
+      if (!plan.Leads(t) || row >= plan.rows) return;
+      const RowPart whole = shared.parts[t];
+      const double lse = static_cast<double>(whole.largest) + kernels::Log(static_cast<double>(whole.exponentials));
+      if (lses != nullptr) lses[row] = static_cast<float>(lse);
+      shared.losses[plan.TeamOf(t)] = Loss(row, lse, static_cast<double>(whole.sum));
+      shared.correct[plan.TeamOf(t)] = whole.place == targets.labels[row] ? 1 : 0;
+    });
+    block.ForEachThread([&](int t) {
+      if (t != 0) return;
+      block_sums[block.index()] = SumOfRows(plan, block.index(), shared.losses);
+      block_counts[block.index()] = SumOfRows(plan, block.index(), shared.correct);
+    });
+  }
+
+ private:
+  /// Of this thread's logits. The sum is brought to another largest where there is one, which soon is rare.
+  LOCKSTEP_HD RowPart PartOf(int64_t row, int t) const {
+    RowPart part;
+    if (row >= plan.rows) return part;
+    const T* const from = logits + row * plan.size;
+    const auto add_pack = [&](int64_t at) {
+      float v[kPack];
+      LoadPack<kPack>(from + at, v);
+      float largest = v[0];
+      LOCKSTEP_UNROLL
+      for (int i = 1; i < kPack; ++i) largest = v[i] > largest ? v[i] : largest;
+      if (largest > part.largest) {
+        part.exponentials *= Exp(part.largest - largest);
+        part.largest = largest;
+        LOCKSTEP_UNROLL
+        for (int i = kPack - 1; i >= 0; --i) part.place = v[i] == largest ? static_cast<int32_t>(at) + i : part.place;
+      }
+      LOCKSTEP_UNROLL
+      for (int i = 0; i < kPack; ++i) part.exponentials += Exp(v[i] - part.largest);
+      if (smoothing > 0) {
+        LOCKSTEP_UNROLL
+        for (int i = 0; i < kPack; ++i) part.sum += v[i];
+      }
+    };
+    const auto add_element = [&](int64_t at) {
+      const float v = ToFloat(from[at]);
+      part = Join(part, {v, 1, v, static_cast<int32_t>(at)});
+    };
+    plan.ForEachAlignedPack<kPack>(row, t, add_pack, add_element);
+    return part;
+  }
+
+  /// Labels that no class has make the loss not-a-number, which stops the run.
+  LOCKSTEP_HD double Loss(int64_t row, double lse, double sum) const {
+    const kernels::RowTarget target = targets.Row(row);
+    if (target.label < 0) return 0.0;
+    if (target.label >= plan.size || target.other >= plan.size) return kNotANumber;
+    double expected = (1.0 - smoothing) * LogitOf(row, target);
+    if (smoothing > 0) expected += smoothing / static_cast<double>(plan.size) * sum;
+    return static_cast<double>(target.weight) * (lse - expected);
+  }
+  LOCKSTEP_HD double LogitOf(int64_t row, const kernels::RowTarget& target) const {
+    const auto logit = static_cast<double>(ToFloat(logits[row * plan.size + target.label]));
+    if (target.other < 0) return logit;
+    const auto share = static_cast<double>(target.share);
+    return share * logit + (1.0 - share) * static_cast<double>(ToFloat(logits[row * plan.size + target.other]));
+  }
+};
+
+/// dlogits = (softmax - target) scale; dlogits may lie over logits. What a row is trained towards is looked up once: of
+/// its classes all but one or two have the same target.
+template <typename T>
+struct CrossEntropyGradient {
+  static constexpr int kThreads = kRowThreads;
+  static constexpr int kPack = 16 / sizeof(T);
+
+  const T* logits;
+  Targets targets;
+  const float* lses;
+  const graph::StepBlock* step_block;
+  T* dlogits;
+  RowPlan plan;
+  int loss;
+  float smoothing, elsewhere;
+
+  struct Row {
+    kernels::RowTarget target;
+    float lse, scale;
+  };
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const int64_t at = plan.Row(block.index(), t);
+      if (at >= plan.rows) return;
+      const kernels::RowTarget target = targets.Row(at);
+      const Row row{target, lses[at], step_block->loss_scale[loss] * target.weight};
+      plan.ForEachAlignedPack<kPack>(
+          at, t, [&](int64_t column) { Write<kPack>(row, at * plan.size, column); },
+          [&](int64_t column) { Write<1>(row, at * plan.size, column); });
+    });
+  }
+
+ private:
+  template <int kCount>
+  LOCKSTEP_HD void Write(const Row& row, int64_t begin, int64_t column) const {
+    float v[kCount];
+    LoadPack<kCount>(logits + begin + column, v);
+    const float elsewhere_scaled = elsewhere * row.scale;
+    const bool special = Holds<kCount>(row.target.label, column) || Holds<kCount>(row.target.other, column);
+    LOCKSTEP_UNROLL
+    for (int i = 0; i < kCount; ++i) v[i] = Exp(v[i] - row.lse);
+    if (row.target.label < 0) {
+      LOCKSTEP_UNROLL
+      for (int i = 0; i < kCount; ++i) v[i] = 0.0f;
+    } else if (special) {
+      LOCKSTEP_UNROLL
+      for (int i = 0; i < kCount; ++i)
+        v[i] = (v[i] - kernels::TargetOfClass(row.target, column + i, smoothing, elsewhere)) * row.scale;
+    } else {
+      LOCKSTEP_UNROLL
+      for (int i = 0; i < kCount; ++i) v[i] = Fma(v[i], row.scale, -elsewhere_scaled);
+    }
+    if constexpr (kCount > 1) {
+      StoreWhole(PackOf<T, kCount>(v), dlogits + begin + column);
+    } else {
+      dlogits[begin + column] = FromFloat<T>(v[0]);
+    }
+  }
+  /// Whether `label` is one of kCount classes from `column` on.
+  template <int kCount>
+  static LOCKSTEP_HD bool Holds(int32_t label, int64_t column) {
+    return static_cast<uint32_t>(label) - static_cast<uint32_t>(column) < static_cast<uint32_t>(kCount);
+  }
+};
+
+/// For the sums and counts of the blocks: whatever its packs, a plan has no more blocks than rows.
+size_t WorkspaceBytes(const OpContext& context) {
+  return static_cast<size_t>(Rows(context.InputShape(0))) * (sizeof(double) + sizeof(int64_t));
+}
+
+/// Weights are operands from `first` on.
+Targets TargetsOf(const KernelContext& context, size_t first) {
+  return {.labels = context.Input<int32_t>(1),
+          .weights = context.Input(first),
+          .other_labels = context.Input<int32_t>(first + 1),
+          .other_weights = context.Input(first + 2)};
+}
+
+std::unique_ptr<Kernel> PrepareForward(const KernelContext& context) {
+  const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
+  auto* const sums = reinterpret_cast<double*>(context.operands.workspace);
+  auto* const counts = reinterpret_cast<int64_t*>(sums + rows);
+  return WithElementType(context.InputType(0), [&]<typename T>(T) {
+    using Forward = CrossEntropyOfRows<T>;
+    const Forward kernel{.logits = context.Input<T>(0),
+                         .targets = TargetsOf(context, 2),
+                         .lses = context.Output(1),
+                         .block_sums = sums,
+                         .block_counts = counts,
+                         .plan = PlanRows(rows, classes, Forward::kPack),
+                         .smoothing = static_cast<double>(context.Attributes<LossAttributes>().label_smoothing)};
+    return MakeKernel(
+        [kernel, sum = context.Output<double>(0), correct = context.Output<int64_t>(2), stream = &context.stream] {
+          Launch(*stream, kernel.plan.blocks(), kernel);
+          LaunchSumOfBlocks(*stream, kernel.plan, kernel.block_sums, sum);
+          LaunchSumOfBlocks(*stream, kernel.plan, kernel.block_counts, correct);
+        });
+  });
+}
+
+std::unique_ptr<Kernel> PrepareGradient(const KernelContext& context) {
+  const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
+  const auto& attributes = context.Attributes<LossAttributes>();
+  return WithElementType(context.InputType(0), [&]<typename T>(T) {
+    using Gradient = CrossEntropyGradient<T>;
+    const Gradient kernel{.logits = context.Input<T>(0),
+                          .targets = TargetsOf(context, 4),
+                          .lses = context.Input(2),
+                          .step_block = context.Input<graph::StepBlock>(3),
+                          .dlogits = context.Output<T>(0),
+                          .plan = PlanRows(rows, classes, Gradient::kPack),
+                          .loss = attributes.loss,
+                          .smoothing = attributes.label_smoothing,
+                          .elsewhere = attributes.label_smoothing / static_cast<float>(classes)};
+    return MakeKernel([kernel, stream = &context.stream] { Launch(*stream, kernel.plan.blocks(), kernel); });
+  });
+}
+
+constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kSoftmaxCrossEntropy, .prepare = PrepareForward, .workspace_bytes = WorkspaceBytes},
+    {.kind = OpKind::kSoftmaxCrossEntropyGrad, .prepare = PrepareGradient},
+};
+
+}  // namespace
+
+std::span<const KernelRow> CrossEntropyRows() { return kRows; }
+
+}  // namespace lockstep::cuda

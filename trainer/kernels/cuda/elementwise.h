@@ -5,6 +5,7 @@
 
 #include "base/bfloat16.h"
 #include "trainer/kernels/cuda/blocks/launch.h"
+#include "trainer/kernels/cuda/blocks/packs.h"
 
 namespace lockstep::cuda {
 
@@ -13,7 +14,6 @@ template <typename T, typename F, int kInputs>
 struct MapElements {
   static constexpr int kThreads = 256;
   static constexpr int kEach = 16 / sizeof(T);
-  using Elements = Pack<T, kEach>;
 
   F f;
   const T* x[kInputs];
@@ -33,17 +33,17 @@ struct MapElements {
     block.ForEachThreadAlone([&](int t) {
       const int64_t begin = (block.index() * kThreads + t) * kEach;
       if (begin + kEach <= size) {
-        Elements in[kInputs], out;
+        float in[kInputs][kEach], out[kEach];
         LOCKSTEP_UNROLL
-        for (int k = 0; k < kInputs; ++k) in[k] = *reinterpret_cast<const Elements*>(x[k] + begin);
+        for (int k = 0; k < kInputs; ++k) LoadPack<kEach>(x[k] + begin, in[k]);
         LOCKSTEP_UNROLL
         for (int i = 0; i < kEach; ++i) {
           float values[kInputs];
           LOCKSTEP_UNROLL
-          for (int k = 0; k < kInputs; ++k) values[k] = ToFloat(in[k].at[i]);
-          out.at[i] = FromFloat<T>(Apply(values));
+          for (int k = 0; k < kInputs; ++k) values[k] = in[k][i];
+          out[i] = Apply(values);
         }
-        *reinterpret_cast<Elements*>(y + begin) = out;
+        StorePack<kEach>(out, y + begin);
         return;
       }
       for (int64_t i = begin; i < size; ++i) {

@@ -19,13 +19,32 @@ LOCKSTEP_HD void LoadPack(const T* from, float* to) {
   for (int i = 0; i < kPack; ++i) to[i] = ToFloat(pack.at[i]);
 }
 
+#ifdef __CUDA_ARCH__
+/// Both as bf16, `low` in the lower half: one instruction.
+__device__ __forceinline__ uint32_t TwoBFloat16(float low, float high) {
+  uint32_t two;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(two) : "f"(high), "f"(low));
+  return two;
+}
+#endif
+
 /// The elements as they are stored.
 template <typename T, int kPack>
 LOCKSTEP_HD Pack<T, kPack> PackOf(const float* values) {
-  Pack<T, kPack> pack;
-  LOCKSTEP_UNROLL
-  for (int i = 0; i < kPack; ++i) pack.at[i] = FromFloat<T>(values[i]);
-  return pack;
+#ifdef __CUDA_ARCH__
+  if constexpr (std::is_same_v<T, BFloat16> && kPack % 2 == 0) {
+    Pack<uint32_t, kPack / 2> words;
+    LOCKSTEP_UNROLL
+    for (int i = 0; i < kPack; i += 2) words.at[i / 2] = TwoBFloat16(values[i], values[i + 1]);
+    return __builtin_bit_cast(Pack<T, kPack>, words);
+  } else
+#endif
+  {
+    Pack<T, kPack> pack;
+    LOCKSTEP_UNROLL
+    for (int i = 0; i < kPack; ++i) pack.at[i] = FromFloat<T>(values[i]);
+    return pack;
+  }
 }
 
 /// REQUIRES: `to` is aligned to kPack elements.

@@ -30,6 +30,17 @@ TEST(PacksTest, StoresRoundToTheNearestBf16) {
   for (int i = 5; i < 8; ++i) EXPECT_NEAR(loaded[i], values[i], std::abs(values[i]) * 0x1p-8f) << i;
 }
 
+TEST(PacksTest, PacksOfBf16HaveTheBitsOfSingleElements) {
+  for (uint32_t upper = 0; upper <= 0xFFFF; upper += 4) {
+    float values[8];
+    for (uint32_t i = 0; i < 8; ++i)
+      values[i] = __builtin_bit_cast(float, (upper + i / 2) << 16 | (i % 2 == 0 ? 0x8000u : 0x7FFFu));
+    alignas(16) BFloat16 stored[8];
+    StorePack<8>(values, stored);
+    for (int i = 0; i < 8; ++i) ASSERT_EQ(stored[i].bits, BFloat16::From(values[i]).bits) << upper << " " << i;
+  }
+}
+
 TEST(PacksTest, PacksAreSixteenBytesWhereAllSizesFit) {
   const auto pack = [](int n) { return n; };
   EXPECT_EQ(WithPack<float>({8, 0, 12}, pack), 4);

@@ -30,7 +30,7 @@ struct PlanFacts {
   std::optional<StepEstimate> time = std::nullopt;
   std::string machine = {};  ///< by whose measurement: "node7 (AMD EPYC 9R14, 96 cores)"
   std::string why_no_time = {};
-  std::string network = {};  ///< between hosts, as it is taken to be: "links of 100 Gbit/s each way, 5 us ..."
+  std::string network = {};          ///< between hosts, as it is taken to be: "links of 100 Gbit/s each way, 5 us ..."
   std::vector<KindTime> kinds = {};  ///< of a step on a GPU, which is estimated and not measured
 };
 

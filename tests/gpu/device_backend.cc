@@ -101,6 +101,7 @@ class DeviceBackend final : public engine::Backend {
 
   std::string_view name() const override { return kit_.backend->name(); }
   bool Supports(graph::OpKind kind) const override { return kit_.backend->Supports(kind); }
+  int64_t RowAlignment() const override { return kit_.backend->RowAlignment(); }
   size_t WorkspaceBytes(const Graph& graph, const Op& op) override { return kit_.backend->WorkspaceBytes(graph, op); }
   size_t PackedBytes(const Graph& graph, const Op& op, int input, int runs) override {
     return kit_.backend->PackedBytes(graph, op, input, runs);

@@ -99,6 +99,7 @@ class RememberingBackend final : public engine::Backend {
 
   std::string_view name() const override { return backend_.name(); }
   bool Supports(graph::OpKind kind) const override { return backend_.Supports(kind); }
+  int64_t RowAlignment() const override { return backend_.RowAlignment(); }
   size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) override {
     return backend_.WorkspaceBytes(graph, op);
   }

@@ -21,7 +21,6 @@ bool ReadsRows(const Op& op) {
   switch (op.kind) {
     case OpKind::kSoftmaxCrossEntropy:
     case OpKind::kSoftmaxCrossEntropyGrad:
-    case OpKind::kCountCorrect:
     case OpKind::kLinearInputGrad:
       return true;
     case OpKind::kLinearWeightGrad:
@@ -49,6 +48,12 @@ graph::Graph PadRows(const graph::Graph& graph, int64_t bytes) {
     for (size_t i = 0; i < op.inputs.size(); ++i)
       if (op.inputs[i] != kNoValue && !(i == 0 && ReadsRows(op))) may[static_cast<size_t>(op.inputs[i])] = false;
   for (const ValueId id : Results(graph)) may[static_cast<size_t>(id)] = false;
+  // The gradient may be written over the logits.
+  for (const Op& op : graph.ops)
+    if (op.kind == OpKind::kSoftmaxCrossEntropyGrad) {
+      const auto logits = static_cast<size_t>(op.inputs[0]), gradient = static_cast<size_t>(op.outputs[0]);
+      may[logits] = may[gradient] = may[logits] && may[gradient];
+    }
 
   graph::Graph padded = graph;
   for (size_t id = 0; id < padded.values.size(); ++id) {

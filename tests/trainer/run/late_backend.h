@@ -22,6 +22,7 @@ class LateBackend final : public engine::Backend {
 
   std::string_view name() const override { return inner_->name(); }
   bool Supports(graph::OpKind kind) const override { return inner_->Supports(kind); }
+  int64_t RowAlignment() const override { return inner_->RowAlignment(); }
   size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) override {
     return inner_->WorkspaceBytes(graph, op);
   }

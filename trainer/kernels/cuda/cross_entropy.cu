@@ -92,7 +92,7 @@ struct CrossEntropyOfRows {
   LOCKSTEP_HD RowPart PartOf(int64_t row, int t) const {
     RowPart part;
     if (row >= plan.rows) return part;
-    const T* const from = logits + row * plan.size;
+    const T* const from = logits + plan.Begin(row);
     const auto add_pack = [&](int64_t at) {
       float v[kPack];
       LoadPack<kPack>(from + at, v);
@@ -130,10 +130,10 @@ struct CrossEntropyOfRows {
     return static_cast<double>(target.weight) * (lse - expected);
   }
   LOCKSTEP_HD double LogitOf(int64_t row, const kernels::RowTarget& target) const {
-    const auto logit = static_cast<double>(ToFloat(logits[row * plan.size + target.label]));
+    const auto logit = static_cast<double>(ToFloat(logits[plan.Begin(row) + target.label]));
     if (target.other < 0) return logit;
     const auto share = static_cast<double>(target.share);
-    return share * logit + (1.0 - share) * static_cast<double>(ToFloat(logits[row * plan.size + target.other]));
+    return share * logit + (1.0 - share) * static_cast<double>(ToFloat(logits[plan.Begin(row) + target.other]));
   }
 };
 
@@ -166,8 +166,8 @@ struct CrossEntropyGradient {
       const kernels::RowTarget target = targets.Row(at);
       const Row row{target, lses[at], step_block->loss_scale[loss] * target.weight};
       plan.ForEachAlignedPack<kPack>(
-          at, t, [&](int64_t column) { Write<kPack>(row, at * plan.size, column); },
-          [&](int64_t column) { Write<1>(row, at * plan.size, column); });
+          at, t, [&](int64_t column) { Write<kPack>(row, plan.Begin(at), column); },
+          [&](int64_t column) { Write<1>(row, plan.Begin(at), column); });
     });
   }
 
@@ -209,6 +209,15 @@ size_t WorkspaceBytes(const OpContext& context) {
   return static_cast<size_t>(Rows(context.InputShape(0))) * (sizeof(double) + sizeof(int64_t));
 }
 
+/// Rows of logits, which may be apart (graph::Value::pitch).
+template <int kPack>
+RowPlan PlanLogits(const OpContext& context) {
+  const Shape& shape = context.InputShape(0);
+  RowPlan plan = PlanRows(Rows(shape), shape.dim(-1), kPack);
+  plan.pitch = context.InputPitch(0);
+  return plan;
+}
+
 /// Weights are operands from `first` on.
 Targets TargetsOf(const KernelContext& context, size_t first) {
   return {.labels = context.Input<int32_t>(1),
@@ -218,7 +227,7 @@ Targets TargetsOf(const KernelContext& context, size_t first) {
 }
 
 std::unique_ptr<Kernel> PrepareForward(const KernelContext& context) {
-  const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
+  const int64_t rows = Rows(context.InputShape(0));
   auto* const sums = reinterpret_cast<double*>(context.operands.workspace);
   auto* const counts = reinterpret_cast<int64_t*>(sums + rows);
   return WithElementType(context.InputType(0), [&]<typename T>(T) {
@@ -228,7 +237,7 @@ std::unique_ptr<Kernel> PrepareForward(const KernelContext& context) {
                          .lses = context.Output(1),
                          .block_sums = sums,
                          .block_counts = counts,
-                         .plan = PlanRows(rows, classes, Forward::kPack),
+                         .plan = PlanLogits<Forward::kPack>(context),
                          .smoothing = static_cast<double>(context.Attributes<LossAttributes>().label_smoothing)};
     return MakeKernel(
         [kernel, sum = context.Output<double>(0), correct = context.Output<int64_t>(2), stream = &context.stream] {
@@ -239,8 +248,9 @@ std::unique_ptr<Kernel> PrepareForward(const KernelContext& context) {
   });
 }
 
+/// dlogits' rows are as far apart as logits' (passes::PadRows).
 std::unique_ptr<Kernel> PrepareGradient(const KernelContext& context) {
-  const int64_t rows = Rows(context.InputShape(0)), classes = context.InputShape(0).dim(-1);
+  const int64_t classes = context.InputShape(0).dim(-1);
   const auto& attributes = context.Attributes<LossAttributes>();
   return WithElementType(context.InputType(0), [&]<typename T>(T) {
     using Gradient = CrossEntropyGradient<T>;
@@ -249,7 +259,7 @@ std::unique_ptr<Kernel> PrepareGradient(const KernelContext& context) {
                           .lses = context.Input(2),
                           .step_block = context.Input<graph::StepBlock>(3),
                           .dlogits = context.Output<T>(0),
-                          .plan = PlanRows(rows, classes, Gradient::kPack),
+                          .plan = PlanLogits<Gradient::kPack>(context),
                           .loss = attributes.loss,
                           .smoothing = attributes.label_smoothing,
                           .elsewhere = attributes.label_smoothing / static_cast<float>(classes)};

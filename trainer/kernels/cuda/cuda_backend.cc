@@ -30,6 +30,8 @@ class CudaBackend final : public engine::Backend {
 
   std::string_view name() const override { return "cuda"; }
   bool Supports(OpKind kind) const override { return AllRows().Find(kind) != nullptr; }
+  /// What tensor cores' kernels copy at once: from rows that begin elsewhere they take elements one by one.
+  int64_t RowAlignment() const override { return 16; }
 
   size_t WorkspaceBytes(const Graph& graph, const Op& op) override {
     const KernelRow& row = RowOf(op.kind);

@@ -20,6 +20,7 @@ class EmulatedBackend final : public engine::Backend {
 
   std::string_view name() const override { return "cuda_emulated"; }
   bool Supports(graph::OpKind kind) const override { return backend_->Supports(kind); }
+  int64_t RowAlignment() const override { return backend_->RowAlignment(); }
   size_t WorkspaceBytes(const Graph& graph, const Op& op) override { return backend_->WorkspaceBytes(graph, op); }
   size_t PackedBytes(const Graph& graph, const Op& op, int input, int runs) override {
     return backend_->PackedBytes(graph, op, input, runs);

@@ -16,7 +16,8 @@ inline constexpr float kLeastFloat = -std::numeric_limits<float>::infinity();
 
 struct RowPlan {
   int64_t rows = 0, size = 0;
-  int team = 4;  ///< threads per row: a power of two from 4 to kRowThreads
+  int64_t pitch = 0;  ///< elements from one row to the next; 0: size. ForEachAlignedPack's alone
+  int team = 4;       ///< threads per row: a power of two from 4 to kRowThreads
 
   static constexpr int kMostRows = kRowThreads / 4;  ///< per block
 
@@ -28,6 +29,9 @@ struct RowPlan {
   LOCKSTEP_HD int Leader(int thread) const { return thread & ~(team - 1); }
   LOCKSTEP_HD bool Leads(int thread) const { return (thread & (team - 1)) == 0; }
   LOCKSTEP_HD int64_t Row(int64_t block, int thread) const { return block * rows_per_block() + TeamOf(thread); }
+
+  /// The first element of a row.
+  LOCKSTEP_HD int64_t Begin(int64_t row) const { return row * (pitch > 0 ? pitch : size); }
 
   /// Calls visit(i) for the first elements of this thread's packs of a row.
   template <int kPack, typename Visit>
@@ -46,11 +50,11 @@ struct RowPlan {
       visit(values, i);
     });
   }
-  /// Of row `row` of data [rows, size], which begins anywhere: calls pack(i) for this thread's packs that lie at
+  /// Of row `row` of data, which begins anywhere, at Begin(row): calls pack(i) for this thread's packs that lie at
   /// multiples of kPack elements of the data, and element(i) for those before the first and behind the last of them.
   template <int kPack, typename VisitPack, typename VisitElement>
   LOCKSTEP_HD void ForEachAlignedPack(int64_t row, int thread, VisitPack&& pack, VisitElement&& element) const {
-    const int64_t before = -(row * size) & (kPack - 1), head = before < size ? before : size;
+    const int64_t before = -Begin(row) & (kPack - 1), head = before < size ? before : size;
     const int64_t end = head + (size - head) / kPack * kPack;
     const int64_t lane = thread & (team - 1);
     for (int64_t i = head + lane * kPack; i < end; i += int64_t{team} * kPack) pack(i);

@@ -1,0 +1,114 @@
+// Training with rows of logits that begin at multiples of 16 bytes, beside rows that follow each other: the same, but
+// for the order of sums within a row, which goes by where its packs lie. What lies between rows is no number, and never
+// read.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "tests/trainer/engine/fake_backend.h"
+#include "tests/trainer/kernels/cuda/emulated_backend.h"
+#include "trainer/engine/compile.h"
+#include "trainer/engine/program.h"
+#include "trainer/graph/builder.h"
+
+namespace lockstep::cuda {
+namespace {
+
+using graph::ValueId;
+
+constexpr int64_t kRows = 5, kWidth = 24, kClasses = 301;
+
+/// Passes all on, and wants rows wherever they are.
+class UnpaddedBackend final : public engine::Backend {
+ public:
+  std::string_view name() const override { return inner_->name(); }
+  bool Supports(graph::OpKind kind) const override { return inner_->Supports(kind); }
+  size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) override {
+    return inner_->WorkspaceBytes(graph, op);
+  }
+  size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input, int runs) override {
+    return inner_->PackedBytes(graph, op, input, runs);
+  }
+  int PackedLayout(const graph::Graph& graph, const graph::Op& op, int input) override {
+    return inner_->PackedLayout(graph, op, input);
+  }
+  std::unique_ptr<engine::Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input,
+                                              const void* plain, void* packed) override {
+    return inner_->PreparePack(graph, op, input, plain, packed);
+  }
+  std::unique_ptr<engine::Kernel> Prepare(const graph::Graph& graph, const graph::Op& op,
+                                          const engine::Operands& operands) override {
+    return inner_->Prepare(graph, op, operands);
+  }
+
+ private:
+  std::unique_ptr<engine::Backend> inner_ = MakeEmulatedBackend();
+};
+
+struct Trained {
+  double loss = 0;
+  int64_t correct = 0;
+  int padded = 0;                ///< values
+  std::vector<float> gradients;  ///< the arena
+};
+
+/// A step of a classifier with one layer before its head, from memory full of not-a-number.
+Trained Train(engine::Backend& backend, DType type) {
+  graph::Builder b(graph::Mode::kTrain, kRows);
+  const ValueId hidden = b.Linear(b.Input("features", {kWidth}, DType::kF32), "fc", kWidth, true, {});
+  b.SoftmaxCrossEntropy(b.Linear(hidden, "head", kClasses, false, {}), 0.1f);
+  const graph::Graph model = b.Finish();
+  const engine::ParameterLayout layout(model);
+  const auto plan = std::make_shared<engine::ProgramPlan>(engine::Compile(
+      model, layout, backend, {.mode = graph::Mode::kTrain, .activations = type, .buckets = {{0, layout.elements()}}}));
+  engine::Memory memory(*plan, layout);
+  std::memset(memory.arena.data(), 0xFF, static_cast<size_t>(plan->memory.bytes));
+  const std::span<float> weights = memory.parameters.As<float>();
+  for (size_t i = 0; i < weights.size(); ++i) weights[i] = 0.01f * static_cast<float>(i * 7919 % 101) - 0.5f;
+  engine::PackedWeights packed(*plan, layout, backend, weights.data());
+  engine::Program program(plan, layout, backend, memory.Bind(&packed));
+  auto* const features = reinterpret_cast<float*>(program.input("features").data());
+  for (int64_t i = 0; i < kRows * kWidth; ++i) features[i] = 0.02f * static_cast<float>(i * 31 % 97) - 1;
+  auto* const labels = reinterpret_cast<int32_t*>(program.input("label").data());
+  for (int row = 0; row < kRows; ++row) labels[row] = row == 2 ? -1 : row * 75;
+  packed.Pack();
+  program.step_block().loss_scale[0] = 0.25f;
+  program.Run(nullptr);
+  Trained trained;
+  trained.loss = program.loss(0);
+  trained.correct = program.counter(0);
+  for (const graph::Value& value : plan->graph.values) trained.padded += value.pitch > 0 ? 1 : 0;
+  const std::span<const float> gradients = memory.gradients.As<float>();
+  for (const engine::ArenaEntry& entry : layout.entries())
+    trained.gradients.insert(trained.gradients.end(), gradients.begin() + entry.offset,
+                             gradients.begin() + entry.offset + entry.size());
+  return trained;
+}
+
+class PaddedRows : public testing::TestWithParam<DType> {};
+
+TEST_P(PaddedRows, TrainAsRowsThatFollowEachOther) {
+  const auto padding = MakeEmulatedBackend();
+  UnpaddedBackend plain;
+  const Trained padded = Train(*padding, GetParam()), unpadded = Train(plain, GetParam());
+  EXPECT_EQ(padded.padded, 2) << "logits and their gradient";
+  EXPECT_EQ(unpadded.padded, 0);
+  // A thread's packs of a row begin elsewhere, so that sums within a row have another order.
+  EXPECT_NEAR(padded.loss, unpadded.loss, 1e-6 * std::abs(unpadded.loss));
+  EXPECT_EQ(padded.correct, unpadded.correct);
+  ASSERT_EQ(padded.gradients.size(), unpadded.gradients.size());
+  for (size_t i = 0; i < padded.gradients.size(); ++i) {
+    ASSERT_EQ(padded.gradients[i], padded.gradients[i]) << i << " is no number";
+    const float bound = GetParam() == DType::kBF16 ? 1e-2f : 1e-5f;
+    ASSERT_NEAR(padded.gradients[i], unpadded.gradients[i], bound * (1e-3f + std::abs(unpadded.gradients[i]))) << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, PaddedRows, testing::Values(DType::kF32, DType::kBF16),
+                         [](const auto& info) { return info.param == DType::kBF16 ? "bf16" : "f32"; });
+
+}  // namespace
+}  // namespace lockstep::cuda

@@ -208,9 +208,11 @@ void ExpectTheProduct(const MatmulSpec& spec, const MatmulProblem& problem) {
   EXPECT_EQ(first_transposed ? first.columns : first.rows, result.rows) << spec.ToString();
   EXPECT_EQ(second_transposed ? second.rows : second.columns, result.columns) << spec.ToString();
   const int64_t i = spec.m - 1, j = spec.n - 1, k = spec.k - 1;
-  EXPECT_EQ(at(result, false, j, i), i * spec.n + j) << spec.ToString();
+  EXPECT_EQ(at(result, false, j, i), i * spec.d_step() + j) << spec.ToString();
   EXPECT_EQ(at(first, first_transposed, j, k), spec.transpose_b ? j * spec.k + k : k * spec.n + j) << spec.ToString();
-  EXPECT_EQ(at(second, second_transposed, k, i), spec.transpose_a ? k * spec.m + i : i * spec.k + k) << spec.ToString();
+  EXPECT_EQ(at(second, second_transposed, k, i),
+            (spec.transpose_a ? k : i) * spec.a_step() + (spec.transpose_a ? i : k))
+      << spec.ToString();
 }
 
 TEST(MatmulDescriptors, ComputeEveryFormOfProduct) {
@@ -220,11 +222,23 @@ TEST(MatmulDescriptors, ComputeEveryFormOfProduct) {
         for (const Activation activation : {Activation::kNone, Activation::kRelu}) {
           for (const auto& [ab, d] : {std::pair(DType::kF32, DType::kF32), std::pair(DType::kBF16, DType::kF32),
                                       std::pair(DType::kBF16, DType::kBF16)}) {
-            const MatmulSpec spec{5, 7, 3, transpose_a, transpose_b, ab, d, bias, activation};
-            for (const FloatMath math : {FloatMath::kF32, FloatMath::kTF32}) {
-              MatmulProblem problem(spec, math);
-              if (bias) problem.SetVector(&spec);
-              ExpectTheProduct(spec, problem);
+            for (const int64_t pitch : {0, 8}) {
+              const MatmulSpec spec{.m = 5,
+                                    .n = 7,
+                                    .k = 3,
+                                    .a_pitch = pitch,
+                                    .d_pitch = pitch,
+                                    .transpose_a = transpose_a,
+                                    .transpose_b = transpose_b,
+                                    .ab = ab,
+                                    .d = d,
+                                    .bias = bias,
+                                    .activation = activation};
+              for (const FloatMath math : {FloatMath::kF32, FloatMath::kTF32}) {
+                MatmulProblem problem(spec, math);
+                if (bias) problem.SetVector(&spec);
+                ExpectTheProduct(spec, problem);
+              }
             }
           }
         }

@@ -95,8 +95,8 @@ class NotingKernels final : public optim::GradientKernels {
     inner_->CompareHashes(stream, slice, hashes, chunks);
   }
   void Conclude(DeviceStream& stream, const optim::ChunkRecord* chunks, int64_t count, int64_t parameter_chunks,
-                double clip_norm, bool skip_nonfinite, optim::StepOutcome* outcome) override {
-    inner_->Conclude(stream, chunks, count, parameter_chunks, clip_norm, skip_nonfinite, outcome);
+                const optim::ConclusionRules& rules, optim::StepOutcome* outcome) override {
+    inner_->Conclude(stream, chunks, count, parameter_chunks, rules, outcome);
   }
 
  private:

@@ -220,7 +220,8 @@ void AddPlanCommand(CLI::App& app, int* exit_code) {
       ->add_option("--gpu", options->gpu,
                    "Plan for such cards, which need not be here, and estimate a step: " + KnownGpus())
       ->check([](const std::string& name) {
-        return FindGpu(name) != nullptr ? std::string() : "no such card is known: " + KnownGpus();
+        return FindGpu(name) != nullptr ? std::string()
+                                        : "'" + name + "' is no card that is known (known: " + KnownGpus() + ")";
       });
   command->add_option("--gpu-memory", options->gpu_memory, "Plan for GPUs of so many GiB, which need not be here")
       ->check(PositiveNumber());

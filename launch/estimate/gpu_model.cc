@@ -14,21 +14,6 @@ namespace {
 
 using graph::OpKind;
 
-// Of kernels on an H200 as others and cuDNN's plans show them; no kernel of ours has run on one.
-constexpr GpuFigures kGpus[] = {{.name = "h200",
-                                 .title = "NVIDIA H200",
-                                 .memory_bytes = 139.0 * (1 << 30),
-                                 .bytes_per_s = 3.5e12,
-                                 .product_flops = 620e12,
-                                 .odd_product_flops = 110e12,
-                                 .float_product_flops = 40e12,
-                                 .attention_flops = 410e12,
-                                 .attention_grad_flops = 195e12,
-                                 .instructions_per_s = 24e12,
-                                 .launch_seconds = 1.25e-6,
-                                 .upload_bytes_per_s = 40e9,
-                                 .processors = 132}};
-
 constexpr double kRowBytes = 16;  // that rows of matrices are to begin at multiples of
 
 struct Parts {
@@ -196,17 +181,6 @@ std::vector<double> RunsOfPrograms(const StepDemand& demand) {
 }
 
 }  // namespace
-
-const GpuFigures* FindGpu(const std::string& name) {
-  const auto* found = std::ranges::find(kGpus, name, [](const GpuFigures& gpu) { return std::string(gpu.name); });
-  return found == std::end(kGpus) ? nullptr : found;
-}
-
-std::string KnownGpus() {
-  std::string names;
-  for (const GpuFigures& gpu : kGpus) names += (names.empty() ? "" : ", ") + std::string(gpu.name);
-  return names;
-}
 
 GpuEstimate EstimateGpuStep(const StepDemand& demand, const std::vector<const engine::ProgramPlan*>& programs,
                             const GpuFigures& gpu, const GpuKernels& kernels) {

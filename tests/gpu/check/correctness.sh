@@ -79,7 +79,7 @@ step_conformance() {
   # Two are left out: what is about the harness, and what is a step of its own, since NCCL may hang.
   local filter='-*NoticesOneDisturbedElement*:NcclTest.*'
   # On an emulated device the whole is a test of its own.
-  [ -z "$emulated" ] || filter='*NotANumber*:EventOrderTest.*:LargeProductTest.*'
+  [ -z "$emulated" ] || filter='*NotANumber*:CapturedEvents.*:LargeProductTest.*'
   conform "$filter"
 }
 step_nccl_self() {

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/files/atomic_write.h"
 #include "base/files/file.h"
+#include "launch/scale/figures.h"
 
 namespace lockstep::launch {
 namespace {
@@ -33,8 +34,8 @@ std::string LineOf(const StudyPoint& point, const RunResult& result, size_t done
   const std::string head =
       fmt::format("[{}/{}] {:<20} ", done, all, fmt::format("{} #{}", point.name, result.repeat + 1));
   if (!result.good()) return head + "FAILED: " + result.reason;
-  return head + fmt::format("{:8.3g} ms/step  {:8.0f} samples/s{}", result.seconds_per_step * 1e3, result.samples_per_s,
-                            result.weights.empty() ? "" : "  weights " + result.weights);
+  return head + fmt::format("{:>11}/step  {:8.0f} samples/s{}", Milliseconds(result.seconds_per_step),
+                            result.samples_per_s, result.weights.empty() ? "" : "  weights " + result.weights);
 }
 
 }  // namespace

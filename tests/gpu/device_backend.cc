@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/memory.h"
+#include "tests/trainer/engine/forwarding_backend.h"
 
 namespace lockstep::gpu {
 namespace {
@@ -16,10 +17,7 @@ using graph::Op;
 
 constexpr size_t kGuard = kBufferAlignment;  // GuardedBuffer has as much on either side
 
-size_t BytesOf(const Graph& graph, graph::ValueId id) {
-  const graph::Value& value = graph.value(id);
-  return static_cast<size_t>(value.shape.size() * SizeOf(value.dtype));
-}
+size_t BytesOf(const Graph& graph, graph::ValueId id) { return static_cast<size_t>(graph.value(id).bytes()); }
 
 /// Copies of host memory on the device, by the host's addresses; at the same distance from a multiple of
 /// kBufferAlignment, so that a kernel sees the alignment that the harness chose.
@@ -93,21 +91,10 @@ class MirroredKernel final : public Kernel {
   std::unique_ptr<DeviceGraph> captured_;
 };
 
-class DeviceBackend final : public engine::Backend {
+class DeviceBackend final : public engine::ForwardingBackend {
  public:
   DeviceBackend(step::DeviceKit& kit, Execution execution) : kit_(kit), execution_(execution) {
     kit.device->UseOnThisThread();
-  }
-
-  std::string_view name() const override { return kit_.backend->name(); }
-  bool Supports(graph::OpKind kind) const override { return kit_.backend->Supports(kind); }
-  int64_t RowAlignment() const override { return kit_.backend->RowAlignment(); }
-  size_t WorkspaceBytes(const Graph& graph, const Op& op) override { return kit_.backend->WorkspaceBytes(graph, op); }
-  size_t PackedBytes(const Graph& graph, const Op& op, int input, int runs) override {
-    return kit_.backend->PackedBytes(graph, op, input, runs);
-  }
-  int PackedLayout(const Graph& graph, const Op& op, int input) override {
-    return kit_.backend->PackedLayout(graph, op, input);
   }
 
   std::unique_ptr<Kernel> PreparePack(const Graph& graph, const Op& op, int input, const void* plain,
@@ -135,6 +122,7 @@ class DeviceBackend final : public engine::Backend {
   }
 
  private:
+  engine::Backend& inner() const override { return *kit_.backend; }
   std::unique_ptr<Kernel> Mirrored(Mirrors mirrors, std::unique_ptr<Kernel> kernel) {
     return std::make_unique<MirroredKernel>(*kit_.stream, execution_, std::move(mirrors), std::move(kernel));
   }

@@ -29,6 +29,7 @@
 #include "tests/gpu/bias_gradients.h"
 #include "tests/gpu/device_timing.h"
 #include "tests/gpu/kits.h"
+#include "tests/trainer/engine/forwarding_backend.h"
 #include "trainer/engine/program.h"
 #include "trainer/graph/builder.h"
 #include "trainer/graph/op_table.h"
@@ -88,7 +89,7 @@ void PrintRates(step::DeviceKit& kit, bool small) {
 }
 
 /// A backend whose kernels are remembered, to be run one by one.
-class RememberingBackend final : public engine::Backend {
+class RememberingBackend final : public engine::ForwardingBackend {
  public:
   struct Part {
     std::string group;
@@ -97,18 +98,6 @@ class RememberingBackend final : public engine::Backend {
   };
   explicit RememberingBackend(engine::Backend& backend) : backend_(backend) {}
 
-  std::string_view name() const override { return backend_.name(); }
-  bool Supports(graph::OpKind kind) const override { return backend_.Supports(kind); }
-  int64_t RowAlignment() const override { return backend_.RowAlignment(); }
-  size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) override {
-    return backend_.WorkspaceBytes(graph, op);
-  }
-  size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input, int runs) override {
-    return backend_.PackedBytes(graph, op, input, runs);
-  }
-  int PackedLayout(const graph::Graph& graph, const graph::Op& op, int input) override {
-    return backend_.PackedLayout(graph, op, input);
-  }
   std::unique_ptr<engine::Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input,
                                               const void* plain, void* packed) override {
     return Remember("pack weights", 0, backend_.PreparePack(graph, op, input, plain, packed));
@@ -121,6 +110,7 @@ class RememberingBackend final : public engine::Backend {
   const std::vector<Part>& parts() const { return parts_; }
 
  private:
+  engine::Backend& inner() const override { return backend_; }
   std::unique_ptr<engine::Kernel> Remember(const std::string& group, double flops,
                                            std::unique_ptr<engine::Kernel> kernel) {
     parts_.push_back({group, kernel.get(), flops});

@@ -140,8 +140,7 @@ void PlanInputs(ProgramPlan& plan) {
     const graph::Value& value = plan.graph.values[id];
     const bool step_block = value.role == graph::Role::kStepBlock;
     if (!step_block && value.role != graph::Role::kInput) continue;
-    const size_t bytes =
-        step_block ? sizeof(graph::StepBlock) : static_cast<size_t>(value.shape.size() * SizeOf(value.dtype));
+    const size_t bytes = step_block ? sizeof(graph::StepBlock) : static_cast<size_t>(value.bytes());
     plan.input_offset[id] = static_cast<int64_t>(plan.input_bytes);
     if (step_block) plan.step_block_offset = plan.input_offset[id];
     plan.input_bytes += AlignUp(bytes, kBufferAlignment);

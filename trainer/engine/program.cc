@@ -15,7 +15,7 @@ using graph::kNoValue;
 using graph::Role;
 using graph::ValueId;
 
-size_t BytesOf(const graph::Value& value) { return static_cast<size_t>(value.shape.size() * SizeOf(value.dtype)); }
+size_t BytesOf(const graph::Value& value) { return static_cast<size_t>(value.bytes()); }
 
 /// Where `parameter` lies, in elements.
 int64_t OffsetOf(const graph::Graph& graph, const ParameterLayout& layout, ValueId parameter) {

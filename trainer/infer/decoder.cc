@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kPiece = 32;  // tokens that Read takes at once
 
-size_t BytesOf(const graph::Value& value) { return static_cast<size_t>(value.shape.size() * SizeOf(value.dtype)); }
+size_t BytesOf(const graph::Value& value) { return static_cast<size_t>(value.bytes()); }
 
 /// Of an InferenceProgram.
 size_t ProgramBytes(const graph::Graph& graph, const engine::ParameterLayout& layout, engine::Backend& backend) {

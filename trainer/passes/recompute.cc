@@ -50,7 +50,7 @@ struct Training {
   }
 
   static size_t Index(ValueId id) { return static_cast<size_t>(id); }
-  int64_t BytesOf(ValueId id) const { return graph.value(id).shape.size() * SizeOf(graph.value(id).dtype); }
+  int64_t BytesOf(ValueId id) const { return graph.value(id).bytes(); }
 
   const Graph& graph;
   const size_t forward;

@@ -9,33 +9,18 @@
 #include <utility>
 
 #include "base/emulated_device.h"
+#include "tests/trainer/engine/forwarding_backend.h"
 #include "trainer/engine/op_view.h"
 #include "trainer/step/device/device_kit.h"
 
 namespace lockstep::run {
 
-class LateBackend final : public engine::Backend {
+class LateBackend final : public engine::ForwardingBackend {
  public:
   /// `before` runs on `stream` in front of each kernel of a program.
   LateBackend(std::shared_ptr<engine::Backend> inner, DeviceStream& stream, std::function<void()> before)
       : inner_(std::move(inner)), stream_(static_cast<EmulatedStream&>(stream)), before_(std::move(before)) {}
 
-  std::string_view name() const override { return inner_->name(); }
-  bool Supports(graph::OpKind kind) const override { return inner_->Supports(kind); }
-  int64_t RowAlignment() const override { return inner_->RowAlignment(); }
-  size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) override {
-    return inner_->WorkspaceBytes(graph, op);
-  }
-  size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input, int runs) override {
-    return inner_->PackedBytes(graph, op, input, runs);
-  }
-  int PackedLayout(const graph::Graph& graph, const graph::Op& op, int input) override {
-    return inner_->PackedLayout(graph, op, input);
-  }
-  std::unique_ptr<engine::Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input,
-                                              const void* plain, void* packed) override {
-    return inner_->PreparePack(graph, op, input, plain, packed);
-  }
   std::unique_ptr<engine::Kernel> Prepare(const graph::Graph& graph, const graph::Op& op,
                                           const engine::Operands& operands) override {
     return engine::MakeKernel([kernel = inner_->Prepare(graph, op, operands), this] {
@@ -45,6 +30,8 @@ class LateBackend final : public engine::Backend {
   }
 
  private:
+  engine::Backend& inner() const override { return *inner_; }
+
   std::shared_ptr<engine::Backend> inner_;
   EmulatedStream& stream_;
   const std::function<void()> before_;

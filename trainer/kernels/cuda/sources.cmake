@@ -6,6 +6,7 @@ set(cuda_kernels
   sequence/attention_grad.cu
   batch_norm.cu
   blocks/column_sums.cu
+  conclude_step.cu
   convolution.cu
   blocks/copies.cu
   cross_entropy.cu

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/emulated_device.h"
+#include "tests/trainer/engine/forwarding_backend.h"
 #include "tests/trainer/kernels/cuda/loop_library.h"
 #include "trainer/engine/op_view.h"
 #include "trainer/kernels/cuda/cuda_backend.h"
@@ -14,17 +15,11 @@ using engine::Kernel;
 using graph::Graph;
 using graph::Op;
 
-class EmulatedBackend final : public engine::Backend {
+class EmulatedBackend final : public engine::ForwardingBackend {
  public:
   explicit EmulatedBackend(std::unique_ptr<DenseLibrary> library) : library_(std::move(library)) {}
 
   std::string_view name() const override { return "cuda_emulated"; }
-  bool Supports(graph::OpKind kind) const override { return backend_->Supports(kind); }
-  int64_t RowAlignment() const override { return backend_->RowAlignment(); }
-  size_t WorkspaceBytes(const Graph& graph, const Op& op) override { return backend_->WorkspaceBytes(graph, op); }
-  size_t PackedBytes(const Graph& graph, const Op& op, int input, int runs) override {
-    return backend_->PackedBytes(graph, op, input, runs);
-  }
   std::unique_ptr<Kernel> PreparePack(const Graph& graph, const Op& op, int input, const void* plain,
                                       void* packed) override {
     return Synchronized(backend_->PreparePack(graph, op, input, plain, packed));
@@ -34,6 +29,7 @@ class EmulatedBackend final : public engine::Backend {
   }
 
  private:
+  engine::Backend& inner() const override { return *backend_; }
   std::unique_ptr<Kernel> Synchronized(std::unique_ptr<Kernel> kernel) {
     return engine::MakeKernel([kernel = std::move(kernel), stream = stream_.get()] {
       kernel->Run();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/trainer/engine/fake_backend.h"
+#include "tests/trainer/engine/forwarding_backend.h"
 #include "tests/trainer/kernels/cuda/emulated_backend.h"
 #include "trainer/engine/compile.h"
 #include "trainer/engine/program.h"
@@ -21,30 +22,14 @@ using graph::ValueId;
 
 constexpr int64_t kRows = 5, kWidth = 24, kClasses = 301;
 
-/// Passes all on, and wants rows wherever they are.
-class UnpaddedBackend final : public engine::Backend {
+/// Wants rows wherever they are.
+class UnpaddedBackend final : public engine::ForwardingBackend {
  public:
-  std::string_view name() const override { return inner_->name(); }
-  bool Supports(graph::OpKind kind) const override { return inner_->Supports(kind); }
-  size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) override {
-    return inner_->WorkspaceBytes(graph, op);
-  }
-  size_t PackedBytes(const graph::Graph& graph, const graph::Op& op, int input, int runs) override {
-    return inner_->PackedBytes(graph, op, input, runs);
-  }
-  int PackedLayout(const graph::Graph& graph, const graph::Op& op, int input) override {
-    return inner_->PackedLayout(graph, op, input);
-  }
-  std::unique_ptr<engine::Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input,
-                                              const void* plain, void* packed) override {
-    return inner_->PreparePack(graph, op, input, plain, packed);
-  }
-  std::unique_ptr<engine::Kernel> Prepare(const graph::Graph& graph, const graph::Op& op,
-                                          const engine::Operands& operands) override {
-    return inner_->Prepare(graph, op, operands);
-  }
+  int64_t RowAlignment() const override { return 0; }
 
  private:
+  engine::Backend& inner() const override { return *inner_; }
+
   std::unique_ptr<engine::Backend> inner_ = MakeEmulatedBackend();
 };
 

@@ -7,7 +7,7 @@ packages=(build-essential cmake ninja-build ccache libopenmpi-dev openmpi-bin li
   libdnnl-dev ocl-icd-opencl-dev  # the second because the first's CMake package asks for OpenCL and only recommends it
   libspdlog-dev libfmt-dev libxxhash-dev zlib1g-dev libcli11-dev nlohmann-json3-dev
   libpcre2-dev libutf8proc-dev libarchive-dev sentencepiece  # of the last, the program that trains vocabularies
-  libsndfile1-dev libsamplerate0-dev libkissfft-dev libjpeg62-turbo-dev libpng-dev
+  libsndfile1-dev libsamplerate0-dev libkissfft-dev libjpeg62-turbo-dev libpng-dev libexpat1-dev libyaml-dev
   libgtest-dev libgmock-dev python3)  # the last three: configuring looks for what tests need
 
 # Installs those of the named Debian packages that are missing. Without root, sudo or apt it says what to install by hand.

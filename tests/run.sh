@@ -20,12 +20,12 @@ run_threads() { run_preset tsan comm_communicator_test comm_exchange_test comm_f
 # The fuzzers' build has AddressSanitizer and UndefinedBehaviorSanitizer in it. With --full, unit tests run in it too: they take minutes to build.
 run_memory() {
   local more=()
-  [ $full -eq 0 ] || more=(base_test base_log_test data_test loader_test tokenizer_test speech_test graph_test passes_test engine_test
+  [ $full -eq 0 ] || more=(base_test base_log_test data_test boxes_test loader_test tokenizer_test speech_test graph_test passes_test engine_test
     checkpoint_test checkpoint_damage_test safetensors_test plan_test step_test run_test records_test lease_test comm_diagnosis_test comm_flight_recorder_test
     comm_flight_alignment_test)
   run_preset fuzz "${more[@]}" \
     fuzz_csv fuzz_idx fuzz_npy fuzz_token_files fuzz_tokenizer fuzz_encode fuzz_parallel fuzz_audio fuzz_recordings fuzz_checkpoint fuzz_safetensors fuzz_recipe fuzz_lease fuzz_certificate fuzz_flight_record fuzz_heartbeat \
-    fuzz_image fuzz_packed fuzz_metric_rows fuzz_profile
+    fuzz_image fuzz_packed fuzz_metric_rows fuzz_profile fuzz_coco_json fuzz_voc_xml fuzz_yolo
 }
 
 full=0

@@ -45,14 +45,14 @@ LAUNCH_ARROWS = """
 
 # The inner order of data, by its folders: `data` is what lies in none of them.
 DATA_ARROWS = """
-    data <- batches image rows table text/tokenizers
+    data <- batches boxes image rows table text/tokenizers
     table <- formats
     formats <- audio
     formats image <- pictures
     text/tokenizers <- text/sentencepiece
     formats text/tokenizers <- text/sentences
     text/sentencepiece text/sentences <- text
-    audio image pictures rows table text <- open
+    audio boxes image pictures rows table text <- open
 """
 
 # Backends lie behind an interface: besides themselves only launch, which chooses one by name, may know them.

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "data/broken_rows.h"
+#include "data/table/broken_rows.h"
 #include "data/table/table_labels.h"
 #include "data/utf8.h"
 

@@ -9,7 +9,7 @@
 #include <optional>
 #include <span>
 
-#include "data/broken_rows.h"
+#include "data/table/broken_rows.h"
 #include "data/table/cell.h"
 
 namespace lockstep::data {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "data/broken_rows.h"
+#include "data/table/broken_rows.h"
 #include "data/table/csv_rows.h"
 #include "data/table/plain_rows.h"
 #include "data/table/table.h"

@@ -1,4 +1,4 @@
-#include "data/broken_rows.h"
+#include "data/table/broken_rows.h"
 
 #include <fmt/format.h>
 

@@ -207,11 +207,24 @@ ValueId Builder::Flatten(ValueId x) {
   return Append(OpKind::kFlatten, {x}, NoAttributes{}, "")[0];
 }
 
+std::string Builder::LossSuffix() const {
+  return graph_.losses.empty() ? "" : fmt::format("{}", graph_.losses.size() + 1);
+}
+
+std::vector<ValueId> Builder::AddLoss(OpKind kind, std::vector<ValueId> inputs, Attributes attributes,
+                                      const std::string& name) {
+  CHECK(graph_.losses.size() < StepBlock::kMaxLosses, "a model has at most {} losses", +StepBlock::kMaxLosses);
+  const auto set_index = [index = static_cast<int>(graph_.losses.size())](auto& of_kind) {
+    if constexpr (requires { of_kind.loss; }) of_kind.loss = index;
+  };
+  std::visit(set_index, attributes);
+  std::vector<ValueId> results = Append(kind, std::move(inputs), std::move(attributes), name);
+  graph_.losses.push_back({.name = name, .sum = results[0]});
+  return results;
+}
+
 void Builder::SoftmaxCrossEntropy(ValueId logits, float label_smoothing, RowTargets targets) {
   if (mode_ == Mode::kInfer) return;
-  CHECK(graph_.losses.size() < StepBlock::kMaxLosses, "a model has at most {} losses", +StepBlock::kMaxLosses);
-  const int index = static_cast<int>(graph_.losses.size());
-  const std::string suffix = index == 0 ? "" : fmt::format("{}", index + 1);
   RequireRows("loss", shape(logits));
   const std::span<const int64_t> rows = shape(logits).dims();
   const Shape of_sample(rows.subspan(1, rows.size() - 2));
@@ -222,35 +235,38 @@ void Builder::SoftmaxCrossEntropy(ValueId logits, float label_smoothing, RowTarg
     inputs.push_back(Input("other_label", of_sample, DType::kI32));
     inputs.push_back(Input("other_weight", of_sample, DType::kF32));
   }
-  const LossAttributes attributes{.label_smoothing = label_smoothing, .loss = index};
-  const std::vector<ValueId> results =
-      Append(OpKind::kSoftmaxCrossEntropy, std::move(inputs), attributes, "loss" + suffix);
-  graph_.losses.push_back({.name = "loss" + suffix, .sum = results[0]});
+  const std::string suffix = LossSuffix();
+  const std::vector<ValueId> results = AddLoss(OpKind::kSoftmaxCrossEntropy, std::move(inputs),
+                                               LossAttributes{.label_smoothing = label_smoothing}, "loss" + suffix);
   graph_.counters.push_back({.name = "correct" + suffix, .count = results[2]});
 }
 
 void Builder::MeanSquaredError(ValueId prediction) {
   if (mode_ == Mode::kInfer) return;
-  CHECK(graph_.losses.size() < StepBlock::kMaxLosses, "a model has at most {} losses", +StepBlock::kMaxLosses);
   RequireRows("loss", shape(prediction));
-  const int index = static_cast<int>(graph_.losses.size());
-  const std::string name = index == 0 ? "loss" : fmt::format("loss{}", index + 1);
   const ValueId target = Input("target", {shape(prediction).dim(-1)}, DType::kF32);
   const ValueId mask = Input("mask", {}, DType::kF32);
-  const LossAttributes attributes{.label_smoothing = 0, .loss = index};
-  const ValueId sum = Append(OpKind::kMeanSquaredError, {prediction, target, mask}, attributes, name)[0];
-  graph_.losses.push_back({.name = name, .sum = sum});
+  AddLoss(OpKind::kMeanSquaredError, {prediction, target, mask}, LossAttributes{}, "loss" + LossSuffix());
 }
 
 void Builder::Ctc(ValueId logits, ValueId label, ValueId length, ValueId label_length) {
   if (mode_ == Mode::kInfer) return;
-  CHECK(graph_.losses.size() < StepBlock::kMaxLosses, "a model has at most {} losses", +StepBlock::kMaxLosses);
-  const int index = static_cast<int>(graph_.losses.size());
-  const std::string suffix = index == 0 ? "" : fmt::format("{}", index + 1);
-  const std::vector<ValueId> out =
-      Append(OpKind::kCtc, {logits, label, length, label_length}, CtcAttributes{.loss = index}, "loss" + suffix);
-  graph_.losses.push_back({.name = "loss" + suffix, .sum = out[0]});
-  graph_.counters.push_back({.name = "impossible" + suffix, .count = out[2]});
+  const std::string suffix = LossSuffix();
+  const std::vector<ValueId> results =
+      AddLoss(OpKind::kCtc, {logits, label, length, label_length}, CtcAttributes{}, "loss" + suffix);
+  graph_.counters.push_back({.name = "impossible" + suffix, .count = results[2]});
+}
+
+void Builder::FocalLoss(const std::string& name, ValueId logits, ValueId target, ValueId mask,
+                        const FocalAttributes& attributes) {
+  if (mode_ == Mode::kInfer) return;
+  AddLoss(OpKind::kFocalLoss, {logits, target, mask}, attributes, name);
+}
+
+void Builder::BoxLoss(const std::string& name, ValueId sides, ValueId target, ValueId weight,
+                      const BoxLossAttributes& attributes) {
+  if (mode_ == Mode::kInfer) return;
+  AddLoss(OpKind::kBoxLoss, {sides, target, weight}, attributes, name);
 }
 
 void Builder::Output(const std::string& name, ValueId value) { graph_.outputs[name] = value; }

@@ -121,6 +121,14 @@ class Builder final : public OpCalls {
   /// classes], class 0 the blank; label i32 [batch, u], length and label_length i32 [batch] are inputs. Adds the
   /// counter "impossible": samples without an alignment, whose loss and gradient are 0.
   void Ctc(ValueId logits, ValueId label, ValueId length, ValueId label_length);
+  /// Adds the loss `name` = OpKind::kFocalLoss of logits [batch, .., classes], with target f32 [batch, .., classes] or
+  /// label i32 [batch, ..], and mask f32 [batch]. `attributes.loss` is given here.
+  void FocalLoss(const std::string& name, ValueId logits, ValueId target, ValueId mask,
+                 const FocalAttributes& attributes);
+  /// Adds the loss `name` = OpKind::kBoxLoss of sides [batch, .., 4], with target f32 [batch, .., 4] and weight f32
+  /// [batch, ..]. `attributes.loss` is given here.
+  void BoxLoss(const std::string& name, ValueId sides, ValueId target, ValueId weight,
+               const BoxLossAttributes& attributes);
   void Output(const std::string& name, ValueId value);
 
   const std::vector<ParameterInfo>& parameter_infos() const { return infos_; }
@@ -134,6 +142,11 @@ class Builder final : public OpCalls {
   std::vector<ValueId> Recurrent(OpKind kind, ValueId x, const std::string& name, const RecurrentLayer& layer);
   std::vector<ValueId> Append(OpKind kind, std::vector<ValueId> inputs, Attributes attributes,
                               const std::string& name) override;
+  /// "" for the graph's first loss, "2" for its second, and so on: what stands behind names that all losses share.
+  std::string LossSuffix() const;
+  /// Appends an op whose result 0 is the graph's next loss, whose index the attributes get. Returns its results.
+  std::vector<ValueId> AddLoss(OpKind kind, std::vector<ValueId> inputs, Attributes attributes,
+                               const std::string& name);
 
   Mode mode_;
   int64_t batch_;

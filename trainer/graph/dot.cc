@@ -37,6 +37,12 @@ std::string Describe(const Attributes& attributes) {
           text = fmt::format("probability {} key {}", a.probability, a.layer_key);
         } else if constexpr (std::is_same_v<A, CtcAttributes>) {
           text = fmt::format("loss {}", a.loss);
+        } else if constexpr (std::is_same_v<A, FocalAttributes>) {
+          text = fmt::format("loss {} positive {} negative {} clamp {}", a.loss, a.positive, a.negative, a.clamp);
+        } else if constexpr (std::is_same_v<A, BoxLossAttributes>) {
+          text = fmt::format("loss {} factor {} {}", a.loss, a.factor, a.exponential ? "exp" : "relu");
+        } else if constexpr (std::is_same_v<A, ResizeAttributes>) {
+          text = fmt::format("{} by {}", a.height, a.width);
         } else if constexpr (std::is_same_v<A, LossAttributes>) {
           text = fmt::format("loss {} smoothing {}", a.loss, a.label_smoothing);
         } else if constexpr (std::is_same_v<A, PadChannelsAttributes>) {

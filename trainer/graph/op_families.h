@@ -17,5 +17,6 @@ std::span<const OpRow> SequenceRows();
 std::span<const OpRow> RecurrentRows();
 std::span<const OpRow> LossRows();
 std::span<const OpRow> CtcRows();
+std::span<const OpRow> DetectionRows();
 
 }  // namespace lockstep::graph

@@ -1,5 +1,7 @@
 #include "trainer/graph/op_rows.h"
 
+#include "trainer/graph/step_block.h"
+
 namespace lockstep::graph {
 
 void Reject(const Op& op, const std::string& message, const std::string& hint) {
@@ -42,6 +44,14 @@ void RequireResult(const Op& op, const Shape& shape, int rank) {
   if (!fits) Reject(op, fmt::format("the result has shape {}, but {} dimensions are needed", shape.ToString(), rank));
 }
 
+void RequireLossIndex(const Op& op, int loss) {
+  CHECK(loss >= 0 && loss < StepBlock::kMaxLosses, "{} is loss {}", op.name, loss);
+}
+
+void RequireStepBlock(const Graph& graph, const Op& op, int input) {
+  CHECK(InputOf(graph, op, input).role == Role::kStepBlock, "{} needs the step block", op.name);
+}
+
 int64_t RequireWindow(const Op& op, const Shape& image, int64_t size, int64_t kernel, int64_t stride, int64_t padding) {
   if (kernel < 1 || stride < 1 || padding < 0) {
     Reject(op, fmt::format("kernel {}, stride {} and padding {} are out of range", kernel, stride, padding),
@@ -81,6 +91,10 @@ Shape WithoutLast(const Shape& shape) { return Shape(shape.dims().first(static_c
 double FlopsPerElement(const Graph& graph, const Op& op) {
   return op.outputs.empty() || op.outputs[0] == kNoValue ? 0
                                                          : static_cast<double>(graph.value(op.outputs[0]).shape.size());
+}
+
+double FlopsPerInputElement(const Graph& graph, const Op& op) {
+  return static_cast<double>(InputOf(graph, op, 0).shape.size());
 }
 
 double NoFlops(const Graph&, const Op&) { return 0; }

@@ -27,6 +27,10 @@ void RequireFloat(const Op& op, const Value& value, std::string_view operand);
 /// `shape` as a gradient op's attributes give it must have `rank` dimensions, all positive.
 void RequireResult(const Op& op, const Shape& shape, int rank);
 
+/// A loss's index must be one of StepBlock::loss_scale, and input `input` the step block.
+void RequireLossIndex(const Op& op, int loss);
+void RequireStepBlock(const Graph& graph, const Op& op, int input);
+
 /// The height or width after a window, which must fit at least once.
 int64_t RequireWindow(const Op& op, const Shape& image, int64_t size, int64_t kernel, int64_t stride, int64_t padding);
 
@@ -47,8 +51,9 @@ const Shape& InputShape(const GradientContext& context, int index);
 Shape WithLast(const Shape& shape, int64_t last);
 Shape WithoutLast(const Shape& shape);
 
-/// One operation per element of output 0.
+/// One operation per element of output 0, or of input 0.
 double FlopsPerElement(const Graph& graph, const Op& op);
+double FlopsPerInputElement(const Graph& graph, const Op& op);
 /// None: the op moves bytes.
 double NoFlops(const Graph& graph, const Op& op);
 

@@ -24,9 +24,9 @@ void CheckOperands(const Graph& graph, const Op& op) {
 }  // namespace
 
 const OpRow& Row(OpKind kind) {
-  static const RowsByKind<OpRow> rows =
-      CollectRows<OpRow>("the op table", {LinearRows(), ConvolutionRows(), PoolingRows(), NormRows(), ElementwiseRows(),
-                                          LayoutRows(), SequenceRows(), RecurrentRows(), LossRows(), CtcRows()});
+  static const RowsByKind<OpRow> rows = CollectRows<OpRow>(
+      "the op table", {LinearRows(), ConvolutionRows(), PoolingRows(), NormRows(), ElementwiseRows(), LayoutRows(),
+                       SequenceRows(), RecurrentRows(), LossRows(), CtcRows(), DetectionRows()});
   const OpRow* row = rows.Find(kind);
   CHECK(row != nullptr, "op kind {} has no row", static_cast<int>(kind));
   return *row;

@@ -48,6 +48,10 @@ enum class OpKind : uint8_t {
   kFlatten,  ///< x [n, h, w, c] -> y [n, c * h * w], channels first
   /// x [n, h, w, c] -> y [n, ceil(h / stride), ceil(w / stride), channels]: every stride-th cell, new channels 0
   kPadChannels,
+  /// x [n, h, w, c] -> y [n, h', w', c]: y[n, i, j] = x[n, floor(i h / h'), floor(j w / w')] in whole numbers
+  /// (PyTorch's
+  /// interpolate, mode nearest)
+  kResizeNearest,
   kConcat,  ///< a [.., p], b [.., q] -> y [.., p + q]: along the last dimension, a first
   /// id i32 [.., t], table [v, c], position? [p >= t, c], first? i32 [n] -> y [.., t, c] = scale table[id] (zeros for
   /// id -1) + position[its position], or + sinusoids of the position where the attributes say so. Row n's positions
@@ -98,6 +102,21 @@ enum class OpKind : uint8_t {
   /// sample whose label, a time step more for each repetition, is longer than length[n], or is longer than u, has no
   /// alignment: it counts as impossible, adds nothing and has no gradient
   kCtc,
+  /// logits [n, .., c], target f32 [n, .., c] (or label i32 [n, ..]: the class whose target is 1, -1: none; the others'
+  /// targets are 0), mask f32 [n] -> sum f64 [] over the elements of rows whose mask is not 0, times mask. With p =
+  /// sigmoid(x) kept in [clamp, 1 - clamp], an element adds -positive (1 - p)^2 log p where its target is 1, and
+  /// elsewhere -negative (1 - target)^4 p^2 log(1 - p): the penalty-reduced focal loss of CornerNet and CenterNet (Law
+  /// and Deng 2018, Zhou et al. 2019). Of targets 0 and 1, with positive 0.25 and negative 0.75, it is RetinaNet's
+  /// focal
+  /// loss with gamma 2 (Lin et al. 2017)
+  kFocalLoss,
+  /// sides [n, .., 4], target f32 [n, .., 4], weight f32 [n, ..] -> sum f64 [] of factor weight (1 - GIoU) over the
+  /// cells whose weight is not 0 (Rezatofighi et al. 2019). Both boxes lie around one point, and are given by their
+  /// distances from it to left, top, right and bottom: d = exp(min(x, 4)) or relu(x) of sides x, and target as it is,
+  /// whose area must be above 0. A box's area is (l + r)(t + b); shared is the area of the distances' minima, hull that
+  /// of their maxima, union = area + area - shared, and GIoU = shared / union - (hull - union) / hull. Nothing reads
+  /// targets of cells of weight 0
+  kBoxLoss,
   kArgMax,  ///< x [.., c] -> y i32 [..]: the index of the first largest
   // Gradients. dy has y's shape; results have the shape of what they are the gradient of.
   kLinearInputGrad,        ///< dy, weight -> dx
@@ -120,6 +139,7 @@ enum class OpKind : uint8_t {
   kDropoutGrad,            ///< dy, step_block -> dx
   kFlattenGrad,            ///< dy -> dx
   kPadChannelsGrad,        ///< dy -> dx
+  kResizeNearestGrad,      ///< dy -> dx: each cell the sum of its copies, in row-major order of y; 0 where it has none
   kSlice,                  ///< x [.., c] -> y [.., end - begin]: elements [begin, end) of the last dimension
   /// logits, label, lse, step_block, weight?, other_label?, other_weight? -> dlogits = (softmax - target) * (weight +
   /// other_weight) * loss_scale[loss], with the mean of both targets by their weights; 0 for label -1
@@ -127,6 +147,15 @@ enum class OpKind : uint8_t {
   kMeanSquaredErrorGrad,  ///< prediction, target, mask, step_block -> dprediction
                           ///< = 2 / k (p - t) * mask * loss_scale[loss]
   kCtcGrad,               ///< dlogits (kCtc's), step_block -> dlogits * loss_scale[loss]
+  /// logits, target (or label), mask, step_block -> dlogits * loss_scale[loss]; 0 where sigmoid(x) lies outside [clamp,
+  /// 1
+  /// - clamp], and in rows whose mask is 0
+  kFocalLossGrad,
+  /// sides, target, weight, step_block -> dsides * loss_scale[loss]; 0 in cells of weight 0, and where x is above 4 or,
+  /// with relu, at most 0. Where two distances are equal, half of the gradient of their minimum and maximum goes to
+  /// each,
+  /// as in PyTorch
+  kBoxLossGrad,
   kCount,
 };
 
@@ -226,14 +255,32 @@ struct CtcAttributes {
   DType result = DType::kF32;  ///< the gradient op: of the logits
   bool operator==(const CtcAttributes&) const = default;
 };
+struct ResizeAttributes {
+  int64_t height = 0, width = 0;  ///< of y
+  Shape result = {};              ///< the gradient op: the shape of x
+  bool operator==(const ResizeAttributes&) const = default;
+};
+struct FocalAttributes {
+  float positive = 1, negative = 1;  ///< factors of elements whose target is 1, and of the others
+  float clamp = 0;                   ///< at least 0, below 0.5; 0: no probability is clamped
+  int loss = 0;                      ///< its index in Graph::losses, and so in StepBlock::loss_scale
+  bool operator==(const FocalAttributes&) const = default;
+};
+struct BoxLossAttributes {
+  bool exponential = true;  ///< distances are exp(min(x, 4)), else relu(x)
+  float factor = 1;
+  int loss = 0;  ///< its index in Graph::losses, and so in StepBlock::loss_scale
+  bool operator==(const BoxLossAttributes&) const = default;
+};
 struct ReshapeAttributes {  // kReshape, and gradients of global pooling and flatten
   Shape shape;              ///< of the result, batch included
   bool operator==(const ReshapeAttributes&) const = default;
 };
-using Attributes = std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
-                                ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes,
-                                PadChannelsAttributes, SliceAttributes, EmbeddingAttributes, RotaryAttributes,
-                                AttentionAttributes, WindowsAttributes, RecurrentAttributes, CtcAttributes>;
+using Attributes =
+    std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
+                 ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes, PadChannelsAttributes,
+                 SliceAttributes, EmbeddingAttributes, RotaryAttributes, AttentionAttributes, WindowsAttributes,
+                 RecurrentAttributes, CtcAttributes, ResizeAttributes, FocalAttributes, BoxLossAttributes>;
 
 /// One call per op that models use as it is: each appends the op and returns its result. Ops that come with parameters
 /// or depend on the mode belong to layers (Builder, builder.h, which derives from this).
@@ -257,6 +304,9 @@ class OpCalls {
   /// Keeps every `stride`-th row and column and appends zero channels: ResNet's option A shortcut.
   ValueId PadChannels(ValueId x, int stride, int64_t channels) {
     return Append(OpKind::kPadChannels, {x}, PadChannelsAttributes{stride, channels})[0];
+  }
+  ValueId ResizeNearest(ValueId x, int64_t height, int64_t width) {
+    return Append(OpKind::kResizeNearest, {x}, ResizeAttributes{.height = height, .width = width})[0];
   }
   ValueId Concat(ValueId a, ValueId b) { return Append(OpKind::kConcat, {a, b})[0]; }
   ValueId Slice(ValueId x, int64_t begin, int64_t end) {

@@ -1,19 +1,13 @@
 // Connectionist temporal classification: a loss over all alignments of a label with time steps.
 #include "trainer/graph/op_rows.h"
-#include "trainer/graph/step_block.h"
 
 namespace lockstep::graph {
 namespace {
 
-void RequireLossIndex(const Op& op) {
-  const int loss = AttributesOf<CtcAttributes>(op).loss;
-  CHECK(loss >= 0 && loss < StepBlock::kMaxLosses, "{} is loss {}", op.name, loss);
-}
-
 std::vector<OutputSpec> InferCtc(const Graph& graph, const Op& op) {
   const Value& logits = InputOf(graph, op, 0);
   const Value& label = InputOf(graph, op, 1);
-  RequireLossIndex(op);
+  RequireLossIndex(op, AttributesOf<CtcAttributes>(op).loss);
   RequireFloat(op, logits, "logits");
   RequireRank(op, logits, "logits", 3);
   if (logits.shape.dim(2) < 2) {
@@ -33,9 +27,9 @@ std::vector<OutputSpec> InferCtc(const Graph& graph, const Op& op) {
 
 std::vector<OutputSpec> InferCtcGrad(const Graph& graph, const Op& op) {
   const Value& dlogits = InputOf(graph, op, 0);
-  RequireLossIndex(op);
+  RequireLossIndex(op, AttributesOf<CtcAttributes>(op).loss);
   RequireDType(op, dlogits, "dlogits", DType::kF32);
-  CHECK(InputOf(graph, op, 1).role == Role::kStepBlock, "{} needs the step block", op.name);
+  RequireStepBlock(graph, op, 1);
   return {{dlogits.shape, AttributesOf<CtcAttributes>(op).result}};
 }
 

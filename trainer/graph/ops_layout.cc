@@ -70,6 +70,37 @@ void PadChannelsGradient(GradientContext& context) {
   context.Accumulate(0, context.Emit(OpKind::kPadChannelsGrad, {context.OutputGradient(0)}, attributes, "/grad")[0]);
 }
 
+Shape ResizedShape(const Op& op, const Shape& x) {
+  const auto& attributes = AttributesOf<ResizeAttributes>(op);
+  if (attributes.height < 1 || attributes.width < 1) {
+    Reject(op, fmt::format("x {} can't become {} by {}", x.ToString(), attributes.height, attributes.width),
+           "height and width are at least 1");
+  }
+  return {x.dim(0), attributes.height, attributes.width, x.dim(3)};
+}
+
+std::vector<OutputSpec> InferResizeNearest(const Graph& graph, const Op& op) {
+  const Value& x = InputOf(graph, op, 0);
+  RequireFloat(op, x, "x");
+  RequireRank(op, x, "x", 4);
+  return {{ResizedShape(op, x.shape), x.dtype}};
+}
+
+std::vector<OutputSpec> InferResizeNearestGrad(const Graph& graph, const Op& op) {
+  const Value& dy = InputOf(graph, op, 0);
+  const Shape& x = AttributesOf<ResizeAttributes>(op).result;
+  RequireFloat(op, dy, "dy");
+  RequireResult(op, x, 4);
+  RequireShape(op, dy, "dy", ResizedShape(op, x));
+  return {{x, dy.dtype}};
+}
+
+void ResizeNearestGradient(GradientContext& context) {
+  ResizeAttributes attributes = AttributesOf<ResizeAttributes>(context.op());
+  attributes.result = InputShape(context, 0);
+  context.Accumulate(0, context.Emit(OpKind::kResizeNearestGrad, {context.OutputGradient(0)}, attributes, "/grad")[0]);
+}
+
 std::vector<OutputSpec> InferConcat(const Graph& graph, const Op& op) {
   const Value& a = InputOf(graph, op, 0);
   const Value& b = InputOf(graph, op, 1);
@@ -111,12 +142,16 @@ constexpr OpRow kRows[] = {
      NoFlops},
     {OpKind::kPadChannels, "pad_channels", "x", "y", "y = every stride-th cell of x, with new channels 0",
      InferPadChannels, PadChannelsGradient, -1, NoFlops},
+    {OpKind::kResizeNearest, "resize_nearest", "x", "y", "y = x's cell at the same place of the image",
+     InferResizeNearest, ResizeNearestGradient, -1, NoFlops},
     {OpKind::kConcat, "concat", "a, b", "y", "y = a and b side by side", InferConcat, ConcatGradient, -1, NoFlops},
     {OpKind::kSlice, "slice", "x", "y", "y = x's elements from begin to end", InferSlice, nullptr, -1, NoFlops},
     {OpKind::kFlattenGrad, "flatten_grad", "dy", "dx", "dx = dy, channels last", InferFlattenGrad, nullptr, -1,
      NoFlops},
     {OpKind::kPadChannelsGrad, "pad_channels_grad", "dy", "dx", "dx = dy's old channels where a cell was kept, else 0",
      InferPadChannelsGrad, nullptr, -1, NoFlops},
+    {OpKind::kResizeNearestGrad, "resize_nearest_grad", "dy", "dx", "dx = the sum of each cell's copies in dy",
+     InferResizeNearestGrad, nullptr, -1, FlopsPerInputElement},
 };
 
 }  // namespace

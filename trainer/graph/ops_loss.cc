@@ -1,6 +1,5 @@
 // Losses, which are sums over the lane's rows in double precision, counters, and arg max.
 #include "trainer/graph/op_rows.h"
-#include "trainer/graph/step_block.h"
 
 namespace lockstep::graph {
 namespace {
@@ -31,19 +30,10 @@ const Value& RequireLogits(const Graph& graph, const Op& op) {
   return logits;
 }
 
-void RequireLossIndex(const Op& op) {
-  const int loss = AttributesOf<LossAttributes>(op).loss;
-  CHECK(loss >= 0 && loss < StepBlock::kMaxLosses, "{} is loss {}", op.name, loss);
-}
-
-void RequireStepBlock(const Graph& graph, const Op& op, int input) {
-  CHECK(InputOf(graph, op, input).role == Role::kStepBlock, "{} needs the step block", op.name);
-}
-
 std::vector<OutputSpec> InferSoftmaxCrossEntropy(const Graph& graph, const Op& op) {
   const Value& logits = RequireLogits(graph, op);
   RequireWeights(graph, op, 2, WithoutLast(logits.shape));
-  RequireLossIndex(op);
+  RequireLossIndex(op, AttributesOf<LossAttributes>(op).loss);
   const float smoothing = AttributesOf<LossAttributes>(op).label_smoothing;
   if (!(smoothing >= 0 && smoothing < 1)) {
     Reject(op, fmt::format("label smoothing {} is out of range", smoothing), "it must be at least 0 and less than 1");
@@ -53,7 +43,7 @@ std::vector<OutputSpec> InferSoftmaxCrossEntropy(const Graph& graph, const Op& o
 
 std::vector<OutputSpec> InferSoftmaxCrossEntropyGrad(const Graph& graph, const Op& op) {
   const Value& logits = RequireLogits(graph, op);
-  RequireLossIndex(op);
+  RequireLossIndex(op, AttributesOf<LossAttributes>(op).loss);
   RequireShape(op, InputOf(graph, op, 2), "lse", WithoutLast(logits.shape));
   RequireStepBlock(graph, op, 3);
   RequireWeights(graph, op, 4, WithoutLast(logits.shape));
@@ -70,7 +60,7 @@ void SoftmaxCrossEntropyGradient(GradientContext& context) {
 
 const Value& RequirePrediction(const Graph& graph, const Op& op) {
   const Value& prediction = InputOf(graph, op, 0);
-  RequireLossIndex(op);
+  RequireLossIndex(op, AttributesOf<LossAttributes>(op).loss);
   RequireFloat(op, prediction, "prediction");
   RequireRank(op, prediction, "prediction", 2);
   RequireFloat(op, InputOf(graph, op, 1), "target");
@@ -103,10 +93,6 @@ std::vector<OutputSpec> InferArgMax(const Graph& graph, const Op& op) {
   RequireFloat(op, x, "x");
   if (x.shape.rank() < 1) Reject(op, fmt::format("x has shape {}, but rows are needed", x.shape.ToString()));
   return {{WithoutLast(x.shape), DType::kI32}};
-}
-
-double FlopsPerInputElement(const Graph& graph, const Op& op) {
-  return static_cast<double>(InputOf(graph, op, 0).shape.size());
 }
 
 constexpr OpRow kRows[] = {

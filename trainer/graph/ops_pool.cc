@@ -103,9 +103,6 @@ double WindowFlops(const Graph& graph, const Op& op) {
   const double kernel = AttributesOf<Pool2dAttributes>(op).kernel;
   return kernel * kernel * FlopsPerElement(graph, op);
 }
-double FlopsPerInputElement(const Graph& graph, const Op& op) {
-  return static_cast<double>(InputOf(graph, op, 0).shape.size());
-}
 
 constexpr OpRow kRows[] = {
     {OpKind::kMaxPool2d, "max_pool2d", "x", "y, index?", "y = the largest cell of each window", InferMaxPool2d,

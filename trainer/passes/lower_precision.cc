@@ -8,7 +8,7 @@ namespace {
 
 bool IsLoss(graph::OpKind kind) {
   return kind == graph::OpKind::kSoftmaxCrossEntropy || kind == graph::OpKind::kMeanSquaredError ||
-         kind == graph::OpKind::kCtc;
+         kind == graph::OpKind::kCtc || kind == graph::OpKind::kFocalLoss || kind == graph::OpKind::kBoxLoss;
 }
 
 bool IsRecurrent(graph::OpKind kind) { return kind == graph::OpKind::kLstm || kind == graph::OpKind::kGru; }

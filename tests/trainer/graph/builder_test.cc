@@ -170,6 +170,27 @@ TEST(Builder, LossesShareInputsAndGetAnIndexEach) {
   EXPECT_EQ(graph.value(graph.Find("mask")).shape, (Shape{2}));
 }
 
+TEST(Builder, DetectionLossesHaveTheirNamesAndAnIndexEach) {
+  const auto build = [](Mode mode) {
+    Builder b(mode, 2);
+    const ValueId map = b.Conv2d(b.Input("image", {5, 6, 2}, DType::kF32), "map", {4, 3, 1, 1, 1, true, {}});
+    const ValueId cell = b.Input("cell", {5, 6}, DType::kI32), weight = b.Input("weight", {5, 6}, DType::kF32);
+    b.FocalLoss("centers", map, cell, b.Input("mask", {}, DType::kF32), {.positive = 0.25f, .loss = 3});
+    b.BoxLoss("boxes", map, b.Input("sides", {5, 6, 4}, DType::kF32), weight, {.factor = 2, .loss = 3});
+    b.MeanSquaredError(b.GlobalAveragePool(map));
+    return b.Finish();
+  };
+  const Graph graph = build(Mode::kTrain);
+  ASSERT_EQ(graph.losses.size(), 3u);
+  EXPECT_EQ(graph.losses[0].name, "centers");
+  EXPECT_EQ(graph.losses[1].name, "boxes");
+  EXPECT_EQ(graph.losses[2].name, "loss3");
+  EXPECT_EQ(graph.ops[1].as<FocalAttributes>(), (FocalAttributes{.positive = 0.25f, .loss = 0}));
+  EXPECT_EQ(graph.ops[2].as<BoxLossAttributes>(), (BoxLossAttributes{.factor = 2, .loss = 1}));
+  EXPECT_EQ(graph.ops.back().as<LossAttributes>().loss, 2);
+  EXPECT_TRUE(build(Mode::kInfer).losses.empty());
+}
+
 TEST(Builder, TemporalClassificationIsALossAndCountsWhatHasNoAlignment) {
   const auto build = [](Mode mode) {
     Builder b(mode, 2);

@@ -45,6 +45,29 @@ OpCase PadGradCase(const PadGeometry& g) {
   return {g.name, {F(g.Y())}, graph::PadChannelsAttributes{g.stride, g.channels, g.x}};
 }
 
+struct ResizeGeometry {
+  std::string name;
+  Shape x;
+  int64_t height, width;
+
+  Shape Y() const { return {x[0], height, width, x[3]}; }
+};
+const std::vector<ResizeGeometry> kResizes = {{"twice as large", {2, 3, 5, 8}, 6, 10},
+                                              {"half as large", {2, 8, 6, 16}, 4, 3},
+                                              {"odd", {3, 5, 7, 3}, 7, 9},
+                                              {"smaller, odd", {2, 9, 7, 5}, 5, 4},
+                                              {"higher and narrower", {2, 3, 7, 33}, 7, 2},
+                                              {"as it is", {1, 4, 3, 9}, 4, 3},
+                                              {"to one cell", {2, 3, 4, 7}, 1, 1},
+                                              {"from one cell", {2, 1, 1, 12}, 5, 6},
+                                              {"a pyramid's map", {1, 8, 10, 48}, 15, 20}};
+OpCase ResizeCase(const ResizeGeometry& g) {
+  return {g.name, {F(g.x)}, graph::ResizeAttributes{g.height, g.width, {}}};
+}
+OpCase ResizeGradCase(const ResizeGeometry& g) {
+  return {g.name, {F(g.Y())}, graph::ResizeAttributes{g.height, g.width, g.x}};
+}
+
 }  // namespace
 
 std::vector<OpCase> ActivationCases() {
@@ -77,6 +100,9 @@ std::vector<OpCase> FlattenCases() { return Map(kImages, FlattenCase); }
 std::vector<OpCase> FlattenGradCases() { return Map(kImages, FlattenGradCase); }
 std::vector<OpCase> PadCases() { return Map(kPads, PadCase); }
 std::vector<OpCase> PadGradCases() { return Map(kPads, PadGradCase); }
+
+std::vector<OpCase> ResizeCases() { return Map(kResizes, ResizeCase); }
+std::vector<OpCase> ResizeGradCases() { return Map(kResizes, ResizeGradCase); }
 
 std::vector<OpCase> ConcatCases() {
   return {{"odd", {F({3, 5}), F({3, 2})}, graph::NoAttributes{}},

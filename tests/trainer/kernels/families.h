@@ -38,6 +38,8 @@ std::vector<OpCase> FlattenCases();
 std::vector<OpCase> FlattenGradCases();
 std::vector<OpCase> PadCases();
 std::vector<OpCase> PadGradCases();
+std::vector<OpCase> ResizeCases();
+std::vector<OpCase> ResizeGradCases();
 std::vector<OpCase> ConcatCases();
 std::vector<OpCase> SliceCases();
 
@@ -71,5 +73,11 @@ std::vector<OpCase> CrossEntropyGradCases();
 std::vector<OpCase> SquaredErrorCases();
 std::vector<OpCase> SquaredErrorGradCases();
 std::vector<OpCase> ArgMaxCases();
+
+// detection_cases.cc
+std::vector<OpCase> FocalLossCases();
+std::vector<OpCase> FocalLossGradCases();
+std::vector<OpCase> BoxLossCases();
+std::vector<OpCase> BoxLossGradCases();
 
 }  // namespace lockstep::conformance

@@ -33,7 +33,7 @@ double Normal(const RandomStream& stream, uint32_t i) {
 }
 
 /// Random values for everything that a graph takes: labels in [-1, 3), lengths 0, 2, 4, .. of labels
-/// 0, 1, 2, .., transcripts, masks of 0 and 1, variances
+/// 0, 1, 2, .., transcripts, masks of 0 and 1, heat in [0, 1], of which every fourth is 1, sides of boxes and variances
 /// above 0.
 Values RandomValues(const Graph& graph) {
   Values values;
@@ -54,6 +54,10 @@ Values RandomValues(const Graph& graph) {
         tensor.data.push_back(i == 1 ? -1 : std::floor(3 * stream.Uniform(i)));
       else if (value.name == "mask")
         tensor.data.push_back(i == 2 ? 0 : 1);
+      else if (value.name == "heat")
+        tensor.data.push_back(i % 4 == 0 ? 1 : stream.Uniform(i));
+      else if (value.name == "boxes")
+        tensor.data.push_back(0.2 + 2 * stream.Uniform(i));
       else
         tensor.data.push_back(Normal(stream, i));
     }
@@ -256,6 +260,8 @@ const std::vector<ModelCase>& ModelCases() {
       {"swiglu", OpKind::kSwiGlu, [](Builder& b, ValueId x) { return b.SwiGlu(x); }},
       {"flatten", OpKind::kFlatten, [](Builder& b, ValueId x) { return b.Flatten(x); }},
       {"pad_channels", OpKind::kPadChannels, [](Builder& b, ValueId x) { return b.PadChannels(x, 2, 7); }},
+      {"enlarged", OpKind::kResizeNearest, [](Builder& b, ValueId x) { return b.ResizeNearest(x, 12, 9); }},
+      {"reduced", OpKind::kResizeNearest, [](Builder& b, ValueId x) { return b.ResizeNearest(x, 4, 3); }},
   };
   return cases;
 }
@@ -297,7 +303,8 @@ TEST(GradientTest, OfMixedAndWeightedLabelsFollowsFromDifferences) {
 }
 
 TEST(GradientTest, EveryOpWithAGradientIsTried) {
-  std::set<OpKind> tried = {OpKind::kSoftmaxCrossEntropy, OpKind::kMeanSquaredError, OpKind::kCtc};
+  std::set<OpKind> tried = {OpKind::kSoftmaxCrossEntropy, OpKind::kMeanSquaredError, OpKind::kCtc, OpKind::kFocalLoss,
+                            OpKind::kBoxLoss};
   for (const ModelCase& model : ModelCases()) tried.insert(model.kind);
   for (int i = 0; i < static_cast<int>(OpKind::kCount); ++i) {
     const auto kind = static_cast<OpKind>(i);
@@ -369,6 +376,25 @@ TEST(GradientTest, TemporalClassificationFollowsFromDifferences) {
   const std::vector<Tensor> all = reference::RunGraph(forward, RandomValues(forward), kStepBlock);
   EXPECT_EQ(all[static_cast<size_t>(forward.counters[0].count)].data[0], 0) << "every sample has an alignment";
   ExpectGradientsOf(forward, backward);
+}
+
+TEST(GradientTest, OfDetectionLossesFollowsFromDifferences) {
+  for (const bool labels : {false, true}) {
+    for (const bool exponential : {false, true}) {
+      Builder builder(graph::Mode::kTrain, 4);
+      const ValueId image = builder.Input("image", {5, 6, 2}, DType::kF32);
+      const ValueId map = builder.Conv2d(image, "map", {3, 3, 1, 1, 1, true, {0, 0.5f}});
+      const ValueId sides = builder.Conv2d(image, "sides", {4, 3, 1, 1, 1, true, {0, 0.5f}});
+      const ValueId target =
+          labels ? builder.Input("label", {5, 6}, DType::kI32) : builder.Input("heat", {5, 6, 3}, DType::kF32);
+      builder.FocalLoss("centers", map, target, builder.Input("mask", {}, DType::kF32),
+                        {.positive = 0.25f, .negative = 0.75f, .clamp = labels ? 0.1f : 0.0f});
+      builder.BoxLoss("boxes_loss", sides, builder.Input("boxes", {5, 6, 4}, DType::kF32),
+                      builder.Input("weight", {5, 6}, DType::kF32), {.exponential = exponential, .factor = 0.5f});
+      const Graph forward = builder.Finish();
+      ExpectGradientsOf(forward, passes::AddGradients(forward, {}));
+    }
+  }
 }
 
 TEST(GradientTest, SeveralLossesAddUpWithTheirOwnScales) {

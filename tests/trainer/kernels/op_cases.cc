@@ -29,7 +29,7 @@ double Fresh(const Operand& operand, const RandomStream& stream, uint32_t i) {
     case Fill::kGiven:
       return operand.given.at(i);
     case Fill::kSteps:
-      return std::floor(stream.Uniform(i) * 5) / 2 - 1;
+      return operand.offset + operand.scale * (std::floor(stream.Uniform(i) * 5) / 2 - 1);
     case Fill::kAbsent:
     case Fill::kStepBlock:
     case Fill::kResult:

@@ -19,7 +19,7 @@ enum class Fill {
   kLabels,     ///< i32 in [-1, limit), the first -1
   kLengths,    ///< i32 in [0, limit], the first limit, the second 0
   kGiven,      ///< i32, as `given` says
-  kSteps,      ///< small multiples of 1/2, full of ties
+  kSteps,      ///< offset + scale * one of -1, -1/2, 0, 1/2, 1: full of ties
   kStepBlock,  ///< the case's step block
   kResult,     ///< what op `source` computes from other operands of this case
 };

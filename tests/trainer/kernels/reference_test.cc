@@ -71,6 +71,18 @@ TEST(ReferenceTest, ConcatPutsRowsSideBySide) {
   EXPECT_THAT(Compute(OpKind::kSlice, {y}, graph::SliceAttributes{1, 3})[0].data, ElementsAre(10, 11, 20, 21));
 }
 
+TEST(ReferenceTest, ResizingTakesTheCellBefore) {
+  const Tensor x = T({1, 2, 3, 1}, {1, 2, 3, 4, 5, 6});
+  const graph::ResizeAttributes larger{3, 5, {1, 2, 3, 1}}, smaller{1, 2, {1, 2, 3, 1}};
+  const Tensor y = Compute(OpKind::kResizeNearest, {x}, larger)[0];
+  EXPECT_THAT(y.data, ElementsAre(1, 1, 2, 2, 3, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6));
+  EXPECT_THAT(Compute(OpKind::kResizeNearest, {x}, smaller)[0].data, ElementsAre(1, 2));
+  const Tensor ones = T({1, 3, 5, 1}, std::vector<double>(15, 1));
+  EXPECT_THAT(Compute(OpKind::kResizeNearestGrad, {ones}, larger)[0].data, ElementsAre(4, 4, 2, 2, 2, 1));
+  EXPECT_THAT(Compute(OpKind::kResizeNearestGrad, {T({1, 1, 2, 1}, {7, 8})}, smaller)[0].data,
+              ElementsAre(7, 8, 0, 0, 0, 0));
+}
+
 TEST(ReferenceTest, BatchNormGivesTheUnbiasedVarianceBesides) {
   const auto out = Compute(OpKind::kBatchNormTrain, {T({4, 1}, {1, 3, 5, 7}), T({1}, {2}), T({1}, {-0.25})},
                            graph::NormAttributes{0, graph::Activation::kRelu});
@@ -99,6 +111,68 @@ TEST(ReferenceTest, RowsOfACrossEntropyCountByTheirWeights) {
               graph::LossAttributes{0, 0})[0]
           .data[0];
   EXPECT_NEAR(mixed, weighted + 0.5 * std::log(4.0 / 3), 1e-12);
+}
+
+TEST(ReferenceTest, FocalLossReducesWhatIsNearATarget) {
+  // Probabilities 1/2, 3/4 and 1/4.
+  const Tensor logits = T({1, 4}, {0, 0, std::log(3), -std::log(3)}), target = T({1, 4}, {1, 0.5, 1, 0});
+  const graph::FocalAttributes attributes{.positive = 2, .negative = 3};
+  const double sum = -2 * (std::log(0.5) / 4 + std::log(0.75) / 16) - 3 * (std::log(0.5) / 64 + std::log(0.75) / 16);
+  const auto loss = Compute(OpKind::kFocalLoss, {logits, target, T({1}, {0.5})}, attributes);
+  EXPECT_NEAR(loss[0].data[0], 0.5 * sum, 1e-14);
+  EXPECT_EQ(Compute(OpKind::kFocalLoss, {logits, target, T({1}, {0})}, attributes)[0].data[0], 0);
+  // q^2 (2 p log p - q) and (1 - target)^4 p^2 (p - 2 q log q) times the factors, mask and the loss's scale.
+  const auto gradient = Compute(OpKind::kFocalLossGrad, {logits, target, T({1}, {0.5}), {}}, attributes,
+                                {.seed = 0, .step = 0, .first_sample = 0, .loss_scale = {4, 1, 1, 1}});
+  EXPECT_THAT(gradient[0].data, Pointwise(DoubleNear(1e-14), {(std::log(0.5) - 0.5), 6.0 / 64 * (0.5 - std::log(0.5)),
+                                                              4.0 / 16 * (1.5 * std::log(0.75) - 0.25),
+                                                              6.0 / 16 * (0.25 - 1.5 * std::log(0.75))}));
+}
+
+TEST(ReferenceTest, FocalLossTakesLabels) {
+  const Tensor logits = T({2, 2, 2}, {0, 1, -2, 3, 4, -5, 6, 7});
+  const Tensor label = T({2, 2}, {1, -1, 0, 0}), mask = T({2}, {1, 1});
+  const Tensor target = T({2, 2, 2}, {0, 1, 0, 0, 1, 0, 1, 0});
+  EXPECT_EQ(Compute(OpKind::kFocalLoss, {logits, label, mask}, graph::FocalAttributes{})[0].data,
+            Compute(OpKind::kFocalLoss, {logits, target, mask}, graph::FocalAttributes{})[0].data);
+}
+
+TEST(ReferenceTest, FocalLossClampsProbabilitiesAndIsExactWithout) {
+  const Tensor logits = T({1, 2}, {-1000, 1000}), target = T({1, 2}, {1, 0}), mask = T({1}, {1});
+  EXPECT_EQ(Compute(OpKind::kFocalLoss, {logits, target, mask}, graph::FocalAttributes{})[0].data[0], 2000);
+  EXPECT_THAT(Compute(OpKind::kFocalLossGrad, {logits, target, mask, {}}, graph::FocalAttributes{})[0].data,
+              ElementsAre(-1, 1));
+  const graph::FocalAttributes clamped{.clamp = 0.25f};
+  EXPECT_NEAR(Compute(OpKind::kFocalLoss, {logits, target, mask}, clamped)[0].data[0], -9.0 / 8 * std::log(0.25),
+              1e-14);
+  EXPECT_THAT(Compute(OpKind::kFocalLossGrad, {logits, target, mask, {}}, clamped)[0].data, ElementsAre(0, 0));
+}
+
+/// The loss of one cell.
+double BoxLossOf(std::vector<double> sides, std::vector<double> target, const graph::BoxLossAttributes& attributes) {
+  return Compute(OpKind::kBoxLoss, {T({1, 4}, std::move(sides)), T({1, 4}, std::move(target)), T({1}, {1})},
+                 attributes)[0]
+      .data[0];
+}
+
+TEST(ReferenceTest, BoxLossIsOneMinusGeneralisedOverlap) {
+  const graph::BoxLossAttributes relu{.exponential = false}, exponential{.exponential = true, .factor = 2};
+  EXPECT_DOUBLE_EQ(BoxLossOf({2, 2, 2, 2}, {1, 1, 1, 1}, relu), 0.75);                      // 4 of 16
+  EXPECT_DOUBLE_EQ(BoxLossOf({1, 1, 3, 1}, {3, 1, 1, 1}, relu), 1 - 4.0 / 12);              // hull = union
+  EXPECT_DOUBLE_EQ(BoxLossOf({1, 3, 1, 3}, {3, 1, 3, 1}, relu), 1 - 4.0 / 20 + 16.0 / 36);  // a cross
+  EXPECT_DOUBLE_EQ(BoxLossOf({-1, -2, -3, 0}, {1, 1, 1, 1}, relu), 1);                      // empty
+  EXPECT_DOUBLE_EQ(BoxLossOf({0, 0, 0, 0}, {2, 2, 2, 2}, exponential), 2 * 0.75);
+  EXPECT_DOUBLE_EQ(BoxLossOf({5, 6, 7, 4}, {1, 1, 1, 1}, exponential), 2 * (1 - std::exp(-8)));
+}
+
+TEST(ReferenceTest, BoxLossLooksAtCellsWithAWeight) {
+  const Tensor sides = T({1, 2, 4}, {2, 2, 2, 2, 1, 1, 1, 1}), target = T({1, 2, 4}, {1, 1, 1, 1, 0, 0, -9, 0});
+  const Tensor weight = T({1, 2}, {3, 0});
+  const graph::BoxLossAttributes relu{.exponential = false};
+  EXPECT_DOUBLE_EQ(Compute(OpKind::kBoxLoss, {sides, target, weight}, relu)[0].data[0], 3 * 0.75);
+  // By each side: (1 - shared / union)' = shared / union^2 * 4, and the hull is the union.
+  EXPECT_THAT(Compute(OpKind::kBoxLossGrad, {sides, target, weight, {}}, relu)[0].data,
+              ElementsAre(0.1875, 0.1875, 0.1875, 0.1875, 0, 0, 0, 0));
 }
 
 TEST(ReferenceTest, CountsRowsWhoseFirstLargestLogitIsTheLabels) {

@@ -42,6 +42,8 @@ const std::vector<OpCases>& Table() {
       {OpKind::kFlattenGrad, FlattenGradCases()},
       {OpKind::kPadChannels, PadCases()},
       {OpKind::kPadChannelsGrad, PadGradCases()},
+      {OpKind::kResizeNearest, ResizeCases()},
+      {OpKind::kResizeNearestGrad, ResizeGradCases()},
       {OpKind::kConcat, ConcatCases()},
       {OpKind::kSlice, SliceCases()},
       {OpKind::kEmbedding, EmbeddingCases()},
@@ -64,6 +66,10 @@ const std::vector<OpCases>& Table() {
       {OpKind::kMeanSquaredErrorGrad, SquaredErrorGradCases()},
       {OpKind::kCtc, CtcCases()},
       {OpKind::kCtcGrad, CtcGradCases()},
+      {OpKind::kFocalLoss, FocalLossCases()},
+      {OpKind::kFocalLossGrad, FocalLossGradCases()},
+      {OpKind::kBoxLoss, BoxLossCases()},
+      {OpKind::kBoxLossGrad, BoxLossGradCases()},
       {OpKind::kArgMax, ArgMaxCases()},
   };
   return table;

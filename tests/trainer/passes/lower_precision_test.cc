@@ -112,6 +112,14 @@ TEST(LowerPrecision, WhatALossComparesWithStays) {
   EXPECT_EQ(lowered.value(lowered.ops[0].outputs[0]).dtype, DType::kBF16) << "predictions are activations";
 }
 
+TEST(LowerPrecision, WhatDetectionLossesCompareWithStays) {
+  Builder b(Mode::kTrain, 4);
+  const ValueId map = b.Conv2d(b.Input("image", {6, 6, 3}, DType::kF32), "conv", {4, 3, 1, 1, 1, false, {}});
+  b.FocalLoss("centers", map, b.Input("heat", {6, 6, 4}, DType::kF32), b.Input("mask", {}, DType::kF32), {});
+  b.BoxLoss("boxes", map, b.Input("sides", {6, 6, 4}, DType::kF32), b.Input("weight", {6, 6}, DType::kF32), {});
+  EXPECT_THAT(Lowered(LowerPrecision(b.Finish())), testing::UnorderedElementsAre("image", "conv"));
+}
+
 TEST(LowerPrecision, AllFloatInputsOfAModelGoTogether) {
   Builder b(Mode::kInfer, 4);
   const ValueId left = b.Input("left", {6}, DType::kF32), right = b.Input("right", {6}, DType::kF32);

@@ -16,11 +16,12 @@ using graph::OpKind;
 
 const graph::RowsByKind<KernelRow>& AllRows() {
   static const graph::RowsByKind<KernelRow> rows = graph::CollectRows<KernelRow>(
-      "the CUDA backend", {cuda::LinearRows(), cuda::ConvolutionRows(), cuda::PoolingRows(), cuda::GlobalPoolingRows(),
-                           cuda::BatchNormRows(), cuda::RowNormRows(), cuda::ElementwiseRows(), cuda::LayoutRows(),
-                           cuda::CrossEntropyRows(), cuda::SquaredErrorRows(), cuda::EmbeddingRows(),
-                           cuda::RotaryRows(), cuda::AttentionRows(), cuda::AttentionGradRows(), cuda::SwiGluRows(),
-                           cuda::RecurrentRows(), cuda::WindowsRows(), cuda::ArgMaxRows(), cuda::CtcRows()});
+      "the CUDA backend",
+      {cuda::LinearRows(),       cuda::ConvolutionRows(),   cuda::PoolingRows(),     cuda::GlobalPoolingRows(),
+       cuda::BatchNormRows(),    cuda::RowNormRows(),       cuda::ElementwiseRows(), cuda::LayoutRows(),
+       cuda::CrossEntropyRows(), cuda::SquaredErrorRows(),  cuda::EmbeddingRows(),   cuda::RotaryRows(),
+       cuda::AttentionRows(),    cuda::AttentionGradRows(), cuda::SwiGluRows(),      cuda::RecurrentRows(),
+       cuda::WindowsRows(),      cuda::ArgMaxRows(),        cuda::CtcRows(),         cuda::DetectionRows()});
   return rows;
 }
 

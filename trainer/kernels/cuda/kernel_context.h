@@ -54,6 +54,7 @@ std::span<const KernelRow> SwiGluRows();
 std::span<const KernelRow> RecurrentRows();
 std::span<const KernelRow> WindowsRows();
 std::span<const KernelRow> CtcRows();
+std::span<const KernelRow> DetectionRows();
 std::span<const KernelRow> ArgMaxRows();
 
 /// Calls run(T{}) with T float or BFloat16, as `type` says.

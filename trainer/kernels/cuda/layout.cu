@@ -3,6 +3,7 @@
 #include "trainer/kernels/cuda/blocks/launch.h"
 #include "trainer/kernels/cuda/blocks/packs.h"
 #include "trainer/kernels/cuda/kernel_context.h"
+#include "trainer/kernels/resize.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -219,10 +220,12 @@ struct UnpadCells {
   }
 };
 
-template <template <typename, int> typename Move>
-std::unique_ptr<Kernel> PreparePadding(const KernelContext& context, const PadGeometry& geometry) {
+/// A kernel that moves packs of channels, whose numbers are `channels`, between images.
+template <template <typename, int> typename Move, typename Geometry>
+std::unique_ptr<Kernel> PrepareMove(const KernelContext& context, const Geometry& geometry,
+                                    std::initializer_list<int64_t> channels) {
   return WithElementType(context.InputType(0), [&]<typename T>(T) {
-    return WithPack<T>({geometry.c, geometry.channels}, [&]<int kPack>(std::integral_constant<int, kPack>) {
+    return WithPack<T>(channels, [&]<int kPack>(std::integral_constant<int, kPack>) {
       const Move<T, kPack> kernel{geometry, context.Input<T>(0), context.Output<T>(0)};
       return MakeKernel([kernel, stream = &context.stream] {
         Launch(*stream, BlocksFor(kernel.threads(), kernel.kThreads, 1), kernel);
@@ -232,16 +235,101 @@ std::unique_ptr<Kernel> PreparePadding(const KernelContext& context, const PadGe
 }
 
 std::unique_ptr<Kernel> PreparePadChannels(const KernelContext& context) {
-  return PreparePadding<PadCells>(context, {context.InputShape(0), context.OutputShape(0),
-                                            context.Attributes<graph::PadChannelsAttributes>().stride});
+  const PadGeometry geometry(context.InputShape(0), context.OutputShape(0),
+                             context.Attributes<graph::PadChannelsAttributes>().stride);
+  return PrepareMove<PadCells>(context, geometry, {geometry.c, geometry.channels});
 }
 
 std::unique_ptr<Kernel> PreparePadChannelsGrad(const KernelContext& context) {
-  return PreparePadding<UnpadCells>(context, {context.OutputShape(0), context.InputShape(0),
-                                              context.Attributes<graph::PadChannelsAttributes>().stride});
+  const PadGeometry geometry(context.OutputShape(0), context.InputShape(0),
+                             context.Attributes<graph::PadChannelsAttributes>().stride);
+  return PrepareMove<UnpadCells>(context, geometry, {geometry.c, geometry.channels});
+}
+
+/// Images x [n, h, w, c], and their resized copies y.
+struct ResizeGeometry {
+  kernels::ResizedSide down, along;
+  int64_t n, c;
+
+  ResizeGeometry(const Shape& x, const Shape& y)
+      : down{x.dim(1), y.dim(1)}, along{x.dim(2), y.dim(2)}, n(x.dim(0)), c(x.dim(3)) {}
+};
+
+template <typename T, int kPack>
+struct ResizeCells {
+  static constexpr int kThreads = 256;
+
+  ResizeGeometry g;
+  const T* x;
+  T* y;
+
+  int64_t threads() const { return g.n * g.down.to * g.along.to * g.c / kPack; }
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const int64_t index = block.index() * kThreads + t;
+      const Quotient cell = Divide(index, g.c / kPack);
+      const Quotient row = Divide(cell.quotient, g.along.to);
+      const Quotient image = Divide(row.quotient, g.down.to);
+      if (image.quotient >= g.n) return;
+      const int64_t from_row = image.quotient * g.down.from + g.down.SourceOf(image.remainder);
+      const int64_t from = from_row * g.along.from + g.along.SourceOf(row.remainder);
+      float values[kPack];
+      LoadPack<kPack>(x + from * g.c + cell.remainder * kPack, values);
+      StorePack<kPack>(values, y + index * kPack);
+    });
+  }
+};
+
+/// dx = the sum of each cell's copies in dy.
+template <typename T, int kPack>
+struct ResizeCellsGrad {
+  static constexpr int kThreads = 256;
+
+  ResizeGeometry g;
+  const T* dy;
+  T* dx;
+
+  int64_t threads() const { return g.n * g.down.from * g.along.from * g.c / kPack; }
+
+  template <typename Block>
+  LOCKSTEP_HD void operator()(Block& block) const {
+    block.ForEachThreadAlone([&](int t) {
+      const int64_t index = block.index() * kThreads + t;
+      const Quotient cell = Divide(index, g.c / kPack);
+      const Quotient row = Divide(cell.quotient, g.along.from);
+      const Quotient image = Divide(row.quotient, g.down.from);
+      if (image.quotient >= g.n) return;
+      const int64_t bottom = g.down.FirstCopy(image.remainder + 1), right = g.along.FirstCopy(row.remainder + 1);
+      float sum[kPack] = {};
+      for (int64_t i = g.down.FirstCopy(image.remainder); i < bottom; ++i) {
+        const T* line = dy + (image.quotient * g.down.to + i) * g.along.to * g.c + cell.remainder * kPack;
+        for (int64_t j = g.along.FirstCopy(row.remainder); j < right; ++j) {
+          float values[kPack];
+          LoadPack<kPack>(line + j * g.c, values);
+          LOCKSTEP_UNROLL
+          for (int k = 0; k < kPack; ++k) sum[k] += values[k];
+        }
+      }
+      StorePack<kPack>(sum, dx + index * kPack);
+    });
+  }
+};
+
+std::unique_ptr<Kernel> PrepareResizeNearest(const KernelContext& context) {
+  const ResizeGeometry geometry(context.InputShape(0), context.OutputShape(0));
+  return PrepareMove<ResizeCells>(context, geometry, {geometry.c});
+}
+
+std::unique_ptr<Kernel> PrepareResizeNearestGrad(const KernelContext& context) {
+  const ResizeGeometry geometry(context.OutputShape(0), context.InputShape(0));
+  return PrepareMove<ResizeCellsGrad>(context, geometry, {geometry.c});
 }
 
 constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kResizeNearest, .prepare = PrepareResizeNearest},
+    {.kind = OpKind::kResizeNearestGrad, .prepare = PrepareResizeNearestGrad},
     {.kind = OpKind::kReshape, .prepare = PrepareReshape},
     {.kind = OpKind::kFlatten, .prepare = PrepareFlatten},
     {.kind = OpKind::kFlattenGrad, .prepare = PrepareFlattenGrad},

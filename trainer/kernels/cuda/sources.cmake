@@ -10,6 +10,7 @@ set(cuda_kernels
   convolution.cu
   blocks/copies.cu
   cross_entropy.cu
+  detection.cu
   sequence/ctc.cu
   elementwise.cu
   sequence/embedding.cu

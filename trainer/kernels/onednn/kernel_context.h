@@ -54,6 +54,7 @@ std::span<const KernelRow> SwiGluRows();
 std::span<const KernelRow> RecurrentRows();
 std::span<const KernelRow> WindowsRows();
 std::span<const KernelRow> CtcRows();
+std::span<const KernelRow> DetectionRows();
 std::span<const KernelRow> ArgMaxRows();
 std::span<const KernelRow> LayoutRows();
 std::span<const KernelRow> LossRows();

@@ -72,6 +72,34 @@ std::vector<Tensor> PadChannelsGrad(const Call& call) {
   return {dx};
 }
 
+/// Calls visit(i_y, i_x) for each element of y and the one of x that it is, in row-major order of y.
+template <typename Visit>
+void ForEachCopy(const Shape& x, const Shape& y, Visit visit) {
+  for (int64_t i_y = 0; i_y < y.size(); ++i_y) {
+    const int64_t c = i_y % y[3], column = i_y / y[3] % y[2], row = i_y / y[3] / y[2] % y[1],
+                  n = i_y / (y.size() / y[0]);
+    const int64_t x_row = row * x[1] / y[1], x_column = column * x[2] / y[2];
+    visit(static_cast<size_t>(i_y), static_cast<size_t>(((n * x[1] + x_row) * x[2] + x_column) * x[3] + c));
+  }
+}
+
+std::vector<Tensor> ResizeNearest(const Call& call) {
+  const Tensor& x = call.in(0);
+  const auto& attributes = call.op.as<graph::ResizeAttributes>();
+  Tensor y = Zeros(Shape{x.shape[0], attributes.height, attributes.width, x.shape[3]}, 1);
+  ForEachCopy(x.shape, y.shape, [&](size_t i_y, size_t i_x) { y.data[i_y] = x.data[i_x]; });
+  return {y};
+}
+
+std::vector<Tensor> ResizeNearestGrad(const Call& call) {
+  const Tensor& dy = call.in(0);
+  const Shape& x = call.op.as<graph::ResizeAttributes>().result;
+  const auto copies = [](int64_t from, int64_t to) { return (to + from - 1) / from; };
+  Tensor dx = Zeros(x, copies(x[1], dy.shape[1]) * copies(x[2], dy.shape[2]));
+  ForEachCopy(x, dy.shape, [&](size_t i_y, size_t i_x) { Add(dx, i_x, dy.data[i_y]); });
+  return {dx};
+}
+
 std::vector<Tensor> Concat(const Call& call) {
   const Tensor &a = call.in(0), &b = call.in(1);
   const int64_t p = a.shape[-1], q = b.shape[-1];
@@ -96,6 +124,8 @@ std::vector<Tensor> Slice(const Call& call) {
 }
 
 constexpr OpFunction kRows[] = {
+    {.kind = OpKind::kResizeNearest, .run = ResizeNearest},
+    {.kind = OpKind::kResizeNearestGrad, .run = ResizeNearestGrad},
     {.kind = OpKind::kReshape, .run = Reshape},
     {.kind = OpKind::kFlatten, .run = Flatten},
     {.kind = OpKind::kFlattenGrad, .run = FlattenGrad},

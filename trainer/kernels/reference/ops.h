@@ -89,5 +89,6 @@ std::span<const OpFunction> RecurrentRows();
 std::span<const OpFunction> WindowsRows();
 std::span<const OpFunction> CtcRows();
 std::span<const OpFunction> LossRows();
+std::span<const OpFunction> DetectionRows();
 
 }  // namespace lockstep::reference

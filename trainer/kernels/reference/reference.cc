@@ -16,7 +16,7 @@ namespace {
 const OpFunction& FunctionOf(OpKind kind) {
   static const graph::RowsByKind<OpFunction> rows = graph::CollectRows<OpFunction>(
       "the reference", {LinearRows(), ConvolutionRows(), PoolingRows(), NormRows(), ElementwiseRows(), LayoutRows(),
-                        SequenceRows(), RecurrentRows(), WindowsRows(), CtcRows(), LossRows()});
+                        SequenceRows(), RecurrentRows(), WindowsRows(), CtcRows(), LossRows(), DetectionRows()});
   const OpFunction* row = rows.Find(kind);
   CHECK(row != nullptr, "no reference for {}", graph::Name(kind));
   return *row;

@@ -178,6 +178,15 @@ ValueId Builder::LayerNorm(ValueId x, const std::string& name, float epsilon, bo
                 NormAttributes{.epsilon = epsilon, .activation = Activation::kNone}, name)[0];
 }
 
+ValueId Builder::GroupNorm(ValueId x, const std::string& name, int groups, float epsilon) {
+  RequireImages(name, shape(x));
+  const Shape channels{shape(x).dim(3)};
+  const ValueId weight = Parameter(name + ".weight", channels, {.value = 1, .deviation = 0}, false);
+  const ValueId bias = Parameter(name + ".bias", channels, {}, false);
+  return Append(OpKind::kGroupNorm, {x, weight, bias}, GroupNormAttributes{.groups = groups, .epsilon = epsilon},
+                name)[0];
+}
+
 ValueId Builder::RmsNorm(ValueId x, const std::string& name, float epsilon) {
   RequireRows(name, shape(x));
   const ValueId weight = Parameter(name + ".weight", {shape(x).dim(-1)}, {.value = 1, .deviation = 0}, false);
@@ -267,6 +276,11 @@ void Builder::BoxLoss(const std::string& name, ValueId sides, ValueId target, Va
                       const BoxLossAttributes& attributes) {
   if (mode_ == Mode::kInfer) return;
   AddLoss(OpKind::kBoxLoss, {sides, target, weight}, attributes, name);
+}
+
+void Builder::SigmoidCrossEntropy(const std::string& name, ValueId logits, ValueId target, ValueId weight) {
+  if (mode_ == Mode::kInfer) return;
+  AddLoss(OpKind::kSigmoidCrossEntropy, {logits, target, weight}, LossAttributes{}, name);
 }
 
 void Builder::Output(const std::string& name, ValueId value) { graph_.outputs[name] = value; }

@@ -100,6 +100,9 @@ class Builder final : public OpCalls {
   ValueId BatchNorm(ValueId x, const std::string& name, float epsilon, float momentum, float weight_start);
   /// Normalises over the last dimension. Parameters name.weight and, with `bias`, name.bias.
   ValueId LayerNorm(ValueId x, const std::string& name, float epsilon, bool bias = true);
+  /// Normalises images [batch, h, w, c] over height, width and each of `groups` groups of channels. Parameters
+  /// name.weight, name.bias.
+  ValueId GroupNorm(ValueId x, const std::string& name, int groups, float epsilon);
   /// Divides by the root mean square over the last dimension. Parameter name.weight.
   ValueId RmsNorm(ValueId x, const std::string& name, float epsilon);
   /// x itself for kNone.
@@ -129,6 +132,8 @@ class Builder final : public OpCalls {
   /// [batch, ..]. `attributes.loss` is given here.
   void BoxLoss(const std::string& name, ValueId sides, ValueId target, ValueId weight,
                const BoxLossAttributes& attributes);
+  /// Adds the loss `name` = OpKind::kSigmoidCrossEntropy of logits [batch, ..], with target and weight f32 [batch, ..].
+  void SigmoidCrossEntropy(const std::string& name, ValueId logits, ValueId target, ValueId weight);
   void Output(const std::string& name, ValueId value);
 
   const std::vector<ParameterInfo>& parameter_infos() const { return infos_; }

@@ -43,6 +43,8 @@ std::string Describe(const Attributes& attributes) {
           text = fmt::format("loss {} factor {} {}", a.loss, a.factor, a.exponential ? "exp" : "relu");
         } else if constexpr (std::is_same_v<A, ResizeAttributes>) {
           text = fmt::format("{} by {}", a.height, a.width);
+        } else if constexpr (std::is_same_v<A, GroupNormAttributes>) {
+          text = fmt::format("{} groups", a.groups);
         } else if constexpr (std::is_same_v<A, LossAttributes>) {
           text = fmt::format("loss {} smoothing {}", a.loss, a.label_smoothing);
         } else if constexpr (std::is_same_v<A, PadChannelsAttributes>) {

@@ -39,6 +39,11 @@ enum class OpKind : uint8_t {
   /// x [.., c], weight [c] -> y = x inv_rms weight, inv_rms? [..] = 1 / sqrt(mean(x^2) + epsilon) (Zhang and Sennrich
   /// 2019)
   kRmsNorm,
+  /// x [n, h, w, c], weight [c], bias [c] -> y, mean? [n, groups], inv_std? [n, groups]: each image's channels are cut
+  /// into groups of c / groups neighbours, and normalised over height, width and the group, with the biased variance
+  /// (Wu
+  /// and He 2018)
+  kGroupNorm,
   kActivation,  ///< x -> y
   /// x [n, ..], step_block -> y: row r keeps element e where RandomStream{seed, step, layer key, first_sample +
   /// r}.Uniform(e) >= probability, and divides it by 1 - probability
@@ -117,6 +122,9 @@ enum class OpKind : uint8_t {
   /// of their maxima, union = area + area - shared, and GIoU = shared / union - (hull - union) / hull. Nothing reads
   /// targets of cells of weight 0
   kBoxLoss,
+  /// logits [n, ..], target f32 [n, ..] in [0, 1], weight f32 [n, ..] -> sum f64 [] of -weight (target log p + (1 -
+  /// target) log(1 - p)), p = sigmoid(logits), over the elements whose weight is not 0
+  kSigmoidCrossEntropy,
   kArgMax,  ///< x [.., c] -> y i32 [..]: the index of the first largest
   // Gradients. dy has y's shape; results have the shape of what they are the gradient of.
   kLinearInputGrad,        ///< dy, weight -> dx
@@ -128,6 +136,8 @@ enum class OpKind : uint8_t {
   kGlobalAveragePoolGrad,  ///< dy -> dx
   kBatchNormGrad,          ///< dy, x, weight, mean, inv_std, y? (where an activation is fused) -> dx, dweight, dbias
   kLayerNormGrad,          ///< dy, x, weight, mean, inv_std -> dx, dweight, dbias?
+  kBatchNormInferGrad,     ///< dy, weight, running_var -> dx: of x alone, whose norm is frozen
+  kGroupNormGrad,          ///< dy, x, weight, mean, inv_std -> dx, dweight, dbias
   kRmsNormGrad,            ///< dy, x, weight, inv_rms -> dx, dweight
   kEmbeddingGrad,          ///< dy, id -> dtable, dposition?; rows of one id are added in the order of positions
   kAttentionGrad,          ///< dy, query, memory?, length?, y, lse -> dquery, dmemory?
@@ -144,9 +154,11 @@ enum class OpKind : uint8_t {
   /// logits, label, lse, step_block, weight?, other_label?, other_weight? -> dlogits = (softmax - target) * (weight +
   /// other_weight) * loss_scale[loss], with the mean of both targets by their weights; 0 for label -1
   kSoftmaxCrossEntropyGrad,
-  kMeanSquaredErrorGrad,  ///< prediction, target, mask, step_block -> dprediction
-                          ///< = 2 / k (p - t) * mask * loss_scale[loss]
-  kCtcGrad,               ///< dlogits (kCtc's), step_block -> dlogits * loss_scale[loss]
+  kMeanSquaredErrorGrad,     ///< prediction, target, mask, step_block -> dprediction
+                             ///< = 2 / k (p - t) * mask * loss_scale[loss]
+  kSigmoidCrossEntropyGrad,  ///< logits, target, weight, step_block -> dlogits = (p - target) * weight *
+                             ///< loss_scale[loss]
+  kCtcGrad,                  ///< dlogits (kCtc's), step_block -> dlogits * loss_scale[loss]
   /// logits, target (or label), mask, step_block -> dlogits * loss_scale[loss]; 0 where sigmoid(x) lies outside [clamp,
   /// 1
   /// - clamp], and in rows whose mask is 0
@@ -205,6 +217,11 @@ struct NormAttributes {
   /// Fused: applied to the result (batch norm; kNone or kRelu). kBatchNormGrad has it too, and undoes it.
   Activation activation = Activation::kNone;
   bool operator==(const NormAttributes&) const = default;
+};
+struct GroupNormAttributes {
+  int groups = 1;
+  float epsilon = 1e-5f;
+  bool operator==(const GroupNormAttributes&) const = default;
 };
 struct EmbeddingAttributes {
   float scale = 1;
@@ -276,11 +293,11 @@ struct ReshapeAttributes {  // kReshape, and gradients of global pooling and fla
   Shape shape;              ///< of the result, batch included
   bool operator==(const ReshapeAttributes&) const = default;
 };
-using Attributes =
-    std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
-                 ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes, PadChannelsAttributes,
-                 SliceAttributes, EmbeddingAttributes, RotaryAttributes, AttentionAttributes, WindowsAttributes,
-                 RecurrentAttributes, CtcAttributes, ResizeAttributes, FocalAttributes, BoxLossAttributes>;
+using Attributes = std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
+                                ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes,
+                                PadChannelsAttributes, SliceAttributes, EmbeddingAttributes, RotaryAttributes,
+                                AttentionAttributes, WindowsAttributes, RecurrentAttributes, CtcAttributes,
+                                ResizeAttributes, FocalAttributes, BoxLossAttributes, GroupNormAttributes>;
 
 /// One call per op that models use as it is: each appends the op and returns its result. Ops that come with parameters
 /// or depend on the mode belong to layers (Builder, builder.h, which derives from this).

@@ -78,6 +78,27 @@ void LossGradient(GradientContext& context) {
                                      op.attributes, "/grad")[0]);
 }
 
+const Value& RequireCrossEntropyOperands(const Graph& graph, const Op& op) {
+  const Value& logits = InputOf(graph, op, 0);
+  RequireFloat(op, logits, "logits");
+  if (logits.shape.rank() < 1) Reject(op, "logits are a single number, but rows are needed");
+  RequireSingle(graph, op, 1, "target", logits.shape);
+  RequireSingle(graph, op, 2, "weight", logits.shape);
+  RequireLossIndex(op, AttributesOf<LossAttributes>(op).loss);
+  return logits;
+}
+
+std::vector<OutputSpec> InferSigmoidCrossEntropy(const Graph& graph, const Op& op) {
+  RequireCrossEntropyOperands(graph, op);
+  return {{Shape{}, DType::kF64}};
+}
+
+std::vector<OutputSpec> InferSigmoidCrossEntropyGrad(const Graph& graph, const Op& op) {
+  const Value& logits = RequireCrossEntropyOperands(graph, op);
+  RequireStepBlock(graph, op, 3);
+  return {{logits.shape, logits.dtype}};
+}
+
 constexpr OpRow kRows[] = {
     {OpKind::kFocalLoss, "focal_loss", "logits, target, mask", "sum",
      "sum = the sum of -mask positive (1 - p)^2 log(p) where target is 1, else -mask negative (1 - target)^4 p^2 log(1 "
@@ -86,6 +107,12 @@ constexpr OpRow kRows[] = {
     {OpKind::kBoxLoss, "box_loss", "sides, target, weight", "sum",
      "sum = the sum over cells of factor weight (1 - GIoU of the boxes with these sides)", InferBoxLoss,
      LossGradient<OpKind::kBoxLossGrad>, -1, FlopsPerInputElement},
+    {OpKind::kSigmoidCrossEntropy, "sigmoid_cross_entropy", "logits, target, weight", "sum",
+     "sum = the sum of -weight (target log(p) + (1 - target) log(1 - p)), with p = sigmoid(logits)",
+     InferSigmoidCrossEntropy, LossGradient<OpKind::kSigmoidCrossEntropyGrad>, -1, FlopsPerInputElement},
+    {OpKind::kSigmoidCrossEntropyGrad, "sigmoid_cross_entropy_grad", "logits, target, weight, step_block", "dlogits",
+     "dlogits = (sigmoid(logits) - target) weight loss_scale", InferSigmoidCrossEntropyGrad, nullptr, 0,
+     FlopsPerElement},
     {OpKind::kFocalLossGrad, "focal_loss_grad", "logits, target, mask, step_block", "dlogits",
      "dlogits = the gradient of focal_loss times loss_scale", InferFocalLossGrad, nullptr, 0, FlopsPerElement},
     {OpKind::kBoxLossGrad, "box_loss_grad", "sides, target, weight, step_block", "dsides",

@@ -1,4 +1,5 @@
-// Batch norm (over all but the last dimension), layer norm and RMS norm (over the last dimension).
+// Batch norm (over all but the last dimension), layer norm and RMS norm (over the last dimension), group norm (over
+// height, width and some channels).
 #include "trainer/graph/op_rows.h"
 
 namespace lockstep::graph {
@@ -126,12 +127,78 @@ void RmsNormGradient(GradientContext& context) {
                                        AttributesOf<NormAttributes>(op), "/grad"));
 }
 
+/// Checks x, an image, and its weight, operand `x_at` + 1, and returns the shape of the groups' statistics.
+Shape RequireGroups(const Graph& graph, const Op& op, int x_at) {
+  const Value& x = InputOf(graph, op, x_at);
+  RequireRank(op, x, "x", 4);
+  const int64_t channels = RequireChannels(graph, op, x, x_at + 1, {"weight"});
+  const int groups = AttributesOf<GroupNormAttributes>(op).groups;
+  if (groups < 1 || channels % groups != 0) {
+    Reject(op, fmt::format("{} channels can't be cut into {} groups", channels, groups),
+           "channels must be a multiple of groups");
+  }
+  return {x.shape.dim(0), groups};
+}
+
+std::vector<OutputSpec> InferGroupNorm(const Graph& graph, const Op& op) {
+  const Value& x = InputOf(graph, op, 0);
+  const OutputSpec statistics{RequireGroups(graph, op, 0), DType::kF32};
+  RequireShape(op, InputOf(graph, op, 2), "bias", {x.shape.dim(3)});
+  return {{x.shape, x.dtype}, statistics, statistics};
+}
+
+std::vector<OutputSpec> InferGroupNormGrad(const Graph& graph, const Op& op) {
+  const Value& dy = InputOf(graph, op, 0);
+  const Value& x = InputOf(graph, op, 1);
+  const Shape groups = RequireGroups(graph, op, 1);
+  RequireShape(op, dy, "dy", x.shape);
+  RequireShape(op, InputOf(graph, op, 3), "mean", groups);
+  RequireShape(op, InputOf(graph, op, 4), "inv_std", groups);
+  const OutputSpec vector{{x.shape.dim(3)}, DType::kF32};
+  return {{x.shape, dy.dtype}, vector, vector};
+}
+
+void GroupNormGradient(GradientContext& context) {
+  const Op op = context.op();  // a copy: emitting moves the graph's ops
+  CHECK(op.outputs[1] != kNoValue && op.outputs[2] != kNoValue, "{} has no mean or inv_std", op.name);
+  AccumulateNorm(context,
+                 context.Emit(OpKind::kGroupNormGrad,
+                              {context.OutputGradient(0), op.inputs[0], op.inputs[1], op.outputs[1], op.outputs[2]},
+                              op.attributes, "/grad"));
+}
+
+std::vector<OutputSpec> InferBatchNormInferGrad(const Graph& graph, const Op& op) {
+  const Value& dy = InputOf(graph, op, 0);
+  RequireChannels(graph, op, dy, 1, {"weight", "running_var"});
+  CHECK(AttributesOf<NormAttributes>(op).activation == Activation::kNone, "{} can't have an activation fused", op.name);
+  return {{dy.shape, dy.dtype}};
+}
+
+void BatchNormInferGradient(GradientContext& context) {
+  const Op op = context.op();  // a copy: emitting moves the graph's ops
+  if (context.Wanted(1) || context.Wanted(2)) {
+    Reject(op, "batch norm by its running statistics has no gradients of its weight and bias",
+           "freeze them too, or train with the statistics of the batch");
+  }
+  NormAttributes attributes = AttributesOf<NormAttributes>(op);
+  const ValueId dy = GradientBeforeActivation(context, attributes.activation);
+  attributes.activation = Activation::kNone;
+  context.Accumulate(
+      0, context.Emit(OpKind::kBatchNormInferGrad, {dy, op.inputs[1], op.inputs[4]}, attributes, "/grad")[0]);
+}
+
 constexpr OpRow kRows[] = {
     {OpKind::kBatchNormTrain, "batch_norm_train", "x, weight, bias", "y, mean, variance, inv_std",
      "y = act((x - mean) inv_std weight + bias)", InferBatchNormTrain, BatchNormGradient, -1, FlopsPerElement},
     {OpKind::kBatchNormInfer, "batch_norm_infer", "x, weight, bias, running_mean, running_var", "y",
-     "y = act((x - running_mean) / sqrt(running_var + epsilon) weight + bias)", InferBatchNormInfer, nullptr, 0,
-     FlopsPerElement},
+     "y = act((x - running_mean) / sqrt(running_var + epsilon) weight + bias)", InferBatchNormInfer,
+     BatchNormInferGradient, 0, FlopsPerElement},
+    {OpKind::kGroupNorm, "group_norm", "x, weight, bias", "y, mean?, inv_std?", "y = (x - mean) inv_std weight + bias",
+     InferGroupNorm, GroupNormGradient, -1, FlopsPerElement},
+    {OpKind::kBatchNormInferGrad, "batch_norm_infer_grad", "dy, weight, running_var", "dx",
+     "dx = dy weight / sqrt(running_var + epsilon)", InferBatchNormInferGrad, nullptr, 0, FlopsPerElement},
+    {OpKind::kGroupNormGrad, "group_norm_grad", "dy, x, weight, mean, inv_std", "dx, dweight, dbias",
+     "the gradients of group_norm", InferGroupNormGrad, nullptr, -1, FlopsPerElement},
     {OpKind::kLayerNorm, "layer_norm", "x, weight, bias?", "y, mean?, inv_std?", "y = (x - mean) inv_std weight + bias",
      InferLayerNorm, LayerNormGradient, -1, FlopsPerElement},
     {OpKind::kRmsNorm, "rms_norm", "x, weight", "y, inv_rms?", "y = x inv_rms weight", InferRmsNorm, RmsNormGradient,

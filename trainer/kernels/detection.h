@@ -1,5 +1,5 @@
-// The mathematics of losses of object detection (OpKind::kFocalLoss, kBoxLoss), written once for all backends:
-// functions of one element or one box.
+// The mathematics of losses of object detection (OpKind::kFocalLoss, kSigmoidCrossEntropy, kBoxLoss), written once for
+// all backends: functions of one element or one box.
 #pragma once
 
 #include <cstdint>
@@ -54,6 +54,15 @@ struct FocalLoss {
     return square * square;
   }
 };
+
+/// A sigmoid cross entropy's element: what it adds, weight left out, and its derivative by x, times `scale`.
+LOCKSTEP_HD float SigmoidCrossEntropy(float x, float target) {
+  const SigmoidPoint at = SigmoidWithLogarithms(x);
+  return -target * at.log_p - (1.0f - target) * at.log_q;
+}
+LOCKSTEP_HD float SigmoidCrossEntropyGradient(float x, float target, float scale) {
+  return (Sigmoid(x) - target) * scale;
+}
 
 /// Distances from a point to a box's left, top, right and bottom.
 struct BoxSides {

@@ -7,8 +7,18 @@ namespace lockstep::passes {
 namespace {
 
 bool IsLoss(graph::OpKind kind) {
-  return kind == graph::OpKind::kSoftmaxCrossEntropy || kind == graph::OpKind::kMeanSquaredError ||
-         kind == graph::OpKind::kCtc || kind == graph::OpKind::kFocalLoss || kind == graph::OpKind::kBoxLoss;
+  using graph::OpKind;
+  switch (kind) {
+    case OpKind::kSoftmaxCrossEntropy:
+    case OpKind::kMeanSquaredError:
+    case OpKind::kCtc:
+    case OpKind::kFocalLoss:
+    case OpKind::kBoxLoss:
+    case OpKind::kSigmoidCrossEntropy:
+      return true;
+    default:
+      return false;
+  }
 }
 
 bool IsRecurrent(graph::OpKind kind) { return kind == graph::OpKind::kLstm || kind == graph::OpKind::kGru; }

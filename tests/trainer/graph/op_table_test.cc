@@ -352,6 +352,31 @@ TEST(DetectionShapes, FollowMapsOfCells) {
             "f32 [2, 5, 6, 4]");
 }
 
+TEST(NormShapes, GroupsHaveStatisticsByImage) {
+  Operands v;
+  const ValueId x = v.Add({2, 5, 3, 12}, DType::kBF16), c = v.Add({12}), statistics = v.Add({2, 4});
+  const GroupNormAttributes attributes{.groups = 4};
+  EXPECT_EQ(v.Infer(OpKind::kGroupNorm, {x, c, c}, attributes), "bf16 [2, 5, 3, 12], f32 [2, 4], f32 [2, 4]");
+  EXPECT_EQ(v.Infer(OpKind::kGroupNormGrad, {x, x, c, statistics, statistics}, attributes),
+            "bf16 [2, 5, 3, 12], f32 [12], f32 [12]");
+  EXPECT_EQ(v.Infer(OpKind::kBatchNormInferGrad, {x, c, c}, NormAttributes{}), "bf16 [2, 5, 3, 12]");
+  ExpectMentions(v.Infer(OpKind::kGroupNorm, {x, c, c}, GroupNormAttributes{.groups = 5}), {"12 channels", "5 groups"});
+  ExpectMentions(v.Infer(OpKind::kGroupNorm, {v.Add({2, 12}), c, c}, attributes), {"[2, 12]", "images"});
+  ExpectMentions(v.Infer(OpKind::kGroupNorm, {x, c, v.Add({11})}, attributes), {"bias", "[11]", "[12]"});
+  ExpectMentions(v.Infer(OpKind::kGroupNormGrad, {x, x, c, statistics, v.Add({2, 3})}, attributes),
+                 {"inv_std", "[2, 3]", "[2, 4]"});
+}
+
+TEST(DetectionShapes, CrossEntropyIsElementByElement) {
+  Operands v;
+  const ValueId logits = v.Add({2, 5}, DType::kBF16), target = v.Add({2, 5});
+  EXPECT_EQ(v.Infer(OpKind::kSigmoidCrossEntropy, {logits, target, target}, LossAttributes{}), "f64 []");
+  EXPECT_EQ(v.Infer(OpKind::kSigmoidCrossEntropyGrad, {logits, target, target, v.StepBlock()}, LossAttributes{}),
+            "bf16 [2, 5]");
+  ExpectMentions(v.Infer(OpKind::kSigmoidCrossEntropy, {logits, target, v.Add({2})}, LossAttributes{}),
+                 {"weight", "[2]", "[2, 5]"});
+}
+
 TEST(DetectionShapes, RejectionsNameWhatDoesNotFit) {
   Operands v;
   const ValueId logits = v.Add({2, 5, 3}), mask = v.Add({2}), sides = v.Add({2, 5, 4}), weight = v.Add({2, 5});

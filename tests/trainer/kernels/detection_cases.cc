@@ -84,11 +84,39 @@ OpCase BoxGradCase(const BoxGeometry& g) {
   return op_case;
 }
 
+struct CrossEntropyGeometry {
+  std::string name;
+  Shape logits;
+  double scale = 2;
+  bool mask = false;  ///< of elements, instead of weights
+  int loss = 0;
+};
+const std::vector<CrossEntropyGeometry> kCrossEntropies = {
+    {"batch 1", {1, 1}},
+    {"row", {7}},
+    {"map", {2, 5, 7, 1}, 2, true},
+    {"many", {3, 21, 19, 1}},
+    {"many, one row", {1, 9001}, 2, true, 1},
+    {"far from zero", {4, 9, 3}, 60, false, 2},
+};
+OpCase CrossEntropyCase(const CrossEntropyGeometry& g) {
+  const Operand target = Single(Steps(g.logits).Scaled(0.5, 0.5));
+  const Operand weight = g.mask ? Mask(g.logits) : Positive(g.logits);
+  return {g.name, {F(g.logits).Scaled(g.scale), target, weight}, graph::LossAttributes{0, g.loss}};
+}
+OpCase CrossEntropyGradCase(const CrossEntropyGeometry& g) {
+  OpCase op_case = CrossEntropyCase(g);
+  op_case.operands.push_back(Step());
+  return op_case;
+}
+
 }  // namespace
 
 std::vector<OpCase> FocalLossCases() { return Map(kFocalLosses, FocalCase); }
 std::vector<OpCase> FocalLossGradCases() { return Map(kFocalLosses, FocalGradCase); }
 std::vector<OpCase> BoxLossCases() { return Map(kBoxLosses, BoxCase); }
 std::vector<OpCase> BoxLossGradCases() { return Map(kBoxLosses, BoxGradCase); }
+std::vector<OpCase> SigmoidCrossEntropyCases() { return Map(kCrossEntropies, CrossEntropyCase); }
+std::vector<OpCase> SigmoidCrossEntropyGradCases() { return Map(kCrossEntropies, CrossEntropyGradCase); }
 
 }  // namespace lockstep::conformance

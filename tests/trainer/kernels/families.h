@@ -25,6 +25,9 @@ std::vector<OpCase> GlobalPoolGradCases();
 std::vector<OpCase> BatchNormTrainCases();
 std::vector<OpCase> BatchNormInferCases();
 std::vector<OpCase> BatchNormGradCases();
+std::vector<OpCase> BatchNormInferGradCases();
+std::vector<OpCase> GroupNormCases();
+std::vector<OpCase> GroupNormGradCases();
 std::vector<OpCase> LayerNormCases();
 std::vector<OpCase> LayerNormGradCases();
 std::vector<OpCase> RmsNormCases();
@@ -79,5 +82,7 @@ std::vector<OpCase> FocalLossCases();
 std::vector<OpCase> FocalLossGradCases();
 std::vector<OpCase> BoxLossCases();
 std::vector<OpCase> BoxLossGradCases();
+std::vector<OpCase> SigmoidCrossEntropyCases();
+std::vector<OpCase> SigmoidCrossEntropyGradCases();
 
 }  // namespace lockstep::conformance

@@ -56,7 +56,7 @@ Values RandomValues(const Graph& graph) {
         tensor.data.push_back(i == 2 ? 0 : 1);
       else if (value.name == "heat")
         tensor.data.push_back(i % 4 == 0 ? 1 : stream.Uniform(i));
-      else if (value.name == "boxes")
+      else if (value.name == "boxes" || value.name.ends_with("running_var"))
         tensor.data.push_back(0.2 + 2 * stream.Uniform(i));
       else
         tensor.data.push_back(Normal(stream, i));
@@ -169,6 +169,7 @@ const std::vector<ModelCase>& ModelCases() {
       {"global_average_pool", OpKind::kGlobalAveragePool, [](Builder& b, ValueId x) { return b.GlobalAveragePool(x); }},
       {"batch_norm", OpKind::kBatchNormTrain,
        [](Builder& b, ValueId x) { return b.BatchNorm(x, "norm", 1e-3f, 0.1f, 1); }},
+      {"group_norm", OpKind::kGroupNorm, [](Builder& b, ValueId x) { return b.GroupNorm(x, "norm", 2, 1e-3f); }},
       {"layer_norm", OpKind::kLayerNorm, [](Builder& b, ValueId x) { return b.LayerNorm(x, "norm", 1e-3f); }},
       {"layer_norm_without_bias", OpKind::kLayerNorm,
        [](Builder& b, ValueId x) { return b.LayerNorm(x, "norm", 1e-3f, false); }},
@@ -303,8 +304,9 @@ TEST(GradientTest, OfMixedAndWeightedLabelsFollowsFromDifferences) {
 }
 
 TEST(GradientTest, EveryOpWithAGradientIsTried) {
-  std::set<OpKind> tried = {OpKind::kSoftmaxCrossEntropy, OpKind::kMeanSquaredError, OpKind::kCtc, OpKind::kFocalLoss,
-                            OpKind::kBoxLoss};
+  std::set<OpKind> tried = {OpKind::kSoftmaxCrossEntropy, OpKind::kMeanSquaredError, OpKind::kCtc,
+                            OpKind::kFocalLoss,           OpKind::kBoxLoss,          OpKind::kSigmoidCrossEntropy,
+                            OpKind::kBatchNormInfer};
   for (const ModelCase& model : ModelCases()) tried.insert(model.kind);
   for (int i = 0; i < static_cast<int>(OpKind::kCount); ++i) {
     const auto kind = static_cast<OpKind>(i);
@@ -378,6 +380,41 @@ TEST(GradientTest, TemporalClassificationFollowsFromDifferences) {
   ExpectGradientsOf(forward, backward);
 }
 
+/// Running statistics are what evaluations take.
+Graph ModelOfRunningStatistics(Activation activation) {
+  Builder builder(graph::Mode::kEvaluate, 4);
+  const ValueId image = builder.Input("image", {6, 6, 2}, DType::kF32);
+  const ValueId x = builder.Conv2d(image, "first", {4, 3, 1, 1, 1, true, {0, 1}});
+  const ValueId y = builder.Activate(builder.BatchNorm(x, "norm", 1e-3f, 0.1f, 1), activation);
+  builder.SoftmaxCrossEntropy(Close(builder, y), 0.1f);
+  return builder.Finish();
+}
+
+TEST(GradientTest, ThroughFrozenBatchNormFollowsFromDifferences) {
+  const std::set<std::string> frozen = {"norm.weight", "norm.bias"};
+  for (const Activation activation : {Activation::kNone, Activation::kRelu}) {
+    const Graph forward = ModelOfRunningStatistics(activation);
+    ExpectGradientsOf(forward, passes::AddGradients(forward, frozen), frozen);
+    const Graph fused = passes::FuseActivations(forward, /*training=*/true);
+    EXPECT_EQ(fused.ops.size() < forward.ops.size(), activation == Activation::kRelu);
+    ExpectGradientsOf(forward, passes::RemoveDeadOps(passes::AddGradients(fused, frozen)), frozen);
+  }
+}
+
+TEST(GradientTest, RunningStatisticsWithoutFrozenParametersAreRefused) {
+  const Graph forward = ModelOfRunningStatistics(Activation::kNone);
+  for (const std::set<std::string>& frozen : {std::set<std::string>{}, {"norm.weight"}, {"norm.bias"}}) {
+    try {
+      passes::AddGradients(forward, frozen);
+      ADD_FAILURE() << "parameters without a gradient went by";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      EXPECT_NE(std::string(error.what()).find("weight and bias"), std::string::npos) << error.what();
+      EXPECT_NE(error.hint().find("freeze"), std::string::npos) << error.hint();
+    }
+  }
+}
+
 TEST(GradientTest, OfDetectionLossesFollowsFromDifferences) {
   for (const bool labels : {false, true}) {
     for (const bool exponential : {false, true}) {
@@ -391,6 +428,8 @@ TEST(GradientTest, OfDetectionLossesFollowsFromDifferences) {
                         {.positive = 0.25f, .negative = 0.75f, .clamp = labels ? 0.1f : 0.0f});
       builder.BoxLoss("boxes_loss", sides, builder.Input("boxes", {5, 6, 4}, DType::kF32),
                       builder.Input("weight", {5, 6}, DType::kF32), {.exponential = exponential, .factor = 0.5f});
+      builder.SigmoidCrossEntropy("near", map, builder.Input("heat_of_cells", {5, 6, 3}, DType::kF32),
+                                  builder.Input("weight_of_cells", {5, 6, 3}, DType::kF32));
       const Graph forward = builder.Finish();
       ExpectGradientsOf(forward, passes::AddGradients(forward, {}));
     }

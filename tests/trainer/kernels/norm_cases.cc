@@ -58,6 +58,48 @@ const std::vector<NormGeometry> kLayerNorms = {
     {"large epsilon", {6, 20}, 0, 1e-2f},
     {"many rows", {70, 19}},
 };
+OpCase BatchNormInferGradCase(const NormGeometry& g) {
+  return {g.name, {F(g.x), Weight(g.C()), Positive(g.C())}, graph::NormAttributes{g.epsilon, Activation::kNone}};
+}
+
+struct GroupGeometry {
+  std::string name;
+  Shape x;
+  int groups;
+  double offset = 0;
+  float epsilon = 1e-5f;
+
+  Shape C() const { return {x[-1]}; }
+  graph::GroupNormAttributes Attributes() const { return {groups, epsilon}; }
+};
+const std::vector<GroupGeometry> kGroupNorms = {
+    {"images", {3, 5, 6, 16}, 2},
+    {"one cell", {2, 1, 1, 12}, 3},
+    {"one group", {2, 4, 3, 7}, 1},
+    {"a group for each channel", {2, 7, 5, 9}, 9},
+    {"odd", {3, 5, 3, 15}, 5},
+    {"many cells", {1, 24, 26, 6}, 2},
+    {"many channels", {2, 3, 3, 160}, 32},
+    {"mean far from zero", {2, 6, 6, 24}, 3, 30},
+    {"large epsilon", {2, 4, 4, 8}, 2, 0, 1e-2f},
+};
+OpCase GroupNormCase(const GroupGeometry& g) {
+  return {g.name, {F(g.x).Scaled(1.5, g.offset), Weight(g.C()), Weight(g.C())}, g.Attributes()};
+}
+OpCase GroupNormAloneCase(const GroupGeometry& g) {
+  return {g.name + ", y alone", {F(g.x), Weight(g.C()), Weight(g.C())}, g.Attributes(), {1, 2}};
+}
+OpCase GroupNormGradCase(const GroupGeometry& g) {
+  const auto forward = [](int output) { return ResultOf(OpKind::kGroupNorm, {1, 2, 2}, output); };
+  return {g.name, {F(g.x), F(g.x).Scaled(1.5, g.offset), Weight(g.C()), forward(1), forward(2)}, g.Attributes()};
+}
+/// Layers before it are frozen, or its own parameters.
+OpCase GroupNormGradAloneCase(const GroupGeometry& g, std::vector<int> unwanted) {
+  OpCase op_case = GroupNormGradCase(g);
+  for (const int i : unwanted) op_case.name += ", without " + std::to_string(i);
+  op_case.unwanted = std::move(unwanted);
+  return op_case;
+}
 OpCase LayerNormCase(const NormGeometry& g) { return BatchNormTrainCase(g); }
 OpCase LayerNormAloneCase(const NormGeometry& g) {
   return {g.name + ", y alone", {F(g.x), Weight(g.C()), Weight(g.C())}, g.Attributes(), {1, 2}};
@@ -92,6 +134,13 @@ OpCase RmsNormGradCase(const NormGeometry& g) {
 std::vector<OpCase> BatchNormTrainCases() { return Map(kBatchNorms, BatchNormTrainCase); }
 std::vector<OpCase> BatchNormInferCases() { return Map(kBatchNorms, BatchNormInferCase); }
 std::vector<OpCase> BatchNormGradCases() { return Map(kBatchNorms, BatchNormGradCase); }
+std::vector<OpCase> BatchNormInferGradCases() { return Map(kBatchNorms, BatchNormInferGradCase); }
+std::vector<OpCase> GroupNormCases() { return Map(kGroupNorms, GroupNormCase) + Map(kGroupNorms, GroupNormAloneCase); }
+std::vector<OpCase> GroupNormGradCases() {
+  return Map(kGroupNorms, GroupNormGradCase) + std::vector{GroupNormGradAloneCase(kGroupNorms[0], {0}),
+                                                           GroupNormGradAloneCase(kGroupNorms[0], {1, 2}),
+                                                           GroupNormGradAloneCase(kGroupNorms[4], {2})};
+}
 std::vector<OpCase> LayerNormCases() {
   return Map(kLayerNorms, LayerNormCase) + Map(kLayerNorms, LayerNormAloneCase) +
          Map(kLayerNorms, LayerNormWithoutBiasCase);

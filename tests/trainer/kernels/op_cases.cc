@@ -73,6 +73,7 @@ bool IsAlwaysFloat(graph::OpKind kind, size_t i) {
     case OpKind::kBatchNormInfer:
     case OpKind::kBatchNormGrad:
     case OpKind::kLayerNormGrad:
+    case OpKind::kGroupNormGrad:
       return i == 3 || i == 4;
     case OpKind::kRmsNormGrad:
       return i == 3;

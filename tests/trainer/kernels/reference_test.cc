@@ -93,6 +93,36 @@ TEST(ReferenceTest, BatchNormGivesTheUnbiasedVarianceBesides) {
   EXPECT_THAT(out[0].data, Pointwise(DoubleNear(1e-14), {0.0, 0.0, 2 * s - 0.25, 6 * s - 0.25}));
 }
 
+TEST(ReferenceTest, GroupNormTakesNeighbouringChannelsTogether) {
+  // Two cells of four channels: the groups hold 1, 3, 5, 7 and 10, 10, 10, 14.
+  const Tensor x = T({1, 2, 1, 4}, {1, 3, 10, 10, 5, 7, 10, 14}), weight = T({4}, {1, 1, 2, 1}),
+               bias = T({4}, {0, 1, 0, 0});
+  const auto out = Compute(OpKind::kGroupNorm, {x, weight, bias}, graph::GroupNormAttributes{2, 0});
+  const double a = 1 / std::sqrt(5.0), b = 1 / std::sqrt(3.0);  // the biased variances are 5 and 3
+  EXPECT_EQ(out[1].shape, (Shape{1, 2}));
+  EXPECT_THAT(out[1].data, ElementsAre(4, 11));
+  EXPECT_THAT(out[2].data, Pointwise(DoubleNear(1e-15), {a, b}));
+  EXPECT_THAT(out[0].data, Pointwise(DoubleNear(1e-14), {-3 * a, 1 - a, -2 * b, -b, a, 1 + 3 * a, -2 * b, 3 * b}));
+}
+
+TEST(ReferenceTest, FrozenBatchNormScalesGradients) {
+  const Tensor dx =
+      Compute(OpKind::kBatchNormInferGrad, {T({2, 2}, {1, 2, -3, 4}), T({2}, {3, -1}), T({2}, {1.25, 15.75})},
+              graph::NormAttributes{0.25f, graph::Activation::kNone})[0];
+  EXPECT_THAT(dx.data, Pointwise(DoubleNear(1e-14), {3 / std::sqrt(1.5), -0.5, -9 / std::sqrt(1.5), -1.0}));
+}
+
+TEST(ReferenceTest, SigmoidCrossEntropyIsThatOfTwoClasses) {
+  // Probabilities 1/2, 3/4, and one that is 1 to every digit.
+  const Tensor logits = T({1, 3}, {0, std::log(3), 1000}), target = T({1, 3}, {0.25, 1, 0});
+  const Tensor weight = T({1, 3}, {2, 1, 0.5});
+  const auto loss = Compute(OpKind::kSigmoidCrossEntropy, {logits, target, weight}, graph::LossAttributes{});
+  EXPECT_NEAR(loss[0].data[0], 2 * std::log(2) - std::log(0.75) + 500, 1e-12);
+  const auto gradient = Compute(OpKind::kSigmoidCrossEntropyGrad, {logits, target, weight, {}}, graph::LossAttributes{},
+                                {.seed = 0, .step = 0, .first_sample = 0, .loss_scale = {4, 1, 1, 1}});
+  EXPECT_THAT(gradient[0].data, Pointwise(DoubleNear(1e-14), {2.0, -1.0, 2.0}));
+}
+
 TEST(ReferenceTest, CrossEntropyOfEqualLogitsIsTheLogarithmOfTheirNumber) {
   const auto out = Compute(OpKind::kSoftmaxCrossEntropy, {T({3, 4}, std::vector<double>(12, 7)), T({3}, {0, -1, 3})},
                            graph::LossAttributes{0.1f, 0});

@@ -22,6 +22,9 @@ const std::vector<OpCases>& Table() {
       {OpKind::kBatchNormTrain, BatchNormTrainCases()},
       {OpKind::kBatchNormInfer, BatchNormInferCases()},
       {OpKind::kBatchNormGrad, BatchNormGradCases()},
+      {OpKind::kBatchNormInferGrad, BatchNormInferGradCases()},
+      {OpKind::kGroupNorm, GroupNormCases()},
+      {OpKind::kGroupNormGrad, GroupNormGradCases()},
       {OpKind::kLayerNorm, LayerNormCases()},
       {OpKind::kLayerNormGrad, LayerNormGradCases()},
       {OpKind::kRmsNorm, RmsNormCases()},
@@ -70,6 +73,8 @@ const std::vector<OpCases>& Table() {
       {OpKind::kFocalLossGrad, FocalLossGradCases()},
       {OpKind::kBoxLoss, BoxLossCases()},
       {OpKind::kBoxLossGrad, BoxLossGradCases()},
+      {OpKind::kSigmoidCrossEntropy, SigmoidCrossEntropyCases()},
+      {OpKind::kSigmoidCrossEntropyGrad, SigmoidCrossEntropyGradCases()},
       {OpKind::kArgMax, ArgMaxCases()},
   };
   return table;

@@ -21,7 +21,8 @@ const graph::RowsByKind<KernelRow>& AllRows() {
        cuda::BatchNormRows(),    cuda::RowNormRows(),       cuda::ElementwiseRows(), cuda::LayoutRows(),
        cuda::CrossEntropyRows(), cuda::SquaredErrorRows(),  cuda::EmbeddingRows(),   cuda::RotaryRows(),
        cuda::AttentionRows(),    cuda::AttentionGradRows(), cuda::SwiGluRows(),      cuda::RecurrentRows(),
-       cuda::WindowsRows(),      cuda::ArgMaxRows(),        cuda::CtcRows(),         cuda::DetectionRows()});
+       cuda::WindowsRows(),      cuda::ArgMaxRows(),        cuda::CtcRows(),         cuda::DetectionRows(),
+       cuda::GroupNormRows(),    cuda::FrozenNormRows()});
   return rows;
 }
 

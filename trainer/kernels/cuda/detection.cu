@@ -160,6 +160,57 @@ std::unique_ptr<Kernel> PrepareFocalLossGrad(const KernelContext& context) {
   });
 }
 
+template <typename T>
+struct CrossEntropyTerm {
+  int64_t count;
+  const T* logits;
+  const float *targets, *weights;
+
+  LOCKSTEP_HD double operator()(int64_t i) const {
+    if (weights[i] == 0.0f) return 0.0;
+    return static_cast<double>(weights[i]) *
+           static_cast<double>(kernels::SigmoidCrossEntropy(ToFloat(logits[i]), targets[i]));
+  }
+};
+
+/// dlogits may lie over logits.
+template <typename T>
+struct CrossEntropyGradient {
+  int64_t count;
+  const T* logits;
+  T* dlogits;
+  const float *targets, *weights;
+  const graph::StepBlock* step_block;
+  int loss;
+
+  LOCKSTEP_HD void operator()(int64_t i) const {
+    const float weight = weights[i], scale = step_block->loss_scale[loss] * weight;
+    const float gradient = kernels::SigmoidCrossEntropyGradient(ToFloat(logits[i]), targets[i], scale);
+    dlogits[i] = FromFloat<T>(weight == 0.0f ? 0.0f : gradient);
+  }
+};
+
+std::unique_ptr<Kernel> PrepareCrossEntropy(const KernelContext& context) {
+  return WithElementType(context.InputType(0), [&]<typename T>(T) {
+    return PreparedSum(context, CrossEntropyTerm<T>{.count = context.InputShape(0).size(),
+                                                    .logits = context.Input<T>(0),
+                                                    .targets = context.Input(1),
+                                                    .weights = context.Input(2)});
+  });
+}
+
+std::unique_ptr<Kernel> PrepareCrossEntropyGrad(const KernelContext& context) {
+  return WithElementType(context.InputType(0), [&]<typename T>(T) {
+    return PreparedMap(context, CrossEntropyGradient<T>{.count = context.InputShape(0).size(),
+                                                        .logits = context.Input<T>(0),
+                                                        .dlogits = context.Output<T>(0),
+                                                        .targets = context.Input(1),
+                                                        .weights = context.Input(2),
+                                                        .step_block = context.Input<graph::StepBlock>(3),
+                                                        .loss = context.Attributes<graph::LossAttributes>().loss});
+  });
+}
+
 /// Cells of a box loss.
 template <typename T>
 struct BoxCells {
@@ -247,6 +298,8 @@ size_t BlockSumsBytes(const OpContext& context) {
 }
 
 constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kSigmoidCrossEntropy, .prepare = PrepareCrossEntropy, .workspace_bytes = BlockSumsBytes<0>},
+    {.kind = OpKind::kSigmoidCrossEntropyGrad, .prepare = PrepareCrossEntropyGrad},
     {.kind = OpKind::kFocalLoss, .prepare = PrepareFocalLoss, .workspace_bytes = BlockSumsBytes<0>},
     {.kind = OpKind::kFocalLossGrad, .prepare = PrepareFocalLossGrad},
     {.kind = OpKind::kBoxLoss, .prepare = PrepareBoxLoss, .workspace_bytes = BlockSumsBytes<2>},

@@ -42,6 +42,8 @@ std::span<const KernelRow> PoolingRows();
 std::span<const KernelRow> GlobalPoolingRows();
 std::span<const KernelRow> BatchNormRows();
 std::span<const KernelRow> RowNormRows();
+std::span<const KernelRow> GroupNormRows();
+std::span<const KernelRow> FrozenNormRows();
 std::span<const KernelRow> ElementwiseRows();
 std::span<const KernelRow> LayoutRows();
 std::span<const KernelRow> CrossEntropyRows();

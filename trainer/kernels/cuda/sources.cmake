@@ -14,8 +14,10 @@ set(cuda_kernels
   sequence/ctc.cu
   elementwise.cu
   sequence/embedding.cu
+  frozen_norm.cu
   global_pooling.cu
   gradient_kernels.cu
+  group_norm.cu
   sequence/id_order.cu
   layout.cu
   linear.cu

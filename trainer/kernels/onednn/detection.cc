@@ -17,6 +17,9 @@ using graph::OpKind;
 /// Elements whose targets and terms are worked out together: they stay in the first-level cache.
 constexpr int64_t kStretch = 512;
 
+/// Elements that are worth a thread.
+constexpr int64_t kLeastPiece = 4096;
+
 /// A batch of rows, whose sums go through the workspace.
 size_t RowSumsBytes(const OpContext& context) {
   return static_cast<size_t>(context.InputShape(0).dim(0)) * sizeof(double);
@@ -133,6 +136,54 @@ std::unique_ptr<Kernel> PrepareFocalLossGrad(const KernelContext& context) {
   });
 }
 
+LOCKSTEP_ISA_CLONES
+void CrossEntropyTerms(const float* logits, const float* targets, const float* weights, float* terms, int64_t n) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    const float term = weights[i] * kernels::SigmoidCrossEntropy(logits[i], targets[i]);
+    terms[i] = weights[i] == 0.0f ? 0.0f : term;
+  }
+}
+
+LOCKSTEP_ISA_CLONES
+void CrossEntropyGradients(const float* logits, const float* targets, const float* weights, float* gradients, int64_t n,
+                           float scale) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    const float gradient = kernels::SigmoidCrossEntropyGradient(logits[i], targets[i], scale * weights[i]);
+    gradients[i] = weights[i] == 0.0f ? 0.0f : gradient;
+  }
+}
+
+std::unique_ptr<Kernel> PrepareCrossEntropy(const KernelContext& context) {
+  const int64_t rows = context.InputShape(0).dim(0), row_size = context.InputShape(0).size() / rows;
+  return MakeKernel([=, logits = context.Input(0), targets = context.Input(1), weights = context.Input(2),
+                     row_sums = reinterpret_cast<double*>(context.operands.workspace), sum = context.Output<double>(0),
+                     threads = context.threads] {
+    SumRows(threads, rows, row_sums, sum, [&](int64_t r) {
+      double total = 0;
+      ForEachStretch(r * row_size, (r + 1) * row_size, [&](int64_t begin, int64_t end) {
+        float terms[kStretch];
+        CrossEntropyTerms(logits + begin, targets + begin, weights + begin, terms, end - begin);
+        total += SumOf(terms, end - begin);
+      });
+      return total;
+    });
+  });
+}
+
+std::unique_ptr<Kernel> PrepareCrossEntropyGrad(const KernelContext& context) {
+  return MakeKernel([=, loss = context.Attributes<graph::LossAttributes>().loss, logits = context.Input(0),
+                     targets = context.Input(1), weights = context.Input(2),
+                     step_block = context.Input<graph::StepBlock>(3), dlogits = context.Output(0),
+                     size = context.InputShape(0).size(), threads = context.threads] {
+    ForEachPiece(threads, size, kLeastPiece, [&](int, int64_t begin, int64_t end) {
+      CrossEntropyGradients(logits + begin, targets + begin, weights + begin, dlogits + begin, end - begin,
+                            step_block->loss_scale[loss]);
+    });
+  });
+}
+
 /// Cells [n, .., 4] as a box loss reads them. Few have a weight.
 struct BoxCells {
   const float *sides, *targets, *weights;
@@ -197,6 +248,8 @@ std::unique_ptr<Kernel> PrepareBoxLossGrad(const KernelContext& context) {
 }
 
 constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kSigmoidCrossEntropy, .prepare = PrepareCrossEntropy, .workspace_bytes = RowSumsBytes},
+    {.kind = OpKind::kSigmoidCrossEntropyGrad, .prepare = PrepareCrossEntropyGrad},
     {.kind = OpKind::kFocalLoss, .prepare = PrepareFocalLoss, .workspace_bytes = RowSumsBytes},
     {.kind = OpKind::kFocalLossGrad, .prepare = PrepareFocalLossGrad},
     {.kind = OpKind::kBoxLoss, .prepare = PrepareBoxLoss, .workspace_bytes = RowSumsBytes},

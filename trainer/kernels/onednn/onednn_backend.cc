@@ -23,7 +23,8 @@ const graph::RowsByKind<KernelRow>& AllRows() {
       {onednn::LinearRows(), onednn::ConvolutionRows(), onednn::PoolingRows(), onednn::BatchNormRows(),
        onednn::RowNormRows(), onednn::ElementwiseRows(), onednn::LayoutRows(), onednn::EmbeddingRows(),
        onednn::RotaryRows(), onednn::AttentionRows(), onednn::SwiGluRows(), onednn::RecurrentRows(),
-       onednn::WindowsRows(), onednn::ArgMaxRows(), onednn::CtcRows(), onednn::LossRows(), onednn::DetectionRows()});
+       onednn::WindowsRows(), onednn::ArgMaxRows(), onednn::CtcRows(), onednn::LossRows(), onednn::DetectionRows(),
+       onednn::GroupNormRows(), onednn::FrozenNormRows()});
   return rows;
 }
 

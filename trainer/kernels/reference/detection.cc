@@ -159,7 +159,29 @@ std::vector<Tensor> BoxLossGrad(const Call& call) {
   return {dsides};
 }
 
+std::vector<Tensor> SigmoidCrossEntropy(const Call& call) {
+  const Tensor &logits = call.in(0), &target = call.in(1), &weight = call.in(2);
+  Sum sum;
+  for (size_t i = 0; i < logits.data.size(); ++i) {
+    const double x = logits.data[i], t = target.data[i];
+    sum = sum - (Rounded(LogOfSigmoid(x)) * Rounded(t) + Rounded(LogOfSigmoid(-x)) * Rounded(1 - t)) * weight.data[i];
+  }
+  return {Scalar(sum, logits.shape.size())};
+}
+
+std::vector<Tensor> SigmoidCrossEntropyGrad(const Call& call) {
+  const Tensor &logits = call.in(0), &target = call.in(1), &weight = call.in(2);
+  const double scale = ScaleOf(call, call.op.as<graph::LossAttributes>().loss);
+  Tensor dlogits = Zeros(logits.shape, 2);
+  for (size_t i = 0; i < logits.data.size(); ++i) {
+    Store(dlogits, i, (Rounded(Sigmoid(logits.data[i])) - Rounded(target.data[i])) * (weight.data[i] * scale));
+  }
+  return {dlogits};
+}
+
 constexpr OpFunction kRows[] = {
+    {.kind = OpKind::kSigmoidCrossEntropy, .run = SigmoidCrossEntropy},
+    {.kind = OpKind::kSigmoidCrossEntropyGrad, .run = SigmoidCrossEntropyGrad},
     {.kind = OpKind::kFocalLoss, .run = FocalLoss},
     {.kind = OpKind::kFocalLossGrad, .run = FocalLossGrad},
     {.kind = OpKind::kBoxLoss, .run = BoxLoss},

@@ -13,11 +13,11 @@ using graph::OpKind;
 
 using graph::NormAttributes;
 
-/// A set of `count` elements that are normalised together: first, first + stride, ...
+/// A set of `count` elements that are normalised together: `width` neighbours from first, first + stride, ... on.
 struct Group {
-  size_t first, count, stride;
+  size_t first, count, stride, width = 1;
 
-  size_t at(size_t i) const { return first + i * stride; }
+  size_t at(size_t i) const { return first + i / width * stride + i % width; }
 };
 
 struct Moments {
@@ -198,10 +198,71 @@ std::vector<Tensor> RmsNormGrad(const Call& call) {
   return {dx, dweight};
 }
 
+std::vector<Tensor> BatchNormInferGrad(const Call& call) {
+  const Tensor &dy = call.in(0), &weight = call.in(1), &running_var = call.in(2);
+  Tensor dx = Zeros(dy.shape, 1);
+  for (size_t i = 0; i < dy.data.size(); ++i) {
+    const size_t c = i % weight.data.size();
+    const double inv_std = 1 / std::sqrt(running_var.data[c] + double{call.op.as<NormAttributes>().epsilon});
+    Add(dx, i, dy.data[i] * weight.data[c] * inv_std);
+  }
+  return {dx};
+}
+
+/// Group `i` of all groups of images x [n, h, w, c], in the order of their statistics [n, groups].
+Group GroupOf(const Shape& x, size_t groups, size_t i) {
+  const auto cells = static_cast<size_t>(x[1] * x[2]), channels = static_cast<size_t>(x[3]), width = channels / groups;
+  return {i / groups * cells * channels + i % groups * width, cells * width, channels, width};
+}
+
+std::vector<Tensor> GroupNorm(const Call& call) {
+  const Tensor &x = call.in(0), &weight = call.in(1), &bias = call.in(2);
+  const auto& attributes = call.op.as<graph::GroupNormAttributes>();
+  const int64_t terms = x.shape[1] * x.shape[2] * x.shape[3] / attributes.groups;
+  Tensor y = Zeros(x.shape, terms), mean = Zeros(Shape{x.shape[0], attributes.groups}, terms), inv_std = mean;
+  for (size_t r = 0; r < mean.data.size(); ++r) {
+    const Group group = GroupOf(x.shape, static_cast<size_t>(attributes.groups), r);
+    const Moments moments = MomentsOf(x, group);
+    const double factor = 1 / std::sqrt(moments.variance + double{attributes.epsilon});
+    Store(mean, r, moments.mean);
+    Store(inv_std, r, {factor, factor});
+    for (size_t i = 0; i < group.count; ++i) {
+      const size_t at = group.at(i), c = at % weight.data.size();
+      Store(y, at, Normalised(x.data[at], moments.mean, factor, weight.data[c], bias.data[c]));
+    }
+  }
+  return {y, mean, inv_std};
+}
+
+std::vector<Tensor> GroupNormGrad(const Call& call) {
+  const Tensor &dy = call.in(0), &x = call.in(1), &weight = call.in(2), &mean = call.in(3), &inv_std = call.in(4);
+  const auto groups = static_cast<size_t>(call.op.as<graph::GroupNormAttributes>().groups);
+  const size_t channels = weight.data.size();
+  Tensor dx = Zeros(x.shape, x.shape[1] * x.shape[2] * x.shape[3] / static_cast<int64_t>(groups));
+  Tensor dweight = Zeros(weight.shape, x.shape[0] * x.shape[1] * x.shape[2]), dbias = dweight;
+  for (size_t r = 0; r < mean.data.size(); ++r) {
+    const Group group = GroupOf(x.shape, groups, r);
+    const auto x_hat = [&](size_t i) { return (x.data[group.at(i)] - mean.data[r]) * inv_std.data[r]; };
+    const auto g = [&](size_t i) { return dy.data[group.at(i)] * weight.data[group.at(i) % channels]; };
+    StoreInputGradient(group, inv_std.data[r], g, x_hat, dx);
+    for (size_t i = 0; i < group.count; ++i) {
+      Add(dweight, group.at(i) % channels, dy.data[group.at(i)] * x_hat(i));
+      Add(dbias, group.at(i) % channels, dy.data[group.at(i)]);
+    }
+  }
+  return {dx, dweight, dbias};
+}
+
 constexpr OpFunction kRows[] = {
-    {.kind = OpKind::kBatchNormTrain, .run = BatchNormTrain}, {.kind = OpKind::kBatchNormInfer, .run = BatchNormInfer},
-    {.kind = OpKind::kBatchNormGrad, .run = BatchNormGrad},   {.kind = OpKind::kLayerNorm, .run = LayerNorm},
-    {.kind = OpKind::kLayerNormGrad, .run = LayerNormGrad},   {.kind = OpKind::kRmsNorm, .run = RmsNorm},
+    {.kind = OpKind::kBatchNormInferGrad, .run = BatchNormInferGrad},
+    {.kind = OpKind::kGroupNorm, .run = GroupNorm},
+    {.kind = OpKind::kGroupNormGrad, .run = GroupNormGrad},
+    {.kind = OpKind::kBatchNormTrain, .run = BatchNormTrain},
+    {.kind = OpKind::kBatchNormInfer, .run = BatchNormInfer},
+    {.kind = OpKind::kBatchNormGrad, .run = BatchNormGrad},
+    {.kind = OpKind::kLayerNorm, .run = LayerNorm},
+    {.kind = OpKind::kLayerNormGrad, .run = LayerNormGrad},
+    {.kind = OpKind::kRmsNorm, .run = RmsNorm},
     {.kind = OpKind::kRmsNormGrad, .run = RmsNormGrad},
 };
 

@@ -4,6 +4,7 @@
 // traits.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "base/shape.h"
+#include "data/annotation.h"
 
 namespace lockstep::data {
 
@@ -73,9 +75,13 @@ struct SourceTraits {
   std::function<std::string(std::span<const int32_t>)> text_of = nullptr;
 };
 
+/// What samples count for in each of a model's losses, in their order: what its sum is divided by for its mean.
+using LossCounts = std::array<uint64_t, 4>;
+
 /// What batches must know of a sample before it is read.
 struct SampleSize {
   uint64_t labels = 1;  ///< as SourceTraits::labels, of this one
+  std::vector<AnnotatedPicture> pictures = {};  ///< that it is made of, with boxes: one, of a mosaic four
   /// Of a ragged sample: what its length follows from (Transform::SequenceLength). Of speech, the audio samples of each
   /// of its recordings; of a pair of sentences, the tokens of each.
   std::vector<int64_t> lengths = {};

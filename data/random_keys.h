@@ -20,5 +20,8 @@ inline constexpr uint32_t kMixKey = 0xDA7A000Au;    ///< elements 0 to 2: kind, 
 inline constexpr uint32_t kCropKey = 0xDA7A0010u;   ///< elements 4i to 4i + 3: area, ratio, row and column of attempt i
 inline constexpr uint32_t kColorKey = 0xDA7A0011u;  ///< elements 0 to 3: the order; 4 to 7: factors
 inline constexpr uint32_t kRandAugmentKey = 0xDA7A0012u;  ///< elements 2i and 2i + 1: operation i, and its sign
+/// Of pictures with boxes. Elements 0 and 1: mirrors; 2: zoom; 3 and 4: move; 5 to 7: gains; 8 and 9: where four meet
+inline constexpr uint32_t kPlaceKey = 0xDA7A0013u;
+inline constexpr uint32_t kMosaicKey = 0xDA7A0014u;  ///< element 0: whether; 1 to 3: the other pictures
 
 }  // namespace lockstep::data

@@ -22,6 +22,12 @@ class Transform {
                                  bool /*augment*/) const {
     return 0;
   }
+  /// What a sample of that size counts for in each loss: its labels.
+  virtual LossCounts Count(const SampleSize& size, uint64_t /*epoch*/, uint64_t /*id*/, bool /*augment*/) const {
+    LossCounts counts;
+    counts.fill(size.labels);
+    return counts;
+  }
   /// Whether augmentation changes the lengths of samples.
   virtual bool stretches() const { return false; }
   /// The greatest length that augmentation makes of `lengths`.

@@ -14,9 +14,17 @@
 #include <span>
 #include <vector>
 
+#include "data/dataset.h"
 #include "data/sampler.h"
 
 namespace lockstep::data {
+
+/// Of samples whose labels count alike in all losses.
+inline LossCounts AllLosses(uint64_t labels) {
+  LossCounts counts;
+  counts.fill(labels);
+  return counts;
+}
 
 /// What a program is made for.
 struct BatchShape {
@@ -41,9 +49,9 @@ class Batches {
   /// Of step `step`'s first sample.
   virtual uint64_t FirstPosition(uint64_t step) const = 0;
   virtual void Lane(uint64_t step, int lane, LaneSamples& samples) const = 0;
-  /// What the step divides its sums of losses by: what its samples count for (Dataset::labels), at least 1: there may
-  /// be none in a few samples, as in transcripts of silence.
-  virtual uint64_t Denominator(uint64_t step) const = 0;
+  /// What the step divides its sums of losses by: what its samples count for (Transform::Count), each at least 1: there
+  /// may be none in a few samples, as in transcripts of silence.
+  virtual LossCounts Denominators(uint64_t step) const = 0;
   /// Time steps or tokens of the step's samples, padding left out; 0 where they have no length.
   virtual uint64_t TotalLength(uint64_t step) const = 0;
   /// Whole steps in `epochs` epochs, and steps in one on average.

@@ -20,7 +20,7 @@ struct LaneBatch {
   uint64_t step = 0;
   int lane = 0;
   LaneSamples samples;        ///< its rows; the others are padding
-  uint64_t denominator = 0;   ///< Batches::Denominator of the step; in evaluation 0
+  LossCounts denominators = {};  ///< Batches::Denominators of the step; in evaluation 0
   std::vector<Field> fields;  ///< shapes are [rows of the shape, ...]
 
   int64_t rows() const { return static_cast<int64_t>(samples.picks.size()); }

@@ -83,7 +83,7 @@ Slot* Loader::State::Claim() {
 void Loader::State::Fill(Slot& slot, Sample& sample, std::vector<std::byte*>& pointers) const {
   LaneBatch& batch = slot.batch;
   options.batches->Lane(batch.step, batch.lane, batch.samples);
-  batch.denominator = options.batches->Denominator(batch.step);
+  batch.denominators = options.batches->Denominators(batch.step);
   slot.buffers->Arrange(batch);
   const std::vector<Sampler::Pick>& picks = batch.samples.picks;
   const int64_t length = options.batches->shapes()[static_cast<size_t>(batch.samples.shape)].length;

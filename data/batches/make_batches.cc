@@ -12,8 +12,10 @@ namespace {
 /// Samples of one shape.
 class EvenBatches final : public Batches {
  public:
-  EvenBatches(std::shared_ptr<const Dataset> dataset, const BatchOptions& options)
+  EvenBatches(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const Transform> transform,
+              const BatchOptions& options)
       : dataset_(std::move(dataset)),
+        transform_(std::move(transform)),
         sampler_(dataset_->size(), options.seed),
         leg_(options.leg),
         batch_(options.global_batch),
@@ -30,14 +32,18 @@ class EvenBatches final : public Batches {
     for (uint64_t row = 0; row < rows_; ++row) samples.picks.push_back(sampler_.At(samples.first_position + row));
     samples.shape = 0;
   }
-  uint64_t Denominator(uint64_t step) const override {
-    if (dataset_->uniform_labels()) return batch_ * dataset_->labels(0, 0);
-    uint64_t sum = 0;
+  LossCounts Denominators(uint64_t step) const override {
+    if (dataset_->uniform_labels()) return AllLosses(batch_ * dataset_->labels(0, 0));
+    LossCounts sums = {};
+    SampleSize size;
     for (uint64_t position = FirstPosition(step), end = position + batch_; position < end; ++position) {
       const Sampler::Pick pick = sampler_.At(position);
-      sum += dataset_->labels(pick.epoch, pick.id);
+      dataset_->Measure(pick.epoch, pick.id, size);
+      const LossCounts counts = transform_->Count(size, pick.epoch, pick.id, /*augment=*/true);
+      for (size_t i = 0; i < sums.size(); ++i) sums[i] += counts[i];
     }
-    return std::max<uint64_t>(sum, 1);
+    for (uint64_t& sum : sums) sum = std::max<uint64_t>(sum, 1);
+    return sums;
   }
   uint64_t TotalLength(uint64_t) const override { return 0; }
   uint64_t Steps(double epochs) const override { return StepsFrom(leg_, epochs, dataset_->size(), batch_); }
@@ -47,6 +53,7 @@ class EvenBatches final : public Batches {
 
  private:
   const std::shared_ptr<const Dataset> dataset_;
+  const std::shared_ptr<const Transform> transform_;
   const Sampler sampler_;
   const Leg leg_;
   const uint64_t batch_, rows_;
@@ -72,7 +79,7 @@ std::unique_ptr<Batches> MakeBatches(std::shared_ptr<const Dataset> dataset, std
                 "train.global_batch", "set it lower, or lanes higher");
   }
   if (dataset->ragged()) return MakePooledBatches(std::move(dataset), std::move(transform), options);
-  return std::make_unique<EvenBatches>(std::move(dataset), options);
+  return std::make_unique<EvenBatches>(std::move(dataset), std::move(transform), options);
 }
 
 }  // namespace lockstep::data

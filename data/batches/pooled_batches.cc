@@ -44,10 +44,10 @@ class PooledBatches final : public Batches {
     samples.shape = ShapeFor(shapes_, length);
   }
 
-  uint64_t Denominator(uint64_t step) const override {
+  LossCounts Denominators(uint64_t step) const override {
     uint64_t sum = 0;
     ForEach(FirstPosition(step), batch_, [&](const MeasuredSample& entry) { sum += entry.labels; });
-    return std::max<uint64_t>(sum, 1);
+    return AllLosses(std::max<uint64_t>(sum, 1));
   }
   uint64_t TotalLength(uint64_t step) const override {
     uint64_t sum = 0;

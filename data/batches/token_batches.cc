@@ -58,9 +58,9 @@ class TokenBatches final : public Batches {
     samples.shape = begin == end ? 0 : ShapeFor(shapes_, found.table->entries[end - 1].length);
   }
 
-  uint64_t Denominator(uint64_t step) const override {
+  LossCounts Denominators(uint64_t step) const override {
     const TableRow found = RowOf(step);
-    return std::max<uint64_t>(found.table->rows[found.row].labels, 1);
+    return AllLosses(std::max<uint64_t>(found.table->rows[found.row].labels, 1));
   }
   uint64_t TotalLength(uint64_t step) const override {
     const TableRow found = RowOf(step);

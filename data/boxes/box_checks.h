@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "data/boxes/annotation.h"
+#include "data/boxes/box_data.h"
 
 namespace lockstep::data {
 

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <span>
 
-#include "data/boxes/annotation.h"
+#include "data/boxes/box_data.h"
 #include "data/origin.h"
 
 namespace lockstep::data {

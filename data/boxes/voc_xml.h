@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "data/boxes/annotation.h"
+#include "data/boxes/box_data.h"
 #include "data/origin.h"
 
 namespace lockstep::data {

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "data/boxes/annotation.h"
+#include "data/boxes/box_data.h"
 #include "data/origin.h"
 
 namespace lockstep::data {
@@ -35,7 +35,7 @@ struct YoloImage {
   std::vector<YoloBox> boxes;
 };
 
-/// All pictures as one data set. In pixels, sides are rounded to hundredths of one (annotation.h). A box whose category
+/// All pictures as one data set. In pixels, sides are rounded to hundredths of one (box_data.h). A box whose category
 /// is not among `names` is left out and a problem. REQUIRES: widths and heights are above 0.
 BoxData MakeYoloData(const std::vector<std::string>& names, const std::vector<YoloImage>& images);
 

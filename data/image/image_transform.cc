@@ -37,6 +37,8 @@ std::vector<float> PerChannel(const google::protobuf::RepeatedField<double>& val
   return result;
 }
 
+}  // namespace
+
 Normalizer MakeNormalizer(const Normalize& config, DType dtype, size_t channels) {
   Normalizer normalizer;
   normalizer.scale = dtype == DType::kU8 ? static_cast<float>(1.0 / 255) : 1.0f;
@@ -49,6 +51,8 @@ Normalizer MakeNormalizer(const Normalize& config, DType dtype, size_t channels)
   }
   return normalizer;
 }
+
+namespace {
 
 /// Of no targets where there are none.
 Normalizer MakeTargetNormalizer(const Normalize& config, std::span<const Field> fields) {

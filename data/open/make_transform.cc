@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "data/audio/speech_transform.h"
+#include "data/boxes/boxed_transform.h"
 #include "data/image/image_transform.h"
 #include "data/image/picture_transform.h"
 #include "data/rows/weighted_transform.h"
@@ -35,6 +36,7 @@ class SequenceTransform final : public Transform {
 };
 
 std::unique_ptr<Transform> MakeSampleTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed) {
+  if (fields[0].name == "pictures") return MakeBoxedTransform(fields, config, seed);
   if (fields[0].name == "encoded") return MakePictureTransform(fields, config, seed);
   if (config.has_pictures())
     throw BadConfig("data.pictures", "the samples are no encoded pictures", "remove it, or set data.train.folder");

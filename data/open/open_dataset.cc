@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "data/boxes/open_boxes.h"
 #include "data/formats/arrays.h"
 #include "data/formats/cifar.h"
 #include "data/formats/idx.h"
@@ -157,11 +158,17 @@ std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path
     case Source::kPacked:
       return OpenPackedImages(source.packed(), path + ".packed", options,
                               {text.class_names, text.classes, text.on_broken});
+    case Source::kVoc:
+      return OpenVocBoxes(source.voc(), path + ".voc", options, {text.class_names, text.classes, text.on_broken});
+    case Source::kCoco:
+      return OpenCocoBoxes(source.coco(), path + ".coco", options, {text.class_names, text.classes, text.on_broken});
+    case Source::kYolo:
+      return OpenYoloBoxes(source.yolo(), path + ".yolo", options, {text.class_names, text.classes, text.on_broken});
     case Source::FORMAT_NOT_SET:
       break;
   }
   throw Error(ErrorKind::kUsage, "no data is named", path,
-              "set one of folder, packed, idx, cifar, csv, arrays, text, tokens, speech, parallel and synthetic");
+              "set one of folder, packed, voc, coco, yolo, idx, cifar, csv, arrays, text, tokens, speech, parallel and synthetic");
 }
 
 /// Means over labels, and error rates, are of nothing where there is none.
@@ -169,6 +176,8 @@ void RequireLabels(const Dataset& dataset, const std::string& path) {
   if (dataset.uniform_labels()) return;
   for (uint64_t id = 0; id < dataset.size(); ++id)
     if (dataset.labels(0, id) > 0) return;
+  if (dataset.fields().front().name == "pictures")
+    throw Error(ErrorKind::kData, "none of its pictures has a box", path, "name pictures in which something is");
   throw Error(ErrorKind::kData, "all of its transcripts are empty", path, "name recordings in which something is said");
 }
 

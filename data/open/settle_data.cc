@@ -119,6 +119,10 @@ void SettleForm(const Dataset& train, uint64_t seed, DataConfig& config) {
       for (int i = 0; i < field.shape.rank(); ++i) form.add_shape(field.shape[i]);
     }
     if (field.name == "label") form.set_classes(static_cast<uint32_t>(train.classes()));
+    if (field.name == "heat") {
+      form.set_boxes(true);
+      form.set_classes(static_cast<uint32_t>(train.classes()));
+    }
     if (field.name == "target") form.set_targets(static_cast<uint32_t>(field.shape[0]));
     if (field.name == "categories")
       for (const int words : CategoriesOf(train)) form.add_categories(static_cast<uint32_t>(words));
@@ -132,8 +136,8 @@ void SettleForm(const Dataset& train, uint64_t seed, DataConfig& config) {
 void SettleData(const std::shared_ptr<const Dataset>& train, uint64_t seed, DataConfig& config) {
   const SourceTraits& traits = train->traits();
   if (config.has_class_weights()) SettleClassWeights(*train, *config.mutable_class_weights());
-  SettleForm(*train, seed, config);
   config.mutable_class_names()->Assign(traits.class_names.begin(), traits.class_names.end());
+  SettleForm(*train, seed, config);
   if (traits.table != nullptr) *config.mutable_table() = *traits.table;
   if (config.normalize().has_auto_()) {
     SettleAuto(train, seed, config);

@@ -1,27 +1,16 @@
 #include "data/pictures/picture_dataset.h"
 
-#include <algorithm>
 #include <array>
 #include <span>
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/philox.h"
+#include "data/pictures/hash_pictures.h"
 
 namespace lockstep::data {
 namespace {
 
-/// Whether all pictures together have at most `most` bytes; looks at no more of them than it needs to know.
-bool FitIn(const PictureStore& store, uint64_t most) {
-  uint64_t sum = 0;
-  for (uint64_t id = 0; id < store.size(); ++id)
-    if ((sum += store.Bytes(id)) > most) return false;
-  return true;
-}
-
 uint64_t FingerprintOf(const LabelledPictures& pictures, const FingerprintOptions& options) {
-  constexpr uint64_t kFiles = 4096, kFileBytes = uint64_t{64} << 10;
-  const PictureStore& store = *pictures.store;
   Hasher hasher;
   const auto add = [&](const std::string& text) {
     hasher.AddInteger(text.size());
@@ -29,20 +18,9 @@ uint64_t FingerprintOf(const LabelledPictures& pictures, const FingerprintOption
   };
   add(pictures.format);
   for (const std::string& name : pictures.class_names) add(name);
-  hasher.AddInteger(store.size());
-  for (uint64_t id = 0; id < store.size(); ++id) add(store.Name(id));
+  HashNames(*pictures.store, hasher);
   hasher.Add(std::as_bytes(std::span(pictures.labels)));
-  std::vector<std::byte> bytes;
-  const auto add_file = [&](uint64_t id, uint64_t most) {
-    store.Read(id, bytes);
-    hasher.AddInteger(bytes.size());
-    hasher.Add(std::span(bytes).first(std::min<uint64_t>(bytes.size(), most)));
-  };
-  if (options.verify == Verify::FULL || FitIn(store, options.whole_up_to)) {
-    for (uint64_t id = 0; id < store.size(); ++id) add_file(id, UINT64_MAX);
-  } else {
-    for (uint64_t i = 0; i < kFiles; ++i) add_file(Mix64(Mix64(options.seed) + i) % store.size(), kFileBytes);
-  }
+  HashFiles(*pictures.store, options, hasher);
   return hasher.Digest();
 }
 

@@ -21,9 +21,7 @@ struct LabelledPictures {
   std::vector<std::string> class_names;  ///< in the order of the labels
 };
 
-/// Reads what the fingerprint needs: names and labels of all, and the bytes of all files up to 1 GiB; of more, of 4,096
-/// files chosen by the seed their sizes and first 64 KiB (other files' sizes are not asked for, which would take
-/// minutes of a million). Throws Error(kData).
+/// Reads what the fingerprint needs (hash_pictures.h). Throws Error(kData).
 std::unique_ptr<Dataset> MakePictureDataset(LabelledPictures pictures, const FingerprintOptions& options);
 
 }  // namespace lockstep::data

@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "data/batches/make_batches.h"
+#include "data/boxes/boxed_pictures.h"
+#include "data/boxes/center_targets.h"
 #include "data/open/make_transform.h"
 #include "data/open/open_splits.h"
 #include "data/open/resolve_vocabulary.h"
@@ -62,6 +64,10 @@ evaluate::ScorerFactory ScorerOf(const Recipe& recipe, const models::DataShape& 
         [form = AnswerFormOf(recipe.data(), shape)](std::shared_ptr<const data::Dataset> split, step::ForwardCompute&) {
           return evaluate::MakeRegressionScorer(std::move(split), form);
         };
+  if (task == metrics::Task::kDetection)
+    return [form = DetectorFormOf(recipe, shape)](std::shared_ptr<const data::Dataset> split, step::ForwardCompute&) {
+      return evaluate::MakeDetectionScorer(std::move(split), form);
+    };
   if (task != metrics::Task::kTranslation) return nullptr;
   evaluate::TranslationOptions options;
   options.model = DecoderModelOf(recipe.model(), shape);
@@ -79,6 +85,7 @@ metrics::Task TaskOf(const models::DataShape& shape) {
   if (shape.input == "tokens") return metrics::Task::kLanguageModel;
   if (shape.speech()) return metrics::Task::kSpeech;
   if (shape.pairs()) return metrics::Task::kTranslation;
+  if (shape.boxes) return metrics::Task::kDetection;
   return shape.classes > 0 ? metrics::Task::kClassification : metrics::Task::kRegression;
 }
 
@@ -103,8 +110,22 @@ models::DataShape DataShapeOf(const plan::Splits& splits) {
     if (field.name == "weight") shape.rows = graph::RowTargets::kWeighted;
     if (field.name == "other_label") shape.rows = graph::RowTargets::kMixed;
     if (field.name == "categories") shape.categories = data::CategoriesOf(*splits.train);
+    if (field.name == "heat") {
+      shape.boxes = true;
+      shape.classes = splits.train->classes();
+    }
   }
   return shape;
+}
+
+infer::DetectorForm DetectorFormOf(const Recipe& recipe, const models::DataShape& shape) {
+  infer::DetectorForm form{.fit = data::PictureFit(recipe.data().pictures(), nullptr)};
+  form.stride = models::DetectorStride(recipe.model().detector());
+  const data::CellGrid grid = data::CellGrid::Of(form.fit.height(), form.fit.width(), form.stride, shape.classes);
+  form.height = grid.height;
+  form.width = grid.width;
+  form.categories = shape.classes;
+  return form;
 }
 
 infer::AnswerForm AnswerFormOf(const data::DataConfig& data, const models::DataShape& shape) {
@@ -162,6 +183,10 @@ plan::Splits OpenSplits(Recipe& recipe, std::shared_ptr<const data::Tokenizer> t
   data::DataConfig& config = *recipe.mutable_data();
   const uint64_t seed = recipe.train().seed();
   plan::Splits splits;
+  if (recipe.model().has_detector()) {
+    config.mutable_cells()->set_kind(data::Cells::Kind::CENTERS);
+    config.mutable_cells()->set_stride(models::DetectorStride(recipe.model().detector()));
+  }
   data::OpenOptions options = data::OptionsOf(config);
   options.tokenizer = std::move(tokenizer);
   splits.train_files = FilesOf(config.train());
@@ -171,7 +196,8 @@ plan::Splits OpenSplits(Recipe& recipe, std::shared_ptr<const data::Tokenizer> t
   splits.test = std::move(opened.test);
   data::SettleData(splits.train, seed, config);
   splits.transform = data::MakeTransform(splits.train->fields(), config, seed);
-  splits.make_batches = [train = splits.train, transform = splits.transform,
+  const std::shared_ptr<const data::Dataset> taught = data::WithMosaics(splits.train, config.augment().mosaic(), seed);
+  splits.make_batches = [train = taught, transform = splits.transform,
                          options = BatchOptionsOf(recipe.train())](const data::Leg& leg) mutable {
     options.leg = leg;
     return std::shared_ptr<const data::Batches>(data::MakeBatches(train, transform, options));
@@ -184,6 +210,7 @@ plan::Splits OpenSplits(Recipe& recipe, std::shared_ptr<const data::Tokenizer> t
         "train.global_batch", "lower it, or give more data");
   RequireRowsToMix(config.augment(), recipe.train());
   plan::LimitEvaluations(recipe.evaluate(), seed, splits);
+  splits.train = taught;
   splits.length = plan::LengthOf(recipe.train(), *splits.batches);
   return splits;
 }

@@ -6,6 +6,7 @@
 #include "comm/communicator.h"
 #include "launch/recipe/recipe.h"
 #include "trainer/infer/decoder.h"
+#include "trainer/infer/detector.h"
 #include "trainer/infer/predictor.h"
 #include "trainer/models/models.h"
 #include "trainer/run/job.h"
@@ -21,6 +22,9 @@ infer::DecoderModel DecoderModelOf(const models::ModelConfig& model, const model
 
 /// How a model's outputs become answers, in the targets' own unit. REQUIRES: `data` is settled.
 infer::AnswerForm AnswerFormOf(const data::DataConfig& data, const models::DataShape& shape);
+
+/// How a detector's outputs become boxes. REQUIRES: the model is one.
+infer::DetectorForm DetectorFormOf(const Recipe& recipe, const models::DataShape& shape);
 
 /// The job of a resolved recipe. Throws Error for everything that can be wrong before ranks meet.
 run::Job MakeJob(const Recipe& recipe, comm::Communicator& comm, std::shared_ptr<step::DeviceKit> device = nullptr);

@@ -29,7 +29,8 @@ void OpenSampleForm(TrainedRun& run) {
                .sample = Shape(std::span<const int64_t>(form.shape().data(), static_cast<size_t>(form.shape_size()))),
                .classes = static_cast<int>(form.classes()),
                .targets = static_cast<int>(form.targets()),
-               .categories = {form.categories().begin(), form.categories().end()}};
+               .categories = {form.categories().begin(), form.categories().end()},
+               .boxes = form.boxes()};
 }
 
 /// Fills in the tokenizer or what is known of speech, and the shape that follows from it. Of the training data no more

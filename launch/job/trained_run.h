@@ -29,7 +29,10 @@ struct TrainedRun {
   bool Translates() const { return shape.pairs(); }
   bool WritesOn() const { return recipe.model().has_gpt(); }
   /// Whether it answers rows of tables, or images, with a class or values.
-  bool Predicts() const { return shape.input == "image" || (shape.input == "features" && !shape.speech()); }
+  bool Predicts() const {
+    return !Detects() && (shape.input == "image" || (shape.input == "features" && !shape.speech()));
+  }
+  bool Detects() const { return shape.boxes; }
 };
 
 /// `path`: a run's folder (its newest good checkpoint) or a checkpoint. Weights are those that evaluations mean.

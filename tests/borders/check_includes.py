@@ -45,10 +45,11 @@ LAUNCH_ARROWS = """
 
 # The inner order of data, by its folders: `data` is what lies in none of them.
 DATA_ARROWS = """
-    data <- batches boxes image rows table text/tokenizers
+    data <- batches image rows table text/tokenizers
     table <- formats
     formats <- audio
     formats image <- pictures
+    pictures <- boxes
     text/tokenizers <- text/sentencepiece
     formats text/tokenizers <- text/sentences
     text/sentencepiece text/sentences <- text

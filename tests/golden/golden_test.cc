@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -53,6 +54,10 @@ models::DataShape Speech(int64_t channels, int classes) {
 
 models::DataShape Pairs(int vocabulary) { return {.input = "source", .sample = {-1}, .classes = vocabulary}; }
 
+models::DataShape Boxes(int64_t height, int64_t width, int classes) {
+  return {.input = "image", .sample = {height, width, 3}, .classes = classes, .boxes = true};
+}
+
 std::vector<GoldenCase> Cases() {
   return {
       {"convnet", models::Images(28, 28, 1),
@@ -88,6 +93,10 @@ std::vector<GoldenCase> Cases() {
       {"seq2seq_gru", Pairs(19),
        "seq2seq { kind: GRU layers: 2 width: 8 } loss { softmax_cross_entropy { label_smoothing: 0.1 } }",
        "sgd {} learning_rate: 0.1", /*rows=*/5, /*places=*/9},
+      {"detector", Boxes(44, 36, 3),
+       "detector { backbone { resnet { blocks: [1, 2] widths: [8, 12] stem: HALVES stem_width: 6"
+       "                                zero_init_residual: false } } strides: [4, 8] neck: 10 head: 1 }",
+       "sgd {} learning_rate: 0.02", /*rows=*/3},
   };
 }
 
@@ -153,7 +162,7 @@ class Training {
   std::span<float> Gradient(const ArenaEntry& entry) { return Part(gradients_, entry); }
 
   void LoadBatch(const GoldenFile& file, const std::string& step) {
-    labels_ = golden_.rows;
+    labels_.fill(static_cast<double>(golden_.rows));
     for (const graph::Value& value : plans_.train.front()->graph.values) {
       if (value.role != graph::Role::kInput) continue;
       const std::vector<float> from =
@@ -161,17 +170,25 @@ class Training {
               ? std::vector<float>(static_cast<size_t>(golden_.rows), 1.0f)
               : file.Read(step + (value.name == golden_.data.input ? "input" : value.name), value.shape);
       value.dtype == DType::kI32 ? Copy<int32_t>(from, value.name) : Copy<float>(from, value.name);
-      if (value.name == "label")
-        labels_ = std::count_if(from.begin(), from.end(), [](float label) { return label >= 0; });
+      const auto count = [&](auto counts) {
+        return static_cast<double>(std::count_if(from.begin(), from.end(), counts));
+      };
+      if (value.name == "label") labels_.fill(count([](float label) { return label >= 0; }));
+      if (value.name == "heat") labels_[0] = count([](float heat) { return heat == 1; });
+      if (value.name == "inside") labels_[1] = count([](float inside) { return inside == 1; });
     }
   }
 
   /// The mean loss of the batch, or of its labels; gradients of it are there afterwards.
   double ForwardAndBackward() {
     packed_->Pack();
-    program_->step_block().loss_scale[0] = 1.0f / static_cast<float>(labels_);
+    for (size_t i = 0; i < labels_.size(); ++i)
+      program_->step_block().loss_scale[i] = 1.0f / static_cast<float>(labels_[i]);
     program_->Run(nullptr);
-    return program_->loss(0) / static_cast<double>(labels_);
+    double loss = 0;
+    for (size_t i = 0; i < plans_.train.front()->graph.losses.size(); ++i)
+      loss += program_->loss(static_cast<int>(i)) / labels_[i];
+    return loss;
   }
 
   void Update(uint64_t step) {
@@ -218,7 +235,8 @@ class Training {
   std::unique_ptr<engine::PackedWeights> packed_;
   std::unique_ptr<engine::Program> program_;
   std::unique_ptr<optim::Optimizer> optimizer_;
-  int64_t labels_ = 0;  ///< of the batch; its rows, where it has targets
+  /// Of the batch, for each loss; its rows, where it has targets.
+  std::array<double, graph::StepBlock::kMaxLosses> labels_{};
 };
 
 class Golden : public ::testing::TestWithParam<std::tuple<GoldenCase, BackendCase>> {

@@ -11,8 +11,9 @@ NAME.safetensors holds, all in float32:
     before.PARAMETER           weights and running statistics before the first step, under the names of both sides
     step1.input                images as [batch, height, width, channels], features, or tokens [batch, time] as floats
     step1.label, step1.target  one of the two; labels as floats, [batch] or [batch, time], -1 where there is none
-    step1.length, ...          further inputs under their own names, as floats
-    step1.loss                 [1]: the mean over the batch, or over its labels
+    step1.length, ...          further inputs under their own names, as floats; of a detector its targets, as
+                               data/boxes/center_targets.h has them
+    step1.loss                 [1]: the mean over the batch, or over its labels; of a detector the sum of its two means
     step1.gradient.PARAMETER   of that mean
     step2.*, step3.*           the same, each with a batch of its own
     after.PARAMETER            weights and running statistics after the third step
@@ -39,6 +40,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import detector_model
 import sequence_models as sequences
 
 STEPS = 3
@@ -260,6 +262,10 @@ CASES = {
     "seq2seq_gru": dict(
         model=lambda: sequences.RecurrentTranslator("gru"), make_batch=sequences.make_pairs,
         further=["source_length", "tokens"], loss=sequences.translation_loss, optimizer=dict(lr=0.1),
+    ),
+    "detector": dict(
+        model=lambda: detector_model.Detector(BasicBlock), make_batch=detector_model.make_pictures,
+        loss=detector_model.detector_loss, optimizer=dict(lr=0.02),
     ),
 }  # fmt: skip
 

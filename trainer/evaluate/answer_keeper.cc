@@ -37,6 +37,10 @@ class AnswerKeeper::KeepingScorer final : public Scorer {
     }
   }
 
+  void Share(comm::Communicator& comm) override {
+    if (inner_) inner_->Share(comm);
+  }
+
   std::vector<metrics::Metric> Result(const Scores& scores) const override {
     return inner_ ? inner_->Result(scores) : std::vector<metrics::Metric>();
   }

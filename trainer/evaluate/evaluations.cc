@@ -27,7 +27,9 @@ std::unique_ptr<Evaluator> Evaluations::MakeEvaluator(const std::string& split) 
   options.shapes = compute_.plans().evaluation_shapes;
   options.task = task_;
   options.executors = compute_.executors().of_ranks();
-  options.counters = CounterNames(compute_.plans().evaluate.front()->graph);
+  const graph::Graph& graph = compute_.plans().evaluate.front()->graph;
+  options.losses = graph.losses.size();
+  options.counters = CounterNames(graph);
   if (make_scorer_) options.scorer = make_scorer_(options.dataset, compute_);
   if (on_progress_) options.on_progress = [told = on_progress_, split](double share) { told(split, share); };
   return std::make_unique<Evaluator>(std::move(options));

@@ -15,15 +15,18 @@ namespace lockstep::evaluate {
 Evaluator::Evaluator(Options options)
     : options_(std::move(options)),
       blocks_(std::make_shared<data::Blocks>(*options_.dataset, *options_.transform, options_.shapes)) {
-  const auto size = static_cast<int64_t>(options_.dataset->size());
-  if (options_.task == metrics::Task::kLanguageModel)
-    text_bytes_ = options_.dataset->TextBytes(0, options_.dataset->size());
+  const uint64_t size = options_.dataset->size();
+  if (options_.task == metrics::Task::kLanguageModel) text_bytes_ = options_.dataset->TextBytes(0, size);
   if (options_.dataset->uniform_labels()) {
-    labels_ = size * static_cast<int64_t>(options_.dataset->labels(0, 0));
+    labels_ = data::AllLosses(size * options_.dataset->labels(0, 0));
     return;
   }
-  for (int64_t id = 0; id < size; ++id)
-    labels_ += static_cast<int64_t>(options_.dataset->labels(0, static_cast<uint64_t>(id)));
+  data::SampleSize sample;
+  for (uint64_t id = 0; id < size; ++id) {
+    options_.dataset->Measure(0, id, sample);
+    const data::LossCounts counts = options_.transform->Count(sample, 0, id, /*augment=*/false);
+    for (size_t i = 0; i < counts.size(); ++i) labels_[i] += counts[i];
+  }
 }
 
 Evaluator::Deal Evaluator::DealBlocks(int rank) const {
@@ -89,12 +92,12 @@ std::vector<metrics::Metric> Evaluator::AddUp(const Deal& deal, const std::vecto
     while (executor >= options_.executors[rank]) executor -= options_.executors[rank++];
     const BlockRecord& record =
         records[deal.records() * rank + static_cast<size_t>(block / deal.all * deal.most + executor)];
-    sum.Add(record.lane.losses[0], {record.lane.counters, options_.counters.size()});
+    sum.Add({record.lane.losses, options_.losses}, {record.lane.counters, options_.counters.size()});
     scores.Add(record.scores);
   }
   std::vector<metrics::Metric> results = sum.Result(labels_);
   if (text_bytes_ > 0) {
-    const double nats = results.front().value * static_cast<double>(labels_);
+    const double nats = results.front().value * static_cast<double>(labels_[0]);
     results.push_back({"bits_per_byte", nats / std::numbers::ln2 / static_cast<double>(text_bytes_)});
   }
   if (options_.scorer) {
@@ -110,6 +113,7 @@ std::optional<checkpoint::Evaluation> Evaluator::Evaluate(uint64_t step, step::F
   const Deal deal = DealBlocks(comm.rank());
   const std::optional<std::vector<BlockRecord>> mine = RunBlocks(deal, what, compute);
   if (!mine) return std::nullopt;
+  if (options_.scorer) options_.scorer->Share(comm);
   std::vector<BlockRecord> all(mine->size() * static_cast<size_t>(comm.world_size()));
   comm.Wait(*comm.AllGather(std::as_bytes(std::span(*mine)), std::as_writable_bytes(std::span(all))), what);
   checkpoint::Evaluation evaluation;

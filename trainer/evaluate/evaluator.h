@@ -29,7 +29,8 @@ class Evaluator {
     std::vector<data::BatchShape> shapes;  ///< of blocks: those of the evaluation programs
     std::vector<int> executors;            ///< of each rank
     metrics::Task task{};
-    std::vector<std::string> counters;  ///< of the evaluation program, in order
+    size_t losses = 1;                  ///< of the evaluation program
+    std::vector<std::string> counters;  ///< of it, in order
     std::shared_ptr<Scorer> scorer;     ///< may be null
     /// Told on the communicating thread, often, which share of this rank's blocks is done; may be null.
     std::function<void(double share)> on_progress = nullptr;
@@ -65,7 +66,7 @@ class Evaluator {
 
   Options options_;
   std::shared_ptr<const data::Blocks> blocks_;
-  int64_t labels_ = 0;                                       ///< of the split: what sums are divided by
+  data::LossCounts labels_ = {};                             ///< of the split: what sums are divided by
   uint64_t text_bytes_ = 0;                                  ///< that a language model's labels stand for; 0: unknown
   std::vector<std::unique_ptr<data::BlockReader>> readers_;  ///< by executor of this rank
 };

@@ -15,9 +15,13 @@
 
 #include "data/batches/loader.h"
 #include "trainer/infer/decoder.h"
+#include "trainer/infer/detector.h"
 #include "trainer/infer/predictor.h"
 #include "trainer/metrics/metrics.h"
 
+namespace lockstep::comm {
+class Communicator;
+}  // namespace lockstep::comm
 namespace lockstep::step {
 class ForwardCompute;
 }  // namespace lockstep::step
@@ -40,16 +44,19 @@ class Scorer {
   /// A named output of the evaluation program's last run.
   using Output = std::function<std::span<const std::byte>(const std::string& name)>;
 
-  /// Told what the model wrote of a sample of the split; called by executors side by side.
+  /// Told what the model wrote of a sample of the split, or of a picture with boxes its metrics::Detections as they lie
+  /// in memory; called by executors side by side.
   using OnText = std::function<void(uint64_t sample, const std::string& text)>;
 
   virtual ~Scorer() = default;
-  /// Of scorers of models that write: whom to tell of each text.
+  /// Of scorers of models that write, or find boxes: whom to tell of each text.
   void TellTexts(OnText on_text) { on_text_ = std::move(on_text); }
   /// Called before each evaluation, when its weights stand.
   virtual void Begin() {}
   /// Adds what the answers to `block` count. Called by executors side by side, each with its number.
   virtual void Score(int executor, const data::LaneBatch& block, const Output& output, Scores& scores) = 0;
+  /// Called after the last block. Collective: ranks tell each other what they keep of answers beside what is counted.
+  virtual void Share(comm::Communicator& /*comm*/) {}
   virtual std::vector<metrics::Metric> Result(const Scores& scores) const = 0;
 
  protected:
@@ -74,6 +81,11 @@ std::unique_ptr<Scorer> MakeSpeechScorer(std::shared_ptr<const data::Dataset> da
 /// "target" f32 [targets], and all its samples are read once: tables, which lie in memory. `form` is that of the run's
 /// answers.
 std::unique_ptr<Scorer> MakeRegressionScorer(std::shared_ptr<const data::Dataset> dataset, infer::AnswerForm form);
+
+/// COCO's "ap" (IoU 0.5:0.95) and "ap50", and "ap50_all_points", the mean over classes of the whole area under precision
+/// over recall, of the program's outputs "center_logits" and "side_logits". `dataset` has pictures with boxes.
+std::unique_ptr<Scorer> MakeDetectionScorer(std::shared_ptr<const data::Dataset> dataset,
+                                            const infer::DetectorForm& form);
 
 /// What translating takes. All outlive the scorer.
 struct TranslationOptions {

@@ -148,7 +148,7 @@ ValueId Builder::Conv2d(ValueId x, const std::string& name, const Conv2dLayer& l
   }
   const Shape weight{layer.out, channels / layer.groups, layer.kernel, layer.kernel};
   const ValueId w = Parameter(name + ".weight", weight, layer.weight, true);
-  const ValueId b = layer.bias ? Parameter(name + ".bias", {layer.out}, {}, false) : kNoValue;
+  const ValueId b = layer.bias ? Parameter(name + ".bias", {layer.out}, layer.bias_start, false) : kNoValue;
   const Conv2dAttributes attributes{.stride = layer.stride, .padding = layer.padding, .groups = layer.groups};
   return Append(OpKind::kConv2d, {x, w, b}, attributes, name)[0];
 }

@@ -37,7 +37,7 @@ struct Conv2dLayer {
   int64_t out = 0;
   int kernel = 1, stride = 1, padding = 0, groups = 1;
   bool bias = true;
-  Initializer weight = {};
+  Initializer weight = {}, bias_start = {};
 };
 
 /// States of a recurrent layer, each [batch, hidden]; a GRU has no cell.

@@ -1,15 +1,10 @@
 #include "trainer/infer/predictor.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <string>
-#include <thread>
 #include <utility>
 
 #include "base/error.h"
-#include "base/first_error.h"
-#include "base/threads.h"
 
 namespace lockstep::infer {
 namespace {
@@ -40,26 +35,15 @@ float AnswerForm::Value(float output, size_t target) const {
 
 Predictor::Predictor(const TrainedModel& model, std::shared_ptr<const data::Transform> transform, AnswerForm form,
                      int64_t rows)
-    : transform_(std::move(transform)),
+    : inputs_(std::move(transform)),
       form_(std::move(form)),
       rows_(rows),
       program_(model.graphs().build(rows, 0).graph, model.weights()),
-      outputs_(program_.Output<float>(OutputOf(form_)).size() / static_cast<size_t>(rows)) {
-  for (const data::Field& field : transform_->fields())
-    unused_.emplace_back(static_cast<size_t>(field.shape.size() * SizeOf(field.dtype)));
-}
+      outputs_(program_.Output<float>(OutputOf(form_)).size() / static_cast<size_t>(rows)) {}
 
 void Predictor::Answer(const data::Dataset& samples, uint64_t first, uint64_t count, std::span<float> answers) {
   CHECK(count <= static_cast<uint64_t>(rows_) && answers.size() == count * outputs_);
-  std::vector<std::byte*> pointers(unused_.size());
-  for (uint64_t i = 0; i < count; ++i) {
-    for (size_t field = 0; field < unused_.size(); ++field) {
-      const std::span<std::byte> input = program_.Input<std::byte>(transform_->fields()[field].name);
-      pointers[field] = input.empty() ? unused_[field].data() : input.data() + i * unused_[field].size();
-    }
-    samples.Read(0, first + i, sample_);
-    transform_->Apply(sample_, 0, first + i, /*augment=*/false, 0, pointers);
-  }
+  inputs_.Fill(samples, first, count, program_);
   program_.Run();
   const std::span<const float> outputs = program_.Output<float>(OutputOf(form_));
   for (uint64_t i = 0; i < count; ++i)
@@ -68,34 +52,17 @@ void Predictor::Answer(const data::Dataset& samples, uint64_t first, uint64_t co
 
 std::vector<float> PredictAll(const TrainedModel& model, const std::shared_ptr<const data::Transform>& transform,
                               const AnswerForm& form, const data::Dataset& samples, int threads) {
-  const uint64_t blocks = (samples.size() + kRows - 1) / kRows;
   std::vector<std::unique_ptr<Predictor>> predictors;
-  for (uint64_t i = 0; i < std::min<uint64_t>(static_cast<uint64_t>(threads), blocks); ++i)
+  for (uint64_t i = 0; i < UsefulThreads(samples.size(), kRows, threads); ++i)
     predictors.push_back(std::make_unique<Predictor>(model, transform, form, kRows));
   const size_t outputs = predictors.empty() ? 0 : predictors.front()->outputs();
   std::vector<float> answers(samples.size() * outputs);
-  std::atomic<uint64_t> next = 0;
-  FirstError error;
-  const auto work = [&](Predictor& predictor) {
-    try {
-      for (uint64_t block; (block = next++) < blocks;) {
-        const uint64_t first = block * kRows, count = std::min<uint64_t>(kRows, samples.size() - first);
-        predictor.Answer(samples, first, count, std::span(answers).subspan(first * outputs, count * outputs));
-      }
-    } catch (...) {
-      error.Keep();
-      next = blocks;
-    }
-  };
-  std::vector<std::thread> others;
-  for (size_t i = 1; i < predictors.size(); ++i)
-    others.push_back(StartThread("predict", [&, i] {
-      PrepareComputeThread(1, "");
-      work(*predictors[i]);
-    }));
-  if (!predictors.empty()) work(*predictors.front());
-  for (std::thread& other : others) other.join();
-  error.Rethrow();
+  std::vector<AnswerBlock> workers;
+  for (const auto& predictor : predictors)
+    workers.emplace_back([&](uint64_t first, uint64_t count) {
+      predictor->Answer(samples, first, count, std::span(answers).subspan(first * outputs, count * outputs));
+    });
+  AnswerBlocks(samples.size(), kRows, workers);
   return answers;
 }
 

@@ -9,6 +9,7 @@
 
 #include "data/dataset.h"
 #include "data/transform.h"
+#include "trainer/infer/sample_inputs.h"
 #include "trainer/infer/trained_model.h"
 
 namespace lockstep::infer {
@@ -38,13 +39,11 @@ class Predictor {
   void Answer(const data::Dataset& samples, uint64_t first, uint64_t count, std::span<float> answers);
 
  private:
-  const std::shared_ptr<const data::Transform> transform_;
+  SampleInputs inputs_;
   const AnswerForm form_;
   const int64_t rows_;
   InferenceProgram program_;
   size_t outputs_ = 0;
-  data::Sample sample_;
-  std::vector<std::vector<std::byte>> unused_;  ///< fields that the model does not read, by field
 };
 
 /// Answers [samples, outputs] to all of `samples`, by `threads` threads: the same at any number of them.

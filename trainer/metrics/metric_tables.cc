@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <string_view>
 #include <utility>
@@ -16,7 +17,8 @@
 namespace lockstep::metrics {
 namespace {
 
-constexpr size_t kLongestName = 28, kMostInMatrix = 12, kMostRows = 50, kWorstRows = 20, kMostConfusions = 10;
+constexpr size_t kLongestName = 28, kMostInMatrix = 12, kMostRows = 50, kWorstRows = 20, kMostConfusions = 10,
+                 kMostDetectionRows = 100;
 
 using Row = std::vector<std::string>;
 
@@ -134,6 +136,31 @@ std::string FormatTable(const Regression& regression, std::span<const std::strin
   for (size_t i = 0; i < regression.targets.size(); ++i) add(NameOf(i, names), regression.targets[i]);
   if (regression.targets.size() > 1) add("mean", regression.mean);
   return Align(rows);
+}
+
+std::string FormatTable(const DetectionMeasures& of, std::span<const std::string> names) {
+  const auto share = [](double value) { return Share(value < 0 ? std::numeric_limits<double>::quiet_NaN() : value); };
+  const CocoSummary& coco = of.summary;
+  std::string text = Align({{"COCO", "IoU 0.5:0.95", "0.5", "0.75", "small", "medium", "large"},
+                            {"AP", share(coco.ap), share(coco.ap50), share(coco.ap75), share(coco.ap_small),
+                             share(coco.ap_medium), share(coco.ap_large)}});
+  text += "\n" + Align({{"average recall", "of 1", "of 10", "of 100", "small", "medium", "large"},
+                        {"IoU 0.5:0.95", share(coco.recall_1), share(coco.recall_10), share(coco.recall_100),
+                         share(coco.recall_small), share(coco.recall_medium), share(coco.recall_large)}});
+  std::vector<Row> rows = {{"class", "objects", "AP", "AP50", "AP50, all points"}};
+  for (size_t i = 0; i < std::min(of.categories.size(), kMostDetectionRows); ++i) {
+    const CategoryNumbers& numbers = of.categories[i];
+    rows.push_back({NameOf(i, names), std::to_string(numbers.truths), Share(numbers.ap), Share(numbers.ap50),
+                    Share(numbers.ap50_all_points)});
+  }
+  text += "\n" + Align(rows);
+  const DetectionErrors& errors = of.errors;
+  text += fmt::format(
+      "\nBoxes of a score of at least {:g}: {} right; wrong: {} class, {} place, {} both, {} twice, {} nothing there. "
+      "Missed: {} objects.\n",
+      of.least_score, errors.right, errors.classification, errors.localisation, errors.both, errors.duplicate,
+      errors.background, errors.missed);
+  return text;
 }
 
 }  // namespace lockstep::metrics

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "trainer/metrics/classification.h"
+#include "trainer/metrics/detection/measure_detections.h"
 #include "trainer/metrics/regression.h"
 
 namespace lockstep::metrics {
@@ -16,5 +17,8 @@ std::string FormatTable(const Classification& classification, std::span<const st
 
 /// A row a target, and their mean where there are several. `names`: one a target, or none for numbers.
 std::string FormatTable(const Regression& regression, std::span<const std::string> names);
+
+/// COCO's twelve numbers, a row a category, and what kinds of errors there are.
+std::string FormatTable(const DetectionMeasures& detection, std::span<const std::string> names);
 
 }  // namespace lockstep::metrics

@@ -19,26 +19,26 @@ struct Metric {
 };
 
 /// What a model does, and so which numbers people look at.
-enum class Task { kClassification, kRegression, kLanguageModel, kSpeech, kTranslation };
+enum class Task { kClassification, kRegression, kLanguageModel, kSpeech, kTranslation, kDetection };
 
-/// Sums of loss and counters over the blocks of a split.
+/// Sums of losses and counters over the blocks of a split.
 class EvaluationSum {
  public:
   /// `counters` are the graph's, in its order.
   EvaluationSum(Task task, std::vector<std::string> counters);
 
-  /// Adds the next block. REQUIRES: one count for each counter.
-  void Add(double loss, std::span<const int64_t> counts);
+  /// Adds the next block. REQUIRES: as many losses as in the blocks before, and one count for each counter.
+  void Add(std::span<const double> losses, std::span<const int64_t> counts);
 
-  /// "loss" first, then a rate for each counter: "accuracy" for "correct", else the counter's name; of a language model
-  /// "perplexity", exp(loss). `denominator`: what sums are divided by, the split's samples or labels; NaN where it is
-  /// 0.
-  std::vector<Metric> Result(int64_t denominator) const;
+  /// "loss" first, the sum of all losses' means, then a rate for each counter: "accuracy" for "correct", else the
+  /// counter's name; of a language model "perplexity", exp(loss). `denominators`: what each loss is divided by, the
+  /// split's samples or labels, and rates by the first; what is divided by 0 is NaN.
+  std::vector<Metric> Result(std::span<const uint64_t> denominators) const;
 
  private:
   Task task_;
   std::vector<std::string> counters_;
-  double loss_ = 0;
+  std::vector<double> losses_;
   std::vector<int64_t> counts_;
 };
 

@@ -111,6 +111,16 @@ ValueId AddConv(Builder& builder, ValueId x, const std::string& name, const Conv
                          .weight = HeNormal(fan_in)});
 }
 
+ConvShape SquareConv(uint64_t channels, uint64_t kernel, uint64_t stride) {
+  return {.channels = channels, .kernel = kernel, .stride = stride, .padding = kernel / 2, .bias = false};
+}
+
+ValueId AddConvNorm(Builder& builder, ValueId x, const std::string& conv, const std::string& norm,
+                    const ConvShape& shape, const std::string& field, float norm_start) {
+  x = AddConv(builder, x, conv, shape, field);
+  return AddBatchNorm(builder, x, norm, {.weight_start = norm_start}, field);
+}
+
 ValueId AddPool(Builder& builder, ValueId x, PoolKind kind, uint64_t kernel, uint64_t stride, uint64_t padding,
                 const std::string& field) {
   RequireImages(field, builder.shape(x));

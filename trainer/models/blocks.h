@@ -36,6 +36,9 @@ struct ConvShape {
   bool bias = true;
 };
 
+/// A convolution with zeros around that keeps the size, or divides it by `stride`, without bias.
+ConvShape SquareConv(uint64_t channels, uint64_t kernel, uint64_t stride);
+
 /// Layers whose weights start as normal(0, sqrt(2 / fan_in)) (He et al. 2015) and whose biases start at 0. `field` is
 /// what errors name, e.g. "model.convnet.stages[1]".
 graph::ValueId AddLinear(graph::Builder& builder, graph::ValueId x, const std::string& name, uint64_t out, bool bias,
@@ -57,6 +60,9 @@ struct NormShape {
 };
 graph::ValueId AddBatchNorm(graph::Builder& builder, graph::ValueId x, const std::string& name, const NormShape& norm,
                             const std::string& field);
+/// A convolution, and batch norm behind it.
+graph::ValueId AddConvNorm(graph::Builder& builder, graph::ValueId x, const std::string& conv, const std::string& norm,
+                           const ConvShape& shape, const std::string& field, float norm_start = 1);
 
 /// A model that goes on from what it has read before, a few positions at a time (inference): caches of keys and values,
 /// and the states of recurrent layers, are the graph's states.
@@ -80,6 +86,19 @@ graph::ValueId EmbedCategories(graph::Builder& builder, graph::ValueId x, const 
 graph::ValueId BuildMlp(graph::Builder& builder, graph::ValueId x, const Mlp& config, int outputs);
 graph::ValueId BuildConvNet(graph::Builder& builder, graph::ValueId x, const ConvNet& config, int outputs);
 graph::ValueId BuildResNet(graph::Builder& builder, graph::ValueId x, const ResNet& config, int outputs);
+/// What comes out of a stage of a residual network, and by how much height and width are divided there.
+struct ResNetStage {
+  graph::ValueId value = graph::kNoValue;
+  uint64_t stride = 1;
+};
+/// A residual network's stages in order, without what stands behind them. Parameters' names begin with `prefix`;
+/// `field` is what errors name ("model.resnet").
+std::vector<ResNetStage> BuildResNetStages(graph::Builder& builder, graph::ValueId x, const ResNet& config,
+                                           const std::string& prefix, const std::string& field);
+/// Adds the losses of a detector of `classes` kinds of objects, with inputs "heat", "sides" and "inside" (data/boxes/
+/// center_targets.h) and "mask", and the outputs "center_logits" [batch, h, w, classes] and "side_logits" [batch, h, w,
+/// 4], logarithms of distances in cells.
+void BuildDetector(graph::Builder& builder, graph::ValueId x, const Detector& config, int classes);
 /// From tokens i32 [batch, time] to logits [batch, time, vocabulary].
 graph::ValueId BuildGpt(graph::Builder& builder, graph::ValueId tokens, const Gpt& config, int vocabulary,
                         const Continuation* continuation = nullptr);

@@ -51,13 +51,14 @@ ValueId BuildFamily(Builder& builder, ValueId x, const ModelConfig& config, int 
       return BuildGpt(builder, x, config.gpt(), outputs);
     case ModelConfig::kRecurrent:
     case ModelConfig::kSeq2Seq:
+    case ModelConfig::kDetector:
       break;  // of their own
     case ModelConfig::kLayers:
       return BuildLayerStack(builder, x, config.layers(), outputs);
     case ModelConfig::FAMILY_NOT_SET:
       break;
   }
-  Fail("model", "is required", "add one of mlp, convnet, resnet, gpt, recurrent, seq2seq and layers");
+  Fail("model", "is required", "add one of mlp, convnet, resnet, detector, gpt, recurrent, seq2seq and layers");
 }
 
 /// Which families take the samples.
@@ -67,14 +68,19 @@ void RequireFamily(const ModelConfig& config, const DataShape& data) {
     Fail("model", "the data has columns that are embedded, which this family can't take",
          "use mlp, or make them categorical: data.train.csv.categorical");
   const bool tokens = data.input == "tokens";
-  const std::string samples = data.speech() ? "recordings" : data.pairs() ? "pairs of sentences" : data.input;
-  if (data.speech() == config.has_recurrent() && tokens == config.has_gpt() && data.pairs() == config.has_seq2seq())
+  const std::string samples = data.speech()  ? "recordings"
+                              : data.pairs() ? "pairs of sentences"
+                              : data.boxes   ? "pictures with boxes"
+                                             : data.input;
+  if (data.speech() == config.has_recurrent() && tokens == config.has_gpt() && data.pairs() == config.has_seq2seq() &&
+      data.boxes == config.has_detector())
     return;
   Fail("model", fmt::format("the samples are {}, which this family can't take", samples),
        data.speech()  ? "use recurrent"
        : tokens       ? "use gpt"
        : data.pairs() ? "use seq2seq"
-                      : "gpt needs text, recurrent speech, seq2seq parallel text");
+       : data.boxes   ? "use detector"
+                      : "gpt needs text, recurrent speech, seq2seq parallel text, detector pictures with boxes");
 }
 
 /// Labels are smoothed, weighted and mixed in training alone: elsewhere the loss tells perplexity.
@@ -133,6 +139,10 @@ graph::Model BuildModel(const ModelConfig& config, const DataShape& data, graph:
   Builder builder(mode, rows);
   if (UsesCtc(config, data)) {
     BuildSpeech(builder, config, data);
+  } else if (config.has_detector()) {
+    if (config.loss().kind_case() != Loss::KIND_NOT_SET)
+      Fail("model.loss", "a detector has its own losses", "remove it; detector.box_weight weighs them");
+    BuildDetector(builder, builder.Input(data.input, data.sample, DType::kF32), config.detector(), data.classes);
   } else if (config.has_seq2seq()) {
     Outputs(config, data);  // checks the loss
     BuildTranslation(builder, config, data);

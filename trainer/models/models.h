@@ -23,10 +23,14 @@ struct DataShape {
   /// Of columns that are embedded: the words of each. The further input "categories" i32 [columns] numbers them all
   /// through; -1 is none.
   std::vector<int> categories = {};
+  bool boxes = false;  ///< pictures with boxes of `classes` kinds
 
   bool pairs() const { return input == "source"; }
   bool speech() const { return input == "features" && sample.rank() == 2; }
 };
+
+/// Pixels from one cell to the next of the map on which a detector finds boxes.
+uint32_t DetectorStride(const Detector& config);
 
 /// Throws Error(kUsage) naming the field ("model.resnet.depth: ..."), also for models that don't fit the data.
 void Validate(const ModelConfig& config, const DataShape& data);

@@ -14,10 +14,8 @@ using graph::ValueId;
 
 namespace {
 
-const std::string kFamily = "model.resnet";
-
 struct Layout {
-  std::vector<int> blocks;  ///< of each stage
+  std::vector<uint64_t> blocks;  ///< of each stage
   std::vector<uint64_t> widths;
   bool bottleneck = false;
   bool imagenet = false;
@@ -26,103 +24,146 @@ struct Layout {
 /// Deeper CIFAR layouts than the paper's deepest are taken for a mistake.
 constexpr uint32_t kMaxDepth = 1202;
 
-Layout LayoutOf(const ResNet& config) {
+/// What `depth` says.
+Layout LayoutOfDepth(uint32_t depth, const std::string& field) {
   Layout layout;
-  const uint32_t depth = config.depth();
   if (depth == 18 || depth == 34 || depth == 50) {
-    layout.blocks = depth == 18 ? std::vector{2, 2, 2, 2} : std::vector{3, 4, 6, 3};
+    layout.blocks = depth == 18 ? std::vector<uint64_t>{2, 2, 2, 2} : std::vector<uint64_t>{3, 4, 6, 3};
     layout.widths = {64, 128, 256, 512};
     layout.bottleneck = depth == 50;
     layout.imagenet = true;
   } else if (depth >= 8 && depth <= kMaxDepth && depth % 6 == 2) {
-    layout.blocks.assign(3, static_cast<int>(depth - 2) / 6);
+    layout.blocks.assign(3, (depth - 2) / 6);
     layout.widths = {16, 32, 64};
   } else {
-    Fail(kFamily + ".depth", depth == 0 ? "is required" : fmt::format("there is no layout of depth {}", depth),
+    Fail(field + ".depth", depth == 0 ? "is required" : fmt::format("there is no layout of depth {}", depth),
          "18, 34, 50, or 6n + 2: 8, 14, 20, 26, 32, 44, 56, 110");
-  }
-  if (config.widths_size() == 0) return layout;
-  if (static_cast<size_t>(config.widths_size()) != layout.widths.size()) {
-    Fail(kFamily + ".widths",
-         fmt::format("{} are given, depth {} has {} stages", config.widths_size(), depth, layout.widths.size()));
-  }
-  layout.widths.assign(config.widths().begin(), config.widths().end());
-  for (int i = 0; i < config.widths_size(); ++i) {
-    RequireRange(fmt::format("{}.widths[{}]", kFamily, i), config.widths(i), 1, kMaxWidth);
   }
   return layout;
 }
 
-ValueId ConvNorm(Builder& builder, ValueId x, const std::string& conv, const std::string& norm, const ConvShape& shape,
-                 float norm_start) {
-  x = AddConv(builder, x, conv, shape, kFamily);
-  return AddBatchNorm(builder, x, norm, {.weight_start = norm_start}, kFamily);
+/// What `blocks` say.
+Layout LayoutOfBlocks(const ResNet& config, const std::string& field) {
+  if (config.depth() > 0) Fail(field + ".blocks", "depth is given beside it", "remove one of them");
+  if (config.widths_size() != config.blocks_size())
+    Fail(field + ".widths", fmt::format("{} are given for {} stages", config.widths_size(), config.blocks_size()));
+  Layout layout;
+  for (int i = 0; i < config.blocks_size(); ++i) {
+    RequireRange(fmt::format("{}.blocks[{}]", field, i), config.blocks(i), 1, kMaxDepth);
+    layout.blocks.push_back(config.blocks(i));
+  }
+  layout.widths.resize(layout.blocks.size());
+  return layout;
 }
 
-ConvShape Square(uint64_t channels, uint64_t kernel, uint64_t stride) {
-  return {.channels = channels, .kernel = kernel, .stride = stride, .padding = kernel / 2, .bias = false};
+Layout LayoutOf(const ResNet& config, const std::string& field) {
+  Layout layout = config.blocks_size() > 0 ? LayoutOfBlocks(config, field) : LayoutOfDepth(config.depth(), field);
+  if (config.widths_size() == 0) return layout;
+  if (static_cast<size_t>(config.widths_size()) != layout.widths.size()) {
+    Fail(field + ".widths",
+         fmt::format("{} are given, depth {} has {} stages", config.widths_size(), config.depth(),
+                     layout.widths.size()));
+  }
+  layout.widths.assign(config.widths().begin(), config.widths().end());
+  for (int i = 0; i < config.widths_size(); ++i) {
+    RequireRange(fmt::format("{}.widths[{}]", field, i), config.widths(i), 1, kMaxWidth);
+  }
+  return layout;
 }
 
-ValueId AddStem(Builder& builder, ValueId x, const ResNet& config, const Layout& layout) {
-  Stem::Value stem = config.stem();
-  if (stem == Stem::AUTO) {
-    const int64_t side = std::min(builder.shape(x).dim(1), builder.shape(x).dim(2));
-    stem = layout.imagenet && side >= 64 ? Stem::IMAGENET : Stem::CIFAR;
-  }
-  const bool large = stem == Stem::IMAGENET;
-  x = ConvNorm(builder, x, "conv1", "bn1", Square(layout.widths[0], large ? 7 : 3, large ? 2 : 1), 1);
-  x = builder.Activate(x, graph::Activation::kRelu);
-  if (stem == Stem::POOL) return AddPool(builder, x, PoolKind::kMax, 2, 2, 0, kFamily + ".stem");
-  if (large) return AddPool(builder, x, PoolKind::kMax, 3, 2, 1, kFamily + ".stem");
-  return x;
-}
+/// Builds the network's parts under names that begin with `prefix`.
+class ResNetParts {
+ public:
+  ResNetParts(Builder& builder, const ResNet& config, const std::string& prefix, const std::string& field)
+      : builder_(builder), config_(config), prefix_(prefix), field_(field), layout_(LayoutOf(config, field)) {}
 
-ValueId AddShortcut(Builder& builder, ValueId x, const std::string& name, uint64_t channels, uint64_t stride,
-                    Shortcut::Value kind) {
-  const auto in = static_cast<uint64_t>(builder.shape(x).dim(3));
-  if (in == channels && stride == 1) return x;
-  if (kind == Shortcut::PROJECTION) {
-    return ConvNorm(builder, x, name + ".downsample.0", name + ".downsample.1", Square(channels, 1, stride), 1);
+  std::vector<ResNetStage> Build(ValueId x) {
+    ResNetStage stage = AddStem(x);
+    std::vector<ResNetStage> stages;
+    for (size_t i = 0; i < layout_.blocks.size(); ++i) {
+      for (uint64_t block = 0; block < layout_.blocks[i]; ++block) {
+        const uint64_t stride = block == 0 && (i > 0 || halves_) ? 2 : 1;
+        stage.value = AddBlock(stage.value, fmt::format("{}layer{}.{}", prefix_, i + 1, block), layout_.widths[i],
+                               stride);
+        stage.stride *= stride;
+      }
+      stages.push_back(stage);
+    }
+    return stages;
   }
-  if (in > channels) {
-    Fail(kFamily + ".shortcut", fmt::format("a padded identity can't lead from {} to {} channels", in, channels),
-         "use PROJECTION, or widths that grow");
-  }
-  return builder.PadChannels(x, static_cast<int>(stride), static_cast<int64_t>(channels));
-}
 
-ValueId AddBlock(Builder& builder, ValueId x, const std::string& name, uint64_t width, uint64_t stride, bool bottleneck,
-                 const ResNet& config) {
-  const float last = config.has_zero_init_residual() && !config.zero_init_residual() ? 1 : 0;
-  const auto relu = graph::Activation::kRelu;
-  ValueId y = x;
-  if (bottleneck) {
-    y = builder.Activate(ConvNorm(builder, y, name + ".conv1", name + ".bn1", Square(width, 1, 1), 1), relu);
-    y = builder.Activate(ConvNorm(builder, y, name + ".conv2", name + ".bn2", Square(width, 3, stride), 1), relu);
-    y = ConvNorm(builder, y, name + ".conv3", name + ".bn3", Square(4 * width, 1, 1), last);
-  } else {
-    y = builder.Activate(ConvNorm(builder, y, name + ".conv1", name + ".bn1", Square(width, 3, stride), 1), relu);
-    y = ConvNorm(builder, y, name + ".conv2", name + ".bn2", Square(width, 3, 1), last);
+ private:
+  ResNetStage AddStem(ValueId x) {
+    Stem::Value stem = config_.stem();
+    if (stem == Stem::AUTO) {
+      const int64_t side = std::min(builder_.shape(x).dim(1), builder_.shape(x).dim(2));
+      stem = layout_.imagenet && side >= 64 ? Stem::IMAGENET : Stem::CIFAR;
+    }
+    halves_ = stem == Stem::HALVES;
+    const bool large = stem == Stem::IMAGENET;
+    const uint64_t width = config_.stem_width() > 0 ? config_.stem_width() : layout_.widths[0];
+    RequireRange(field_ + ".stem_width", width, 1, kMaxWidth);
+    const uint64_t stride = large || halves_ ? 2 : 1;
+    x = ConvNorm(x, prefix_ + "conv1", prefix_ + "bn1", SquareConv(width, large ? 7 : 3, stride), 1);
+    x = builder_.Activate(x, graph::Activation::kRelu);
+    if (stem == Stem::POOL) return {AddPool(builder_, x, PoolKind::kMax, 2, 2, 0, field_ + ".stem"), 2};
+    if (large) return {AddPool(builder_, x, PoolKind::kMax, 3, 2, 1, field_ + ".stem"), 4};
+    return {x, stride};
   }
-  const ValueId shortcut = AddShortcut(builder, x, name, bottleneck ? 4 * width : width, stride, config.shortcut());
-  return builder.Activate(builder.Add(y, shortcut), relu);
-}
+
+  ValueId AddShortcut(ValueId x, const std::string& name, uint64_t channels, uint64_t stride) {
+    const auto in = static_cast<uint64_t>(builder_.shape(x).dim(3));
+    if (in == channels && stride == 1) return x;
+    if (config_.shortcut() == Shortcut::PROJECTION) {
+      return ConvNorm(x, name + ".downsample.0", name + ".downsample.1", SquareConv(channels, 1, stride), 1);
+    }
+    if (in > channels) {
+      Fail(field_ + ".shortcut", fmt::format("a padded identity can't lead from {} to {} channels", in, channels),
+           "use PROJECTION, or widths that grow");
+    }
+    return builder_.PadChannels(x, static_cast<int>(stride), static_cast<int64_t>(channels));
+  }
+
+  ValueId AddBlock(ValueId x, const std::string& name, uint64_t width, uint64_t stride) {
+    const float last = config_.has_zero_init_residual() && !config_.zero_init_residual() ? 1 : 0;
+    const auto relu = graph::Activation::kRelu;
+    ValueId y = x;
+    if (layout_.bottleneck) {
+      y = builder_.Activate(ConvNorm(y, name + ".conv1", name + ".bn1", SquareConv(width, 1, 1), 1), relu);
+      y = builder_.Activate(ConvNorm(y, name + ".conv2", name + ".bn2", SquareConv(width, 3, stride), 1), relu);
+      y = ConvNorm(y, name + ".conv3", name + ".bn3", SquareConv(4 * width, 1, 1), last);
+    } else {
+      y = builder_.Activate(ConvNorm(y, name + ".conv1", name + ".bn1", SquareConv(width, 3, stride), 1), relu);
+      y = ConvNorm(y, name + ".conv2", name + ".bn2", SquareConv(width, 3, 1), last);
+    }
+    const ValueId shortcut = AddShortcut(x, name, layout_.bottleneck ? 4 * width : width, stride);
+    return builder_.Activate(builder_.Add(y, shortcut), relu);
+  }
+
+  ValueId ConvNorm(ValueId x, const std::string& conv, const std::string& norm, const ConvShape& shape, float start) {
+    return AddConvNorm(builder_, x, conv, norm, shape, field_, start);
+  }
+
+  Builder& builder_;
+  const ResNet& config_;
+  const std::string prefix_, field_;
+  const Layout layout_;
+  bool halves_ = false;  ///< the first stage too
+};
 
 }  // namespace
 
+std::vector<ResNetStage> BuildResNetStages(Builder& builder, ValueId x, const ResNet& config,
+                                           const std::string& prefix, const std::string& field) {
+  ResNetParts parts(builder, config, prefix, field);
+  RequireImages(field, builder.shape(x));
+  return parts.Build(x);
+}
+
 ValueId BuildResNet(Builder& builder, ValueId x, const ResNet& config, int outputs) {
-  const Layout layout = LayoutOf(config);
-  RequireImages(kFamily, builder.shape(x));
-  x = AddStem(builder, x, config, layout);
-  for (size_t stage = 0; stage < layout.blocks.size(); ++stage) {
-    for (int block = 0; block < layout.blocks[stage]; ++block) {
-      const uint64_t stride = stage > 0 && block == 0 ? 2 : 1;
-      x = AddBlock(builder, x, fmt::format("layer{}.{}", stage + 1, block), layout.widths[stage], stride,
-                   layout.bottleneck, config);
-    }
-  }
-  x = builder.GlobalAveragePool(x);
-  return AddLinear(builder, x, "fc", static_cast<uint64_t>(outputs), true, kFamily);
+  const std::string family = "model.resnet";
+  x = builder.GlobalAveragePool(BuildResNetStages(builder, x, config, "", family).back().value);
+  return AddLinear(builder, x, "fc", static_cast<uint64_t>(outputs), true, family);
 }
 
 }  // namespace lockstep::models

@@ -39,7 +39,7 @@ uint64_t TokensOf(const Splits& splits, metrics::Task task, uint64_t step) {
   switch (task) {
     case metrics::Task::kLanguageModel:
     case metrics::Task::kTranslation:
-      return splits.batches->Denominator(step);
+      return splits.batches->Denominators(step)[0];
     case metrics::Task::kSpeech:
       return TimeStepsOf(splits, step);
     default:

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/files/atomic_write.h"
+#include "trainer/records/detection_json.h"
 
 namespace lockstep::records {
 namespace {
@@ -138,6 +139,7 @@ Json SplitJson(const SplitRecord& record) {
   object["metrics"] = record.metrics;
   if (record.classification) object["classification"] = ClassificationJson(*record.classification, record.classes);
   if (record.regression) object["regression"] = RegressionJson(*record.regression, record.targets);
+  if (record.detection) object["detection"] = DetectionJson(*record.detection, record.classes);
   if (!record.worst_by.empty()) object["worst_by"] = record.worst_by;
   object["worst"] = Json::array();
   for (const WorstAnswer& worst : record.worst) object["worst"].push_back(WorstJson(worst));
@@ -159,6 +161,10 @@ SplitRecord ParseSplit(const Json& object) {
   if (object.contains("regression")) {
     record.regression = ParseRegression(object["regression"]);
     if (record.regression) record.targets = NamesOf(ListOr(object["regression"], "targets"));
+  }
+  if (object.contains("detection")) {
+    record.detection = ParseDetection(object["detection"]);
+    if (record.detection) record.classes = NamesOf(ListOr(object["detection"], "classes"));
   }
   record.worst_by = TextOr(object, "worst_by");
   for (const Json& worst : ListOr(object, "worst"))

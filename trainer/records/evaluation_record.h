@@ -14,6 +14,7 @@
 #include "base/files/file.h"
 #include "base/json_fields.h"
 #include "trainer/metrics/classification.h"
+#include "trainer/metrics/detection/measure_detections.h"
 #include "trainer/metrics/regression.h"
 
 namespace lockstep::records {
@@ -27,7 +28,8 @@ struct WorstAnswer {
   std::string expected = "", answer = "";
   std::optional<double> probability = std::nullopt;  ///< that the model gave its answer
   std::optional<double> loss = std::nullopt;
-  std::optional<double> score = std::nullopt;  ///< of a text: its character error rate, or its chrF
+  /// Of a text: its character error rate, or its chrF; of a picture with boxes: what is missed or wrong in it.
+  std::optional<double> score = std::nullopt;
 };
 
 struct SplitRecord {
@@ -41,8 +43,10 @@ struct SplitRecord {
   /// Of a regression: a name for each target, and its measures.
   std::vector<std::string> targets = {};
   std::optional<metrics::Regression> regression = std::nullopt;
+  /// Of a detection: `classes` has the names of the categories, and its measures.
+  std::optional<metrics::DetectionMeasures> detection = std::nullopt;
   std::vector<WorstAnswer> worst = {};  ///< the worst first
-  /// What makes them the worst: "loss", "squared error", "cer", "chrf"; empty: unknown, of older versions.
+  /// What makes them the worst: "loss", "squared error", "cer", "chrf", "errors"; empty: unknown, of older versions.
   std::string worst_by = "";
 };
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "trainer/step/loss_scales.h"
 
 namespace lockstep::step {
 namespace {
@@ -95,7 +96,7 @@ engine::Program& LaneRunner::FillNext(const StepInputs& inputs, int lane, Execut
   block.seed = inputs.seed;
   block.step = inputs.step;
   block.first_sample = batch->samples.first_position;
-  block.loss_scale[0] = 1.0f / static_cast<float>(batch->denominator);
+  SetLossScales(batch->denominators, block);
   delivery = batch->delivery;
   if (log != nullptr) {
     log->Enter(inputs.step, lane, batch->samples.shape);

@@ -111,8 +111,10 @@ StepResult Training::RunStep(bool want_norm, const FillRecord& fill) {
     const profile::EventScope telling(work.log(), profile::What::kControl);
     result.record = ExchangeControlRecords(comm(), executors_.plan(), mine, records_, step_);
   }
-  const auto denominator = static_cast<double>(parts_.splits.batches->Denominator(step_));
-  result.loss = result.record.loss(0) / denominator;
+  const data::LossCounts denominators = parts_.splits.batches->Denominators(step_);
+  const auto denominator = static_cast<double>(denominators[0]);
+  for (size_t i = 0; i < plans_.model.graph.losses.size(); ++i)
+    result.loss += result.record.loss(static_cast<int>(i)) / static_cast<double>(denominators[i]);
   if (const auto& counters = plans_.model.graph.counters; !counters.empty()) {
     const int64_t count = result.record.counter(0);
     if (counters[0].name == "correct") result.accuracy = static_cast<double>(count) / denominator;

@@ -186,7 +186,7 @@ TEST(RaggedBatches, StepsAreTheSameWhereverOneBegins) {
     LaneSamples samples, again;
     for (uint64_t k = 0; k < steps; ++k) {
       const uint64_t step = k * 7 % steps;  // in another order
-      EXPECT_EQ(world.batches->Denominator(step), other.batches->Denominator(step));
+      EXPECT_EQ(world.batches->Denominators(step), other.batches->Denominators(step));
       uint64_t labels = 0, length = 0;
       for (int lane = options.lanes - 1; lane >= 0; --lane) {
         world.batches->Lane(step, lane, samples);
@@ -199,7 +199,7 @@ TEST(RaggedBatches, StepsAreTheSameWhereverOneBegins) {
           length += static_cast<uint64_t>(LengthOf(world, samples.picks[i]));
         }
       }
-      EXPECT_EQ(world.batches->Denominator(step), labels);
+      EXPECT_EQ(world.batches->Denominators(step), AllLosses(labels));
       EXPECT_EQ(world.batches->TotalLength(step), length);
     }
   }
@@ -283,7 +283,7 @@ TEST(RaggedBatches, OfNoLabelsDivideByOne) {
   const auto silence = std::make_shared<Silence>(SomeLengths(kSamples));
   for (const BatchOptions& options : {BatchOptions{.seed = 1, .lanes = 2, .global_batch = 4},
                                       BatchOptions{.seed = 1, .lanes = 2, .batch_tokens = 200}})
-    EXPECT_EQ(MakeBatches(silence, transform, options)->Denominator(3), 1u);
+    EXPECT_EQ(MakeBatches(silence, transform, options)->Denominators(3), AllLosses(1));
 }
 
 TEST(RaggedBatches, NameTheLineOfASampleThatDoesNotFit) {

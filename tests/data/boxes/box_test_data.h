@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "data/boxes/annotation.h"
+#include "data/boxes/box_data.h"
 #include "data/boxes/voc_xml.h"
 #include "data/boxes/yolo_txt.h"
 

@@ -8,6 +8,7 @@
 
 #include "base/bfloat16.h"
 #include "base/error.h"
+#include "trainer/step/loss_scales.h"
 #include "base/isa_clones.h"
 #include "base/memory.h"
 #include "trainer/graph/step_block.h"
@@ -232,7 +233,7 @@ DeviceLanes::Staged DeviceLanes::Stage(uint64_t step, int lane, data::Loader& lo
   block.seed = seed_;
   block.step = step;
   block.first_sample = batch->samples.first_position;
-  block.loss_scale[0] = 1.0f / static_cast<float>(batch->denominator);
+  SetLossScales(batch->denominators, block);
   const Staged staged = {step, &slot, batch->samples.shape, batch->delivery};
   loader.Release(batch);
   const engine::ProgramPlan& plan = *plans_.train[static_cast<size_t>(staged.shape)];

@@ -1,4 +1,4 @@
-#include "data/boxes/annotation.h"
+#include "data/boxes/box_data.h"
 
 #include <fmt/format.h>
 

@@ -10,18 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "data/annotation.h"
 #include "data/boxes/box_problems.h"
 
 namespace lockstep::data {
-
-struct BoxAnnotation {
-  double x = 0, y = 0, width = 0, height = 0;
-  int32_t category = 0;  ///< in BoxData::categories
-  bool crowd = false;    ///< many objects in one box, or one that is too hard: need not be found
-  double area = 0;       ///< COCO's own, which is its segment's; else width * height
-
-  friend bool operator==(const BoxAnnotation&, const BoxAnnotation&) = default;
-};
 
 struct AnnotatedImage {
   std::string file;               ///< as the annotations name it

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "launch/answers/answer_names.h"
 #include "launch/answers/measure_answers.h"
+#include "launch/answers/measure_boxes.h"
 #include "launch/job/job_setup.h"
 
 namespace lockstep::launch {
@@ -16,6 +17,16 @@ namespace {
 const char* OutputOf(metrics::Task task) {
   if (task == metrics::Task::kClassification) return "logits";
   return task == metrics::Task::kRegression ? "prediction" : "";
+}
+
+/// From the bytes that a detection's scorer tells of each sample.
+std::vector<std::vector<metrics::Detection>> BoxesOf(const std::vector<std::string>& told) {
+  std::vector<std::vector<metrics::Detection>> boxes;
+  for (const std::string& bytes : told) {
+    std::vector<metrics::Detection>& of_sample = boxes.emplace_back(bytes.size() / sizeof(metrics::Detection));
+    std::memcpy(of_sample.data(), bytes.data(), bytes.size());
+  }
+  return boxes;
 }
 
 }  // namespace
@@ -44,7 +55,10 @@ void Examination::Collect(comm::Communicator& comm, uint64_t samples) {
 
 records::SplitRecord Examination::Examine(const Split& split) const {
   records::SplitRecord record{.split = split.name, .step = split.step, .samples = split.samples.size()};
-  if (writes()) {
+  if (task_ == metrics::Task::kDetection) {
+    record.classes = ClassNamesOf(data_, shape_);
+    MeasureBoxes(split.samples, BoxesOf(texts_), record);
+  } else if (writes()) {
     MeasureTexts(split.samples, task_, texts_, record);
   } else if (task_ == metrics::Task::kClassification) {
     record.classes = ClassNamesOf(data_, shape_);

@@ -43,12 +43,16 @@ class Examination {
   void Collect(comm::Communicator& comm, uint64_t samples);
   /// On rank 0, after Collect: measures, and the worst answers. These are, of classes, wrong ones of the largest loss;
   /// of values, those of the largest squared error; of transcripts, those of most wrong characters for each true one;
-  /// of translations, those of the least chrF. Throws Error(kData) where a sample can't be read any more.
+  /// of translations, those of the least chrF; of pictures with boxes, those with most that is missed or wrong. Throws Error(kData) where a sample can't be read any more.
   records::SplitRecord Examine(const Split& split) const;
 
  private:
   size_t outputs() const { return static_cast<size_t>(shape_.classes > 0 ? shape_.classes : shape_.targets); }
-  bool writes() const { return task_ == metrics::Task::kSpeech || task_ == metrics::Task::kTranslation; }
+  /// Whether answers are of any length: texts, or the boxes in a picture as they lie in memory.
+  bool writes() const {
+    return task_ == metrics::Task::kSpeech || task_ == metrics::Task::kTranslation ||
+           task_ == metrics::Task::kDetection;
+  }
 
   const data::DataConfig data_;
   const models::DataShape shape_;

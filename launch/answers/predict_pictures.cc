@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <span>
 #include <utility>
@@ -11,9 +10,9 @@
 #include "base/error.h"
 #include "data/image/picture_transform.h"
 #include "data/open/make_transform.h"
-#include "data/pictures/picture_list.h"
 #include "data/source_file.h"
 #include "launch/answers/answer_names.h"
+#include "launch/answers/picture_inputs.h"
 
 namespace lockstep::launch {
 namespace {
@@ -43,32 +42,6 @@ class PictureFiles final : public data::Dataset {
   const std::vector<std::string> paths_;
 };
 
-void AddFolder(const std::string& folder, std::vector<std::string>& paths) {
-  std::vector<std::string> found;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, error))
-    if (entry.is_regular_file() && data::IsPictureName(entry.path().filename().string()))
-      found.push_back(entry.path().string());
-  if (error) throw Error(ErrorKind::kData, "can't be listed: " + error.message(), folder, "check the folder");
-  if (found.empty())
-    throw Error(ErrorKind::kData, "there are no JPEG or PNG files in it", folder, "name another folder");
-  std::sort(found.begin(), found.end());
-  paths.insert(paths.end(), found.begin(), found.end());
-}
-
-std::vector<std::string> ListInputs(const std::vector<std::string>& inputs) {
-  std::vector<std::string> paths;
-  for (const std::string& input : inputs) {
-    std::error_code ignored;
-    if (std::filesystem::is_directory(input, ignored)) {
-      AddFolder(input, paths);
-    } else {
-      paths.push_back(input);
-    }
-  }
-  return paths;
-}
-
 /// How pictures become what the model reads, whatever kind of images it was trained on.
 data::DataConfig ConfigOf(const TrainedRun& run) {
   data::DataConfig config = data::ForAnswers(run.recipe.data());
@@ -92,7 +65,7 @@ void PredictPictures(const TrainedRun& run, const PicturesOptions& options,
   (run.shape.classes > 0 ? columns.classes : columns.targets) =
       run.shape.classes > 0 ? ClassNamesOf(run.recipe.data(), run.shape) : TargetNamesOf(run.recipe.data(), run.shape);
   const AnswerWriter writer(options.format, columns);
-  const std::vector<std::string> paths = ListInputs(options.inputs);
+  const std::vector<std::string> paths = ListPictures(options.inputs);
   const std::shared_ptr<const data::Transform> transform =
       data::MakePictureTransform(PictureFiles({}).fields(), ConfigOf(run), run.recipe.train().seed());
   take(writer.Heading());

@@ -25,6 +25,7 @@
 #include "launch/job/ranks.h"
 #include "launch/recipe/resolve_recipe.h"
 #include "trainer/metrics/metric_tables.h"
+#include "trainer/records/detection_json.h"
 #include "trainer/records/evaluation_record.h"
 #include "trainer/records/run_folder_reader.h"
 #include "trainer/run/evaluate_checkpoint.h"
@@ -66,6 +67,7 @@ void PrintJson(const run::ResultLine& line, const records::SplitRecord& record) 
   if (record.classification)
     json["classification"] = records::ClassificationJson(*record.classification, record.classes);
   if (record.regression) json["regression"] = records::RegressionJson(*record.regression, record.targets);
+  if (record.detection) json["detection"] = records::DetectionJson(*record.detection, record.classes);
   fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
@@ -79,6 +81,7 @@ void Show(const EvalOptions& options, const run::Job& job, const run::ResultLine
   fmt::print("{}\n", run::Format(line));
   if (record.classification) fmt::print("\n{}", metrics::FormatTable(*record.classification, record.classes));
   if (record.regression) fmt::print("\n{}", metrics::FormatTable(*record.regression, record.targets));
+  if (record.detection) fmt::print("\n{}", metrics::FormatTable(*record.detection, record.classes));
 }
 
 int Eval(const EvalOptions& options) {
@@ -122,7 +125,7 @@ void AddEvalCommand(CLI::App& app, int* exit_code) {
                     "Only the line: no numbers by class or target, and no worst answers for the report");
   command->footer(
       "Of classes it says precision, recall, F1 and AUC, who was taken for whom, and how well probabilities are\n"
-      "calibrated (ECE); of values R2 and errors in their unit. lockstep report shows them.\n"
+      "calibrated (ECE); of values R2 and errors in their unit; of boxes COCO's numbers. lockstep report shows them.\n"
       "Examples:\n"
       "  lockstep eval runs/digits\n"
       "  lockstep eval runs/digits --json > digits.json");

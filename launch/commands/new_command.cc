@@ -64,7 +64,8 @@ void AddNewCommand(CLI::App& app, int* exit_code) {
   command
       ->add_option(
           "DATA", options->paths,
-          "a CSV file; a folder with a folder of pictures for each class; a text; NumPy's arrays (.npz); token files "
+          "a CSV file; a folder with a folder of pictures for each class; pictures with boxes (a folder of Pascal VOC, "
+          "COCO's JSON, YOLO's data.yaml, or the folder that has it); a text; NumPy's arrays (.npz); token files "
           "(.bin); a manifest "
           "of recordings; or two files of sentences and their translations")
       ->required();
@@ -83,7 +84,8 @@ void AddNewCommand(CLI::App& app, int* exit_code) {
       "Examples:\n"
       "  lockstep new breast_cancer.csv\n"
       "  lockstep new houses.csv --target price --out houses.textproto\n"
-      "  lockstep new pictures/");
+      "  lockstep new pictures/\n"
+      "  lockstep new instances_train.json");
   command->callback([options, exit_code] { *exit_code = New(*options); });
 }
 

@@ -1,5 +1,5 @@
-// `lockstep predict RUN INPUT...`: classes or values of rows and pictures, transcripts of audio files, translations of
-// texts.
+// `lockstep predict RUN INPUT...`: classes or values of rows and pictures, boxes in pictures, transcripts of audio
+// files, translations of texts.
 #include "launch/commands/commands.h"
 #include "launch/commands/standard_streams.h"
 
@@ -20,6 +20,7 @@
 #include "base/files/atomic_write.h"
 #include "base/machine/cores.h"
 #include "launch/answers/predict_arrays.h"
+#include "launch/answers/predict_boxes.h"
 #include "launch/answers/predict_pictures.h"
 #include "launch/answers/predict_rows.h"
 #include "launch/answers/predict_texts.h"
@@ -32,13 +33,21 @@ namespace {
 struct PredictOptions {
   std::string run;
   std::vector<std::string> inputs, texts;
-  std::string out, format;
+  std::string out, format, draw;
+  double score = kShownScore;  ///< of boxes, the least
   int beam = 0;     ///< 0: 5 for translations, 1 for transcripts
   int threads = 0;  ///< 0: as many as cores
   bool json = false;
 };
 
 using Take = std::function<void(const std::string& lines)>;
+
+BoxFormat BoxFormatOf(const PredictOptions& options) {
+  if (options.json || options.format == "jsonl") return BoxFormat::kJsonLines;
+  if (options.format == "csv") return BoxFormat::kCsv;
+  if (options.format == "coco") return BoxFormat::kCoco;
+  return options.format.empty() && !options.out.empty() ? BoxFormat::kCsv : BoxFormat::kText;
+}
 
 AnswerFormat FormatOf(const PredictOptions& options) {
   if (options.json || options.format == "jsonl") return AnswerFormat::kJsonLines;
@@ -78,10 +87,9 @@ class AnswerOutput {
   std::string kept_;
 };
 
-void PredictSamples(const TrainedRun& run, const PredictOptions& options, const Take& take) {
+void PredictSamples(const TrainedRun& run, const PredictOptions& options, int threads, const Take& take) {
   if (!options.texts.empty())
     throw Error(ErrorKind::kUsage, "the run answers rows of tables or images", "--text", "name files");
-  const int threads = options.threads > 0 ? options.threads : QueryCores().usable;
   const data::Source& source = run.recipe.data().train();
   const bool rows = source.has_csv();
   const bool arrays = source.has_arrays() && std::all_of(options.inputs.begin(), options.inputs.end(), IsArrayPath);
@@ -99,19 +107,33 @@ void PredictSamples(const TrainedRun& run, const PredictOptions& options, const 
   if (pictures) PredictPictures(run, {options.inputs, FormatOf(options), threads}, take);
 }
 
+void RequireForBoxes(const TrainedRun& run, const PredictOptions& options) {
+  if (run.Detects() && !options.texts.empty())
+    throw Error(ErrorKind::kUsage, "the run finds boxes in pictures", "--text", "name files");
+  if (run.Detects()) return;
+  if (!options.draw.empty())
+    throw Error(ErrorKind::kUsage, "the run finds no boxes", "--draw", "leave it out");
+  if (options.format == "coco")
+    throw Error(ErrorKind::kUsage, "the run finds no boxes", "--format", "csv, jsonl or text");
+}
+
 int Predict(const PredictOptions& options) {
   if (options.inputs.empty() && options.texts.empty())
     throw Error(ErrorKind::kUsage, "there is nothing to predict from", "INPUT", "name files, or give --text");
   AnswerOutput output(options.out);
   const Take take = [&](const std::string& lines) { output.Take(lines); };
   const TrainedRun run = OpenTrainedRun(options.run);
+  RequireForBoxes(run, options);
+  const int threads = options.threads > 0 ? options.threads : QueryCores().usable;
   const TextsOptions texts{options.inputs, options.texts, FormatOf(options), options.beam};
   if (run.Transcribes()) {
     PredictTranscripts(run, texts, take);
   } else if (run.Translates()) {
     PredictTranslations(run, texts, take);
+  } else if (run.Detects()) {
+    PredictBoxes(run, {options.inputs, BoxFormatOf(options), options.score, options.draw, threads}, take);
   } else if (run.Predicts()) {
-    PredictSamples(run, options, take);
+    PredictSamples(run, options, threads, take);
   } else {
     throw Error(ErrorKind::kUsage, "the run's model writes text", options.run,
                 "lockstep generate lets language models write");
@@ -124,7 +146,7 @@ int Predict(const PredictOptions& options) {
 
 void AddPredictCommand(CLI::App& app, int* exit_code) {
   CLI::App* command = app.add_subcommand(
-      "predict", "Answer with a trained run: a class or values for each row or picture, a transcript, a translation");
+      "predict", "Answer with a trained run: a class or values for each row or picture, boxes in pictures, a transcript, a translation");
   auto options = std::make_shared<PredictOptions>();
   command->add_option("RUN", options->run, "a run folder (its newest good checkpoint) or a checkpoint folder")
       ->required();
@@ -135,8 +157,11 @@ void AddPredictCommand(CLI::App& app, int* exit_code) {
                       "sentence a line (-: standard input; rows and sentences are answered line by line)");
   command->add_option("--out", options->out,
                       "the file that the answers go to, when all are there (default: standard output)");
-  command->add_option("--format", options->format, "csv, jsonl or text (default: csv with --out, else text)")
-      ->check(OneOf({"csv", "jsonl", "text"}));
+  command->add_option("--format", options->format, "csv, jsonl or text, of boxes also coco (default: csv with --out, else text)")
+      ->check(OneOf({"csv", "jsonl", "text", "coco"}));
+  command->add_option("--draw", options->draw, "of boxes: a folder that the pictures go to with boxes drawn into them");
+  command->add_option("--score", options->score, "of boxes: those of at least this score, from 0 to 1 (default: 0.3)")
+      ->check(NumberBetween(0, 1));
   command
       ->add_option("--threads", options->threads,
                    "of rows and pictures: threads that answer (default: one for each core)")
@@ -153,6 +178,7 @@ void AddPredictCommand(CLI::App& app, int* exit_code) {
       "Examples:\n"
       "  lockstep predict runs/cancer patients.csv --out answers.csv\n"
       "  lockstep predict runs/cells new-pictures/ --format csv\n"
+      "  lockstep predict runs/bccd new-pictures/ --draw drawn\n"
       "  lockstep predict runs/speech hello.wav\n"
       "  lockstep predict runs/translate --text \"Ein Mann schläft in einem grünen Zimmer.\"\n"
       "  lockstep predict runs/translate news.de --out news.csv");

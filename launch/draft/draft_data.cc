@@ -13,6 +13,7 @@
 #include "data/source_file.h"
 #include "data/utf8.h"
 #include "launch/draft/draft_arrays.h"
+#include "launch/draft/draft_boxes.h"
 #include "launch/draft/draft_pictures.h"
 #include "launch/draft/draft_sequences.h"
 #include "launch/draft/draft_table.h"
@@ -69,6 +70,10 @@ Draft DraftData(const std::vector<std::string>& paths, DraftOptions options) {
   if (paths.size() > 2)
     throw Error(ErrorKind::kUsage, fmt::format("{} paths are given", paths.size()), "DATA",
                 "one file or folder, or two files of sentences and their translations");
+  if (const std::optional<BoxFiles> boxes = FindBoxFiles(options.path)) {
+    RequireOneUse(options, false);
+    return DraftBoxes(*boxes, options);
+  }
   std::error_code ignored;
   if (std::filesystem::is_directory(options.path, ignored)) {
     RequireOneUse(options, false);

@@ -86,6 +86,8 @@ td.n,th.n{text-align:right}td.n,td.whole{white-space:nowrap}
 .worst.texts{grid-template-columns:repeat(auto-fill,minmax(min(100%,300px),1fr))}
 .worst>div{background:var(--card);border:1px solid var(--rule);border-radius:6px;padding:10px;overflow-wrap:anywhere;font-size:13.5px;break-inside:avoid}
 .worst img{display:block;width:auto;height:96px;max-width:100%;image-rendering:pixelated;margin-bottom:6px;background:#fff}
+.worst.drawn{grid-template-columns:repeat(auto-fill,minmax(min(100%,420px),1fr))}
+.worst.drawn img{height:auto;width:100%;max-width:400px;image-rendering:auto}
 details{margin:14px 0;border:1px solid var(--rule);border-radius:6px;padding:8px 14px}
 summary{cursor:pointer;font-weight:600;overflow-wrap:anywhere}
 details[open]>summary{margin-bottom:8px}

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "launch/page/axis.h"
+#include "launch/report/detection_section.h"
 #include "launch/report/recipe_differences.h"
 
 namespace lockstep::launch {
@@ -131,6 +132,8 @@ std::string OrderOfWorst(const std::string& worst_by) {
     return "Wrong answers, those first that gave the true class the lowest probability (the largest loss).";
   if (worst_by == "squared error") return "Those of the largest squared error first.";
   if (worst_by == "cer") return "Those first that have the most wrong characters for each true one (CER).";
+  if (worst_by == "errors")
+    return "Pictures in which most is missed (red) or wrong (orange); what is right is green.";
   return worst_by == "chrf" ? "Those of the lowest chrF first." : "";
 }
 
@@ -147,13 +150,13 @@ void DrawWorst(const records::SplitRecord& split, const records::WorstAnswer& wo
     html.Add("span", {{"class", "soft"}}, what);
     html.AddText(text);
   };
-  const bool texts = IsOfTexts(split);
+  const bool texts = IsOfTexts(split), pictures = split.worst_by == "errors";
   if (texts && !worst.text.empty()) line("source ", Cut(worst.text, kMostText));
-  line(texts ? "reference " : "is ", Cut(worst.expected, kMostText));
+  line(texts ? "reference " : pictures ? "" : "is ", Cut(worst.expected, kMostText));
   const std::string sure = worst.probability ? fmt::format(" ({:.1f}%)", 100 * *worst.probability) : "";
-  line("answer ", Cut(worst.answer, kMostText) + sure);
+  line(pictures ? "" : "answer ", Cut(worst.answer, kMostText) + sure);
   if (worst.loss) line(split.worst_by == "squared error" ? "squared error " : "loss ", NumberText(*worst.loss));
-  if (worst.score) line(split.worst_by == "cer" ? "CER " : "chrF ", NumberText(*worst.score));
+  if (worst.score && !pictures) line(split.worst_by == "cer" ? "CER " : "chrF ", NumberText(*worst.score));
   if (!texts && !worst.text.empty()) line("", Cut(worst.text, kMostText));
   html.Add("div", {{"class", "soft"}},
            worst.name.empty() ? fmt::format("sample {}, from 0", worst.sample) : worst.name);
@@ -196,7 +199,10 @@ void DrawEvaluation(const records::SplitRecord& split, HtmlWriter& html) {
   html.Add("p", {{"class", "soft"}},
            fmt::format("{} samples, answered by the weights of step {}.",
                        NumberText(static_cast<double>(split.samples)), NumberText(static_cast<double>(split.step))));
-  DrawTotals(split, html);
+  if (split.detection)
+    DrawDetection(*split.detection, split.classes, html);
+  else
+    DrawTotals(split, html);
   if (split.classification) {
     if (split.classification->classes.size() <= kMostInMatrix)
       DrawConfusion(*split.classification, split.classes, html);
@@ -215,7 +221,7 @@ void DrawEvaluation(const records::SplitRecord& split, HtmlWriter& html) {
 void DrawWorstAnswers(const records::SplitRecord& split, size_t most, HtmlWriter& html) {
   if (split.worst.empty()) return;
   if (const std::string order = OrderOfWorst(split.worst_by); !order.empty()) html.Add("p", {{"class", "note"}}, order);
-  const auto grid = html.Open("div", {{"class", IsOfTexts(split) ? "worst texts" : "worst"}});
+  const auto grid = html.Open("div", {{"class", IsOfTexts(split) ? "worst texts" : split.worst_by == "errors" ? "worst drawn" : "worst"}});
   for (size_t i = 0; i < std::min(split.worst.size(), most); ++i) DrawWorst(split, split.worst[i], html);
 }
 

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 /// What people look at first, of a row.
 std::string MeasureOf(const Json& row) {
   const std::string split = TextOr(row, "split");
-  for (const char* name : {"accuracy", "wer", "cer", "bleu", "perplexity", "r2", "loss"})
+  for (const char* name : {"accuracy", "ap50", "wer", "cer", "bleu", "perplexity", "r2", "loss"})
     if (row.is_object() && row.contains(name))
       return fmt::format("{}{}{} {:.4f}", split, split.empty() ? "" : " ", name, NumberOr(row, name, std::nan("")));
   return "";

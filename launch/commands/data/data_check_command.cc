@@ -12,12 +12,15 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/files/atomic_write.h"
 #include "data/dataset.h"
 #include "data/image/decode_image.h"
 #include "data/open/make_transform.h"
 #include "data/open/open_splits.h"
 #include "data/text/open_tokenizer.h"
 #include "data/transform.h"
+#include "launch/answers/box_sheet.h"
+#include "launch/answers/encode_picture.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/data/data_pack_command.h"
 #include "launch/recipe/recipe.h"
@@ -26,7 +29,7 @@ namespace lockstep::launch {
 namespace {
 
 struct DataCheckOptions {
-  std::string recipe;
+  std::string recipe, sheet;
   std::vector<std::string> settings;
 };
 
@@ -132,9 +135,27 @@ class CtcCheck {
 /// Throws Error(kData) where a sample is a picture that can't be decoded, all of it.
 void CheckPicture(const data::Dataset& dataset, const data::Sample& sample, const std::string& path,
                   data::Image& image) {
-  if (dataset.fields().front().name != "encoded") return;
+  const std::string& field = dataset.fields().front().name;
+  if (field != "encoded" && field != "pictures") return;
   const std::span<const char> name = sample.tensors[1].As<char>();
   data::DecodeImage(sample.tensors[0].bytes, {}, {std::string(name.begin(), name.end()), path}, image);
+}
+
+/// Boxes by class.
+void PrintBoxes(const data::Dataset& dataset) {
+  if (dataset.fields().front().name != "pictures") return;
+  std::vector<uint64_t> counts(static_cast<size_t>(dataset.classes()));
+  uint64_t crowds = 0;
+  data::SampleSize size;
+  for (uint64_t id = 0; id < dataset.size(); ++id) {
+    dataset.Measure(0, id, size);
+    for (const data::BoxAnnotation& box : size.pictures.front().boxes)
+      ++(box.crowd ? crowds : counts[static_cast<size_t>(box.category)]);
+  }
+  fmt::print("  boxes:");
+  const std::vector<std::string>& names = dataset.traits().class_names;
+  for (size_t i = 0; i < counts.size(); ++i) fmt::print("{} {} {}", i == 0 ? "" : ",", counts[i], names[i]);
+  fmt::print("{}\n", crowds > 0 ? fmt::format("; {} of crowds or difficult", crowds) : "");
 }
 
 void CheckSplit(const data::Dataset& dataset, const std::string& path, const data::DataConfig& config, uint64_t seed,
@@ -143,6 +164,7 @@ void CheckSplit(const data::Dataset& dataset, const std::string& path, const dat
   if (dataset.classes() > 0) fmt::print(", {} classes", dataset.classes());
   fmt::print("\n");
   if (dataset.ragged()) PrintLengths(dataset, sample_rate);
+  PrintBoxes(dataset);
   FlushStandardOutput();
   data::Sample sample;
   data::Image image;
@@ -165,9 +187,16 @@ void CheckSplit(const data::Dataset& dataset, const std::string& path, const dat
   }
 }
 
+/// Of pictures with boxes: what people should look at.
+void WriteSheet(const data::Dataset& train, const std::string& path) {
+  if (train.fields().front().name != "pictures" || path.empty()) return;
+  WriteFileAtomically(FileSystem::Real(), path, EncodePng(DrawBoxSheet(train)));
+  fmt::print("wrote {}: look whether the boxes lie around the objects that they name\n", path);
+}
+
 }  // namespace
 
-int CheckData(const data::DataConfig& config, uint64_t seed) {
+int CheckData(const data::DataConfig& config, uint64_t seed, const std::string& sheet) {
   constexpr int64_t kDefaultBlock = 256;
   Complaints complaints;
   data::OpenOptions options = data::OptionsOf(config);
@@ -197,6 +226,7 @@ int CheckData(const data::DataConfig& config, uint64_t seed) {
   }
   if (config.has_validation()) check(config.validation(), "data.validation");
   if (config.has_test()) check(config.test(), "data.test");
+  if (train) WriteSheet(*train, sheet);
   if (complaints.count() == 0) {
     fmt::print("every sample can be read\n");
     return 0;
@@ -214,6 +244,8 @@ void AddDataCommand(CLI::App& app, int* exit_code) {
   auto options = std::make_shared<DataCheckOptions>();
   check->add_option("RECIPE", options->recipe, "The recipe")->required();
   check->add_option("--set", options->settings, "PATH=VALUE: sets a field of the recipe")->allow_extra_args(false);
+  check->add_option("--sheet", options->sheet,
+                    "of pictures with boxes: the file of a few of them with boxes drawn (default: NAME-boxes.png)");
   const std::string footer =
       "Names every file that is missing or broken, not only the first.\n"
       "Example:\n  lockstep data check examples/digits.textproto";
@@ -225,7 +257,8 @@ void AddDataCommand(CLI::App& app, int* exit_code) {
     if (!recipe.data().has_train())
       throw Error(ErrorKind::kUsage, "is missing", "data.train",
                   "say where the training data lie: see lockstep help recipe");
-    *exit_code = CheckData(recipe.data(), recipe.train().seed());
+    const std::string sheet = options->sheet.empty() ? recipe.name() + "-boxes.png" : options->sheet;
+    *exit_code = CheckData(recipe.data(), recipe.train().seed(), sheet);
   });
 }
 

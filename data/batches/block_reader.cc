@@ -3,9 +3,9 @@
 namespace lockstep::data {
 
 BlockReader::BlockReader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const Transform> transform,
-                         std::shared_ptr<const Blocks> blocks)
+                         std::shared_ptr<const Blocks> blocks, std::span<const std::string> rounded)
     : dataset_(std::move(dataset)), transform_(std::move(transform)), blocks_(std::move(blocks)) {
-  buffers_ = std::make_unique<LaneBuffers>(*transform_, blocks_->shapes(), batch_);
+  buffers_ = std::make_unique<LaneBuffers>(*transform_, blocks_->shapes(), rounded, batch_);
 }
 
 BlockReader::~BlockReader() = default;
@@ -20,6 +20,7 @@ const LaneBatch& BlockReader::Read(int64_t block) {
     PointAtRow(batch_, row, pointers_);
     transform_->Apply(sample_, 0, id, /*augment=*/false, length, pointers_);
   }
+  buffers_->Round(batch_);
   return batch_;
 }
 

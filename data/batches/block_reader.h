@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "data/batches/blocks.h"
@@ -13,10 +15,11 @@
 namespace lockstep::data {
 
 /// The evaluation side: blocks of a split, padded (zeros, label -1, mask 0). Synchronous, single-threaded.
+/// `rounded` as LaneBuffers has it.
 class BlockReader {
  public:
   BlockReader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const Transform> transform,
-              std::shared_ptr<const Blocks> blocks);
+              std::shared_ptr<const Blocks> blocks, std::span<const std::string> rounded = {});
   ~BlockReader();
   /// Valid until the next call.
   const LaneBatch& Read(int64_t block);

@@ -95,7 +95,9 @@ void Loader::State::Fill(Slot& slot, Sample& sample, std::vector<std::byte*>& po
     options.transform->Apply(sample, pick.epoch, pick.id, /*augment=*/true, length, pointers);
     batch.delivery.Add(pick.epoch, pick.id);
   }
-  if (!stop) options.transform->MixRows(picks, std::span(batch.data).first(batch.data.size() - 1));
+  if (stop) return;
+  options.transform->MixRows(picks, std::span(batch.data).first(batch.data.size() - 1));
+  slot.buffers->Round(batch);
 }
 
 void Loader::State::Work(int thread) {
@@ -138,7 +140,7 @@ Loader::Loader(Options options) : state_(std::make_unique<State>(std::move(optio
     ring.next_fill = ring.next_acquire = o.first_step;
     ring.slots.resize(static_cast<size_t>(BatchesALane(lanes, o.prefetch_batches)));
     for (Slot& slot : ring.slots) {
-      slot.buffers = std::make_unique<LaneBuffers>(*o.transform, o.batches->shapes(), slot.batch);
+      slot.buffers = std::make_unique<LaneBuffers>(*o.transform, o.batches->shapes(), o.rounded, slot.batch);
     }
   }
   for (int i = 0; i < o.threads; ++i)

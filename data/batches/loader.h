@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "base/lane_tree.h"
 #include "data/batches/batches.h"
@@ -28,7 +30,8 @@ class Loader {
     uint64_t first_step = 0;
     uint64_t end_step = 0;  ///< no batch of this step or later is asked for
     int threads = 1;
-    int prefetch_batches = 0;  ///< lane batches held ready (BatchesALane)
+    int prefetch_batches = 0;               ///< lane batches held ready (BatchesALane)
+    std::vector<std::string> rounded = {};  ///< fields that are delivered in bf16 (LaneBuffers)
   };
   explicit Loader(Options options);
   /// Stops the threads.

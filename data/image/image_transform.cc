@@ -1,6 +1,7 @@
 #include "data/image/image_transform.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -131,7 +132,7 @@ struct Scratch {
 class ImageTransform final : public Transform {
  public:
   ImageTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed)
-      : fields_(fields.begin(), fields.end()), seed_(seed) {
+      : fields_(fields.begin(), fields.end()), sample_fields_(fields.size()), seed_(seed) {
     CHECK(!fields.empty() && (fields[0].name == "image" || fields[0].name == "features"),
           "the first field is the input");
     CHECK(fields[0].dtype == DType::kU8 || fields[0].dtype == DType::kF32);
@@ -154,19 +155,18 @@ class ImageTransform final : public Transform {
 
   void Apply(const Sample& sample, uint64_t epoch, uint64_t id, bool augment, int64_t /*length*/,
              std::span<std::byte* const> rows) const override {
-    CHECK(sample.tensors.size() == fields_.size() && rows.size() == fields_.size());
+    CHECK(sample.tensors.size() == sample_fields_ && rows.size() == fields_.size());
     Placement placement;
     if (augment && (shift_ > 0 || flip_)) placement = DrawPlacement({seed_, epoch, kAugmentKey, id}, shift_, flip_);
     const Sample::Tensor& input = sample.tensors[0];
-    float* output = reinterpret_cast<float*>(rows[0]);
     if (bytes_) {
       std::span<const uint8_t> bytes = input.As<uint8_t>();
       if (augment && ChangesBytes(augment_)) bytes = Change(bytes, epoch, id);
-      PlaceBytes(bytes, image_, table_, placement, output);
+      PlaceImage(bytes, placement, rows);
     } else {
-      PlaceFloats(input.As<float>(), image_, normalizer_, placement, output);
+      PlaceFloats(input.As<float>(), image_, normalizer_, placement, reinterpret_cast<float*>(rows[0]));
     }
-    for (size_t i = 1; i < fields_.size(); ++i) {
+    for (size_t i = 1; i < sample_fields_; ++i) {
       if (fields_[i].name == "target") {
         PlaceTargets(sample.tensors[i].As<float>(), reinterpret_cast<float*>(rows[i]));
       } else {
@@ -175,7 +175,26 @@ class ImageTransform final : public Transform {
     }
   }
 
+  /// Features have no place that could be outside.
+  std::unique_ptr<Transform> AsBytes() const override {
+    if (!bytes_ || fields_[0].name != "image") return nullptr;
+    auto plain = std::make_unique<ImageTransform>(*this);
+    plain->plain_ = true;
+    plain->fields_[0].dtype = DType::kU8;
+    plain->fields_.push_back({kInsideField, DType::kI32, Shape{4}});
+    return plain;
+  }
+  const Normalizer* normalizer() const override { return plain_ ? &normalizer_ : nullptr; }
+
  private:
+  void PlaceImage(std::span<const uint8_t> bytes, const Placement& placement, std::span<std::byte* const> rows) const {
+    if (!plain_) return PlaceBytes(bytes, image_, table_, placement, reinterpret_cast<float*>(rows[0]));
+    PlacePlainBytes(bytes, image_, placement, reinterpret_cast<uint8_t*>(rows[0]));
+    const Inside inside = InsideOf(image_, placement);
+    const std::array<int32_t, 4> edges = {inside.top, inside.left, inside.bottom, inside.right};
+    std::memcpy(rows.back(), edges.data(), sizeof(edges));
+  }
+
   void PlaceTargets(std::span<const float> values, float* output) const {
     for (size_t i = 0; i < values.size(); ++i) output[i] = (values[i] - targets_.mean[i]) / targets_.deviation[i];
   }
@@ -198,12 +217,14 @@ class ImageTransform final : public Transform {
   }
 
   std::vector<Field> fields_;
+  size_t sample_fields_;  ///< the first so many of them are the sample's
   uint64_t seed_;
   Normalizer targets_;
   Augment augment_;
   Shape image_;
   Normalizer normalizer_;
-  bool bytes_ = false;
+  bool bytes_ = false;  ///< of samples
+  bool plain_ = false;  ///< they stay bytes
   std::vector<float> table_;
   int shift_ = 0;
   bool flip_ = false;

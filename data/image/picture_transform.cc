@@ -37,6 +37,12 @@ class PictureTransform final : public Transform {
   }
 
   std::span<const Field> fields() const override { return rest_->fields(); }
+  std::unique_ptr<Transform> AsBytes() const override {
+    auto plain = std::make_unique<PictureTransform>(*this);
+    plain->rest_ = rest_->AsBytes();
+    return plain;
+  }
+  const Normalizer* normalizer() const override { return rest_->normalizer(); }
 
   void Apply(const Sample& sample, uint64_t epoch, uint64_t id, bool augment, int64_t length,
              std::span<std::byte* const> rows) const override {
@@ -70,7 +76,7 @@ class PictureTransform final : public Transform {
 
   const PictureFit fit_;
   const uint64_t seed_;
-  std::unique_ptr<Transform> rest_;
+  std::shared_ptr<const Transform> rest_;
 };
 
 }  // namespace

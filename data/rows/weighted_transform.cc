@@ -31,11 +31,11 @@ std::vector<float> WeightsOf(const ClassWeights& config) {
 
 class WeightedTransform final : public Transform {
  public:
-  WeightedTransform(std::unique_ptr<Transform> inner, const DataConfig& config, RowMixing mixing)
+  WeightedTransform(std::unique_ptr<Transform> inner, std::vector<float> class_weights, RowMixing mixing)
       : inner_(std::move(inner)),
         fields_(inner_->fields().begin(), inner_->fields().end()),
         mixing_(std::move(mixing)),
-        class_weights_(WeightsOf(config.class_weights())),
+        class_weights_(std::move(class_weights)),
         label_(Find(fields_, "label")),
         target_(Find(fields_, "target")) {
     if (label_ == kNone) return;
@@ -81,6 +81,14 @@ class WeightedTransform final : public Transform {
     }
   }
 
+  /// What is mixed are normalised values.
+  std::unique_ptr<Transform> AsBytes() const override {
+    std::unique_ptr<Transform> inner = mixing_.active() ? nullptr : inner_->AsBytes();
+    if (inner == nullptr) return nullptr;
+    return std::make_unique<WeightedTransform>(std::move(inner), class_weights_, mixing_);
+  }
+  const Normalizer* normalizer() const override { return inner_->normalizer(); }
+
  private:
   float WeightOf(int32_t label) const {
     if (class_weights_.empty()) return 1;
@@ -117,7 +125,8 @@ std::unique_ptr<Transform> WithRowWeights(std::unique_ptr<Transform> transform, 
     throw Error(ErrorKind::kUsage, "words of columns that are embedded can't be blended", "data.augment.mixup",
                 "remove it, or make these columns categorical");
   if (!config.has_class_weights() && !mixing.active()) return transform;
-  return std::make_unique<WeightedTransform>(std::move(transform), config, std::move(mixing));
+  return std::make_unique<WeightedTransform>(std::move(transform), WeightsOf(config.class_weights()),
+                                             std::move(mixing));
 }
 
 }  // namespace lockstep::data

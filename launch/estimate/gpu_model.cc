@@ -199,7 +199,8 @@ GpuEstimate EstimateGpuStep(const StepDemand& demand, const std::vector<const en
     step.arithmetic += seconds.arithmetic;
     lanes += runs[i];
     const auto bytes = static_cast<double>(programs[i]->input_bytes);
-    staging += runs[i] * (bytes / gpu.upload_bytes_per_s + bytes / 2 * kernels.rounding_seconds);
+    staging += runs[i] *
+               (bytes / gpu.upload_bytes_per_s + bytes / 2 * kernels.rounding_seconds + bytes * kernels.copy_seconds);
   }
   // Where a rank has several lanes each one's gradient is added to a sum.
   if (lanes > 1) {

@@ -31,7 +31,8 @@ struct GpuKernels {
   bool pads_rows = false;            ///< rows of an odd number of elements begin at multiples of 16 bytes
   bool stages_beside_lanes = false;  ///< the next batch goes up while lanes are computed
   double conclusion_seconds = 0;     ///< of a chunk of the arena, on one thread
-  double rounding_seconds = 0;       ///< of an input's element, on the host
+  double rounding_seconds = 0;       ///< of an input's element, by the thread that sends it up
+  double copy_seconds = 0;           ///< of an input's byte, by that thread, to where the card takes it from
   double host_seconds = 0;           ///< of a step, while the card is idle
 };
 /// Those of this build.

@@ -58,13 +58,14 @@ double LastShare(const engine::ProgramPlan& plan) {
 }
 
 /// Seconds of the processor in which a lane's batch is made, whatever else runs: the mean behind the first ones.
-double LaneLoading(const run::Job& job) {
+double LaneLoading(const run::Job& job, const plan::JobPlans& plans) {
   data::Loader::Options options;
   options.dataset = job.splits.train;
   options.transform = job.splits.transform;
   options.batches = job.splits.batches;
   options.mine = {0, 1};
   options.end_step = job.splits.length.total_steps;
+  options.rounded = plan::RoundedInputs(*plans.train.front());
   data::Loader loader(std::move(options));
   using Clock = std::chrono::steady_clock;
   const auto take = [&](uint64_t step) { loader.Release(loader.Acquire(step, 0)); };
@@ -102,7 +103,7 @@ StepDemand DemandOf(const run::Job& job, const plan::JobPlans& plans, const Plan
   demand.state_arrays = static_cast<int>(optimizer.state_names().size());
   demand.updates_at_end = plan::KeepsSums(optimizer, job.config.train);
   demand.last_share = LastShare(*plans.train.back());
-  demand.lane_loading = LaneLoading(job);
+  demand.lane_loading = LaneLoading(job, plans);
   demand.loader_threads = static_cast<int>(std::max(1u, job.config.data.threads()));
   return demand;
 }

@@ -212,6 +212,7 @@ plan::Splits OpenSplits(Recipe& recipe, std::shared_ptr<const data::Tokenizer> t
   plan::LimitEvaluations(recipe.evaluate(), seed, splits);
   splits.train = taught;
   splits.length = plan::LengthOf(recipe.train(), *splits.batches);
+  if (recipe.train().device() == plan::Device::GPU) plan::DeliverBytes(splits);
   return splits;
 }
 

@@ -34,6 +34,10 @@ same wire --set train.wire=BF16
 same clipped --set optimizer.clip_norm=0.5 --set optimizer.ema_decay=0.9 --set train.evaluate_every_steps=8
 # Weights of classes, and rows of a lane mixed with each other.
 same mixed --set 'data.augment=mixup {} cutmix {}' --set 'data.class_weights=balanced: true'
+# Images that go up as bytes, shifted and mirrored.
+images='image { height: 8 width: 8 channels: 3 } classes: 10'
+same images --set "data.train=synthetic { samples: 300 $images }" --set "data.test=synthetic { samples: 60 $images }" \
+  --set 'data.normalize=mean: 0.5 deviation: 0.25' --set 'data.augment=shift: 2 flip: true' --set train.precision=BF16
 same resnet --set 'model.resnet=depth: 8 widths: [4, 8, 8] stem: CIFAR' --set train.lanes=4 --set train.steps=8
 if [ -d "$LOCKSTEP_DATA/tinyshakespeare" ]; then
   recipe=$root/examples/shakespeare.textproto

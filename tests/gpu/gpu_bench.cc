@@ -151,16 +151,33 @@ struct LaneProgram {
     program = std::make_unique<engine::Program>(plans.train.front(), plans.layout, backend, bindings);
   }
 
-  /// Random images and features; labels are class 0, the step block is that of step 0.
+  std::span<std::byte> InputPlace(const engine::ProgramPlan& plan, graph::ValueId id) const {
+    return inputs->bytes().subspan(static_cast<size_t>(plan.input_offset[static_cast<size_t>(id)]),
+                                   static_cast<size_t>(plan.graph.value(id).bytes()));
+  }
+
+  /// Random images, all of them whole, and features; labels are class 0, the step block is that of step 0.
   void FillInputs(step::DeviceKit& kit, const engine::ProgramPlan& plan) const {
     for (size_t id = 0; id < plan.graph.values.size(); ++id) {
       const graph::Value& value = plan.graph.values[id];
       if (value.role != graph::Role::kInput) continue;
-      const auto place = inputs->bytes().subspan(static_cast<size_t>(plan.input_offset[id]),
-                                                 static_cast<size_t>(value.shape.size() * SizeOf(value.dtype)));
+      const auto place = InputPlace(plan, static_cast<graph::ValueId>(id));
       if (value.dtype == DType::kF32) FillRandom(kit, DType::kF32, place);
-      if (value.dtype == DType::kBF16) FillRandom(kit, DType::kBF16, place);
+      if (value.dtype == DType::kBF16 || value.dtype == DType::kU8) FillRandom(kit, DType::kBF16, place);
     }
+    for (const graph::Op& op : plan.graph.ops)
+      if (op.kind == graph::OpKind::kPixels)
+        FillEdges(kit, plan.graph.value(op.inputs[0]).shape, InputPlace(plan, op.inputs[1]));
+  }
+
+  static void FillEdges(step::DeviceKit& kit, const Shape& images, std::span<std::byte> to) {
+    const auto edges = kit.device->AllocatePinned(to.size());
+    for (int64_t n = 0; n < images[0]; ++n) {
+      edges->As<int32_t>()[4 * n + 2] = static_cast<int32_t>(images[1]);
+      edges->As<int32_t>()[4 * n + 3] = static_cast<int32_t>(images[2]);
+    }
+    kit.stream->Copy(to.data(), edges->data(), to.size());
+    kit.stream->Synchronize();
   }
 };
 

@@ -41,7 +41,12 @@ graph::Graph RunPasses(const graph::Graph& model, const CompileOptions& options,
   Dumper dumper(options.dump_folder);
   dumper.Dump("model", model);
   const bool training = options.mode == graph::Mode::kTrain;
-  graph::Graph graph = passes::FuseActivations(model, training);
+  graph::Graph graph = model;
+  if (options.bytes) {
+    graph = passes::TakeBytes(graph, *options.bytes);
+    dumper.Dump("take_bytes", graph);
+  }
+  graph = passes::FuseActivations(graph, training);
   dumper.Dump("fuse_activations", graph);
   if (options.activations == DType::kBF16) {
     graph = passes::LowerPrecision(graph);

@@ -25,6 +25,7 @@ std::unique_ptr<Evaluator> Evaluations::MakeEvaluator(const std::string& split) 
   options.dataset = DatasetOf(splits_, split);
   options.transform = splits_.transform;
   options.shapes = compute_.plans().evaluation_shapes;
+  options.rounded = plan::RoundedInputs(*compute_.plans().evaluate.front());
   options.task = task_;
   options.executors = compute_.executors().of_ranks();
   const graph::Graph& graph = compute_.plans().evaluate.front()->graph;

@@ -53,7 +53,8 @@ std::optional<std::vector<Evaluator::BlockRecord>> Evaluator::RunBlocks(const De
   comm::Communicator& comm = compute.comm();
   step::ExecutorPool& pool = compute.executors().pool();
   while (readers_.size() < static_cast<size_t>(pool.size()))
-    readers_.push_back(std::make_unique<data::BlockReader>(options_.dataset, options_.transform, blocks_));
+    readers_.push_back(
+        std::make_unique<data::BlockReader>(options_.dataset, options_.transform, blocks_, options_.rounded));
   std::vector<BlockRecord> mine(deal.records());
   if (options_.scorer) options_.scorer->Begin();
   std::atomic<bool> abandoned = false;

@@ -26,8 +26,9 @@ class Evaluator {
     std::string split;  ///< "test"
     std::shared_ptr<const data::Dataset> dataset;
     std::shared_ptr<const data::Transform> transform;
-    std::vector<data::BatchShape> shapes;  ///< of blocks: those of the evaluation programs
-    std::vector<int> executors;            ///< of each rank
+    std::vector<data::BatchShape> shapes;   ///< of blocks: those of the evaluation programs
+    std::vector<std::string> rounded = {};  ///< fields that these programs read in bf16
+    std::vector<int> executors;             ///< of each rank
     metrics::Task task{};
     size_t losses = 1;                  ///< of the evaluation program
     std::vector<std::string> counters;  ///< of it, in order

@@ -47,6 +47,8 @@ std::string Describe(const Attributes& attributes) {
           text = fmt::format("{} groups", a.groups);
         } else if constexpr (std::is_same_v<A, LossAttributes>) {
           text = fmt::format("loss {} smoothing {}", a.loss, a.label_smoothing);
+        } else if constexpr (std::is_same_v<A, PixelsAttributes>) {
+          text = fmt::format("scale {}", a.scale);
         } else if constexpr (std::is_same_v<A, PadChannelsAttributes>) {
           text = fmt::format("stride {} channels {}", a.stride, a.channels);
         } else if constexpr (std::is_same_v<A, AttentionAttributes>) {

@@ -8,6 +8,7 @@
 //   convolution  weight [out channels, in channels / groups, kernel height, kernel width], as PyTorch stores it
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -126,6 +127,9 @@ enum class OpKind : uint8_t {
   /// target) log(1 - p)), p = sigmoid(logits), over the elements whose weight is not 0
   kSigmoidCrossEntropy,
   kArgMax,  ///< x [.., c] -> y i32 [..]: the index of the first largest
+  /// x u8 [n, h, w, c], inside i32 [n, 4] -> y [n, h, w, c] = (x scale - mean[c]) / deviation[c], each of the three
+  /// operations rounded to f32, in rows [inside 0, inside 2) and columns [inside 1, inside 3) of the image; 0 elsewhere
+  kPixels,
   // Gradients. dy has y's shape; results have the shape of what they are the gradient of.
   kLinearInputGrad,        ///< dy, weight -> dx
   kLinearWeightGrad,       ///< dy, x -> dweight, dbias?
@@ -289,6 +293,13 @@ struct BoxLossAttributes {
   int loss = 0;  ///< its index in Graph::losses, and so in StepBlock::loss_scale
   bool operator==(const BoxLossAttributes&) const = default;
 };
+struct PixelsAttributes {
+  static constexpr int kMaxChannels = 16;  ///< kernels get the numbers with their operands' addresses
+  float scale = 1;
+  std::array<float, kMaxChannels> mean = {}, deviation = {};  ///< by channel
+  DType result = DType::kF32;                                 ///< of y
+  bool operator==(const PixelsAttributes&) const = default;
+};
 struct ReshapeAttributes {  // kReshape, and gradients of global pooling and flatten
   Shape shape;              ///< of the result, batch included
   bool operator==(const ReshapeAttributes&) const = default;
@@ -297,7 +308,7 @@ using Attributes = std::variant<NoAttributes, LinearAttributes, Conv2dAttributes
                                 ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes,
                                 PadChannelsAttributes, SliceAttributes, EmbeddingAttributes, RotaryAttributes,
                                 AttentionAttributes, WindowsAttributes, RecurrentAttributes, CtcAttributes,
-                                ResizeAttributes, FocalAttributes, BoxLossAttributes, GroupNormAttributes>;
+                                ResizeAttributes, FocalAttributes, BoxLossAttributes, GroupNormAttributes, PixelsAttributes>;
 
 /// One call per op that models use as it is: each appends the op and returns its result. Ops that come with parameters
 /// or depend on the mode belong to layers (Builder, builder.h, which derives from this).
@@ -347,6 +358,10 @@ class OpCalls {
     return Append(OpKind::kAttention, {query, memory, length}, attributes)[0];
   }
   ValueId SwiGlu(ValueId x) { return Append(OpKind::kSwiGlu, {x})[0]; }
+  /// Images of bytes as what they stand for.
+  ValueId Pixels(ValueId x, ValueId inside, const PixelsAttributes& attributes) {
+    return Append(OpKind::kPixels, {x, inside}, attributes)[0];
+  }
   ValueId ArgMax(ValueId x) { return Append(OpKind::kArgMax, {x})[0]; }
 
  protected:

@@ -1,4 +1,4 @@
-// Ops that work element by element: all of them may write over their first input.
+// Ops that work element by element: where that is float, all of them may write over their first input.
 #include "trainer/graph/op_rows.h"
 
 namespace lockstep::graph {
@@ -65,11 +65,28 @@ void AddGradient(GradientContext& context) {
   }
 }
 
+std::vector<OutputSpec> InferPixels(const Graph& graph, const Op& op) {
+  const Value &x = InputOf(graph, op, 0), &inside = InputOf(graph, op, 1);
+  const auto& attributes = AttributesOf<PixelsAttributes>(op);
+  RequireDType(op, x, "x", DType::kU8);
+  RequireRank(op, x, "x", 4);
+  RequireDType(op, inside, "inside", DType::kI32);
+  RequireShape(op, inside, "inside", {x.shape.dim(0), 4});
+  const int64_t channels = x.shape.dim(3);
+  CHECK(channels <= PixelsAttributes::kMaxChannels, "{}: {} channels", op.name, channels);
+  for (int64_t c = 0; c < channels; ++c)
+    CHECK(attributes.deviation[static_cast<size_t>(c)] > 0, "{}: a deviation of {}", op.name,
+          attributes.deviation[static_cast<size_t>(c)]);
+  return {{x.shape, attributes.result}};
+}
+
 constexpr OpRow kRows[] = {
     {OpKind::kActivation, "activation", "x", "y", "y = act(x)", InferActivation, ActivationGradient, 0,
      FlopsPerElement},
     {OpKind::kDropout, "dropout", "x, step_block", "y", "y = x / (1 - probability) where kept, else 0", InferDropout,
      DropoutGradient, 0, FlopsPerElement},
+    {OpKind::kPixels, "pixels", "x, inside", "y", "y = (x scale - mean) / deviation inside, else 0", InferPixels,
+     nullptr, -1, FlopsPerElement},
     {OpKind::kAdd, "add", "a, b", "y", "y = act(a + b)", InferAdd, AddGradient, 0, FlopsPerElement},
     {OpKind::kActivationGrad, "activation_grad", "dy, v", "dx", "dx = dy act'(v)", InferActivationGrad, nullptr, 0,
      FlopsPerElement},

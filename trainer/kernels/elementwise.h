@@ -67,6 +67,11 @@ LOCKSTEP_HD float Drop(float x, uint32_t bits, float probability, float scale) {
   return static_cast<float>(static_cast<int32_t>(bits >> 8)) * 0x1p-24f >= probability ? x * scale : 0.0f;
 }
 
+/// What a byte of a picture stands for, by its channel's numbers.
+LOCKSTEP_HD float Pixel(uint8_t byte, float scale, float mean, float deviation) {
+  return (static_cast<float>(byte) * scale - mean) / deviation;
+}
+
 /// A term of the normalised row: (x - mean) * inv_std * weight + bias.
 LOCKSTEP_HD float Normalise(float x, float mean, float inv_std, float weight, float bias) {
   return (x - mean) * inv_std * weight + bias;

@@ -40,6 +40,7 @@ graph::Graph LowerPrecision(const graph::Graph& forward) {
   // Types follow from operands, as the op table says, or, where those are integers, from what is asked for.
   for (graph::Op& op : lowered.ops) {
     if (op.kind == graph::OpKind::kEmbedding) std::get<graph::EmbeddingAttributes>(op.attributes).result = DType::kBF16;
+    if (op.kind == graph::OpKind::kPixels) std::get<graph::PixelsAttributes>(op.attributes).result = DType::kBF16;
     const std::vector<graph::OutputSpec> specs = graph::Row(op.kind).infer(lowered, op);
     for (size_t i = 0; i < specs.size(); ++i) {
       if (op.outputs[i] != graph::kNoValue) lowered.values[static_cast<size_t>(op.outputs[i])].dtype = specs[i].dtype;

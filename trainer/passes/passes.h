@@ -14,6 +14,15 @@ namespace lockstep::passes {
 /// alone (relu, tanh, sigmoid), or always when `training` is false.
 graph::Graph FuseActivations(const graph::Graph& forward, bool training);
 
+/// An input of images that comes as bytes, beside which `inside` comes (OpKind::kPixels).
+struct ByteInput {
+  std::string image, inside;
+  graph::PixelsAttributes attributes;
+};
+/// The input of that name, f32 [n, h, w, c] of a forward graph, becomes u8, and its values the first op's result. A
+/// graph without it stays as it is. The first pass.
+graph::Graph TakeBytes(const graph::Graph& forward, const ByteInput& input);
+
 /// Turns the inputs of a forward graph that are float to bf16, save what losses compare with and the states of
 /// recurrent layers; activations follow, and so do their gradients, later. Parameters, their gradients, statistics and
 /// losses stay as they are.

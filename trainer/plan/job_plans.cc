@@ -1,6 +1,7 @@
 #include "trainer/plan/job_plans.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -29,7 +30,25 @@ std::vector<data::BatchShape> EvaluationShapes(const Splits& splits, const Train
   return data::EvaluationShapes(evaluated, *splits.transform, config.evaluation_block());
 }
 
+/// What the loader delivers as bytes.
+std::optional<passes::ByteInput> ByteInputOf(const data::Transform& transform) {
+  const data::Normalizer* const normalizer = transform.normalizer();
+  if (normalizer == nullptr) return std::nullopt;
+  passes::ByteInput input{.image = transform.fields().front().name, .inside = data::kInsideField, .attributes = {}};
+  input.attributes.scale = normalizer->scale;
+  std::ranges::copy(normalizer->mean, input.attributes.mean.begin());
+  std::ranges::copy(normalizer->deviation, input.attributes.deviation.begin());
+  return input;
+}
+
 }  // namespace
+
+std::vector<std::string> RoundedInputs(const engine::ProgramPlan& program) {
+  std::vector<std::string> names;
+  for (const graph::Value& value : program.graph.values)
+    if (value.role == graph::Role::kInput && value.dtype == DType::kBF16) names.push_back(value.name);
+  return names;
+}
 
 std::set<std::string> FrozenParameters(const graph::Model& model, const optim::OptimizerConfig& config) {
   std::set<std::string> frozen;
@@ -92,7 +111,9 @@ JobPlans CompileJob(const RunConfig& config, const Splits& splits, const ModelSp
                  splits.length};
   engine::CompileOptions train, evaluate;
   train.activations = config.train.precision() == Precision::BF16 ? DType::kBF16 : DType::kF32;
+  train.bytes = ByteInputOf(*splits.transform);
   evaluate.activations = train.activations;
+  evaluate.bytes = train.bytes;
   train.frozen = FrozenParameters(plans.model, config.optimizer);
   train.buckets = plans.buckets;
   train.recompute_activations = config.train.recompute_activations();

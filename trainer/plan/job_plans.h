@@ -32,6 +32,9 @@ struct JobPlans {
 JobPlans CompileJob(const RunConfig& config, const Splits& splits, const ModelSpec& model, engine::Backend& backend,
                     int ranks);
 
+/// Names of the fields that the program reads in bf16, which loaders round.
+std::vector<std::string> RoundedInputs(const engine::ProgramPlan& program);
+
 /// Names of the parameters that `config` freezes.
 std::set<std::string> FrozenParameters(const graph::Model& model, const optim::OptimizerConfig& config);
 

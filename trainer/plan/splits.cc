@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "data/drawn_samples.h"
+#include "trainer/graph/ops.h"
 
 namespace lockstep::plan {
 namespace {
@@ -33,6 +34,12 @@ void LimitEvaluations(const EvaluateConfig& config, uint64_t seed, Splits& split
   if (splits.test) splits.test = data::DrawSamples(splits.test, config.samples(), seed);
   const uint64_t part = config.samples() > 0 ? config.samples() : DefaultPart(splits);
   splits.train_part = data::DrawSamples(splits.train, part, seed);
+}
+
+void DeliverBytes(Splits& splits) {
+  const std::shared_ptr<const data::Transform> bytes = splits.transform->AsBytes();
+  if (bytes != nullptr && bytes->normalizer()->mean.size() <= graph::PixelsAttributes::kMaxChannels)
+    splits.transform = bytes;
 }
 
 uint64_t TokensOf(const Splits& splits, metrics::Task task, uint64_t step) {

@@ -37,6 +37,10 @@ struct Splits {
 /// split), drawn by the seed. REQUIRES: train, batches and, where they exist, the others are set.
 void LimitEvaluations(const EvaluateConfig& config, uint64_t seed, Splits& splits);
 
+/// Lets a device make floats of images that are bytes until they are normalised (Transform::AsBytes): a quarter of the
+/// bytes goes up. The values that a program computes with stay the same.
+void DeliverBytes(Splits& splits);
+
 /// Tokens (of speech: frames) that step `step` trains on, without padding; 0 where samples are none.
 uint64_t TokensOf(const Splits& splits, metrics::Task task, uint64_t step);
 

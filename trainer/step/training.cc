@@ -78,6 +78,7 @@ void Training::StartLoader(uint64_t end_step) {
   options.first_step = step_;
   options.end_step = end_step;
   options.threads = static_cast<int>(std::max(1u, parts_.config.data.threads()));
+  options.rounded = plan::RoundedInputs(*plans_.train.front());
   loader_ = std::make_unique<data::Loader>(std::move(options));
 }
 

@@ -14,6 +14,7 @@
 #include <semaphore>
 #include <thread>
 
+#include "base/bfloat16.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/philox.h"
@@ -354,6 +355,47 @@ TEST(Loader, StopsWhileThreadsWaitAndWork) {
     options.end_step = 1 << 20;
     Loader loader(options.Complete());
     if (i % 2 == 0) loader.Release(loader.Acquire(0, 3));
+  }
+}
+
+TEST(Loader, RoundsFieldsThatProgramsReadInBf16) {
+  LoaderSetup options = Options(MakeImages());
+  const Loader::Options plain = options.Complete();
+  Loader::Options rounding = plain;
+  rounding.rounded = {"image", "absent"};
+  Loader floats(plain), rounded(rounding);
+  for (uint64_t step = 0; step < options.end_step; ++step) {
+    for (int lane = 0; lane < options.lanes; ++lane) {
+      const LaneBatch *expected = floats.Acquire(step, lane), *found = rounded.Acquire(step, lane);
+      ASSERT_EQ(found->fields[0].dtype, DType::kBF16);
+      EXPECT_EQ(found->fields[0].shape, expected->fields[0].shape);
+      const auto* wide = reinterpret_cast<const float*>(expected->data[0]);
+      const auto* narrow = reinterpret_cast<const BFloat16*>(found->data[0]);
+      for (int64_t i = 0; i < expected->fields[0].shape.size(); ++i)
+        ASSERT_EQ(narrow[i].bits, BFloat16::From(wide[i]).bits) << "element " << i;
+      for (size_t field = 1; field < expected->fields.size(); ++field) {
+        EXPECT_EQ(found->fields[field].dtype, expected->fields[field].dtype) << "what is not named stays";
+        const auto bytes = static_cast<size_t>(expected->fields[field].shape.size() * 4);
+        EXPECT_EQ(std::memcmp(found->data[field], expected->data[field], bytes), 0);
+      }
+      floats.Release(expected);
+      rounded.Release(found);
+    }
+  }
+}
+
+TEST(BlockReader, RoundsToo) {
+  const auto dataset = MakeImages(5000);
+  const auto transform = MakeAugmenting();
+  const auto blocks = std::make_shared<Blocks>(*dataset, *transform, std::vector<BatchShape>{{3000, 0}});
+  const std::array<std::string, 1> names = {"image"};
+  BlockReader floats(dataset, transform, blocks), rounded(dataset, transform, blocks, names);
+  for (int64_t block : {0, 1, 0}) {
+    const LaneBatch &expected = floats.Read(block), &found = rounded.Read(block);
+    ASSERT_EQ(found.fields[0].dtype, DType::kBF16);
+    for (int64_t i = 0; i < expected.fields[0].shape.size(); ++i)
+      ASSERT_EQ(reinterpret_cast<const BFloat16*>(found.data[0])[i].bits,
+                BFloat16::From(reinterpret_cast<const float*>(expected.data[0])[i]).bits);
   }
 }
 

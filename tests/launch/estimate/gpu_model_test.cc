@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <utility>
+
 #include "tests/trainer/kernels/cuda/emulated_backend.h"
 #include "trainer/engine/compile.h"
 #include "trainer/models/models.h"
@@ -19,14 +22,17 @@ struct Trained {
 };
 
 /// One lane of a model in bf16.
-Trained Train(const models::ModelConfig& config, const models::DataShape& data, int64_t rows, int state_arrays) {
+Trained Train(const models::ModelConfig& config, const models::DataShape& data, int64_t rows, int state_arrays,
+              std::optional<passes::ByteInput> bytes = std::nullopt) {
   const graph::Graph model = models::Build(config, data, graph::Mode::kTrain, rows).graph;
   const engine::ParameterLayout layout(model);
   const auto backend = cuda::MakeEmulatedBackend();
-  Trained trained{
-      engine::Compile(model, layout, *backend,
-                      {.mode = graph::Mode::kTrain, .activations = DType::kBF16, .buckets = {{0, layout.elements()}}}),
-      {}};
+  Trained trained{engine::Compile(model, layout, *backend,
+                                  {.mode = graph::Mode::kTrain,
+                                   .activations = DType::kBF16,
+                                   .buckets = {{0, layout.elements()}},
+                                   .bytes = std::move(bytes)}),
+                  {}};
   trained.demand.programs.resize(1);
   trained.demand.programs[0].packed_bytes = static_cast<double>(trained.program.packed_bytes);
   trained.demand.steps = {{{0}}};
@@ -45,10 +51,10 @@ Trained Gpt2() {
   return Train(config, {"tokens", Shape{1024}, 50257, 0}, 64, 2);
 }
 
-Trained ResNet50() {
+Trained ResNet50(std::optional<passes::ByteInput> bytes = std::nullopt) {
   models::ModelConfig config;
   config.mutable_resnet()->set_depth(50);
-  return Train(config, {"image", Shape{224, 224, 3}, 1000, 0}, 256, 1);
+  return Train(config, {"image", Shape{224, 224, 3}, 1000, 0}, 256, 1, std::move(bytes));
 }
 
 GpuEstimate Estimate(const Trained& trained, const GpuKernels& kernels) {
@@ -75,6 +81,7 @@ GpuKernels KernelsAsRead() {
   kernels.splits_k = kernels.pads_rows = kernels.stages_beside_lanes = false;
   kernels.conclusion_seconds = 66e-9;
   kernels.rounding_seconds = 0.65e-9;
+  kernels.copy_seconds = 0;
   return kernels;
 }
 
@@ -118,6 +125,23 @@ TEST(GpuModel, PaddedRowsMakeTheHeadAlignedProducts) {
   kernels.pads_rows = true;
   const double after = Milliseconds(Estimate(gpt, kernels), {"linear", "linear_input_grad", "linear_weight_grad"});
   EXPECT_NEAR(before - after, 138 - 23, 15);
+}
+
+TEST(GpuModel, HalfOfTheBytesGoUpWhereImagesAreBytes) {
+  const passes::ByteInput images{"image", "inside", {.mean = {}, .deviation = {1, 1, 1}}};
+  const Trained floats = ResNet50(), bytes = ResNet50(images);
+  const double pixels = 256 * 224 * 224 * 3;
+  EXPECT_NEAR(static_cast<double>(floats.program.input_bytes), 2 * pixels, 4 * 4096);
+  EXPECT_NEAR(static_cast<double>(bytes.program.input_bytes), pixels, 4 * 4096);
+  GpuKernels kernels = OurKernels();
+  kernels.stages_beside_lanes = false;
+  const double before = Milliseconds(Estimate(floats, kernels), {"staging"}),
+               after = Milliseconds(Estimate(bytes, kernels), {"staging"});
+  EXPECT_NEAR(after, before / 2, 0.01 * before);
+  // Converting takes as long as reading them, and writing twice as much.
+  const double converting = Milliseconds(Estimate(bytes, kernels), {"pixels"});
+  EXPECT_GT(converting, 1e3 * 3 * pixels / 4.8e12);
+  EXPECT_LT(converting, 0.1 * (before - after));
 }
 
 TEST(GpuModel, PartsAddUpAndALongerLaneTakesLonger) {

@@ -41,6 +41,15 @@ const std::vector<PadGeometry> kPads = {{"resnet", {2, 8, 8, 16}, 2, 32},
 OpCase PadCase(const PadGeometry& g) {
   return {g.name, {F(g.x)}, graph::PadChannelsAttributes{g.stride, g.channels, {}}};
 }
+/// Images of `x`, which fill of each what `inside` says: first row and column, and behind the last.
+OpCase PixelsCase(const std::string& name, const Shape& x, std::vector<double> inside) {
+  graph::PixelsAttributes attributes{.scale = 1 / 255.0f};
+  for (size_t c = 0; c < static_cast<size_t>(x[3]); ++c) {
+    attributes.mean[c] = 0.3f + 0.1f * static_cast<float>(c);
+    attributes.deviation[c] = 0.2f + 0.07f * static_cast<float>(c);
+  }
+  return {name, {Bytes(x), Given({x[0], 4}, std::move(inside))}, attributes};
+}
 OpCase PadGradCase(const PadGeometry& g) {
   return {g.name, {F(g.Y())}, graph::PadChannelsAttributes{g.stride, g.channels, g.x}};
 }
@@ -109,6 +118,16 @@ std::vector<OpCase> ConcatCases() {
           {"batch 1", {F({1, 1}), F({1, 17})}, graph::NoAttributes{}},
           {"images", {F({2, 3, 4, 16}), F({2, 3, 4, 8})}, graph::NoAttributes{}},
           {"vectors", {F({7}), F({9})}, graph::NoAttributes{}}};
+}
+
+std::vector<OpCase> PixelsCases() {
+  return {PixelsCase("grey, whole", {2, 5, 4, 1}, {0, 0, 5, 4, 0, 0, 5, 4}),
+          PixelsCase("colours, shifted", {3, 6, 7, 3}, {1, 0, 6, 5, 0, 2, 4, 7, 0, 0, 6, 7}),
+          PixelsCase("no sample", {2, 4, 4, 3}, {0, 0, 4, 4, 0, 0, 0, 0}),
+          PixelsCase("odd", {1, 3, 3, 5}, {0, 1, 2, 3}),
+          PixelsCase("small images", {4, 1, 1, 2}, {0, 0, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 1, 1}),
+          PixelsCase("many", {2, 40, 36, 3}, {3, 4, 40, 32, 0, 0, 40, 36}),
+          PixelsCase("sixteen channels", {1, 5, 2, 16}, {0, 0, 5, 1})};
 }
 
 std::vector<OpCase> SliceCases() {

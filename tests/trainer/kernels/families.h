@@ -45,6 +45,7 @@ std::vector<OpCase> ResizeCases();
 std::vector<OpCase> ResizeGradCases();
 std::vector<OpCase> ConcatCases();
 std::vector<OpCase> SliceCases();
+std::vector<OpCase> PixelsCases();
 
 // sequence_cases.cc
 std::vector<OpCase> EmbeddingCases();

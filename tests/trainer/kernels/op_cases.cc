@@ -30,6 +30,8 @@ double Fresh(const Operand& operand, const RandomStream& stream, uint32_t i) {
       return operand.given.at(i);
     case Fill::kSteps:
       return operand.offset + operand.scale * (std::floor(stream.Uniform(i) * 5) / 2 - 1);
+    case Fill::kBytes:
+      return std::floor(stream.Uniform(i) * 256);
     case Fill::kAbsent:
     case Fill::kStepBlock:
     case Fill::kResult:
@@ -99,6 +101,7 @@ DType TypeOf(graph::OpKind kind, const OpCase& op_case, size_t i, DType activati
   const Operand& operand = op_case.operands[i];
   if (operand.fill == Fill::kLabels || operand.fill == Fill::kLengths || operand.fill == Fill::kGiven)
     return DType::kI32;
+  if (operand.fill == Fill::kBytes) return DType::kU8;
   if (operand.fill == Fill::kResult && operand.source == graph::OpKind::kMaxPool2d && operand.source_output == 1) {
     return DType::kU8;
   }
@@ -110,6 +113,7 @@ graph::Attributes AttributesOf(const OpCase& op_case, DType activations) {
   graph::Attributes attributes = op_case.attributes;
   if (auto* embedding = std::get_if<graph::EmbeddingAttributes>(&attributes)) embedding->result = activations;
   if (auto* ctc = std::get_if<graph::CtcAttributes>(&attributes)) ctc->result = activations;
+  if (auto* pixels = std::get_if<graph::PixelsAttributes>(&attributes)) pixels->result = activations;
   return attributes;
 }
 

@@ -20,6 +20,7 @@ enum class Fill {
   kLengths,    ///< i32 in [0, limit], the first limit, the second 0
   kGiven,      ///< i32, as `given` says
   kSteps,      ///< offset + scale * one of -1, -1/2, 0, 1/2, 1: full of ties
+  kBytes,      ///< u8
   kStepBlock,  ///< the case's step block
   kResult,     ///< what op `source` computes from other operands of this case
 };

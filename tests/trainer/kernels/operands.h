@@ -15,6 +15,7 @@ inline Operand Positive(Shape shape) {
 }
 inline Operand Mask(Shape shape) { return {.fill = Fill::kMask, .shape = shape, .role = graph::Role::kInput}; }
 inline Operand Steps(Shape shape) { return {.fill = Fill::kSteps, .shape = shape}; }
+inline Operand Bytes(Shape shape) { return {.fill = Fill::kBytes, .shape = shape, .role = graph::Role::kInput}; }
 inline Operand Ids(Shape shape, int entries) {
   return {.fill = Fill::kLabels, .shape = shape, .role = graph::Role::kInput, .limit = entries};
 }

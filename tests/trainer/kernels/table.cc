@@ -49,6 +49,7 @@ const std::vector<OpCases>& Table() {
       {OpKind::kResizeNearestGrad, ResizeGradCases()},
       {OpKind::kConcat, ConcatCases()},
       {OpKind::kSlice, SliceCases()},
+      {OpKind::kPixels, PixelsCases()},
       {OpKind::kEmbedding, EmbeddingCases()},
       {OpKind::kEmbeddingGrad, EmbeddingGradCases()},
       {OpKind::kRotary, RotaryCases()},

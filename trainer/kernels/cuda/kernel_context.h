@@ -58,6 +58,7 @@ std::span<const KernelRow> WindowsRows();
 std::span<const KernelRow> CtcRows();
 std::span<const KernelRow> DetectionRows();
 std::span<const KernelRow> ArgMaxRows();
+std::span<const KernelRow> PixelsRows();
 
 /// Calls run(T{}) with T float or BFloat16, as `type` says.
 template <typename F>

@@ -22,6 +22,7 @@ set(cuda_kernels
   layout.cu
   linear.cu
   pooling.cu
+  pixels.cu
   blocks/product_finish.cu
   sequence/recurrent.cu
   sequence/recurrent_grad.cu

@@ -1,4 +1,4 @@
-// Activations, sums and dropout: loops over the functors of trainer/kernels/elementwise.h.
+// Activations, sums, dropout and pixels: loops over the functors of trainer/kernels/elementwise.h.
 //
 // Results may take over the memory of an operand (the op table says where), element by element: hence `ivdep` instead
 // of `__restrict`.
@@ -160,10 +160,40 @@ std::unique_ptr<Kernel> PrepareDropout(const KernelContext& context) {
   });
 }
 
+/// Images of `shape`, [begin, end) of them.
+LOCKSTEP_ISA_CLONES
+void ConvertImages(const graph::PixelsAttributes& attributes, const Shape& shape, const uint8_t* x,
+                   const int32_t* inside, float* y, int64_t begin, int64_t end) {
+  const int64_t height = shape[1], width = shape[2], channels = shape[3];
+  for (int64_t at = begin * height; at < end * height; ++at) {
+    const int32_t* const edges = inside + at / height * 4;
+    const uint8_t* const from = x + at * width * channels;
+    float* const to = y + at * width * channels;
+    const bool outside = at % height < edges[0] || at % height >= edges[2];
+    for (int64_t i = 0; i < width * channels; ++i) {
+      const auto c = static_cast<size_t>(i % channels);
+      const int64_t column = i / channels;
+      to[i] = outside || column < edges[1] || column >= edges[3]
+                  ? 0.0f
+                  : kernels::Pixel(from[i], attributes.scale, attributes.mean[c], attributes.deviation[c]);
+    }
+  }
+}
+
+std::unique_ptr<Kernel> PreparePixels(const KernelContext& context) {
+  return MakeKernel([attributes = context.Attributes<graph::PixelsAttributes>(), shape = context.InputShape(0),
+                     x = context.Input<uint8_t>(0), inside = context.Input<int32_t>(1), y = context.Output(0),
+                     threads = context.threads] {
+    ForEachPiece(threads, shape[0], 1,
+                 [&](int, int64_t begin, int64_t end) { ConvertImages(attributes, shape, x, inside, y, begin, end); });
+  });
+}
+
 constexpr KernelRow kRows[] = {
     {.kind = OpKind::kActivation, .prepare = PrepareActivation},
     {.kind = OpKind::kActivationGrad, .prepare = PrepareActivationGrad},
     {.kind = OpKind::kAdd, .prepare = PrepareAdd},
+    {.kind = OpKind::kPixels, .prepare = PreparePixels},
     {.kind = OpKind::kDropout, .prepare = PrepareDropout},
     {.kind = OpKind::kDropoutGrad, .prepare = PrepareDropout},
 };

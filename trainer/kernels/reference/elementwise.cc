@@ -156,12 +156,32 @@ std::vector<Tensor> AddOp(const Call& call) {
   return {y};
 }
 
+std::vector<Tensor> Pixels(const Call& call) {
+  const Tensor &x = call.in(0), &inside = call.in(1);
+  const auto& attributes = call.op.as<graph::PixelsAttributes>();
+  const auto height = static_cast<size_t>(x.shape[1]), width = static_cast<size_t>(x.shape[2]),
+             channels = static_cast<size_t>(x.shape[3]);
+  Tensor y = Zeros(x.shape, 2);
+  for (size_t i = 0; i < x.data.size(); ++i) {
+    const size_t c = i % channels, column = i / channels % width, row = i / channels / width % height;
+    const double* edges = &inside.data[i / channels / width / height * 4];
+    const auto at = [](size_t place) { return static_cast<double>(place); };
+    if (at(row) < edges[0] || at(column) < edges[1] || at(row) >= edges[2] || at(column) >= edges[3]) continue;
+    Sum sum;
+    sum.Add(x.data[i] * double{attributes.scale});
+    sum.Add(-double{attributes.mean[c]});
+    Store(y, i, sum * (1 / double{attributes.deviation[c]}));
+  }
+  return {y};
+}
+
 constexpr OpFunction kRows[] = {
     {.kind = OpKind::kActivation, .run = Activation},
     {.kind = OpKind::kActivationGrad, .run = ActivationGrad},
     {.kind = OpKind::kDropout, .run = Dropout},
     {.kind = OpKind::kDropoutGrad, .run = Dropout},
     {.kind = OpKind::kAdd, .run = AddOp},
+    {.kind = OpKind::kPixels, .run = Pixels},
 };
 
 }  // namespace

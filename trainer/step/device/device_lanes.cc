@@ -6,13 +6,11 @@
 #include <thread>
 #include <utility>
 
-#include "base/bfloat16.h"
 #include "base/error.h"
-#include "trainer/step/loss_scales.h"
-#include "base/isa_clones.h"
 #include "base/memory.h"
 #include "trainer/graph/step_block.h"
 #include "trainer/step/executor_phase.h"
+#include "trainer/step/loss_scales.h"
 
 namespace lockstep::step {
 namespace {
@@ -23,11 +21,6 @@ using std::chrono::steady_clock;
 void Await(DeviceEvent& event) {
   constexpr auto kNap = std::chrono::microseconds(20);
   while (!event.Done()) std::this_thread::sleep_for(kNap);
-}
-
-/// Rounded on the way up: half the bytes travel.
-LOCKSTEP_ISA_CLONES void RoundAll(const float* __restrict from, BFloat16* __restrict to, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) to[i] = BFloat16::From(from[i]);
 }
 
 size_t ResultsOf(const graph::Graph& graph) { return graph.losses.size() + graph.counters.size(); }
@@ -184,16 +177,10 @@ DeviceLanes::Slot& DeviceLanes::FillSlot(ProgramSet& set, const data::LaneBatch&
   for (size_t f = 0; f < batch.fields.size(); ++f) {
     const graph::ValueId input = plan.Input(batch.fields[f].name);
     if (input == graph::kNoValue) continue;
-    const DType from = batch.fields[f].dtype, to = plan.graph.value(input).dtype;
-    std::byte* const place = slot.pinned->data() + plan.input_offset[static_cast<size_t>(input)];
-    CHECK(from == to || (from == DType::kF32 && to == DType::kBF16), "{} is {}, not {}", batch.fields[f].name,
-          Name(from), Name(to));
-    if (from == to) {
-      std::memcpy(place, batch.data[f], static_cast<size_t>(batch.fields[f].shape.size() * SizeOf(from)));
-    } else {
-      RoundAll(reinterpret_cast<const float*>(batch.data[f]), reinterpret_cast<BFloat16*>(place),
-               batch.fields[f].shape.size());
-    }
+    const DType type = batch.fields[f].dtype, expected = plan.graph.value(input).dtype;
+    CHECK(type == expected, "{} is {}, not {}", batch.fields[f].name, Name(type), Name(expected));
+    std::memcpy(slot.pinned->data() + plan.input_offset[static_cast<size_t>(input)], batch.data[f],
+                static_cast<size_t>(batch.fields[f].shape.size() * SizeOf(type)));
   }
   return slot;
 }

@@ -78,7 +78,9 @@ void ExpectSame(const Transform& floats, const MakeSample& make_sample) {
       EXPECT_EQ(Normalised(*bytes, found), expected[0]) << "sample " << id << (augment ? ", augmented" : "");
       for (size_t i = 1; i < expected.size(); ++i) {
         for (size_t k = 1; k < found.size(); ++k) {
-          if (floats.fields()[i].name == bytes->fields()[k].name) EXPECT_EQ(found[k], expected[i]);
+          if (floats.fields()[i].name == bytes->fields()[k].name) {
+            EXPECT_EQ(found[k], expected[i]);
+          }
         }
       }
     }

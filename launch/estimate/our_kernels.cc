@@ -9,20 +9,26 @@ namespace lockstep::launch {
 
 GpuKernels OurKernels() {
   using graph::OpKind;
-  return {.instructions = {{OpKind::kSoftmaxCrossEntropy, 21},
-                           {OpKind::kSoftmaxCrossEntropyGrad, 23},
-                           {OpKind::kLayerNorm, 18},
-                           {OpKind::kLayerNormGrad, 21},
+  return {.instructions = {{OpKind::kSoftmaxCrossEntropy, 16},
+                           {OpKind::kSoftmaxCrossEntropyGrad, 17},
+                           {OpKind::kSoftmaxCrossEntropyTrain, 35},
+                           {OpKind::kLayerNorm, 30},
+                           {OpKind::kLayerNormGrad, 38},
+                           {OpKind::kAddLayerNorm, 40},
+                           {OpKind::kAddLayerNormGrad, 40},
                            {OpKind::kPixels, 52},
                            {OpKind::kBatchNormTrain, 14},
                            {OpKind::kBatchNormGrad, 21}},
           .activations = {{graph::Activation::kGelu, {59, 65}}, {graph::Activation::kGeluTanh, {54, 57}}},
-          // Batch norm reads x, or dy, x and y, once for its sums and once more for its results. Layer norm's barriers
-          // keep a row's threads from reading ahead.
+          // Batch norm reads x, or dy and x, once for its sums and once more for its results. Norms of rows keep what
+          // they read; their gradients read dy and x once more for the sums over rows. A cross entropy with its
+          // gradient finds the row that it reads again in the second-level cache.
           .passes = {{OpKind::kBatchNormTrain, 1.5},
-                     {OpKind::kBatchNormGrad, 1.75},
-                     {OpKind::kLayerNorm, 1.5},
-                     {OpKind::kLayerNormGrad, 1.5}},
+                     {OpKind::kBatchNormGrad, 5.0 / 3},
+                     {OpKind::kLayerNormGrad, 5.0 / 3},
+                     {OpKind::kRmsNormGrad, 5.0 / 3},
+                     {OpKind::kAddLayerNormGrad, 1.5},
+                     {OpKind::kAddRmsNormGrad, 1.5}},
           .splits_k = true,
           .pads_rows = true,
           .stages_beside_lanes = true,

@@ -38,6 +38,8 @@ class Backend {
   virtual bool Supports(graph::OpKind kind) const = 0;
   /// Multiples of so many bytes are where rows of products' results are to begin (passes::PadRows); 0: wherever.
   virtual int64_t RowAlignment() const { return 0; }
+  /// Whether it has kernels for fused ops, and they pay (passes::FuseForDevice).
+  virtual bool FusesOps() const { return false; }
   /// Bytes of scratch that the op's kernel needs.
   virtual size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) = 0;
   /// Bytes of the packed copy that the kernel of `op` reads instead of parameter input `input`; 0: it reads the arena.

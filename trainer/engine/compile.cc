@@ -37,7 +37,7 @@ class Dumper {
   int number_ = 0;
 };
 
-graph::Graph RunPasses(const graph::Graph& model, const CompileOptions& options, int64_t row_alignment) {
+graph::Graph RunPasses(const graph::Graph& model, const CompileOptions& options, const Backend& backend) {
   Dumper dumper(options.dump_folder);
   dumper.Dump("model", model);
   const bool training = options.mode == graph::Mode::kTrain;
@@ -64,8 +64,12 @@ graph::Graph RunPasses(const graph::Graph& model, const CompileOptions& options,
     graph = passes::RemoveDeadOps(graph);
     dumper.Dump("remove_dead_ops", graph);
   }
-  if (row_alignment > 0) {
-    graph = passes::PadRows(graph, row_alignment);
+  if (backend.FusesOps()) {
+    graph = passes::FuseForDevice(graph);
+    dumper.Dump("fuse_for_device", graph);
+  }
+  if (backend.RowAlignment() > 0) {
+    graph = passes::PadRows(graph, backend.RowAlignment());
     dumper.Dump("pad_rows", graph);
   }
   return graph;
@@ -183,7 +187,7 @@ ProgramPlan Compile(const graph::Graph& model, const ParameterLayout& layout, Ba
     throw Error(ErrorKind::kUsage, "the model has no loss to train by");
   }
   ProgramPlan plan;
-  plan.graph = RunPasses(model, options, backend.RowAlignment());
+  plan.graph = RunPasses(model, options, backend);
   CheckSupport(plan.graph, backend);
   plan.memory = passes::PlanMemory(plan.graph, passes::Liveness(plan.graph), GradientArenaValues(plan.graph));
   for (const graph::Op& op : plan.graph.ops) {

@@ -172,6 +172,17 @@ enum class OpKind : uint8_t {
   /// each,
   /// as in PyTorch
   kBoxLossGrad,
+  // Fused: several of the above in one, for backends that want them (passes::FuseForDevice).
+  /// logits, label, step_block, weight?, other_label?, other_weight? -> dlogits, sum f64 [], correct? i64 []: those of
+  /// kSoftmaxCrossEntropy and kSoftmaxCrossEntropyGrad, whose log of the sum of exponentials is not rounded in between
+  kSoftmaxCrossEntropyTrain,
+  /// a, b [.., c], weight [c], bias? [c] -> sum = a + b, y, mean? [..], inv_std? [..]: kLayerNorm of the sum as it is
+  /// before it is stored
+  kAddLayerNorm,
+  kAddRmsNorm,  ///< a, b [.., c], weight [c] -> sum = a + b, y, inv_rms? [..]: likewise, kRmsNorm
+  /// dsum, dy, x, weight, mean, inv_std -> dx = dsum + kLayerNormGrad's dx, dweight, dbias?
+  kAddLayerNormGrad,
+  kAddRmsNormGrad,  ///< dsum, dy, x, weight, inv_rms -> dx = dsum + kRmsNormGrad's dx, dweight
   kCount,
 };
 

@@ -50,6 +50,14 @@ std::vector<OutputSpec> InferSoftmaxCrossEntropyGrad(const Graph& graph, const O
   return {{logits.shape, logits.dtype}};
 }
 
+std::vector<OutputSpec> InferSoftmaxCrossEntropyTrain(const Graph& graph, const Op& op) {
+  const Value& logits = RequireLogits(graph, op);
+  RequireLossIndex(op);
+  RequireStepBlock(graph, op, 2);
+  RequireWeights(graph, op, 3, WithoutLast(logits.shape));
+  return {{logits.shape, logits.dtype}, {Shape{}, DType::kF64}, {Shape{}, DType::kI64}};
+}
+
 void SoftmaxCrossEntropyGradient(GradientContext& context) {
   const Op op = context.op();  // a copy: emitting moves the graph's ops
   context.Accumulate(0, context.Emit(OpKind::kSoftmaxCrossEntropyGrad,
@@ -95,6 +103,8 @@ std::vector<OutputSpec> InferArgMax(const Graph& graph, const Op& op) {
   return {{WithoutLast(x.shape), DType::kI32}};
 }
 
+double LossAndGradientFlops(const Graph& graph, const Op& op) { return 2 * FlopsPerInputElement(graph, op); }
+
 constexpr OpRow kRows[] = {
     {OpKind::kSoftmaxCrossEntropy, "softmax_cross_entropy", "logits, label, weight?, other_label?, other_weight?",
      "sum, lse, correct",
@@ -110,6 +120,9 @@ constexpr OpRow kRows[] = {
      "logits, label, lse, step_block, weight?, other_label?, other_weight?", "dlogits",
      "dlogits = (softmax(logits) - target) weight loss_scale", InferSoftmaxCrossEntropyGrad, nullptr, 0,
      FlopsPerElement},
+    {OpKind::kSoftmaxCrossEntropyTrain, "softmax_cross_entropy_train",
+     "logits, label, step_block, weight?, other_label?, other_weight?", "dlogits, sum, correct",
+     "softmax_cross_entropy and its gradient", InferSoftmaxCrossEntropyTrain, nullptr, 0, LossAndGradientFlops},
     {OpKind::kMeanSquaredErrorGrad, "mean_squared_error_grad", "prediction, target, mask, step_block", "dprediction",
      "dprediction = 2 / k (prediction - target) mask loss_scale", InferMeanSquaredErrorGrad, nullptr, -1,
      FlopsPerElement},

@@ -48,8 +48,10 @@ std::vector<OutputSpec> InferBatchNormGrad(const Graph& graph, const Op& op) {
   RequireReluOrNone(op);
   RequireShape(op, dy, "dy", x.shape);
   const bool fused = AttributesOf<NormAttributes>(op).activation != Activation::kNone;
-  CHECK(HasInput(op, 5) == fused, "{}: y is needed where an activation is fused, and only there", op.name);
-  if (fused) RequireShape(op, InputOf(graph, op, 5), "y", x.shape);
+  CHECK(HasInput(op, 5) + HasInput(op, 6) == (fused ? 1 : 0),
+        "{}: y or the bias is needed where an activation is fused, and only there", op.name);
+  if (HasInput(op, 5)) RequireShape(op, InputOf(graph, op, 5), "y", x.shape);
+  if (HasInput(op, 6)) RequireShape(op, InputOf(graph, op, 6), "bias", {channels});
   const OutputSpec vector{{channels}, DType::kF32};
   return {{x.shape, dy.dtype}, vector, vector};
 }
@@ -187,6 +189,53 @@ void BatchNormInferGradient(GradientContext& context) {
       0, context.Emit(OpKind::kBatchNormInferGrad, {dy, op.inputs[1], op.inputs[4]}, attributes, "/grad")[0]);
 }
 
+/// Checks a and b, inputs 0 and 1, and the vectors of channels behind them.
+const Value& RequireSummands(const Graph& graph, const Op& op, std::initializer_list<const char*> vectors) {
+  const Value& a = InputOf(graph, op, 0);
+  RequireChannels(graph, op, a, 2, vectors);
+  RequireShape(op, InputOf(graph, op, 1), "b", a.shape);
+  RequireDType(op, InputOf(graph, op, 1), "b", a.dtype);
+  CHECK(AttributesOf<NormAttributes>(op).activation == Activation::kNone, "{} can't have an activation fused", op.name);
+  return a;
+}
+
+std::vector<OutputSpec> InferAddLayerNorm(const Graph& graph, const Op& op) {
+  const Value& a = RequireSummands(graph, op, {"weight"});
+  if (HasInput(op, 3)) RequireShape(op, InputOf(graph, op, 3), "bias", {a.shape.dim(-1)});
+  const OutputSpec rows{WithoutLast(a.shape), DType::kF32};
+  return {{a.shape, a.dtype}, {a.shape, a.dtype}, rows, rows};
+}
+
+std::vector<OutputSpec> InferAddRmsNorm(const Graph& graph, const Op& op) {
+  const Value& a = RequireSummands(graph, op, {"weight"});
+  return {{a.shape, a.dtype}, {a.shape, a.dtype}, {WithoutLast(a.shape), DType::kF32}};
+}
+
+/// Checks dsum, dy, x and weight, inputs 0 to 3, and the statistics of rows behind them.
+const Value& RequireSumGradient(const Graph& graph, const Op& op, std::initializer_list<const char*> statistics) {
+  const Value& dsum = InputOf(graph, op, 0);
+  const Value& x = InputOf(graph, op, 2);
+  RequireChannels(graph, op, x, 3, {"weight"});
+  AttributesOf<NormAttributes>(op);
+  RequireShape(op, InputOf(graph, op, 1), "dy", x.shape);
+  RequireShape(op, dsum, "dsum", x.shape);
+  RequireDType(op, dsum, "dsum", InputOf(graph, op, 1).dtype);
+  int input = 4;
+  for (const char* name : statistics) RequireShape(op, InputOf(graph, op, input++), name, WithoutLast(x.shape));
+  return dsum;
+}
+
+std::vector<OutputSpec> InferAddLayerNormGrad(const Graph& graph, const Op& op) {
+  const Value& dsum = RequireSumGradient(graph, op, {"mean", "inv_std"});
+  const OutputSpec vector{{dsum.shape.dim(-1)}, DType::kF32};
+  return {{dsum.shape, dsum.dtype}, vector, vector};
+}
+
+std::vector<OutputSpec> InferAddRmsNormGrad(const Graph& graph, const Op& op) {
+  const Value& dsum = RequireSumGradient(graph, op, {"inv_rms"});
+  return {{dsum.shape, dsum.dtype}, {{dsum.shape.dim(-1)}, DType::kF32}};
+}
+
 constexpr OpRow kRows[] = {
     {OpKind::kBatchNormTrain, "batch_norm_train", "x, weight, bias", "y, mean, variance, inv_std",
      "y = act((x - mean) inv_std weight + bias)", InferBatchNormTrain, BatchNormGradient, -1, FlopsPerElement},
@@ -205,10 +254,18 @@ constexpr OpRow kRows[] = {
      -1, FlopsPerElement},
     {OpKind::kRmsNormGrad, "rms_norm_grad", "dy, x, weight, inv_rms", "dx, dweight", "the gradients of rms_norm",
      InferRmsNormGrad, nullptr, -1, FlopsPerElement},
-    {OpKind::kBatchNormGrad, "batch_norm_grad", "dy, x, weight, mean, inv_std, y?", "dx, dweight, dbias",
+    {OpKind::kBatchNormGrad, "batch_norm_grad", "dy, x, weight, mean, inv_std, y?, bias?", "dx, dweight, dbias",
      "the gradients of batch_norm_train", InferBatchNormGrad, nullptr, 0, FlopsPerElement},
     {OpKind::kLayerNormGrad, "layer_norm_grad", "dy, x, weight, mean, inv_std", "dx, dweight, dbias?",
      "the gradients of layer_norm", InferLayerNormGrad, nullptr, -1, FlopsPerElement},
+    {OpKind::kAddLayerNorm, "add_layer_norm", "a, b, weight, bias?", "sum, y, mean?, inv_std?",
+     "sum = a + b, y = (sum - mean) inv_std weight + bias", InferAddLayerNorm, nullptr, 0, FlopsPerElement},
+    {OpKind::kAddRmsNorm, "add_rms_norm", "a, b, weight", "sum, y, inv_rms?", "sum = a + b, y = sum inv_rms weight",
+     InferAddRmsNorm, nullptr, 0, FlopsPerElement},
+    {OpKind::kAddLayerNormGrad, "add_layer_norm_grad", "dsum, dy, x, weight, mean, inv_std", "dx, dweight, dbias?",
+     "the gradients of layer_norm, dsum added to dx", InferAddLayerNormGrad, nullptr, 0, FlopsPerElement},
+    {OpKind::kAddRmsNormGrad, "add_rms_norm_grad", "dsum, dy, x, weight, inv_rms", "dx, dweight",
+     "the gradients of rms_norm, dsum added to dx", InferAddRmsNormGrad, nullptr, 0, FlopsPerElement},
 };
 
 }  // namespace

@@ -21,6 +21,7 @@ bool ReadsRows(const Op& op) {
   switch (op.kind) {
     case OpKind::kSoftmaxCrossEntropy:
     case OpKind::kSoftmaxCrossEntropyGrad:
+    case OpKind::kSoftmaxCrossEntropyTrain:
     case OpKind::kLinearInputGrad:
       return true;
     case OpKind::kLinearWeightGrad:
@@ -30,9 +31,14 @@ bool ReadsRows(const Op& op) {
   }
 }
 
+/// Ops whose first output is the gradient of logits, their first input.
+bool WritesLogitsGradient(const Op& op) {
+  return op.kind == OpKind::kSoftmaxCrossEntropyGrad || op.kind == OpKind::kSoftmaxCrossEntropyTrain;
+}
+
 /// And that write their first output so.
 bool WritesRows(const Op& op) {
-  if (op.kind == OpKind::kSoftmaxCrossEntropyGrad) return true;
+  if (WritesLogitsGradient(op)) return true;
   return op.kind == OpKind::kLinear && op.inputs[2] == kNoValue &&
          op.as<graph::LinearAttributes>().activation == graph::Activation::kNone;
 }
@@ -50,7 +56,7 @@ graph::Graph PadRows(const graph::Graph& graph, int64_t bytes) {
   for (const ValueId id : Results(graph)) may[static_cast<size_t>(id)] = false;
   // The gradient may be written over the logits.
   for (const Op& op : graph.ops)
-    if (op.kind == OpKind::kSoftmaxCrossEntropyGrad) {
+    if (WritesLogitsGradient(op)) {
       const auto logits = static_cast<size_t>(op.inputs[0]), gradient = static_cast<size_t>(op.outputs[0]);
       may[logits] = may[gradient] = may[logits] && may[gradient];
     }

@@ -42,6 +42,11 @@ graph::Graph AddGradients(const graph::Graph& forward, const std::set<std::strin
 graph::Graph RecomputeActivations(const graph::Graph& graph, size_t forward_ops,
                                   const std::set<graph::ValueId>& outside);
 
+/// Makes one op of several that read or write the same large values, of a graph without dead ops: a cross entropy and
+/// its gradient; a sum and the norm of it; a norm's gradient and its sum with that of another branch. Other bits, as
+/// what lies between is no longer rounded.
+graph::Graph FuseForDevice(const graph::Graph& graph);
+
 /// Lets rows (of the last dimension) of results of products begin at multiples of `bytes` (graph::Value::pitch), where
 /// every op that writes or reads them can: a vocabulary of an odd number of words. The last pass.
 graph::Graph PadRows(const graph::Graph& graph, int64_t bytes);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "tests/trainer/engine/forwarding_backend.h"
 #include "tests/trainer/kernels/cuda/emulated_backend.h"
 #include "trainer/engine/compile.h"
 #include "trainer/models/models.h"
@@ -21,12 +22,24 @@ struct Trained {
   StepDemand demand;
 };
 
+/// Has kernels for one op each, as when they were read.
+class UnfusedBackend final : public engine::ForwardingBackend {
+ public:
+  bool FusesOps() const override { return false; }
+
+ private:
+  engine::Backend& inner() const override { return *inner_; }
+
+  std::unique_ptr<engine::Backend> inner_ = cuda::MakeEmulatedBackend();
+};
+
 /// One lane of a model in bf16.
 Trained Train(const models::ModelConfig& config, const models::DataShape& data, int64_t rows, int state_arrays,
-              std::optional<passes::ByteInput> bytes = std::nullopt) {
+              bool fused, std::optional<passes::ByteInput> bytes = std::nullopt) {
   const graph::Graph model = models::Build(config, data, graph::Mode::kTrain, rows).graph;
   const engine::ParameterLayout layout(model);
-  const auto backend = cuda::MakeEmulatedBackend();
+  std::unique_ptr<engine::Backend> backend = cuda::MakeEmulatedBackend();
+  if (!fused) backend = std::make_unique<UnfusedBackend>();
   Trained trained{engine::Compile(model, layout, *backend,
                                   {.mode = graph::Mode::kTrain,
                                    .activations = DType::kBF16,
@@ -41,20 +54,20 @@ Trained Train(const models::ModelConfig& config, const models::DataShape& data, 
   return trained;
 }
 
-Trained Gpt2() {
+Trained Gpt2(bool fused) {
   models::ModelConfig config;
   auto& gpt = *config.mutable_gpt();
   gpt.set_layers(12);
   gpt.set_heads(12);
   gpt.set_width(768);
   gpt.set_context(1024);
-  return Train(config, {"tokens", Shape{1024}, 50257, 0}, 64, 2);
+  return Train(config, {"tokens", Shape{1024}, 50257, 0}, 64, 2, fused);
 }
 
-Trained ResNet50(std::optional<passes::ByteInput> bytes = std::nullopt) {
+Trained ResNet50(bool fused, std::optional<passes::ByteInput> bytes = std::nullopt) {
   models::ModelConfig config;
   config.mutable_resnet()->set_depth(50);
-  return Train(config, {"image", Shape{224, 224, 3}, 1000, 0}, 256, 1, std::move(bytes));
+  return Train(config, {"image", Shape{224, 224, 3}, 1000, 0}, 256, 1, fused, std::move(bytes));
 }
 
 GpuEstimate Estimate(const Trained& trained, const GpuKernels& kernels) {
@@ -78,6 +91,10 @@ GpuKernels KernelsAsRead() {
                           {OpKind::kBatchNormTrain, 14},
                           {OpKind::kBatchNormGrad, 21}};
   kernels.activations = {{graph::Activation::kGelu, {115, 122}}, {graph::Activation::kGeluTanh, {80, 118}}};
+  kernels.passes = {{OpKind::kBatchNormTrain, 1.5},
+                    {OpKind::kBatchNormGrad, 1.75},
+                    {OpKind::kLayerNorm, 1.5},
+                    {OpKind::kLayerNormGrad, 1.5}};
   kernels.splits_k = kernels.pads_rows = kernels.stages_beside_lanes = false;
   kernels.conclusion_seconds = 66e-9;
   kernels.rounding_seconds = 0.65e-9;
@@ -98,7 +115,7 @@ void ExpectWithin15Percent(const GpuEstimate& estimate, const std::vector<Line>&
 }
 
 TEST(GpuModel, ReproducesTheReadingOfGpt2) {
-  ExpectWithin15Percent(Estimate(Gpt2(), KernelsAsRead()),
+  ExpectWithin15Percent(Estimate(Gpt2(false), KernelsAsRead()),
                         {{"products and head", {"linear", "linear_input_grad", "linear_weight_grad"}, 54 + 8 + 138},
                          {"classes", {"softmax_cross_entropy", "softmax_cross_entropy_grad"}, 27},
                          {"attention", {"attention", "attention_grad"}, 3 + 16},
@@ -109,7 +126,7 @@ TEST(GpuModel, ReproducesTheReadingOfGpt2) {
 }
 
 TEST(GpuModel, ReproducesTheReadingOfResNet50) {
-  ExpectWithin15Percent(Estimate(ResNet50(), KernelsAsRead()),
+  ExpectWithin15Percent(Estimate(ResNet50(false), KernelsAsRead()),
                         {{"convolutions", {"conv2d", "conv2d_input_grad", "conv2d_weight_grad"}, 21},
                          {"batch norm", {"batch_norm_train"}, 5.3},
                          {"its gradient", {"batch_norm_grad"}, 9.9},
@@ -119,7 +136,7 @@ TEST(GpuModel, ReproducesTheReadingOfResNet50) {
 }
 
 TEST(GpuModel, PaddedRowsMakeTheHeadAlignedProducts) {
-  const Trained gpt = Gpt2();
+  const Trained gpt = Gpt2(false);
   GpuKernels kernels = KernelsAsRead();
   const double before = Milliseconds(Estimate(gpt, kernels), {"linear", "linear_input_grad", "linear_weight_grad"});
   kernels.pads_rows = true;
@@ -129,7 +146,7 @@ TEST(GpuModel, PaddedRowsMakeTheHeadAlignedProducts) {
 
 TEST(GpuModel, HalfOfTheBytesGoUpWhereImagesAreBytes) {
   const passes::ByteInput images{"image", "inside", {.mean = {}, .deviation = {1, 1, 1}}};
-  const Trained floats = ResNet50(), bytes = ResNet50(images);
+  const Trained floats = ResNet50(true), bytes = ResNet50(true, images);
   const double pixels = 256 * 224 * 224 * 3;
   EXPECT_NEAR(static_cast<double>(floats.program.input_bytes), 2 * pixels, 4 * 4096);
   EXPECT_NEAR(static_cast<double>(bytes.program.input_bytes), pixels, 4 * 4096);
@@ -144,13 +161,25 @@ TEST(GpuModel, HalfOfTheBytesGoUpWhereImagesAreBytes) {
   EXPECT_LT(converting, 0.1 * (before - after));
 }
 
+TEST(GpuModel, FusedOpsMoveWhatTheyReadAndWriteOnce) {
+  const GpuEstimate apart = Estimate(Gpt2(false), OurKernels()), fused = Estimate(Gpt2(true), OurKernels());
+  const double bandwidth = FindGpu("h200")->bytes_per_s, logits = 2.0 * 64 * 1024 * 50257, rows = 2.0 * 64 * 1024 * 768;
+  EXPECT_EQ(Milliseconds(fused, {"softmax_cross_entropy", "softmax_cross_entropy_grad"}), 0);
+  EXPECT_GE(Milliseconds(fused, {"softmax_cross_entropy_train"}), 1e3 * 2 * logits / bandwidth);
+  EXPECT_LT(Milliseconds(fused, {"softmax_cross_entropy_train"}),
+            Milliseconds(apart, {"softmax_cross_entropy", "softmax_cross_entropy_grad"}));
+  // 24 sums with the norm behind them: a + b -> sum, y. All norms but the first have one.
+  EXPECT_NEAR(Milliseconds(fused, {"add_layer_norm"}), 1e3 * 24 * 4 * rows / bandwidth, 0.01);
+  EXPECT_LT(fused.step.step, apart.step.step);
+}
+
 TEST(GpuModel, PartsAddUpAndALongerLaneTakesLonger) {
-  const Trained resnet = ResNet50();
+  const Trained resnet = ResNet50(true);
   const GpuEstimate estimate = Estimate(resnet, OurKernels());
   double kinds = 0;
   for (const KindTime& kind : estimate.kinds) kinds += kind.seconds;
   EXPECT_NEAR(kinds, estimate.step.step, 1e-9);
-  Trained twice = ResNet50();
+  Trained twice = ResNet50(true);
   twice.demand.steps = {{{0, 0}}};
   EXPECT_GT(Estimate(twice, OurKernels()).step.step, 1.8 * estimate.step.step);
 }

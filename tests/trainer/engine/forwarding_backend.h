@@ -12,6 +12,7 @@ class ForwardingBackend : public Backend {
   std::string_view name() const override { return inner().name(); }
   bool Supports(graph::OpKind kind) const override { return inner().Supports(kind); }
   int64_t RowAlignment() const override { return inner().RowAlignment(); }
+  bool FusesOps() const override { return inner().FusesOps(); }
   size_t WorkspaceBytes(const graph::Graph& graph, const graph::Op& op) override {
     return inner().WorkspaceBytes(graph, op);
   }

@@ -32,6 +32,10 @@ std::vector<OpCase> LayerNormCases();
 std::vector<OpCase> LayerNormGradCases();
 std::vector<OpCase> RmsNormCases();
 std::vector<OpCase> RmsNormGradCases();
+std::vector<OpCase> AddLayerNormCases();
+std::vector<OpCase> AddLayerNormGradCases();
+std::vector<OpCase> AddRmsNormCases();
+std::vector<OpCase> AddRmsNormGradCases();
 
 // elementwise_cases.cc
 std::vector<OpCase> ActivationCases();
@@ -74,6 +78,7 @@ std::vector<OpCase> CtcGradCases();
 // loss_cases.cc
 std::vector<OpCase> CrossEntropyCases();
 std::vector<OpCase> CrossEntropyGradCases();
+std::vector<OpCase> CrossEntropyTrainCases();
 std::vector<OpCase> SquaredErrorCases();
 std::vector<OpCase> SquaredErrorGradCases();
 std::vector<OpCase> ArgMaxCases();

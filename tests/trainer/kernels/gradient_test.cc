@@ -303,6 +303,21 @@ TEST(GradientTest, OfMixedAndWeightedLabelsFollowsFromDifferences) {
   }
 }
 
+TEST(GradientTest, OfFusedOpsFollowsFromDifferences) {
+  for (const auto targets : {graph::RowTargets::kLabel, graph::RowTargets::kMixed}) {
+    Builder b(graph::Mode::kTrain, 4);
+    const ValueId x = b.Linear(b.Input("features", {6}, DType::kF32), "x", 9, true, {0, 1});
+    const ValueId y = b.Add(x, b.Linear(b.LayerNorm(x, "norm1", 1e-3f), "branch1", 9, true, {0, 1}));
+    const ValueId z = b.Add(y, b.Linear(b.RmsNorm(y, "norm2", 1e-3f), "branch2", 9, true, {0, 1}));
+    b.SoftmaxCrossEntropy(b.Linear(b.LayerNorm(z, "norm3", 1e-3f), "classes", 3, true, {0, 1}), 0.1f, targets);
+    const Graph forward = b.Finish();
+    const Graph fused = passes::FuseForDevice(passes::RemoveDeadOps(passes::AddGradients(forward, {})));
+    EXPECT_EQ(fused.ops.size() + 5, passes::RemoveDeadOps(passes::AddGradients(forward, {})).ops.size());
+    EXPECT_NEAR(ScaledLoss(fused, RandomValues(forward)), ScaledLoss(forward, RandomValues(forward)), 1e-12);
+    ExpectGradientsOf(forward, fused);
+  }
+}
+
 TEST(GradientTest, EveryOpWithAGradientIsTried) {
   std::set<OpKind> tried = {OpKind::kSoftmaxCrossEntropy, OpKind::kMeanSquaredError, OpKind::kCtc,
                             OpKind::kFocalLoss,           OpKind::kBoxLoss,          OpKind::kSigmoidCrossEntropy,

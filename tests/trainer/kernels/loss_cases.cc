@@ -40,17 +40,21 @@ OpCase CrossEntropyGradCase(const LossGeometry& g) {
           {Logits(g), Labels(g.n, g.columns), ResultOf(OpKind::kSoftmaxCrossEntropy, {0, 1}, 1), Step()},
           graph::LossAttributes{g.smoothing, g.loss}};
 }
+OpCase CrossEntropyTrainCase(const LossGeometry& g) {
+  return {g.name, {Logits(g), Labels(g.n, g.columns), Step()}, graph::LossAttributes{g.smoothing, g.loss}};
+}
 /// Weights of rows, of which some are 0 where `mask`.
 Operand RowWeights(int64_t n, bool mask) {
   return {.fill = mask ? Fill::kMask : Fill::kPositive, .shape = {n}, .role = graph::Role::kInput};
 }
-std::vector<OpCase> WeightedCases(bool gradient) {
+template <typename MakeCase>
+std::vector<OpCase> WeightedCases(MakeCase make_case) {
   std::vector<OpCase> cases;
   for (const LossGeometry& g : {LossGeometry{"weighted", 33, 10}, LossGeometry{"weighted, smoothed", 9, 17, 0.2f},
                                 LossGeometry{"weighted, many classes", 4, 1000, 0.1f, 3}}) {
     for (const bool mixed : {false, true}) {
       for (const bool mask : {false, true}) {
-        OpCase op_case = gradient ? CrossEntropyGradCase(g) : CrossEntropyCase(g);
+        OpCase op_case = make_case(g);
         op_case.name += std::string(mixed ? ", mixed" : "") + (mask ? ", with zeros" : "");
         op_case.operands.push_back(RowWeights(g.n, mask));
         if (mixed) op_case.operands.push_back(Labels(g.n, g.columns));
@@ -70,6 +74,9 @@ const OpCase kCrossEntropyGrad3d = {
     "places",
     {F({3, 5, 11}).Scaled(2), Ids({3, 5}, 11), ResultOf(OpKind::kSoftmaxCrossEntropy, {0, 1}, 1), Step()},
     graph::LossAttributes{0.1f, 0}};
+const OpCase kCrossEntropyTrain3d = {
+    "places", {F({3, 5, 11}).Scaled(2), Ids({3, 5}, 11), Step()}, graph::LossAttributes{0.1f, 0}};
+const OpCase kCrossEntropyTrainTies = {"ties", {Steps({70, 40}), Labels(70, 40), Step()}, graph::LossAttributes{0, 0}};
 const std::vector<LossGeometry> kSquaredErrors = {
     {"one target", 16, 1}, {"batch 1", 1, 3}, {"odd", 13, 7}, {"second loss", 5, 4, 0, 2, 0, 1}, {"long", 2, 513}};
 OpCase SquaredErrorCase(const LossGeometry& g) {
@@ -87,11 +94,15 @@ const std::vector<Shape> kArgMaxes = {{1, 1}, {5, 7}, {3, 4, 28}, {9, 16}, {130,
 
 std::vector<OpCase> CrossEntropyCases() {
   return Map(kCrossEntropies, CrossEntropyCase) + Map(kCrossEntropies, TiesCase) + std::vector{kCrossEntropy3d} +
-         WeightedCases(/*gradient=*/false);
+         WeightedCases(CrossEntropyCase);
 }
 std::vector<OpCase> CrossEntropyGradCases() {
   return Map(kCrossEntropies, CrossEntropyGradCase) + std::vector{kCrossEntropyGrad3d} +
-         WeightedCases(/*gradient=*/true);
+         WeightedCases(CrossEntropyGradCase);
+}
+std::vector<OpCase> CrossEntropyTrainCases() {
+  return Map(kCrossEntropies, CrossEntropyTrainCase) + std::vector{kCrossEntropyTrain3d, kCrossEntropyTrainTies} +
+         WeightedCases(CrossEntropyTrainCase);
 }
 std::vector<OpCase> SquaredErrorCases() { return Map(kSquaredErrors, SquaredErrorCase); }
 std::vector<OpCase> SquaredErrorGradCases() { return Map(kSquaredErrors, SquaredErrorGradCase); }

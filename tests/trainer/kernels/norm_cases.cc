@@ -1,4 +1,5 @@
 // Cases of norms.
+#include "base/error.h"
 #include "tests/trainer/kernels/families.h"
 #include "tests/trainer/kernels/operands.h"
 
@@ -46,6 +47,14 @@ OpCase BatchNormGradCase(const NormGeometry& g) {
           {F(g.x), F(g.x).Scaled(1.5, g.offset), Weight(g.C()), forward(1), forward(3),
            g.activation == Activation::kNone ? Absent() : forward(0), Hidden(Weight(g.C()))},
           g.Attributes()};
+}
+/// The relu's mask follows from x and the bias.
+OpCase BatchNormGradOfInputCase(const NormGeometry& g) {
+  OpCase op_case = BatchNormGradCase(g);
+  op_case.name += ", without y";
+  op_case.operands[5] = Absent();
+  op_case.operands[6].hidden = false;
+  return op_case;
 }
 const std::vector<NormGeometry> kLayerNorms = {
     {"batch 1", {1, 16}},
@@ -129,11 +138,55 @@ OpCase RmsNormGradCase(const NormGeometry& g) {
           g.Attributes()};
 }
 
+// Sums of two, and gradients that are added to.
+OpCase WithASummand(OpCase op_case) {
+  op_case.operands.insert(op_case.operands.begin(), op_case.operands.front().Scaled(1.25));
+  for (Operand& operand : op_case.operands)
+    for (int& source : operand.source_operands) ++source;
+  for (int& result : op_case.unwanted) ++result;
+  return op_case;
+}
+OpCase WithADsum(const NormGeometry& g, OpCase op_case) {
+  const std::vector<int> unwanted = op_case.unwanted;
+  op_case = WithASummand(std::move(op_case));
+  op_case.operands.front() = F(g.x);
+  op_case.unwanted = unwanted;
+  return op_case;
+}
+/// Rows that threads keep to themselves, at full length, and rows that are longer than that.
+const std::vector<NormGeometry> kSummedNorms = [] {
+  std::vector<NormGeometry> norms = kLayerNorms;
+  for (const int64_t size : {768, 1024, 4096, 8192, 8200})
+    norms.push_back({fmt::format("rows of {}", size), {3, size}});
+  return norms;
+}();
+
 }  // namespace
 
+std::vector<OpCase> AddLayerNormCases() {
+  return Map(kSummedNorms, [](const NormGeometry& g) { return WithASummand(LayerNormCase(g)); }) +
+         Map(kLayerNorms, [](const NormGeometry& g) { return WithASummand(LayerNormAloneCase(g)); }) +
+         Map(kLayerNorms, [](const NormGeometry& g) { return WithASummand(LayerNormWithoutBiasCase(g)); });
+}
+std::vector<OpCase> AddLayerNormGradCases() {
+  return Map(kSummedNorms, [](const NormGeometry& g) { return WithADsum(g, LayerNormGradCase(g)); }) +
+         Map(kLayerNorms, [](const NormGeometry& g) { return WithADsum(g, LayerNormGradWithoutBiasCase(g)); });
+}
+std::vector<OpCase> AddRmsNormCases() {
+  return Map(kSummedNorms, [](const NormGeometry& g) { return WithASummand(RmsNormCase(g)); }) +
+         Map(kLayerNorms, [](const NormGeometry& g) { return WithASummand(RmsNormAloneCase(g)); });
+}
+std::vector<OpCase> AddRmsNormGradCases() {
+  return Map(kSummedNorms, [](const NormGeometry& g) { return WithADsum(g, RmsNormGradCase(g)); });
+}
 std::vector<OpCase> BatchNormTrainCases() { return Map(kBatchNorms, BatchNormTrainCase); }
 std::vector<OpCase> BatchNormInferCases() { return Map(kBatchNorms, BatchNormInferCase); }
-std::vector<OpCase> BatchNormGradCases() { return Map(kBatchNorms, BatchNormGradCase); }
+std::vector<OpCase> BatchNormGradCases() {
+  std::vector<NormGeometry> fused;
+  for (const NormGeometry& g : kBatchNorms)
+    if (g.activation == Activation::kRelu) fused.push_back(g);
+  return Map(kBatchNorms, BatchNormGradCase) + Map(fused, BatchNormGradOfInputCase);
+}
 std::vector<OpCase> BatchNormInferGradCases() { return Map(kBatchNorms, BatchNormInferGradCase); }
 std::vector<OpCase> GroupNormCases() { return Map(kGroupNorms, GroupNormCase) + Map(kGroupNorms, GroupNormAloneCase); }
 std::vector<OpCase> GroupNormGradCases() {

@@ -79,6 +79,11 @@ bool IsAlwaysFloat(graph::OpKind kind, size_t i) {
       return i == 3 || i == 4;
     case OpKind::kRmsNormGrad:
       return i == 3;
+    case OpKind::kAddLayerNormGrad:
+    case OpKind::kAddRmsNormGrad:
+      return i == 4 || i == 5;
+    case OpKind::kSoftmaxCrossEntropyTrain:
+      return i >= 3;
     case OpKind::kAttentionGrad:
       return i == 5;
     case OpKind::kCtcGrad:

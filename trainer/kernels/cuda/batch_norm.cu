@@ -9,6 +9,7 @@
 // only for some numbers of channels: none for 10, or for 12 in bf16. These would be needed beside it.
 #include <cmath>
 
+#include "trainer/kernels/cuda/batch_norm_grad.h"
 #include "trainer/kernels/cuda/blocks/columns.h"
 #include "trainer/kernels/cuda/kernel_context.h"
 #include "trainer/kernels/elementwise.h"
@@ -16,6 +17,12 @@
 namespace lockstep::cuda {
 namespace {
 
+using batch_norm::GradInputs;
+using batch_norm::GradSums;
+using batch_norm::InputGrad;
+using batch_norm::Mask;
+using batch_norm::Scaled;
+using batch_norm::ScaleOf;
 using engine::Kernel;
 using graph::Activation;
 using graph::NormAttributes;
@@ -84,7 +91,7 @@ struct Moments {
     mean[c] = static_cast<float>(values[0]);
     variance[c] = static_cast<float>(values[1] / (n > 1.0 ? n - 1.0 : 1.0));
     inv_std[c] = static_cast<float>(inverse);
-    scale[c] = static_cast<float>(inverse * static_cast<double>(weight[c]));
+    scale[c] = ScaleOf(inv_std[c], weight[c]);
   }
 };
 
@@ -112,7 +119,7 @@ struct Normalise {
       for (int r = 0; r < kRows; ++r) {
         LOCKSTEP_UNROLL
         for (int i = 0; i < kPack; ++i) {
-          const float z = (v[r][i] - mean[i]) * scale[i] + bias[i];
+          const float z = Scaled(v[r][i], mean[i], scale[i], bias[i]);
           v[r][i] = kRelu ? kernels::Relu(z) : z;
         }
         StorePack<kPack>(v[r], y + (row + int64_t{r} * step) * channels);
@@ -148,126 +155,6 @@ struct InferScale {
       if (c >= channels) return;
       scale[c] = static_cast<float>(static_cast<double>(weight[c]) / sqrt(static_cast<double>(variance[c]) + epsilon));
     });
-  }
-};
-
-/// dy, x and y of some rows and columns, with dy taken back through the fused relu: all three are read before anything
-/// is written.
-template <typename T, bool kRelu, int kPack, int kRows>
-struct GradRows {
-  float dy[kRows][kPack], x[kRows][kPack];
-
-  LOCKSTEP_HD GradRows(const T* dys, const T* xs, const T* ys, int64_t row, int64_t step, int64_t channels) {
-    float y[kRows][kPack];
-    LOCKSTEP_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      const int64_t at = (row + r * step) * channels;
-      LoadPack<kPack>(dys + at, dy[r]);
-      LoadPack<kPack>(xs + at, x[r]);
-      if constexpr (kRelu) LoadPack<kPack>(ys + at, y[r]);
-    }
-    if constexpr (kRelu) {
-      LOCKSTEP_UNROLL
-      for (int r = 0; r < kRows; ++r) {
-        LOCKSTEP_UNROLL
-        for (int i = 0; i < kPack; ++i) dy[r][i] = y[r][i] > 0.0f ? dy[r][i] : 0.0f;
-      }
-    }
-  }
-};
-
-/// The sums of dy and of dy (x - mean), and what follows from them.
-template <typename T, bool kRelu>
-struct GradSums {
-  static constexpr int kValues = 2;
-
-  const T *dy, *x, *y;
-  const float *weight, *mean, *inv_std;
-  int64_t rows, channels;
-  float *dweight, *dbias;  ///< absent: nullptr
-  float *scale, *shift, *slope;
-
-  template <int kPack>
-  struct Reader {
-    const T *dy, *x, *y;
-    int64_t channels;
-    float mean[kPack];
-
-    template <int kRows>
-    LOCKSTEP_HD void Add(int64_t row, int step, float /*seen*/, float (&values)[2][kPack]) const {
-      const GradRows<T, kRelu, kPack, kRows> read(dy, x, y, row, step, channels);
-      LOCKSTEP_UNROLL
-      for (int r = 0; r < kRows; ++r) {
-        LOCKSTEP_UNROLL
-        for (int i = 0; i < kPack; ++i) {
-          values[0][i] += read.dy[r][i];
-          values[1][i] += read.dy[r][i] * (read.x[r][i] - mean[i]);
-        }
-      }
-    }
-  };
-  template <int kPack>
-  LOCKSTEP_HD Reader<kPack> At(int64_t column) const {
-    Reader<kPack> reader{dy + column, x + column, kRelu ? y + column : nullptr, channels, {}};
-    LoadPack<kPack>(mean + column, reader.mean);
-    return reader;
-  }
-  template <typename S>
-  static LOCKSTEP_HD void Combine(S* values, const S* others, S, S) {
-    AddValues<2>(values, others);
-  }
-  LOCKSTEP_HD void Finish(int64_t c, const double* values) const {
-    const auto n = static_cast<double>(rows), inverse = static_cast<double>(inv_std[c]);
-    if (dbias != nullptr) dbias[c] = static_cast<float>(values[0]);
-    if (dweight != nullptr) dweight[c] = static_cast<float>(values[1] * inverse);
-    scale[c] = static_cast<float>(inverse * static_cast<double>(weight[c]));
-    shift[c] = static_cast<float>(values[0] / n);
-    slope[c] = static_cast<float>(values[1] * inverse * inverse / n);
-  }
-};
-
-/// dx = scale (dy - shift - (x - mean) slope). dx may lie over dy.
-template <typename T, bool kRelu>
-struct InputGrad {
-  const T *dy, *x, *y;
-  T* dx;
-  int64_t channels;
-  const float *mean, *scale, *shift, *slope;
-
-  template <int kPack>
-  struct Writer {
-    const T *dy, *x, *y;
-    T* dx;
-    int64_t channels;
-    float mean[kPack], scale[kPack], shift[kPack], slope[kPack];
-
-    template <int kRows>
-    LOCKSTEP_HD void Apply(int64_t row, int step) const {
-      const GradRows<T, kRelu, kPack, kRows> read(dy, x, y, row, step, channels);
-      LOCKSTEP_UNROLL
-      for (int r = 0; r < kRows; ++r) {
-        float v[kPack];
-        LOCKSTEP_UNROLL
-        for (int i = 0; i < kPack; ++i) {
-          v[i] = scale[i] * (read.dy[r][i] - shift[i] - (read.x[r][i] - mean[i]) * slope[i]);
-        }
-        StorePack<kPack>(v, dx + (row + int64_t{r} * step) * channels);
-      }
-    }
-  };
-  template <int kPack>
-  LOCKSTEP_HD Writer<kPack> At(int64_t column) const {
-    Writer<kPack> writer;
-    writer.dy = dy + column;
-    writer.x = x + column;
-    writer.y = kRelu ? y + column : nullptr;
-    writer.dx = dx + column;
-    writer.channels = channels;
-    LoadPack<kPack>(mean + column, writer.mean);
-    LoadPack<kPack>(scale + column, writer.scale);
-    LoadPack<kPack>(shift + column, writer.shift);
-    LoadPack<kPack>(slope + column, writer.slope);
-    return writer;
   }
 };
 
@@ -342,27 +229,35 @@ std::unique_ptr<Kernel> PrepareInfer(const KernelContext& context) {
   });
 }
 
-std::unique_ptr<Kernel> PrepareGrad(const KernelContext& context) {
-  const Shape& shape = context.InputShape(0);
-  const int64_t rows = Rows(shape), channels = shape.dim(-1);
+template <Mask kMask>
+std::unique_ptr<Kernel> PrepareGradBy(const KernelContext& context) {
+  const int64_t rows = Rows(context.InputShape(0)), channels = context.InputShape(0).dim(-1);
   const Vectors vectors{reinterpret_cast<float*>(context.operands.workspace), channels};
-  return MakeKernel([=, type = context.InputType(0), relu = FusedRelu(context), dy = context.Input<void>(0),
-                     x = context.Input<void>(1), weight = context.Input(2), mean = context.Input(3),
-                     inv_std = context.Input(4), y = context.Input<void>(5), dx = context.Output<void>(0),
-                     dweight = context.Output(1), dbias = context.Output(2), stream = &context.stream] {
-    float *scale = vectors.at(0), *shift = vectors.at(1), *slope = vectors.at(2);
-    WithVariant(
-        type, relu, channels,
-        [&]<typename T, bool kRelu, int kPack>(T, std::bool_constant<kRelu>, std::integral_constant<int, kPack>) {
-          const auto *dys = static_cast<const T*>(dy), *xs = static_cast<const T*>(x), *ys = static_cast<const T*>(y);
-          const GradSums<T, kRelu> sums{dys,      xs,      ys,    weight, mean,  inv_std, rows,
-                                        channels, dweight, dbias, scale,  shift, slope};
-          LaunchColumnReduction<kPack>(*stream, rows, channels, sums, vectors.at(kVectors));
-          if (dx == nullptr) return;
-          const InputGrad<T, kRelu> grad{dys, xs, ys, static_cast<T*>(dx), channels, mean, scale, shift, slope};
-          LaunchColumnMap<kPack>(*stream, rows, channels, grad);
-        });
+  float *scale = vectors.at(0), *shift = vectors.at(1), *slope = vectors.at(2);
+  return WithElementType(context.InputType(0), [&]<typename T>(T) {
+    const GradInputs<T> inputs{.dy = context.Input<T>(0),
+                               .x = context.Input<T>(1),
+                               .y = context.Input<T>(5),
+                               .mean = context.Input(3),
+                               .inv_std = context.Input(4),
+                               .weight = context.Input(2),
+                               .bias = context.Input(6),
+                               .channels = channels};
+    const GradSums<T, kMask> sums{inputs, rows, context.Output(1), context.Output(2), scale, shift, slope};
+    const InputGrad<T, kMask> grad{inputs, context.Output<T>(0), scale, shift, slope};
+    return WithPack<T>({channels}, [&]<int kPack>(std::integral_constant<int, kPack>) {
+      return MakeKernel([=, stream = &context.stream] {
+        LaunchColumnReduction<kPack>(*stream, rows, channels, sums, vectors.at(kVectors));
+        if (grad.dx != nullptr) LaunchColumnMap<kPack>(*stream, rows, channels, grad);
+      });
+    });
   });
+}
+
+std::unique_ptr<Kernel> PrepareGrad(const KernelContext& context) {
+  if (!FusedRelu(context)) return PrepareGradBy<Mask::kNone>(context);
+  if (context.HasInput(5)) return PrepareGradBy<Mask::kOfResult>(context);
+  return PrepareGradBy<Mask::kOfInput>(context);
 }
 
 constexpr KernelRow kRows[] = {

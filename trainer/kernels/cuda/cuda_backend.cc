@@ -34,6 +34,7 @@ class CudaBackend final : public engine::Backend {
   bool Supports(OpKind kind) const override { return AllRows().Find(kind) != nullptr; }
   /// What tensor cores' kernels copy at once: from rows that begin elsewhere they take elements one by one.
   int64_t RowAlignment() const override { return 16; }
+  bool FusesOps() const override { return true; }
 
   size_t WorkspaceBytes(const Graph& graph, const Op& op) override {
     const KernelRow& row = RowOf(op.kind);

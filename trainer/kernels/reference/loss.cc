@@ -2,7 +2,8 @@
 //
 // lse = m + log(sum exp(l - m)) with m the largest logit: |m| + |log|, and each exponential with its own rounding and
 // that of its argument, (1 + |l - m|) exp(l - m), over their sum. The gradient takes lse as an exact operand: exp(l -
-// lse) has magnitude (1 + |l - lse|) exp(l - lse).
+// lse) has magnitude (1 + |l - lse|) exp(l - lse). Where loss and gradient are one op the softmax is exp(l - m) over
+// the sum, both with their magnitudes.
 #include <algorithm>
 
 #include "trainer/kernels/reference/ops.h"
@@ -14,17 +15,27 @@ using graph::OpKind;
 
 using graph::LossAttributes;
 
-Sum LogSumExp(const double* logits, size_t classes) {
-  const double largest = *std::max_element(logits, logits + classes);
+/// A row's largest logit, and the sum of e^(logit - largest).
+struct Exponentials {
+  double largest;
   Sum sum;
-  for (size_t j = 0; j < classes; ++j) {
-    const double exponential = std::exp(logits[j] - largest);
-    sum.value += exponential;
-    sum.magnitude += (1 + largest - logits[j]) * exponential;
+
+  Exponentials(const double* logits, size_t classes) : largest(*std::max_element(logits, logits + classes)) {
+    for (size_t j = 0; j < classes; ++j) {
+      const double exponential = std::exp(logits[j] - largest);
+      sum.value += exponential;
+      sum.magnitude += (1 + largest - logits[j]) * exponential;
+    }
   }
-  const double log = std::log(sum.value);
-  return {largest + log, std::abs(largest) + std::abs(log) + sum.magnitude / sum.value};
-}
+  Sum Lse() const {
+    const double log = std::log(sum.value);
+    return {largest + log, std::abs(largest) + std::abs(log) + sum.magnitude / sum.value};
+  }
+  Sum Softmax(double logit) const {
+    const double softmax = std::exp(logit - largest) / sum.value;
+    return {softmax, softmax * (1 + largest - logit + sum.magnitude / sum.value)};
+  }
+};
 
 /// The weighted targets of a row; weights are operands from `first` on.
 struct RowTarget {
@@ -58,23 +69,28 @@ Sum CountCorrect(const Tensor& logits, const Tensor& label) {
   return count;
 }
 
+/// The loss of row r; weights are operands from `first` on.
+void AddRowLoss(const Call& call, size_t first, size_t r, const Sum& lse, Sum& sum) {
+  const Tensor& logits = call.in(0);
+  const auto classes = static_cast<size_t>(logits.shape[-1]);
+  if (call.in(1).data[r] < 0) return;
+  const RowTarget row_target(call, first, r);
+  for (size_t j = 0; j < classes; ++j) {
+    const double target = row_target.At(call.op.as<LossAttributes>(), classes, j), logit = logits.data[r * classes + j];
+    sum.value += target * (lse.value - logit);
+    sum.magnitude += target * (lse.magnitude + std::abs(logit));
+  }
+}
+
 std::vector<Tensor> SoftmaxCrossEntropy(const Call& call) {
   const Tensor &logits = call.in(0), &label = call.in(1);
-  const auto& attributes = call.op.as<LossAttributes>();
   const auto classes = static_cast<size_t>(logits.shape[-1]);
   Tensor lse = Zeros(label.shape, logits.shape[-1]);
   Sum sum;
   for (size_t r = 0; r < label.data.size(); ++r) {
-    const double* row = &logits.data[r * classes];
-    const Sum row_lse = LogSumExp(row, classes);
+    const Sum row_lse = Exponentials(&logits.data[r * classes], classes).Lse();
     Store(lse, r, row_lse);
-    if (label.data[r] < 0) continue;
-    const RowTarget row_target(call, 2, r);
-    for (size_t j = 0; j < classes; ++j) {
-      const double target = row_target.At(attributes, classes, j);
-      sum.value += target * (row_lse.value - row[j]);
-      sum.magnitude += target * (row_lse.magnitude + std::abs(row[j]));
-    }
+    AddRowLoss(call, 2, r, row_lse, sum);
   }
   return {Scalar(sum, logits.shape.size()), lse, Scalar(CountCorrect(logits, label), 1)};
 }
@@ -95,6 +111,25 @@ std::vector<Tensor> SoftmaxCrossEntropyGrad(const Call& call) {
     Store(dlogits, i, sum * LossScale(call));
   }
   return {dlogits};
+}
+
+std::vector<Tensor> SoftmaxCrossEntropyTrain(const Call& call) {
+  const Tensor &logits = call.in(0), &label = call.in(1);
+  const auto classes = static_cast<size_t>(logits.shape[-1]);
+  Tensor dlogits = Zeros(logits.shape, logits.shape[-1]);
+  Sum sum;
+  for (size_t r = 0; r < label.data.size(); ++r) {
+    const Exponentials row(&logits.data[r * classes], classes);
+    AddRowLoss(call, 3, r, row.Lse(), sum);
+    if (label.data[r] < 0) continue;
+    const RowTarget row_target(call, 3, r);
+    for (size_t j = 0; j < classes; ++j) {
+      const Sum softmax = row.Softmax(logits.data[r * classes + j]) * row_target.total();
+      const double target = row_target.At(call.op.as<LossAttributes>(), classes, j);
+      Store(dlogits, r * classes + j, Sum{softmax.value - target, softmax.magnitude + target} * LossScale(call));
+    }
+  }
+  return {dlogits, Scalar(sum, logits.shape.size()), Scalar(CountCorrect(logits, label), 1)};
 }
 
 std::vector<Tensor> MeanSquaredError(const Call& call) {
@@ -133,6 +168,7 @@ std::vector<Tensor> ArgMax(const Call& call) {
 constexpr OpFunction kRows[] = {
     {.kind = OpKind::kSoftmaxCrossEntropy, .run = SoftmaxCrossEntropy},
     {.kind = OpKind::kSoftmaxCrossEntropyGrad, .run = SoftmaxCrossEntropyGrad},
+    {.kind = OpKind::kSoftmaxCrossEntropyTrain, .run = SoftmaxCrossEntropyTrain},
     {.kind = OpKind::kMeanSquaredError, .run = MeanSquaredError},
     {.kind = OpKind::kMeanSquaredErrorGrad, .run = MeanSquaredErrorGrad},
     {.kind = OpKind::kArgMax, .run = ArgMax},

@@ -106,7 +106,11 @@ std::vector<Tensor> BatchNormGrad(const Call& call) {
   const size_t rows = x.data.size() / channels;
   Tensor dy = call.in(0);
   if (call.op.as<NormAttributes>().activation == graph::Activation::kRelu) {
-    for (size_t i = 0; i < dy.data.size(); ++i) dy.data[i] = call.in(5).data[i] > 0 ? dy.data[i] : 0;
+    for (size_t i = 0; i < dy.data.size(); ++i) {
+      const size_t c = i % channels;
+      const auto y = [&] { return (x.data[i] - mean.data[c]) * inv_std.data[c] * weight.data[c] + call.in(6).data[c]; };
+      if (!((call.Has(5) ? call.in(5).data[i] : y()) > 0)) dy.data[i] = 0;
+    }
   }
   const auto terms = static_cast<int64_t>(rows);
   Tensor dx = Zeros(x.shape, terms), dweight = Zeros(weight.shape, terms), dbias = dweight;
@@ -253,10 +257,49 @@ std::vector<Tensor> GroupNormGrad(const Call& call) {
   return {dx, dweight, dbias};
 }
 
+/// `call` with other inputs.
+template <typename Run>
+std::vector<Tensor> RunWith(const Call& call, const std::vector<const Tensor*>& inputs, Run run) {
+  return run(Call{call.op, inputs, call.step_block});
+}
+
+/// Normalises the sum of operands 0 and 1 by `norm`, which takes the others behind it.
+template <typename Norm>
+std::vector<Tensor> AddAndNormalise(const Call& call, Norm norm) {
+  const Tensor &a = call.in(0), &b = call.in(1);
+  Tensor sum = Zeros(a.shape, 1);
+  for (size_t i = 0; i < a.data.size(); ++i) {
+    Add(sum, i, a.data[i]);
+    Add(sum, i, b.data[i]);
+  }
+  std::vector<const Tensor*> inputs(call.inputs.begin() + 1, call.inputs.end());
+  inputs[0] = &sum;
+  std::vector<Tensor> results = RunWith(call, inputs, norm);
+  results.insert(results.begin(), sum);
+  return results;
+}
+
+/// Adds operand 0 to dx of `gradient`, which takes the others.
+template <typename Gradient>
+std::vector<Tensor> AddToGradient(const Call& call, Gradient gradient) {
+  std::vector<Tensor> results = RunWith(call, {call.inputs.begin() + 1, call.inputs.end()}, gradient);
+  for (size_t i = 0; i < results[0].data.size(); ++i) Add(results[0], i, call.in(0).data[i]);
+  return results;
+}
+
+std::vector<Tensor> AddLayerNorm(const Call& call) { return AddAndNormalise(call, LayerNorm); }
+std::vector<Tensor> AddRmsNorm(const Call& call) { return AddAndNormalise(call, RmsNorm); }
+std::vector<Tensor> AddLayerNormGrad(const Call& call) { return AddToGradient(call, LayerNormGrad); }
+std::vector<Tensor> AddRmsNormGrad(const Call& call) { return AddToGradient(call, RmsNormGrad); }
+
 constexpr OpFunction kRows[] = {
     {.kind = OpKind::kBatchNormInferGrad, .run = BatchNormInferGrad},
     {.kind = OpKind::kGroupNorm, .run = GroupNorm},
     {.kind = OpKind::kGroupNormGrad, .run = GroupNormGrad},
+    {.kind = OpKind::kAddLayerNorm, .run = AddLayerNorm},
+    {.kind = OpKind::kAddRmsNorm, .run = AddRmsNorm},
+    {.kind = OpKind::kAddLayerNormGrad, .run = AddLayerNormGrad},
+    {.kind = OpKind::kAddRmsNormGrad, .run = AddRmsNormGrad},
     {.kind = OpKind::kBatchNormTrain, .run = BatchNormTrain},
     {.kind = OpKind::kBatchNormInfer, .run = BatchNormInfer},
     {.kind = OpKind::kBatchNormGrad, .run = BatchNormGrad},

@@ -52,6 +52,10 @@ TEST_P(LargeShapesTest, LayerNormGrad) {
     Check(
         OpKind::kLayerNormGrad,
         {shape.ToString(), {F(shape), F(shape), Weight({shape[1]}), forward(1), forward(2)}, graph::NormAttributes{}});
+    const auto behind = [](int output) { return ResultOf(OpKind::kLayerNorm, {2, 3, 3}, output); };
+    Check(OpKind::kAddLayerNormGrad, {shape.ToString(),
+                                      {F(shape), F(shape), F(shape), Weight({shape[1]}), behind(1), behind(2)},
+                                      graph::NormAttributes{}});
   }
 }
 
@@ -71,6 +75,7 @@ TEST_P(LargeShapesTest, Losses) {
         OpKind::kSoftmaxCrossEntropyGrad,
         {shape.ToString(), {F(shape), labels, ResultOf(OpKind::kSoftmaxCrossEntropy, {0, 1}, 1), Step()}, attributes});
     Check(OpKind::kSoftmaxCrossEntropy, {shape.ToString() + ", ties", {Steps(shape), labels}, attributes});
+    Check(OpKind::kSoftmaxCrossEntropyTrain, {shape.ToString(), {F(shape), labels, Step()}, attributes});
     Check(OpKind::kMeanSquaredError, {shape.ToString(), {F(shape), F(shape), Mask({shape[0]})}, attributes});
   }
 }

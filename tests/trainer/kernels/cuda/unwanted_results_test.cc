@@ -51,6 +51,18 @@ TEST_P(UnwantedResultsTest, Losses) {
         {{0}, {1}, {2}, {1, 2}});
 }
 
+TEST_P(UnwantedResultsTest, FusedOps) {
+  const Operand x = F({50, 24}), c = Weight({24});
+  Check(OpKind::kSoftmaxCrossEntropyTrain, {"", {F({20, 10}), Labels(20, 10), Step()}, graph::LossAttributes{}},
+        {{1}, {2}, {1, 2}});
+  const auto layer = [](int output) { return ResultOf(OpKind::kLayerNorm, {2, 3, 3}, output); };
+  Check(OpKind::kAddLayerNorm, {"", {x, x, c, c}, graph::NormAttributes{}}, {{2, 3}});
+  Check(OpKind::kAddLayerNormGrad, {"", {x, x, x, c, layer(1), layer(2)}, graph::NormAttributes{}},
+        {{0}, {1}, {2}, {1, 2}});
+  Check(OpKind::kAddRmsNormGrad, {"", {x, x, x, c, ResultOf(OpKind::kRmsNorm, {2, 3}, 1)}, graph::NormAttributes{}},
+        {{0}, {1}});
+}
+
 TEST_P(UnwantedResultsTest, RmsNorm) {
   const Operand x = F({50, 24}), c = Weight({24});
   Check(OpKind::kRmsNorm, {"", {x, c}, graph::NormAttributes{}}, {{1}});
@@ -77,6 +89,10 @@ TEST_P(UnwantedResultsTest, ALabelThatNoClassHasMakesTheLossNotANumber) {
   const Instance instance = MakeInstance(OpKind::kSoftmaxCrossEntropy, op_case, GetParam());
   OpRunner runner(*backend, instance, {});
   EXPECT_TRUE(std::isnan(Decode(DType::kF64, runner.Run()[0])[0]));
+  OpCase training = op_case;
+  training.operands.push_back(Step());
+  const Instance fused = MakeInstance(OpKind::kSoftmaxCrossEntropyTrain, training, GetParam());
+  EXPECT_TRUE(std::isnan(Decode(DType::kF64, OpRunner(*backend, fused, {}).Run()[1])[0]));
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, UnwantedResultsTest, testing::Values(DType::kF32, DType::kBF16),

@@ -54,6 +54,16 @@ class DeviceBlock {
     phase(static_cast<int>(threadIdx.x));
     __syncthreads();
   }
+  /// The same with a barrier for groups of `size` threads (a power of two; thread t is of group t / size), which is all
+  /// but free for groups within a warp: for phases behind which no thread reads what another group wrote.
+  template <typename F>
+  __device__ void ForEachThreadOfGroups(int size, F&& phase) {
+    phase(static_cast<int>(threadIdx.x));
+    if (size <= warpSize)
+      __syncwarp();
+    else
+      __syncthreads();
+  }
   /// The same without a barrier behind it: for kernels whose threads share nothing.
   template <typename F>
   __device__ void ForEachThreadAlone(F&& phase) {
@@ -94,6 +104,10 @@ class HostBlock {
   template <typename F>
   void ForEachThread(F&& phase) {
     for (int i = 0; i < threads_; ++i) phase(descending_ ? threads_ - 1 - i : i);
+  }
+  template <typename F>
+  void ForEachThreadOfGroups(int /*size*/, F&& phase) {
+    ForEachThread(phase);
   }
   template <typename F>
   void ForEachThreadAlone(F&& phase) {

@@ -42,6 +42,25 @@ LOCKSTEP_HD float ExpInRange(float a, float b) {
 /// e^x for x up to 88: of what was made less than 0 by taking the largest away. Exactly 1 at 0.
 LOCKSTEP_HD float Exp(float x) { return ExpInRange(x < -88.0f ? -88.0f : x, 0.0f); }
 
+/// e^x as mantissa times a power of two, so that what adds or multiplies takes both in. For x up to 0, of any size:
+/// what is below 2^-126 is 0. Error below (1.5 + |x| / 2) ulp: x log2(e) is rounded once, whole and fraction.
+struct SplitExp {
+  float mantissa, power;
+};
+LOCKSTEP_HD SplitExp ExpBelowOne(float x) {
+  constexpr float kRound = 12582912.0f + 127.0f, kLog2E = 1.44269504f;
+  x = x < -88.0f ? -88.0f : x;
+  const float shifted = Fma(x, kLog2E, kRound);
+  const float r = Fma(x, kLog2E, -(shifted - kRound));
+  float p = 1.32647273e-3f;  // 2^r for |r| <= 1/2, 1 at 0
+  p = Fma(p, r, 9.67151299e-3f);
+  p = Fma(p, r, 5.55073358e-2f);
+  p = Fma(p, r, 2.40222424e-1f);
+  p = Fma(p, r, 6.93147004e-1f);
+  p = Fma(p, r, 1.0f);
+  return {p, __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, shifted) << 23)};
+}
+
 /// 1 / x for normal positive x below 2^126, within 1.4e-4 of it: the exponent negated and the mantissa on a line,
 /// within 5.1 %, and one step of third order.
 LOCKSTEP_HD float RoughReciprocal(float x) {

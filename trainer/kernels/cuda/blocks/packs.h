@@ -11,12 +11,40 @@
 
 namespace lockstep::cuda {
 
+/// The elements as float. Two bf16 in a word are one instruction each.
+template <typename T, int kPack>
+LOCKSTEP_HD void Unpack(const Pack<T, kPack>& pack, float* to) {
+  if constexpr (std::is_same_v<T, BFloat16> && kPack % 2 == 0) {
+    const auto words = __builtin_bit_cast(Pack<uint32_t, kPack / 2>, pack);
+    LOCKSTEP_UNROLL
+    for (int i = 0; i < kPack; i += 2) {
+      to[i] = __builtin_bit_cast(float, words.at[i / 2] << 16);
+      to[i + 1] = __builtin_bit_cast(float, words.at[i / 2] & 0xFFFF0000u);
+    }
+  } else {
+    LOCKSTEP_UNROLL
+    for (int i = 0; i < kPack; ++i) to[i] = ToFloat(pack.at[i]);
+  }
+}
+
+/// The pack at `from`, 16 bytes at a time where it has so many: the compiler would take larger ones apart. REQUIRES:
+/// `from` is aligned to kPack elements.
+template <int kPack, typename T>
+LOCKSTEP_HD Pack<T, kPack> ReadPack(const T* from) {
+#ifdef __CUDA_ARCH__
+  if constexpr (sizeof(Pack<T, kPack>) == 2 * sizeof(uint4)) {
+    const auto* const words = reinterpret_cast<const uint4*>(from);
+    const Pack<uint4, 2> both{words[0], words[1]};
+    return __builtin_bit_cast(Pack<T, kPack>, both);
+  }
+#endif
+  return *reinterpret_cast<const Pack<T, kPack>*>(from);
+}
+
 /// REQUIRES: `from` is aligned to kPack elements.
 template <int kPack, typename T>
 LOCKSTEP_HD void LoadPack(const T* from, float* to) {
-  const auto pack = *reinterpret_cast<const Pack<T, kPack>*>(from);
-  LOCKSTEP_UNROLL
-  for (int i = 0; i < kPack; ++i) to[i] = ToFloat(pack.at[i]);
+  Unpack(ReadPack<kPack>(from), to);
 }
 
 #ifdef __CUDA_ARCH__
@@ -72,6 +100,16 @@ LOCKSTEP_HD void StoreWhole(const Pack<T, N>& pack, T* to) {
 #else
   *reinterpret_cast<Pack<T, N>*>(to) = pack;
 #endif
+}
+
+/// The elements of a pack, stored whole; of a pack of one, simply stored. REQUIRES: as StoreWhole.
+template <int kPack, typename T>
+LOCKSTEP_HD void StorePackWhole(const float* from, T* to) {
+  if constexpr (kPack > 1) {
+    StoreWhole(PackOf<T, kPack>(from), to);
+  } else {
+    *to = FromFloat<T>(from[0]);
+  }
 }
 
 /// Calls run(std::integral_constant<int, n>{}) with n the elements of type T in 16 bytes where all of `sizes` (row

@@ -17,11 +17,12 @@ inline constexpr float kLeastFloat = -std::numeric_limits<float>::infinity();
 struct RowPlan {
   int64_t rows = 0, size = 0;
   int64_t pitch = 0;  ///< elements from one row to the next; 0: size. ForEachAlignedPack's alone
-  int team = 4;       ///< threads per row: a power of two from 4 to kRowThreads
+  int team = 4;       ///< threads per row: a power of two from 4 to `threads`
+  int threads = kRowThreads;
 
   static constexpr int kMostRows = kRowThreads / 4;  ///< per block
 
-  LOCKSTEP_HD int rows_per_block() const { return kRowThreads / team; }
+  LOCKSTEP_HD int rows_per_block() const { return threads / team; }
   int64_t blocks() const { return BlocksFor(rows, rows_per_block(), 1); }
 
   LOCKSTEP_HD int TeamOf(int thread) const { return thread / team; }
@@ -62,18 +63,21 @@ struct RowPlan {
   }
 };
 
-/// About four packs per thread.
-inline RowPlan PlanRows(int64_t rows, int64_t size, int pack) {
-  RowPlan plan{.rows = rows, .size = size};
-  while (plan.team < kRowThreads && int64_t{plan.team} * pack * 4 < size) plan.team *= 2;
+/// Packs that a thread takes of a row, but for rows for which a block's threads are too few.
+inline constexpr int kRowPacks = 4;
+
+inline RowPlan PlanRows(int64_t rows, int64_t size, int pack, int threads = kRowThreads) {
+  RowPlan plan{.rows = rows, .size = size, .threads = threads};
+  while (plan.team < threads && int64_t{plan.team} * pack * kRowPacks < size) plan.team *= 2;
   return plan;
 }
 
-/// Each leader's value becomes its team's: fold(a, b) of halves and halves of halves, as TreeSum does.
+/// Each leader's value becomes its team's: fold(a, b) of halves and halves of halves, as TreeSum does. A step's results
+/// are read within groups of `half` threads, the last one's by the whole team.
 template <typename Block, typename T, typename Fold>
 LOCKSTEP_HD void FoldTeams(Block& block, const RowPlan& plan, T* values, Fold&& fold) {
   for (int half = plan.team / 2; half > 0; half /= 2) {
-    block.ForEachThread([&](int t) {
+    block.ForEachThreadOfGroups(half > 1 ? half : plan.team, [&](int t) {
       if ((t & (plan.team - 1)) < half) values[t] = fold(values[t], values[t + half]);
     });
   }

@@ -332,9 +332,10 @@ std::unique_ptr<Kernel> PrepareGradient(const KernelContext& context) {
   });
 }
 
-/// Threads that take a long row between them: the rows of all blocks that run at once, two a processor, are to be still
-/// in the second-level cache when they are read again. GPT-2's are 100 kB each: 26 MB of the 50 of an H200.
-constexpr int kLongRowThreads = 1024;
+/// Threads that take a long row between them. A processor has registers for two such blocks, so that one reads while
+/// the other adds up, and the rows of all blocks that run at once are still in the second-level cache when they are
+/// read again: GPT-2's are 100 kB each, 26 MB of the 50 of an H200.
+constexpr int kLongRowThreads = 512;
 
 template <typename T, int kThreads>
 std::unique_ptr<Kernel> PrepareTrainBy(const KernelContext& context) {

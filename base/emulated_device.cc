@@ -233,6 +233,7 @@ void EmulatedStream::Run(DeviceGraph& graph) {
   auto& captured = static_cast<EmulatedGraph&>(graph);
   CHECK(!capturing_);
   Push(captured.work, captured.on_run);
+  ++runs_;
 }
 
 void EmulatedStream::Synchronize() {

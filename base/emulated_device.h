@@ -2,6 +2,7 @@
 // events really runs side by side, and a missing event shows as wrong results (or to ThreadSanitizer).
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <exception>
@@ -34,6 +35,8 @@ class EmulatedStream final : public DeviceStream {
   std::unique_ptr<DeviceGraph> EndCapture() override;
   void Run(DeviceGraph& graph) override;
   void Synchronize() override;
+  /// How often captured work was enqueued.
+  int64_t runs() const { return runs_; }
 
  private:
   void Loop();
@@ -42,6 +45,7 @@ class EmulatedStream final : public DeviceStream {
   void Push(std::span<const std::function<void()>> work, std::span<const std::function<void()>> before);
 
   const std::chrono::nanoseconds copy_time_;
+  std::atomic<int64_t> runs_ = 0;
   bool capturing_ = false;
   std::vector<std::function<void()>> captured_;
   std::vector<std::function<void()>> on_run_;  ///< of the captured work: what the caller's thread does in Run

@@ -84,10 +84,9 @@ DeviceExchange::Parts DeviceExchange::PlanSends(int bucket) const {
 
 void DeviceExchange::PlanSums(const std::vector<Piece>& pieces) {
   AllocateReceived(pieces);
-  std::vector<LaneRange> nodes;
-  for (const Piece& piece : pieces) nodes.push_back(piece.node);
+  for (const Piece& piece : pieces) all_nodes_.push_back(piece.node);
   std::vector<int32_t> order;
-  for (const LaneSumStep& step : LaneSumOrder(lanes_, {0, lanes_}, nodes))
+  for (const LaneSumStep& step : LaneSumOrder(lanes_, {0, lanes_}, all_nodes_))
     order.push_back(static_cast<int32_t>(step.piece));
 
   const size_t addresses_bytes = AddressBytes(pieces.size());

@@ -50,6 +50,8 @@ class DeviceExchange {
   /// order: device memory.
   std::span<std::byte* const> pieces() const { return pieces_; }
   std::span<const LaneRange> piece_nodes() const { return nodes_; }
+  /// Of all ranks' pieces, in the order in which sums number them.
+  std::span<const LaneRange> all_nodes() const { return all_nodes_; }
   /// This rank's weight arena: device memory. The owned slices are written here before Share.
   float* weights() const { return weights_->As<float>(); }
 
@@ -84,7 +86,7 @@ class DeviceExchange {
   std::unique_ptr<DeviceMemory> weights_, received_, tables_;
   std::vector<std::unique_ptr<DeviceMemory>> arenas_;
   std::vector<std::byte*> pieces_;
-  std::vector<LaneRange> nodes_;
+  std::vector<LaneRange> nodes_, all_nodes_;
   std::vector<DeviceSum> sums_;          ///< by bucket
   std::vector<Parts> sends_, receives_;  ///< by bucket: pieces
 };

@@ -202,6 +202,7 @@ GpuEstimate EstimateGpuStep(const StepDemand& demand, const std::vector<const en
     staging += runs[i] *
                (bytes / gpu.upload_bytes_per_s + bytes / 2 * kernels.rounding_seconds + bytes * kernels.copy_seconds);
   }
+  const double first_lane = (step.forward + step.backward) / lanes;
   // Where a rank has several lanes each one's gradient is added to a sum.
   if (lanes > 1) {
     const double fold = lanes * 3 * sizeof(float) * demand.elements / gpu.bytes_per_s;
@@ -218,7 +219,7 @@ GpuEstimate EstimateGpuStep(const StepDemand& demand, const std::vector<const en
   kinds.Add("conclude", conclusion, "launches");
   step.loading = kernels.stages_beside_lanes ? std::max(0.0, staging - step.forward - step.backward) : staging;
   kinds.Add("staging", step.loading, "memory");
-  step.other = kernels.host_seconds;
+  step.other = kernels.lane_ahead ? std::max(0.0, kernels.host_seconds - first_lane) : kernels.host_seconds;
   kinds.Add("host", step.other, "launches");
   step.step = step.prepare + step.loading + step.forward + step.backward + step.update + step.other;
   estimate.kinds = kinds.Sorted();

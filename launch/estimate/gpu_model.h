@@ -30,10 +30,11 @@ struct GpuKernels {
   bool splits_k = false;             ///< products add parts of long sums, so that few tiles fill the card
   bool pads_rows = false;            ///< rows of an odd number of elements begin at multiples of 16 bytes
   bool stages_beside_lanes = false;  ///< the next batch goes up while lanes are computed
+  bool lane_ahead = false;           ///< a step's first lane runs while the host concludes the step before
   double conclusion_seconds = 0;     ///< of a chunk of the arena, on one thread
   double rounding_seconds = 0;       ///< of an input's element, by the thread that sends it up
   double copy_seconds = 0;           ///< of an input's byte, by that thread, to where the card takes it from
-  double host_seconds = 0;           ///< of a step, while the card is idle
+  double host_seconds = 0;           ///< of a step, while the card is idle or in the next one's first lane
 };
 /// Those of this build.
 GpuKernels OurKernels();

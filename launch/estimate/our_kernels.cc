@@ -32,6 +32,7 @@ GpuKernels OurKernels() {
           .splits_k = true,
           .pads_rows = true,
           .stages_beside_lanes = true,
+          .lane_ahead = true,
           .conclusion_seconds = 13e-9,
           .copy_seconds = 0.1e-9,
           .host_seconds = 0.4e-3};

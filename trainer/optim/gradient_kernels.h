@@ -36,9 +36,13 @@ struct PieceSum {
 
 /// What is known of a chunk (4,096 elements) of the summed gradient, and of its weights.
 struct ChunkRecord {
+  static constexpr int kLastPiece = 63;
+
   double squares = 0;      ///< sum of squares, in the order of optim::ChunkSumOfSquares
   int64_t nonfinite = -1;  ///< first element of the arena that is not finite
   int64_t changed = -1;    ///< first element of the chunk, where its weights are not what they were
+  /// Bit k: piece k of the sum is not finite at `nonfinite`; bit kLastPiece: nor is that piece, or one behind it.
+  uint64_t nonfinite_pieces = 0;
 };
 
 /// What one step has come to; decides the update where that waits for it.

@@ -102,8 +102,8 @@ class Compute : public ForwardCompute {
   /// Collective, after `step` finished steps: fetches the weights, and throws where a host's differ (WeightCheck).
   /// Returns their hash.
   virtual uint64_t CompareHosts(uint64_t step) = 0;
-  /// By lane of this rank: whether its gradient, or a sum that it is in, is not finite at `element`. After Step and
-  /// before the next one.
+  /// By lane of all ranks: whether this rank knows that its gradient, or a sum that it is in, is not finite at
+  /// `element`, which a Step has just named. Each such lane is known to a rank.
   virtual std::vector<char> NonfiniteLanes(int64_t element) = 0;
 
   /// Brings the host's view of the weights and of what this rank owns beside them up to date.

@@ -15,15 +15,14 @@ bool HasNonfiniteLoss(const LaneRecord& lane) {
   return std::any_of(std::begin(lane.losses), std::end(lane.losses), [](double loss) { return !std::isfinite(loss); });
 }
 
-/// By lane: whether its gradient, or a sum that it is in, is not finite at `element`.
-std::vector<char> LanesAt(Compute& compute, int64_t element) {
-  std::vector<char> own(static_cast<size_t>(compute.executors().lanes().size()));
-  if (element >= 0) own = compute.NonfiniteLanes(element);
-  const std::string mine(own.begin(), own.end());
-  std::vector<char> lanes;
-  for (const std::string& part : comm::GatherStrings(compute.comm(), mine, "the search for what is not finite"))
-    lanes.insert(lanes.end(), part.begin(), part.end());
-  return lanes;
+/// By lane, of `count`: whether its gradient, or a sum that it is in, is not finite at `element`.
+std::vector<char> LanesAt(Compute& compute, size_t count, int64_t element) {
+  std::vector<char> known(count);
+  if (element >= 0) known = compute.NonfiniteLanes(element);
+  const std::string mine(known.begin(), known.end());
+  for (const std::string& other : comm::GatherStrings(compute.comm(), mine, "the search for what is not finite"))
+    for (size_t lane = 0; lane < count; ++lane) known[lane] |= other[lane];
+  return known;
 }
 
 std::string SamplesOf(const data::Batches& batches, uint64_t step, size_t lane) {
@@ -47,7 +46,7 @@ std::string TensorAt(const engine::ParameterLayout& layout, int64_t element) {
 std::string DescribeNonfinite(const data::Batches& batches, Compute& compute, uint64_t step,
                               const ControlRecord& record) {
   const int64_t element = record.nonfinite();
-  std::vector<char> lanes = LanesAt(compute, element);
+  std::vector<char> lanes = LanesAt(compute, record.lanes.size(), element);
   const bool losses = std::any_of(record.lanes.begin(), record.lanes.end(), HasNonfiniteLoss);
   if (losses)
     for (size_t lane = 0; lane < lanes.size(); ++lane) lanes[lane] = HasNonfiniteLoss(record.lanes[lane]) ? 1 : 0;

@@ -188,11 +188,12 @@ double HostCompute::ReduceAndUpdate(const StepWork& work) {
 }
 
 std::vector<char> HostCompute::NonfiniteLanes(int64_t element) {
-  std::vector<char> lanes;
+  std::vector<char> lanes(parts_.config.train.lanes());
   for (int e = 0; e < pool().size(); ++e)
     for (size_t piece = 0; piece < exchange().pieces(e).size(); ++piece) {
       const bool bad = !std::isfinite(comm::SumAt(exchange().pieces(e)[piece], element, exchange().wire()));
-      lanes.insert(lanes.end(), static_cast<size_t>(exchange().piece_nodes(e)[piece].size()), bad ? 1 : 0);
+      const LaneRange node = exchange().piece_nodes(e)[piece];
+      std::fill(lanes.begin() + node.begin, lanes.begin() + node.end, bad ? 1 : 0);
     }
   return lanes;
 }

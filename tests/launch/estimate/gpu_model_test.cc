@@ -95,7 +95,7 @@ GpuKernels KernelsAsRead() {
                     {OpKind::kBatchNormGrad, 1.75},
                     {OpKind::kLayerNorm, 1.5},
                     {OpKind::kLayerNormGrad, 1.5}};
-  kernels.splits_k = kernels.pads_rows = kernels.stages_beside_lanes = false;
+  kernels.splits_k = kernels.pads_rows = kernels.stages_beside_lanes = kernels.lane_ahead = false;
   kernels.conclusion_seconds = 66e-9;
   kernels.rounding_seconds = 0.65e-9;
   kernels.copy_seconds = 0;
@@ -182,6 +182,17 @@ TEST(GpuModel, PartsAddUpAndALongerLaneTakesLonger) {
   Trained twice = ResNet50(true);
   twice.demand.steps = {{{0, 0}}};
   EXPECT_GT(Estimate(twice, OurKernels()).step.step, 1.8 * estimate.step.step);
+}
+
+TEST(GpuModel, ALaneThatGoesAheadHidesTheHost) {
+  const Trained resnet = ResNet50();
+  GpuKernels kernels = OurKernels();
+  EXPECT_EQ(Estimate(resnet, kernels).step.other, 0);
+  kernels.host_seconds = 1;
+  const StepEstimate slow = Estimate(resnet, kernels).step;
+  EXPECT_NEAR(slow.other, 1 - slow.forward - slow.backward, 1e-9);
+  kernels.lane_ahead = false;
+  EXPECT_EQ(Estimate(resnet, kernels).step.other, 1);
 }
 
 TEST(GpuModel, KnowsItsCardsByName) {

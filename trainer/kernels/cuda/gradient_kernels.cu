@@ -114,6 +114,18 @@ LOCKSTEP_HD Four SumInOrder(const PieceSum& sum, int64_t at) {
   return stack[0];
 }
 
+/// Which pieces of T are not finite at `at`, as a ChunkRecord has it.
+template <typename T>
+LOCKSTEP_HD uint64_t NonfinitePieces(const PieceSum& sum, int64_t at) {
+  uint64_t found = 0;
+  for (int piece = 0; piece < sum.count; ++piece) {
+    const float value = ToFloat(reinterpret_cast<const T*>(sum.pieces[piece])[at]);
+    const int bit = piece < ChunkRecord::kLastPiece ? piece : ChunkRecord::kLastPiece;
+    if (!IsFinite(value)) found |= uint64_t{1} << bit;
+  }
+  return found;
+}
+
 /// The segment that holds element `at`, or the first behind it: the number of segments that end before it.
 LOCKSTEP_HD int SegmentAt(const SegmentRules* rules, int segments, int64_t at) {
   int low = 0, high = segments;
@@ -216,8 +228,10 @@ struct ChunkWork {
         if (shared.nonfinite[k] < first) first = shared.nonfinite[k];
       }
       ChunkRecord& record = chunks[block.index()];
+      const int64_t at = block.index() * kChunk + first;  // in the slice
       record.squares = shared.squares[0];
-      record.nonfinite = first == kChunk ? -1 : slice.begin + block.index() * kChunk + first;
+      record.nonfinite = first == kChunk ? -1 : slice.begin + at;
+      record.nonfinite_pieces = first == kChunk ? 0 : NonfinitePieces<T>(sum, at);
     });
   }
 };

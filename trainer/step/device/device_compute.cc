@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstring>
 #include <thread>
 #include <utility>
 
 #include "base/error.h"
-#include "comm/slice_sum.h"
 #include "trainer/plan/job_plans.h"
 #include "trainer/step/run_on_executors.h"
 
@@ -65,6 +63,14 @@ optim::DeviceSlice DeviceCompute::SliceOf(int bucket) const {
   return slice;
 }
 
+bool DeviceCompute::Owns(int64_t element) const {
+  for (int bucket = 0; bucket < exchange().slices().buckets(); ++bucket) {
+    const ElementRange mine = exchange().slices().slice(bucket, comm().rank());
+    if (mine.begin <= element && element < mine.end) return true;
+  }
+  return false;
+}
+
 optim::ChunkRecord* DeviceCompute::ChunksAt(int64_t element) const {
   return chunks_->As<optim::ChunkRecord>() + element / kChunkElements;
 }
@@ -100,12 +106,7 @@ void DeviceCompute::EnqueueComparison() {
 
 void DeviceCompute::CheckWeights(uint64_t step, const optim::StepOutcome& outcome) {
   if (!std::exchange(weights_noted_, false) || outcome.changed < 0) return;
-  // Its owner says so.
-  const comm::SliceMap& slices = exchange().slices();
-  for (int bucket = 0; bucket < slices.buckets(); ++bucket) {
-    const ElementRange mine = slices.slice(bucket, comm().rank());
-    if (mine.begin <= outcome.changed && outcome.changed < mine.end) check_.ThrowChanged(outcome.changed, step);
-  }
+  if (Owns(outcome.changed)) check_.ThrowChanged(outcome.changed, step);
 }
 
 /// Bucket by bucket, as the last lane completes them.
@@ -152,19 +153,25 @@ void DeviceCompute::ShareChunks() {
                            "the chunk sums");
 }
 
-/// Once a step, as soon as the loader has the batch.
-void DeviceCompute::StageNext(const StepWork& work) {
-  if (staging_ || !model_.lanes().CanStage(work.step + 1, *work.loader)) return;
-  staging_ = true;
-  executors().pool().Start([this, work](int) { model_.lanes().StageFirst(work.step + 1, *work.loader); });
+/// Of the next step: its first batch goes up as soon as the loader has it, and then its first lane is enqueued as soon
+/// as this step's update is. Its rules can wait: they are read by updates, long after that lane.
+void DeviceCompute::LookAhead(const StepWork& work) {
+  ExecutorPool& pool = executors().pool();
+  if (ahead_ == Ahead::kNothing && model_.lanes().CanStage(work.step + 1, *work.loader)) {
+    ahead_ = Ahead::kStaging;
+    pool.Start([this, work](int) { model_.lanes().StageFirst(work.step + 1, *work.loader); });
+  } else if (ahead_ == Ahead::kStaging && update_enqueued_ && pool.Finished()) {
+    ahead_ = Ahead::kEnqueued;
+    model_.lanes().RunFirst(model_.done());
+  }
 }
 
-/// Until the device has come to `event`. Meanwhile the next step's first batch goes up.
+/// Until the device has come to `event`. Meanwhile the next step is begun.
 void DeviceCompute::Await(DeviceEvent& event, const StepWork& work, const std::string& what) {
   const auto there = [&] {
     model_.transport().Poll();
     if (event.Done()) return true;
-    StageNext(work);
+    LookAhead(work);
     return false;
   };
   comm().WaitUntil(there, what);
@@ -181,7 +188,8 @@ StepSums DeviceCompute::Step(const StepWork& work) {
   const int64_t begin_ns = work.log() == nullptr ? 0 : profile::EventLog::Now();
   const uint64_t collective = comm().recorder().BeginCollective(comm::CollectiveKind::EXCHANGE, weights().size_bytes(),
                                                                 {}, static_cast<int64_t>(work.step));
-  staging_ = false;
+  ahead_ = Ahead::kNothing;
+  update_enqueued_ = false;
   UploadRules(work);
   const IdleBehind idle(executors().pool());
   RunOnExecutors(comm(), executors().pool(), fmt::format("the lanes of step {}", work.step),
@@ -192,13 +200,14 @@ StepSums DeviceCompute::Step(const StepWork& work) {
   if (model_.transport().waits()) AwaitLanes(work, collective);
   EnqueueUpdates(work);
   stream().Record(model_.done());
+  update_enqueued_ = true;
   if (!model_.transport().waits()) AwaitLanes(work, collective);
   sums.times.lanes = std::chrono::duration<double>(steady_clock::now() - begin).count();
   const int64_t lanes_ns = work.log() == nullptr ? 0 : work.log()->Lap(profile::What::kAwaitLanes, -1, begin_ns);
   AwaitExchange(work);
   if (work.log() != nullptr) work.log()->Lap(profile::What::kShare, -1, lanes_ns);
   comm().recorder().LeaveCollective(collective);
-  model_.lanes().ReadResults(work.records);
+  model_.lanes().ReadResults(work.step, work.records);
   const auto& outcome = *outcome_.pinned->As<optim::StepOutcome>();
   CheckWeights(work.step, outcome);
   sums.grad_norm = two_passes_ || work.want_norm ? outcome.norm : 0;
@@ -209,21 +218,27 @@ StepSums DeviceCompute::Step(const StepWork& work) {
 /// Until the step is over, and no executor works any more.
 void DeviceCompute::AwaitExchange(const StepWork& work) {
   Await(model_.done(), work, fmt::format("the exchange of step {}", work.step));
-  if (staging_)
-    comm().WaitUntil([&] { return executors().pool().Finished(); },
-                     fmt::format("the first batch of step {}", work.step + 1));
+  const auto enqueued = [&] {
+    LookAhead(work);
+    return ahead_ == Ahead::kEnqueued;
+  };
+  if (ahead_ != Ahead::kNothing) comm().WaitUntil(enqueued, fmt::format("the first batch of step {}", work.step + 1));
 }
 
+/// From what the sum's kernel noted where this rank owns the element: the pieces may hold the next step's first lane.
 std::vector<char> DeviceCompute::NonfiniteLanes(int64_t element) {
-  std::vector<char> lanes;
-  const DType wire = exchange().wire();
-  const auto bytes = static_cast<size_t>(SizeOf(wire));
-  const std::unique_ptr<DeviceMemory> value = kit().device->AllocatePinned(bytes);
-  for (size_t piece = 0; piece < exchange().pieces().size(); ++piece) {
-    stream().Copy(value->data(), exchange().pieces()[piece] + static_cast<size_t>(element) * bytes, bytes);
-    model_.AwaitStream("a gradient that is not finite");
-    const bool bad = !std::isfinite(comm::SumAt(value->data(), 0, wire));
-    lanes.insert(lanes.end(), static_cast<size_t>(exchange().piece_nodes()[piece].size()), bad ? 1 : 0);
+  std::vector<char> lanes(parts_.config.train.lanes());
+  if (!Owns(element)) return lanes;
+  const auto record = kit().device->AllocatePinned(sizeof(optim::ChunkRecord));
+  stream().Copy(record->data(), ChunksAt(element), record->size());
+  model_.AwaitStream("a gradient that is not finite");
+  const auto& chunk = *record->As<optim::ChunkRecord>();
+  CHECK(chunk.nonfinite == element);
+  const std::span<const LaneRange> nodes = exchange().all_nodes();
+  for (size_t piece = 0; piece < nodes.size(); ++piece) {
+    const size_t bit = std::min<size_t>(piece, optim::ChunkRecord::kLastPiece);
+    const char bad = (chunk.nonfinite_pieces >> bit & 1) != 0 ? 1 : 0;
+    std::fill(lanes.begin() + nodes[piece].begin, lanes.begin() + nodes[piece].end, bad);
   }
   return lanes;
 }
@@ -263,6 +278,9 @@ void DeviceCompute::FetchAll() {
 
 void DeviceCompute::Store() {
   stream().Wait(*fetched_);
+  // A lane of the next step may be reading the weights. It may read them again afterwards: who stores weights between
+  // steps stores those of the step again before the next one.
+  stream().Wait(model_.lanes().Finish());
   model_.ShareOwnedOfView();
   for (size_t k = 0; k < arrays_.size(); ++k)
     stream().Copy(arrays_[k]->data(), state_.data(static_cast<int>(k), 0).data(), arrays_[k]->size());

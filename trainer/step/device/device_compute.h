@@ -1,8 +1,10 @@
 // Computing on one GPU: lanes as captured work (device_lanes.h), sums and updates of owned slices by kernels, the
 // exchange between devices bucket by bucket beside the rest of the last lane's backward pass.
 //
-// A step is enqueued as a whole; while the device works on it, the next one's first batch goes up. Weights and owned
-// state live on the device. The host's view of the weights is this rank's alone.
+// A step is enqueued as a whole; while the device works on it, the next one's first batch goes up, and its first lane
+// is enqueued behind the update: the device does not wait for the host between steps. Nothing that is decided between
+// steps changes that lane's weights; where the next step never comes, its gradient is not used. Weights and owned state
+// live on the device. The host's view of the weights is this rank's alone.
 #pragma once
 
 #include <memory>
@@ -42,6 +44,8 @@ class DeviceCompute final : public Compute {
   std::function<void()> StartFetch() override;
 
  private:
+  /// What of the next step has been begun in this one.
+  enum class Ahead { kNothing, kStaging, kEnqueued };
   /// What the device reads and writes besides arenas, in one piece on either side.
   struct Tables {
     std::unique_ptr<DeviceMemory> device, pinned;
@@ -53,6 +57,7 @@ class DeviceCompute final : public Compute {
   const comm::DeviceExchange& exchange() const { return model_.exchange(); }
   DeviceStream& stream() { return model_.stream(); }
   optim::DeviceSlice SliceOf(int bucket) const;
+  bool Owns(int64_t element) const;
   float* SumsOf(int bucket) const { return sums_->As<float>() + state_.offset(bucket); }
   optim::ChunkRecord* ChunksAt(int64_t element) const;
   uint64_t* HashesAt(int64_t element) const;
@@ -61,7 +66,7 @@ class DeviceCompute final : public Compute {
   void EnqueueUpdates(const StepWork& work);
   void EnqueueComparison();
   void EnqueueConclusion(const StepWork& work);
-  void StageNext(const StepWork& work);
+  void LookAhead(const StepWork& work);
   void Await(DeviceEvent& event, const StepWork& work, const std::string& what);
   void AwaitLanes(const StepWork& work, uint64_t collective);
   void CheckWeights(uint64_t step, const optim::StepOutcome& outcome);
@@ -81,8 +86,9 @@ class DeviceCompute final : public Compute {
   std::unique_ptr<DeviceMemory> chunks_;     ///< ChunkRecord by chunk of the arena
   std::unique_ptr<DeviceMemory> hashes_;     ///< of owned chunks, as NoteWeights saw them
   bool weights_noted_ = false;
-  bool staging_ = false;                ///< in this step the executor was told to send the next one's first batch up
-  std::unique_ptr<DeviceMemory> sums_;  ///< with two passes: of owned slices, packed as in OwnedState
+  Ahead ahead_ = Ahead::kNothing;
+  bool update_enqueued_ = false;                       ///< this step's
+  std::unique_ptr<DeviceMemory> sums_;                 ///< with two passes: of owned slices, packed as in OwnedState
   std::vector<std::unique_ptr<DeviceMemory>> arrays_;  ///< owned state, by array, packed as in OwnedState
 };
 

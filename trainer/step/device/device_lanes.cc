@@ -23,7 +23,7 @@ void Await(DeviceEvent& event) {
   while (!event.Done()) std::this_thread::sleep_for(kNap);
 }
 
-size_t ResultsOf(const graph::Graph& graph) { return graph.losses.size() + graph.counters.size(); }
+size_t ResultCount(const graph::Graph& graph) { return graph.losses.size() + graph.counters.size(); }
 
 LaneRecord ReadRecord(const graph::Graph& graph, const int64_t* results) {
   LaneRecord record;
@@ -58,9 +58,9 @@ DeviceLanes::DeviceLanes(DeviceKit& kit, const plan::JobPlans& plans, comm::Devi
   fold_step_ = device.Allocate(sizeof(optim::FoldStep), "the fold");
   MakeSlots(train_, 2, fold_offset_ + sizeof(optim::FoldStep));
   MakeSlots(evaluate_, 1, evaluation_inputs);
-  results_ =
-      device.AllocatePinned(sizeof(int64_t) * static_cast<size_t>(lanes.size()) *
-                            std::max(ResultsOf(plans.train.front()->graph), ResultsOf(plans.evaluate.front()->graph)));
+  const size_t results = sizeof(int64_t) * ResultCount(plans.train.front()->graph);
+  for (auto& memory : results_) memory = device.AllocatePinned(results * static_cast<size_t>(lanes.size()));
+  evaluated_results_ = device.AllocatePinned(sizeof(int64_t) * ResultCount(plans.evaluate.front()->graph));
   finished_ = device.MakeEvent();
   for (int bucket = 0; bucket < exchange.slices().buckets(); ++bucket) bucket_ready_.push_back(device.MakeEvent());
 
@@ -156,6 +156,11 @@ DeviceLanes::Captured DeviceLanes::Prepare(std::shared_ptr<const engine::Program
   return captured;
 }
 
+/// Of programs whose weights have changed.
+void DeviceLanes::SetPacksDue(ProgramSet& set) {
+  for (Captured& captured : set.shapes) captured.pack_due = true;
+}
+
 void DeviceLanes::PackIfDue(Captured& captured) {
   if (std::exchange(captured.pack_due, false)) kit_.stream->Run(*captured.pack);
 }
@@ -231,29 +236,52 @@ DeviceLanes::Staged DeviceLanes::Stage(uint64_t step, int lane, data::Loader& lo
   return staged;
 }
 
+int64_t* DeviceLanes::ResultsOf(uint64_t step, int lane) const {
+  return results_[step % 2]->As<int64_t>() +
+         static_cast<size_t>(lane - lanes_.begin) * ResultCount(plans_.train.front()->graph);
+}
+
+/// Enqueues the lane whose batch is on its way up.
+void DeviceLanes::RunLane(const Staged& staged, int lane) {
+  Captured& captured = train_.shapes[static_cast<size_t>(staged.shape)];
+  PackIfDue(captured);
+  TakeInputs(*staged.slot, captured, /*training=*/true);
+  kit_.stream->Run(*captured.run);
+  CopyResults(captured, ResultsOf(staged.step, lane));
+}
+
+void DeviceLanes::RunFirst(DeviceEvent& updated) {
+  CHECK(next_ && !next_->enqueued);
+  kit_.stream->Wait(updated);
+  SetPacksDue(train_);
+  RunLane(*next_, lanes_.begin);
+  next_->enqueued = true;
+}
+
+DeviceEvent& DeviceLanes::Finish() {
+  kit_.stream->Record(*finished_);
+  return *finished_;
+}
+
 void DeviceLanes::RunStep(const StepWork& work) {
   CHECK(!next_ || next_->step == work.step);
   load_seconds_ = 0;
-  for (Captured& captured : train_.shapes) captured.pack_due = true;
+  if (!next_ || !next_->enqueued) SetPacksDue(train_);
   for (int lane = lanes_.begin; lane < lanes_.end; ++lane) {
     const auto index = static_cast<size_t>(lane - lanes_.begin);
     const Staged staged = next_ ? *next_ : Stage(work.step, lane, *work.loader);
     next_.reset();
     work.records[index].delivery = staged.delivery;
-    Captured& captured = train_.shapes[static_cast<size_t>(staged.shape)];
-    PackIfDue(captured);
-    TakeInputs(*staged.slot, captured, /*training=*/true);
-    kit_.stream->Run(*captured.run);
-    CopyResults(captured, results_->As<int64_t>() + index * ResultsOf(captured.program->plan().graph));
+    if (!staged.enqueued) RunLane(staged, lane);
   }
-  kit_.stream->Record(*finished_);
+  Finish();
 }
 
-void DeviceLanes::ReadResults(std::span<LaneRecord> records) const {
+void DeviceLanes::ReadResults(uint64_t step, std::span<LaneRecord> records) const {
   const graph::Graph& graph = plans_.train.front()->graph;
   for (size_t index = 0; index < records.size(); ++index) {
     const data::LaneDelivery delivery = records[index].delivery;
-    records[index] = ReadRecord(graph, results_->As<int64_t>() + index * ResultsOf(graph));
+    records[index] = ReadRecord(graph, ResultsOf(step, lanes_.begin + static_cast<int>(index)));
     records[index].delivery = delivery;
   }
 }
@@ -265,20 +293,18 @@ LaneRecord DeviceLanes::Evaluate(const data::LaneBatch& block) {
   SendUp(slot);
   TakeInputs(slot, captured, /*training=*/false);
   kit_.stream->Run(*captured.run);
-  CopyResults(captured, results_->As<int64_t>());
-  kit_.stream->Record(*finished_);
-  Await(*finished_);
+  CopyResults(captured, evaluated_results_->As<int64_t>());
+  Await(Finish());
   if (recorder_ != nullptr) recorder_->Progress();
   evaluated_ = captured.program.get();
-  return ReadRecord(captured.program->plan().graph, results_->As<int64_t>());
+  return ReadRecord(captured.program->plan().graph, evaluated_results_->As<int64_t>());
 }
 
 std::span<const std::byte> DeviceLanes::Output(const std::string& name) {
   const std::span<const std::byte> there = evaluated_->output(name);
   if (output_ == nullptr || output_->size() < there.size()) output_ = kit_.device->AllocatePinned(there.size());
   kit_.stream->Copy(output_->data(), there.data(), there.size());
-  kit_.stream->Record(*finished_);
-  Await(*finished_);
+  Await(Finish());
   return {output_->data(), there.size()};
 }
 

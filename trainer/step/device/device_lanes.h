@@ -3,6 +3,9 @@
 //
 //   copy stream     batch of lane i+1, after the last lane that of the next step's first: pinned memory -> staging
 //   lanes' stream   staging -> inputs; program and fold of lane i (one graph); results -> pinned memory
+//
+// A step's first lane may be enqueued before the host has seen what came of the step before: then the device goes from
+// that step's update to the lane by itself.
 #pragma once
 
 #include <cstdint>
@@ -37,19 +40,22 @@ class DeviceLanes {
   void RunStep(const StepWork& work);
   /// Whether `step`'s first batch can be staged without blocking.
   bool CanStage(uint64_t step, data::Loader& loader) const { return loader.Ready(step, lanes_.begin); }
-  /// Sends it up, for the next RunStep to find. That must be of `step`.
+  /// Sends it up, for RunFirst or RunStep to find. The next RunStep must be of `step`.
   void StageFirst(uint64_t step, data::Loader& loader) { next_ = Stage(step, lanes_.begin, loader); }
+  /// Enqueues that lane behind `updated`, after which the weights are those of `step`; it overwrites the pieces. On any
+  /// thread, while no other uses this. The next RunStep goes on from there.
+  void RunFirst(DeviceEvent& updated);
   DeviceEvent& bucket_ready(int bucket) { return *bucket_ready_[static_cast<size_t>(bucket)]; }
   DeviceEvent& finished() { return *finished_; }
-  /// After finished(): losses and counters.
-  void ReadResults(std::span<LaneRecord> records) const;
+  /// finished(), recorded anew behind all that is enqueued: what is to overwrite weights waits for it.
+  DeviceEvent& Finish();
+  /// After finished(): losses and counters of `step`. Valid until RunFirst or RunStep of the step after the next.
+  void ReadResults(uint64_t step, std::span<LaneRecord> records) const;
   double load_seconds() const { return load_seconds_; }
 
   /// The next Evaluate of each shape packs the weights first. (Not here: on a rank without blocks to evaluate nothing
   /// would wait for the packing, which reads weights that the host may store anew.)
-  void PrepareEvaluation() {
-    for (Captured& captured : evaluate_.shapes) captured.pack_due = true;
-  }
+  void PrepareEvaluation() { SetPacksDue(evaluate_); }
   /// Forward of one block; waits for its end.
   LaneRecord Evaluate(const data::LaneBatch& block);
   /// Of the last Evaluate, copied to the host; valid until the next Output.
@@ -81,11 +87,13 @@ class DeviceLanes {
     Slot* slot = nullptr;
     int shape = 0;
     data::LaneDelivery delivery;
+    bool enqueued = false;  ///< its lane, by RunFirst
   };
 
   void MakeSlots(ProgramSet& set, size_t count, size_t bytes);
   Captured Prepare(std::shared_ptr<const engine::ProgramPlan> plan, float* gradients);
   void CaptureTraining(Captured& captured);
+  void SetPacksDue(ProgramSet& set);
   void PackIfDue(Captured& captured);
   void PlanFold(int all_lanes);
   void Fold(ElementRange range);
@@ -94,6 +102,8 @@ class DeviceLanes {
   Staged Stage(uint64_t step, int lane, data::Loader& loader);
   void SendUp(Slot& slot);
   void TakeInputs(Slot& slot, Captured& captured, bool training);
+  void RunLane(const Staged& staged, int lane);
+  int64_t* ResultsOf(uint64_t step, int lane) const;
   void CopyResults(const Captured& captured, int64_t* to);
 
   DeviceKit& kit_;
@@ -112,7 +122,9 @@ class DeviceLanes {
   std::optional<Staged> next_;                  ///< what StageFirst left
   const engine::Program* evaluated_ = nullptr;  ///< the last that has run
   std::unique_ptr<DeviceMemory> output_;        ///< pinned: what Output gave last
-  std::unique_ptr<DeviceMemory> results_;       ///< pinned: by lane, losses and then counters, 8 bytes each
+  // Pinned; losses and then counters, 8 bytes each. A step's are read while lanes of the next one run.
+  std::unique_ptr<DeviceMemory> results_[2];         ///< of even and of odd steps, by lane
+  std::unique_ptr<DeviceMemory> evaluated_results_;  ///< of the last Evaluate
   std::vector<std::unique_ptr<DeviceEvent>> bucket_ready_;
   std::unique_ptr<DeviceEvent> finished_;
   double load_seconds_ = 0;

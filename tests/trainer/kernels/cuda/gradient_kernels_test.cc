@@ -160,9 +160,24 @@ TEST_F(SumTest, NamesTheFirstElementOfAChunkThatIsNotFinite) {
         EXPECT_EQ(chunks_[k].nonfinite, bad.first[k] < 0 ? -1 : kBegin + bad.first[k])
             << value << " at " << bad.places.front() << ", chunk " << k;
         EXPECT_EQ(std::isfinite(chunks_[k].squares), bad.first[k] < 0) << value << " at " << bad.places.front();
+        EXPECT_EQ(chunks_[k].nonfinite_pieces, bad.first[k] < 0 ? 0 : uint64_t{1} << bad.first[k] % 3);
       }
     }
   }
+}
+
+TEST_F(SumTest, NamesThePiecesThatAreNotFiniteAtThatElement) {
+  constexpr int kLanes = 70;
+  std::vector<LaneRange> nodes;
+  for (int lane = 0; lane < kLanes; ++lane) nodes.push_back({lane, lane + 1});
+  MakePieces(kLanes, nodes);
+  pieces_[2][5] = pieces_[40][5] = kInfinity;
+  pieces_[3][6] = kNan;
+  pieces_[66][kChunkElements] = kNan;
+  Sum();
+  EXPECT_EQ(chunks_[0].nonfinite_pieces, uint64_t{1} << 2 | uint64_t{1} << 40) << "at the first element alone";
+  EXPECT_EQ(chunks_[1].nonfinite_pieces, uint64_t{1} << ChunkRecord::kLastPiece) << "one of those that share a bit";
+  EXPECT_EQ(chunks_[2].nonfinite_pieces, 0u);
 }
 
 TEST_F(SumTest, TheLargestFloatsAreFiniteAndTheirSumIsNot) {
@@ -177,6 +192,7 @@ TEST_F(SumTest, TheLargestFloatsAreFiniteAndTheirSumIsNot) {
   pieces_[1][6] = largest;
   Sum();
   EXPECT_EQ(chunks_[0].nonfinite, kBegin + 6);
+  EXPECT_EQ(chunks_[0].nonfinite_pieces, 0u) << "the pieces are";
 }
 
 // --- Updates.

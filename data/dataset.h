@@ -80,7 +80,7 @@ using LossCounts = std::array<uint64_t, 4>;
 
 /// What batches must know of a sample before it is read.
 struct SampleSize {
-  uint64_t labels = 1;  ///< as SourceTraits::labels, of this one
+  uint64_t labels = 1;                          ///< as SourceTraits::labels, of this one
   std::vector<AnnotatedPicture> pictures = {};  ///< that it is made of, with boxes: one, of a mosaic four
   /// Of a ragged sample: what its length follows from (Transform::SequenceLength). Of speech, the audio samples of each
   /// of its recordings; of a pair of sentences, the tokens of each.

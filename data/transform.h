@@ -25,7 +25,7 @@ struct Normalizer {
 /// The field in which a transform that leaves bytes as they are says which part of its first field they fill: i32 [4],
 /// rows [inside 0, inside 2) and columns [inside 1, inside 3). Elsewhere normalised values are 0 (which bytes of 0 need
 /// not be), and all over a row that stands for no sample.
-inline constexpr char kInsideField[] = "inside";
+inline constexpr char kFilledField[] = "filled";
 
 /// Pure: all randomness comes from (seed, epoch, id). Thread-safe.
 class Transform {
@@ -58,7 +58,7 @@ class Transform {
   virtual void MixRows(std::span<const Sampler::Pick> /*picks*/, std::span<std::byte* const> /*fields*/) const {}
 
   /// The same transform without its last step, for a device that does that step itself: its first field is u8, to be
-  /// normalised as its normalizer() says, and it has a field kInsideField. Null where values are no bytes before they
+  /// normalised as its normalizer() says, and it has a field kFilledField. Null where values are no bytes before they
   /// are normalised, or are changed behind that.
   virtual std::unique_ptr<Transform> AsBytes() const { return nullptr; }
   /// What becomes of the bytes of field 0. Null where they are normalised already.

@@ -20,7 +20,7 @@ namespace lockstep::data {
 struct LaneBatch {
   uint64_t step = 0;
   int lane = 0;
-  LaneSamples samples;        ///< its rows; the others are padding
+  LaneSamples samples;           ///< its rows; the others are padding
   LossCounts denominators = {};  ///< Batches::Denominators of the step; in evaluation 0
   std::vector<Field> fields;     ///< shapes are [rows of the shape, ...]; types are those that are delivered
 

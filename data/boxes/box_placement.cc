@@ -77,8 +77,7 @@ PixelMap BoxPlacement::Change(uint64_t epoch, uint64_t id) const {
   double factor = 1, move_x = 0, move_y = 0;
   if (augment_.has_zoom()) {
     const Zoom& zoom = augment_.zoom();
-    factor = std::exp(
-        Between(std::log(Or(zoom.min(), kLeast)), std::log(Or(zoom.max(), kMost)), stream.Bits(2)));
+    factor = std::exp(Between(std::log(Or(zoom.min(), kLeast)), std::log(Or(zoom.max(), kMost)), stream.Bits(2)));
     move_x = Between(-zoom.move(), zoom.move(), stream.Bits(3));
     move_y = Between(-zoom.move(), zoom.move(), stream.Bits(4));
   }
@@ -109,8 +108,8 @@ std::vector<Tile> BoxPlacement::Tiles(std::span<const AnnotatedPicture> pictures
       const bool right = i % 2 == 1, below = i / 2 == 1;
       const PixelMap to_corner{{1, right ? meet_x : meet_x - width}, {1, below ? meet_y : meet_y - height}};
       tile.map = tile.map.Then(to_corner);
-      tile.seen = Cut(Moved(tile.seen, to_corner), {right ? meet_x : 0, below ? meet_y : 0, right ? width : meet_x,
-                                                    below ? height : meet_y});
+      tile.seen = Cut(Moved(tile.seen, to_corner),
+                      {right ? meet_x : 0, below ? meet_y : 0, right ? width : meet_x, below ? height : meet_y});
     }
     tile.map = tile.map.Then(change);
     tile.seen = Cut(Moved(tile.seen, change), canvas);

@@ -1,10 +1,10 @@
 // Encoded pictures with boxes around objects: read when they are asked for, decoded by the transform
 // (boxed_transform.h).
 //
-// Fields of a sample, which is made of one picture or, in training with mosaics, of four: "pictures" u8 [-1], the files'
-// bytes one behind the other; "name" u8 [-1], the first one's path, for errors; "sizes" i64 [-1], of each picture its
-// file's bytes, its height and width, and how many boxes it has; "boxes" u8 [-1], its BoxAnnotations as they lie in
-// memory.
+// Fields of a sample, which is made of one picture or, in training with mosaics, of four: "pictures" u8 [-1], the
+// files' bytes one behind the other; "name" u8 [-1], the first one's path, for errors; "sizes" i64 [-1], of each
+// picture its file's bytes, its height and width, and how many boxes it has; "boxes" u8 [-1], its BoxAnnotations as
+// they lie in memory.
 #pragma once
 
 #include <cstdint>

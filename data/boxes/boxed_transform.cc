@@ -37,8 +37,7 @@ class BoxedTransform final : public Transform {
       : placement_(config.pictures(), config.augment(), seed),
         color_(config.augment().color_jitter()),
         colored_(config.augment().has_color_jitter()),
-        normalizer_(
-            MakeNormalizer(config.normalize(), DType::kU8, static_cast<size_t>(placement_.fit().channels()))),
+        normalizer_(MakeNormalizer(config.normalize(), DType::kU8, static_cast<size_t>(placement_.fit().channels()))),
         seed_(seed) {
     RequireCells(config.cells());
     CheckColorJitter(color_);
@@ -71,9 +70,9 @@ class BoxedTransform final : public Transform {
     auto* image = reinterpret_cast<float*>(rows[0]);
     std::fill_n(image, fields_[0].shape.size(), 0.0f);
     Draw(sample, tiles, epoch, id, augment, image);
-    FillCenterTargets(placement_.Boxes(pictures, tiles, augment), grid_,
-                      {reinterpret_cast<float*>(rows[1]), reinterpret_cast<float*>(rows[2]),
-                       reinterpret_cast<float*>(rows[3])});
+    FillCenterTargets(
+        placement_.Boxes(pictures, tiles, augment), grid_,
+        {reinterpret_cast<float*>(rows[1]), reinterpret_cast<float*>(rows[2]), reinterpret_cast<float*>(rows[3])});
   }
 
  private:

@@ -63,9 +63,7 @@ void RaiseHeat(const CellBox& box, const CellGrid& grid, float* heat) {
 std::vector<CellBox> Sorted(std::span<const PlacedBox> boxes, const CellGrid& grid) {
   std::vector<size_t> order(boxes.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  const auto area = [&](size_t i) {
-    return (boxes[i].right - boxes[i].left) * (boxes[i].bottom - boxes[i].top);
-  };
+  const auto area = [&](size_t i) { return (boxes[i].right - boxes[i].left) * (boxes[i].bottom - boxes[i].top); };
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return area(a) > area(b); });
   std::vector<CellBox> sorted;
   for (const size_t i : order) sorted.emplace_back(boxes[i], grid);

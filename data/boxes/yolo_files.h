@@ -14,8 +14,8 @@ namespace lockstep::data {
 std::string DefaultYoloPart(const std::string& field);
 
 /// Absolute paths of the pictures of "train", "val" or "test": those in and below its folders, and those that its lists
-/// (*.txt) name, sorted by their bytes. `origin`: of the data.yaml. Throws Error(kUsage) where it names no such part, and
-/// Error(kData) where a folder can't be listed or there is no picture.
+/// (*.txt) name, sorted by their bytes. `origin`: of the data.yaml. Throws Error(kUsage) where it names no such part,
+/// and Error(kData) where a folder can't be listed or there is no picture.
 std::vector<std::string> ListYoloPictures(const YoloYaml& yaml, const std::string& part, const Origin& origin);
 
 /// The boxes of a picture, from the text beside it: labels/NAME.txt for images/NAME.jpg, else NAME.txt in its own

@@ -181,7 +181,7 @@ class ImageTransform final : public Transform {
     auto plain = std::make_unique<ImageTransform>(*this);
     plain->plain_ = true;
     plain->fields_[0].dtype = DType::kU8;
-    plain->fields_.push_back({kInsideField, DType::kI32, Shape{4}});
+    plain->fields_.push_back({kFilledField, DType::kI32, Shape{4}});
     return plain;
   }
   const Normalizer* normalizer() const override { return plain_ ? &normalizer_ : nullptr; }

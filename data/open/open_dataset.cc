@@ -168,7 +168,8 @@ std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path
       break;
   }
   throw Error(ErrorKind::kUsage, "no data is named", path,
-              "set one of folder, packed, voc, coco, yolo, idx, cifar, csv, arrays, text, tokens, speech, parallel and synthetic");
+              "set one of folder, packed, voc, coco, yolo, idx, cifar, csv, arrays, text, tokens, speech, parallel and "
+              "synthetic");
 }
 
 /// Means over labels, and error rates, are of nothing where there is none.

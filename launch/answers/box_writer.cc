@@ -42,11 +42,11 @@ std::string BoxWriter::End() const { return format_ == BoxFormat::kCoco ? "]\n" 
 std::string BoxWriter::CocoLines(const std::string& picture, std::span<const metrics::Detection> boxes) {
   std::string text;
   for (const metrics::Detection& found : boxes) {
-    const Json entry = {{"image_id", CocoName(picture)},
-                        {"category_id", found.category + 1},
-                        {"bbox", {Pixels(found.box.x), Pixels(found.box.y), Pixels(found.box.width),
-                                  Pixels(found.box.height)}},
-                        {"score", Score(found.score)}};
+    const Json entry = {
+        {"image_id", CocoName(picture)},
+        {"category_id", found.category + 1},
+        {"bbox", {Pixels(found.box.x), Pixels(found.box.y), Pixels(found.box.width), Pixels(found.box.height)}},
+        {"score", Score(found.score)}};
     text += fmt::format("{}{}", std::exchange(first_, false) ? "" : ",\n ", DumpJson(entry));
   }
   return text;
@@ -75,8 +75,8 @@ std::string BoxWriter::Lines(const std::string& picture, std::span<const metrics
       text += fmt::format("{},{},{:.4f},{:.2f},{:.2f},{:.2f},{:.2f}\n", CsvCell(picture), CsvCell(name), found.score, x,
                           y, width, height);
     else
-      text += fmt::format("{}\t{} {:.2f}\t{:.0f},{:.0f} {:.0f}x{:.0f}\n", picture, name, found.score, x, y, width,
-                          height);
+      text +=
+          fmt::format("{}\t{} {:.2f}\t{:.0f},{:.0f} {:.0f}x{:.0f}\n", picture, name, found.score, x, y, width, height);
   }
   if (boxes.empty() && format_ == BoxFormat::kText) text = picture + "\tnothing\n";
   return text;

@@ -43,7 +43,8 @@ class Examination {
   void Collect(comm::Communicator& comm, uint64_t samples);
   /// On rank 0, after Collect: measures, and the worst answers. These are, of classes, wrong ones of the largest loss;
   /// of values, those of the largest squared error; of transcripts, those of most wrong characters for each true one;
-  /// of translations, those of the least chrF; of pictures with boxes, those with most that is missed or wrong. Throws Error(kData) where a sample can't be read any more.
+  /// of translations, those of the least chrF; of pictures with boxes, those with most that is missed or wrong. Throws
+  /// Error(kData) where a sample can't be read any more.
   records::SplitRecord Examine(const Split& split) const;
 
  private:

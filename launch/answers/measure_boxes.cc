@@ -71,8 +71,8 @@ std::string DrawLooked(const data::Dataset& samples, uint64_t id, std::span<cons
   samples.Read(0, id, sample);
   data::Image picture;
   data::DecodeImage(sample.tensors[0].bytes, {}, {samples.Describe(0, id).line, "the split"}, picture);
-  const double scale = std::min(1.0, static_cast<double>(kPictureSide) /
-                                         static_cast<double>(std::max(picture.height, picture.width)));
+  const double scale =
+      std::min(1.0, static_cast<double>(kPictureSide) / static_cast<double>(std::max(picture.height, picture.width)));
   data::Image small;
   data::ResizeScratch scratch;
   data::ResizeBox(picture, {0, 0, static_cast<double>(picture.height), static_cast<double>(picture.width)},

@@ -35,8 +35,8 @@ struct PredictOptions {
   std::vector<std::string> inputs, texts;
   std::string out, format, draw;
   double score = kShownScore;  ///< of boxes, the least
-  int beam = 0;     ///< 0: 5 for translations, 1 for transcripts
-  int threads = 0;  ///< 0: as many as cores
+  int beam = 0;                ///< 0: 5 for translations, 1 for transcripts
+  int threads = 0;             ///< 0: as many as cores
   bool json = false;
 };
 
@@ -111,8 +111,7 @@ void RequireForBoxes(const TrainedRun& run, const PredictOptions& options) {
   if (run.Detects() && !options.texts.empty())
     throw Error(ErrorKind::kUsage, "the run finds boxes in pictures", "--text", "name files");
   if (run.Detects()) return;
-  if (!options.draw.empty())
-    throw Error(ErrorKind::kUsage, "the run finds no boxes", "--draw", "leave it out");
+  if (!options.draw.empty()) throw Error(ErrorKind::kUsage, "the run finds no boxes", "--draw", "leave it out");
   if (options.format == "coco")
     throw Error(ErrorKind::kUsage, "the run finds no boxes", "--format", "csv, jsonl or text");
 }
@@ -145,8 +144,9 @@ int Predict(const PredictOptions& options) {
 }  // namespace
 
 void AddPredictCommand(CLI::App& app, int* exit_code) {
-  CLI::App* command = app.add_subcommand(
-      "predict", "Answer with a trained run: a class or values for each row or picture, boxes in pictures, a transcript, a translation");
+  CLI::App* command = app.add_subcommand("predict",
+                                         "Answer with a trained run: a class or values for each row or picture, boxes "
+                                         "in pictures, a transcript, a translation");
   auto options = std::make_shared<PredictOptions>();
   command->add_option("RUN", options->run, "a run folder (its newest good checkpoint) or a checkpoint folder")
       ->required();
@@ -157,7 +157,9 @@ void AddPredictCommand(CLI::App& app, int* exit_code) {
                       "sentence a line (-: standard input; rows and sentences are answered line by line)");
   command->add_option("--out", options->out,
                       "the file that the answers go to, when all are there (default: standard output)");
-  command->add_option("--format", options->format, "csv, jsonl or text, of boxes also coco (default: csv with --out, else text)")
+  command
+      ->add_option("--format", options->format,
+                   "csv, jsonl or text, of boxes also coco (default: csv with --out, else text)")
       ->check(OneOf({"csv", "jsonl", "text", "coco"}));
   command->add_option("--draw", options->draw, "of boxes: a folder that the pictures go to with boxes drawn into them");
   command->add_option("--score", options->score, "of boxes: those of at least this score, from 0 to 1 (default: 0.3)")

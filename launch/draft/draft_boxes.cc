@@ -93,8 +93,13 @@ class BoxDrafter {
  private:
   void FindSplits() {
     if (files_.kind == BoxFiles::Kind::kCoco) {
-      train_.mutable_coco()->set_annotations(files_.path);
-      if (const std::string folder = CocoPictures(); !folder.empty()) train_.mutable_coco()->set_images(folder);
+      SetCoco(files_.path, *train_.mutable_coco());
+      for (const char* part : {"test", "val"}) {
+        const std::string file = CocoFileOf(part);
+        if (file.empty() || has_test_) continue;
+        SetCoco(file, *test_.mutable_coco());
+        has_test_ = true;
+      }
       return;
     }
     if (files_.kind == BoxFiles::Kind::kYolo) {
@@ -115,14 +120,28 @@ class BoxDrafter {
     test_.mutable_voc()->add_sets("test");
   }
 
+  static void SetCoco(const std::string& file, data::CocoBoxes& coco) {
+    coco.set_annotations(file);
+    if (const std::string folder = CocoPictures(file); !folder.empty()) coco.set_images(folder);
+  }
+
+  /// "instances_val.json" beside "instances_train.json"; empty where there is none, or it has no annotations.
+  std::string CocoFileOf(const std::string& part) const {
+    std::string name = fs::path(files_.path).filename().string();
+    const size_t at = name.find("train");
+    if (at == name.npos) return "";
+    name.replace(at, std::string_view("train").size(), part);
+    const fs::path file = fs::path(files_.path).parent_path() / name;
+    return IsThere(file) && IsCoco(file.string()) ? file.string() : "";
+  }
+
   /// Where COCO's pictures lie, if not beside the file: "train2017" for "annotations/instances_train2017.json".
-  std::string CocoPictures() const {
-    const fs::path file(files_.path), folder = file.parent_path();
+  static std::string CocoPictures(const std::string& path) {
+    const fs::path file(path), folder = file.parent_path();
     const std::string stem = file.stem().string();
     const std::string part = stem.substr(stem.rfind('_') + 1);
-    for (const fs::path& candidate :
-         {folder.parent_path() / part, folder.parent_path() / "images" / part, folder / part, folder / "images",
-          folder.parent_path() / "images"})
+    for (const fs::path& candidate : {folder.parent_path() / part, folder.parent_path() / "images" / part,
+                                      folder / part, folder / "images", folder.parent_path() / "images"})
       if (std::error_code ignored; fs::is_directory(candidate, ignored)) return candidate.lexically_normal().string();
     return "";
   }
@@ -135,22 +154,22 @@ class BoxDrafter {
 
   std::string TextOf(const data::Source& source) const {
     if (source.has_coco()) {
-      const std::string images =
-          source.coco().images().empty()
-              ? ""
-              : fmt::format(" images: {}", PathIn(options_.folder, source.coco().images()));
+      const std::string images = source.coco().images().empty()
+                                     ? ""
+                                     : fmt::format(" images: {}", PathIn(options_.folder, source.coco().images()));
       return fmt::format("coco {{ annotations: {}{} }}", PathIn(options_.folder, source.coco().annotations()), images);
     }
     if (source.has_yolo()) {
-      const std::string part = source.yolo().part().empty() ? "" : fmt::format(" part: {}", Quoted(source.yolo().part()));
+      const std::string part =
+          source.yolo().part().empty() ? "" : fmt::format(" part: {}", Quoted(source.yolo().part()));
       return fmt::format("yolo {{ file: {}{} }}", PathIn(options_.folder, source.yolo().file()), part);
     }
     const std::string sets = source.voc().sets().empty() ? "" : fmt::format(" sets: {}", Quoted(source.voc().sets(0)));
     return fmt::format("voc {{ path: {}{} }}", PathIn(options_.folder, source.voc().path()), sets);
   }
 
-  /// Counts boxes, and chooses the size of the input: as large as makes the middle object 24 pixels, at least 256 and at
-  /// most 640 pixels on the longer side, which a CPU trains in minutes.
+  /// Counts boxes, and chooses the size of the input: as large as makes the middle object 24 pixels, at least 256 and
+  /// at most 640 pixels on the longer side, which a CPU trains in minutes.
   void Look() {
     constexpr double kObject = 24, kLeast = 256, kMost = 640;
     constexpr int64_t kMultiple = 16;
@@ -196,10 +215,11 @@ class BoxDrafter {
   }
 
   std::string ModelText() const {
-    constexpr uint64_t kBatch = 8, kSteps = 1800;
+    constexpr uint64_t kBatch = 16, kSteps = 1400;
     const auto pictures = static_cast<double>(samples_->size()) * (has_test_ ? 1 : 0.8);
     const auto epochs = static_cast<uint64_t>(std::clamp(std::ceil(kSteps * kBatch / pictures), 12.0, 150.0));
-    std::string text = "model {\n" + Lay({{"detector {}", "small enough for CPUs; lockstep help recipe model.detector"}}, 2);
+    std::string text =
+        "model {\n" + Lay({{"detector {}", "small enough for CPUs; lockstep help recipe model.detector"}}, 2);
     text += "}\n\ntrain {\n";
     text += Lay({{fmt::format("epochs: {}", epochs), "passes over the training pictures"},
                  {fmt::format("global_batch: {}", kBatch), "pictures of a step, all ranks together"},
@@ -207,7 +227,7 @@ class BoxDrafter {
                 2);
     text += "}\n\noptimizer {\n";
     text += Lay({{"adamw {}"},
-                 {"learning_rate: 2e-3"},
+                 {"learning_rate: 3e-3"},
                  {"weight_decay: 0.05"},
                  {"schedule { cosine {} warmup_fraction: 0.1 }", "the rate falls to 0 at the end"}},
                 2);
@@ -216,11 +236,11 @@ class BoxDrafter {
 
   void AddNotes(Draft& draft) const {
     constexpr uint64_t kFew = 50;
-    const auto few = static_cast<size_t>(
-        std::count_if(counts_.begin(), counts_.end(), [](uint64_t count) { return count < kFew; }));
+    const auto few =
+        static_cast<size_t>(std::count_if(counts_.begin(), counts_.end(), [](uint64_t count) { return count < kFew; }));
     if (few > 0)
-      draft.notes.push_back(
-          fmt::format("{} of {} classes have fewer than {} boxes: what is rare is hardly learnt", few, counts_.size(), kFew));
+      draft.notes.push_back(fmt::format("{} of {} classes have fewer than {} boxes: what is rare is hardly learnt", few,
+                                        counts_.size(), kFew));
   }
 
   const BoxFiles files_;

@@ -15,8 +15,8 @@ struct BoxFiles {
   std::string path;  ///< the folder of VOC, COCO's JSON file, YOLO's data.yaml
 };
 
-/// What a file or folder has of it: a folder with Annotations and JPEGImages; a JSON file of COCO's, or a folder with one
-/// in it or in its annotations/; a data.yaml, or a folder with one. Nothing where it is none of these.
+/// What a file or folder has of it: a folder with Annotations and JPEGImages; a JSON file of COCO's, or a folder with
+/// one in it or in its annotations/; a data.yaml, or a folder with one. Nothing where it is none of these.
 std::optional<BoxFiles> FindBoxFiles(const std::string& path);
 
 /// Throws Error(kData) or Error(kUsage) where they can't be read.

@@ -97,14 +97,15 @@ void DrawErrors(const DetectionMeasures& of, HtmlWriter& html) {
   const metrics::DetectionErrors& errors = of.errors;
   StackedBars chart{.title = "What boxes are wrong by, and what is missed"};
   chart.note = fmt::format(
-      "Boxes of a score of at least {:g}. Wrong class: in its place, of another class. Wrong place: an IoU of 0.1 to 0.5. "
+      "Boxes of a score of at least {:g}. Wrong class: in its place, of another class. Wrong place: an IoU of 0.1 to "
+      "0.5. "
       "Twice: another box has the object already. Kinds of errors as TIDE tells them (Bolya et al. 2020).",
       of.least_score);
   chart.parts = {"right", "wrong class", "wrong place", "both wrong", "twice", "nothing there", "missed"};
   const auto number = [](int64_t count) { return static_cast<double>(count); };
   chart.bars = {{"boxes",
-                 {number(errors.right), number(errors.classification), number(errors.localisation),
-                  number(errors.both), number(errors.duplicate), number(errors.background), 0}},
+                 {number(errors.right), number(errors.classification), number(errors.localisation), number(errors.both),
+                  number(errors.duplicate), number(errors.background), 0}},
                 {"objects missed", {0, 0, 0, 0, 0, 0, number(errors.missed)}}};
   DrawBars(chart, html);
 }

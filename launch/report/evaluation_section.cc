@@ -132,8 +132,7 @@ std::string OrderOfWorst(const std::string& worst_by) {
     return "Wrong answers, those first that gave the true class the lowest probability (the largest loss).";
   if (worst_by == "squared error") return "Those of the largest squared error first.";
   if (worst_by == "cer") return "Those first that have the most wrong characters for each true one (CER).";
-  if (worst_by == "errors")
-    return "Pictures in which most is missed (red) or wrong (orange); what is right is green.";
+  if (worst_by == "errors") return "Pictures in which most is missed (red) or wrong (orange); what is right is green.";
   return worst_by == "chrf" ? "Those of the lowest chrF first." : "";
 }
 
@@ -221,7 +220,9 @@ void DrawEvaluation(const records::SplitRecord& split, HtmlWriter& html) {
 void DrawWorstAnswers(const records::SplitRecord& split, size_t most, HtmlWriter& html) {
   if (split.worst.empty()) return;
   if (const std::string order = OrderOfWorst(split.worst_by); !order.empty()) html.Add("p", {{"class", "note"}}, order);
-  const auto grid = html.Open("div", {{"class", IsOfTexts(split) ? "worst texts" : split.worst_by == "errors" ? "worst drawn" : "worst"}});
+  const auto grid = html.Open("div", {{"class", IsOfTexts(split)             ? "worst texts"
+                                                : split.worst_by == "errors" ? "worst drawn"
+                                                                             : "worst"}});
   for (size_t i = 0; i < std::min(split.worst.size(), most); ++i) DrawWorst(split, split.worst[i], html);
 }
 

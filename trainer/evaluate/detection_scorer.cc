@@ -69,9 +69,8 @@ class DetectionScorer final : public Scorer {
     }
     const metrics::DetectionMeasures measures =
         metrics::MeasureDetections(truths, found, form_.categories, form_.find.least);
-    return {{"ap", measures.summary.ap},
-            {"ap50", measures.summary.ap50},
-            {"ap50_all_points", measures.ap50_all_points}};
+    return {
+        {"ap", measures.summary.ap}, {"ap50", measures.summary.ap50}, {"ap50_all_points", measures.ap50_all_points}};
   }
 
  private:

@@ -315,11 +315,12 @@ struct ReshapeAttributes {  // kReshape, and gradients of global pooling and fla
   Shape shape;              ///< of the result, batch included
   bool operator==(const ReshapeAttributes&) const = default;
 };
-using Attributes = std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
-                                ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes,
-                                PadChannelsAttributes, SliceAttributes, EmbeddingAttributes, RotaryAttributes,
-                                AttentionAttributes, WindowsAttributes, RecurrentAttributes, CtcAttributes,
-                                ResizeAttributes, FocalAttributes, BoxLossAttributes, GroupNormAttributes, PixelsAttributes>;
+using Attributes =
+    std::variant<NoAttributes, LinearAttributes, Conv2dAttributes, Pool2dAttributes, NormAttributes,
+                 ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes, PadChannelsAttributes,
+                 SliceAttributes, EmbeddingAttributes, RotaryAttributes, AttentionAttributes, WindowsAttributes,
+                 RecurrentAttributes, CtcAttributes, ResizeAttributes, FocalAttributes, BoxLossAttributes,
+                 GroupNormAttributes, PixelsAttributes>;
 
 /// One call per op that models use as it is: each appends the op and returns its result. Ops that come with parameters
 /// or depend on the mode belong to layers (Builder, builder.h, which derives from this).

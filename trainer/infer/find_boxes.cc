@@ -49,8 +49,12 @@ FoundBox BoxOf(const Peak& peak, const CenterMaps& maps) {
   const auto away = [&](int side) { return std::exp(static_cast<double>(std::min(sides[side], kMostLog))); };
   const double x = static_cast<double>(peak.column) + 0.5, y = static_cast<double>(peak.row) + 0.5;
   const auto stride = static_cast<double>(maps.stride);
-  return {stride * (x - away(0)), stride * (y - away(1)), stride * (x + away(2)), stride * (y + away(3)),
-          1 / (1 + std::exp(-static_cast<double>(peak.logit))), static_cast<int32_t>(peak.category)};
+  return {stride * (x - away(0)),
+          stride * (y - away(1)),
+          stride * (x + away(2)),
+          stride * (y + away(3)),
+          1 / (1 + std::exp(-static_cast<double>(peak.logit))),
+          static_cast<int32_t>(peak.category)};
 }
 
 double Overlap(const FoundBox& a, const FoundBox& b) {

@@ -24,8 +24,8 @@ struct CenterMaps {
 };
 
 struct FindOptions {
-  int most = 100;       ///< of all categories
-  double least = 0.01;  ///< score
+  int most = 100;        ///< of all categories
+  double least = 0.01;   ///< score
   double overlap = 0.5;  ///< intersection over union with a better box of its category, above which one is left out
 };
 

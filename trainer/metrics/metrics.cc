@@ -31,8 +31,7 @@ std::vector<Metric> EvaluationSum::Result(std::span<const uint64_t> denominators
     metrics.push_back(
         {counters_[i] == "correct" ? "accuracy" : counters_[i], static_cast<double>(counts_[i]) / divisor});
   }
-  if (task_ == Task::kLanguageModel || task_ == Task::kTranslation)
-    metrics.push_back({"perplexity", std::exp(loss)});
+  if (task_ == Task::kLanguageModel || task_ == Task::kTranslation) metrics.push_back({"perplexity", std::exp(loss)});
   return metrics;
 }
 

@@ -60,9 +60,8 @@ Layout LayoutOf(const ResNet& config, const std::string& field) {
   Layout layout = config.blocks_size() > 0 ? LayoutOfBlocks(config, field) : LayoutOfDepth(config.depth(), field);
   if (config.widths_size() == 0) return layout;
   if (static_cast<size_t>(config.widths_size()) != layout.widths.size()) {
-    Fail(field + ".widths",
-         fmt::format("{} are given, depth {} has {} stages", config.widths_size(), config.depth(),
-                     layout.widths.size()));
+    Fail(field + ".widths", fmt::format("{} are given, depth {} has {} stages", config.widths_size(), config.depth(),
+                                        layout.widths.size()));
   }
   layout.widths.assign(config.widths().begin(), config.widths().end());
   for (int i = 0; i < config.widths_size(); ++i) {
@@ -83,8 +82,8 @@ class ResNetParts {
     for (size_t i = 0; i < layout_.blocks.size(); ++i) {
       for (uint64_t block = 0; block < layout_.blocks[i]; ++block) {
         const uint64_t stride = block == 0 && (i > 0 || halves_) ? 2 : 1;
-        stage.value = AddBlock(stage.value, fmt::format("{}layer{}.{}", prefix_, i + 1, block), layout_.widths[i],
-                               stride);
+        stage.value =
+            AddBlock(stage.value, fmt::format("{}layer{}.{}", prefix_, i + 1, block), layout_.widths[i], stride);
         stage.stride *= stride;
       }
       stages.push_back(stage);
@@ -153,8 +152,8 @@ class ResNetParts {
 
 }  // namespace
 
-std::vector<ResNetStage> BuildResNetStages(Builder& builder, ValueId x, const ResNet& config,
-                                           const std::string& prefix, const std::string& field) {
+std::vector<ResNetStage> BuildResNetStages(Builder& builder, ValueId x, const ResNet& config, const std::string& prefix,
+                                           const std::string& field) {
   ResNetParts parts(builder, config, prefix, field);
   RequireImages(field, builder.shape(x));
   return parts.Build(x);

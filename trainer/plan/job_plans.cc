@@ -34,7 +34,7 @@ std::vector<data::BatchShape> EvaluationShapes(const Splits& splits, const Train
 std::optional<passes::ByteInput> ByteInputOf(const data::Transform& transform) {
   const data::Normalizer* const normalizer = transform.normalizer();
   if (normalizer == nullptr) return std::nullopt;
-  passes::ByteInput input{.image = transform.fields().front().name, .inside = data::kInsideField, .attributes = {}};
+  passes::ByteInput input{.image = transform.fields().front().name, .inside = data::kFilledField, .attributes = {}};
   input.attributes.scale = normalizer->scale;
   std::ranges::copy(normalizer->mean, input.attributes.mean.begin());
   std::ranges::copy(normalizer->deviation, input.attributes.deviation.begin());

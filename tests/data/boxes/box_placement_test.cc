@@ -66,8 +66,8 @@ TEST(BoxPlacement, BoxesMoveWithPixels) {
   const std::vector<std::string> changes = {"", "flip: true", "flip_vertical: true",
                                             "flip: true flip_vertical: true zoom { min: 0.6 max: 1.6 move: 0.15 }",
                                             "random_resized_crop { min_area: 0.4 }"};
-  for (const std::string fit : {"height: 48 width: 64", "height: 64 width: 64 fit: PAD", "height: 40 width: 64 fit: STRETCH",
-                                "height: 60 width: 50 fit: CROP"}) {
+  for (const std::string fit : {"height: 48 width: 64", "height: 64 width: 64 fit: PAD",
+                                "height: 40 width: 64 fit: STRETCH", "height: 60 width: 50 fit: CROP"}) {
     for (const std::string& change : changes) {
       const BoxPlacement placement = Make(fit + " channels: 1", change);
       const int64_t height = placement.fit().height(), width = placement.fit().width();

@@ -22,7 +22,8 @@ namespace {
 class BoxedPicturesTest : public ::testing::Test {
  protected:
   BoxedPicturesTest() {
-    for (const char* folder : {"images/train", "labels/train"}) std::filesystem::create_directories(folder_.Path(folder));
+    for (const char* folder : {"images/train", "labels/train"})
+      std::filesystem::create_directories(folder_.Path(folder));
     for (int i = 0; i < 4; ++i) {
       const std::string name = "train/" + std::string(1, static_cast<char>('a' + i));
       folder_.Write("images/" + name + ".png", Png(PatternImage(12, 16, static_cast<unsigned>(i))));
@@ -60,7 +61,8 @@ std::vector<float> Apply(const Transform& transform, const Dataset& dataset, uin
   return all;
 }
 
-const std::string kCells = "class_names: ['cat', 'dog'] cells { stride: 4 } pictures { height: 12 width: 16 fit: PAD } ";
+const std::string kCells =
+    "class_names: ['cat', 'dog'] cells { stride: 4 } pictures { height: 12 width: 16 fit: PAD } ";
 
 TEST_F(BoxedPicturesTest, KnowTheirBoxesBeforeTheyAreRead) {
   const auto dataset = Open();
@@ -79,8 +81,8 @@ TEST_F(BoxedPicturesTest, KnowTheirBoxesBeforeTheyAreRead) {
 TEST_F(BoxedPicturesTest, TransformCountsWhatItFills) {
   const auto plain = Open();
   const auto mosaics = WithMosaics(plain, 0.5, 7);
-  const auto transform = MakeTransform(plain->fields(),
-                                       Config(kCells + "augment { flip: true zoom { min: 0.5 move: 0.4 } mosaic: 0.5 }"), 7);
+  const auto transform = MakeTransform(
+      plain->fields(), Config(kCells + "augment { flip: true zoom { min: 0.5 move: 0.4 } mosaic: 0.5 }"), 7);
   const size_t image = 12 * 16 * 3, heat = 3 * 4 * 2, sides = 3 * 4 * 4;
   SampleSize size;
   int of_four = 0;
@@ -100,7 +102,8 @@ TEST_F(BoxedPicturesTest, TransformCountsWhatItFills) {
 
 TEST_F(BoxedPicturesTest, UnchangedIsThePictureNormalised) {
   const auto dataset = Open();
-  const auto transform = MakeTransform(dataset->fields(), Config(kCells + "normalize { mean: 0.25 deviation: 0.5 }"), 7);
+  const auto transform =
+      MakeTransform(dataset->fields(), Config(kCells + "normalize { mean: 0.25 deviation: 0.5 }"), 7);
   const std::vector<float> all = Apply(*transform, *dataset, 1, false);
   const Image picture = PatternImage(12, 16, 1);
   for (size_t i = 0; i < picture.pixels.size(); ++i)
@@ -135,8 +138,9 @@ TEST_F(BoxedPicturesTest, TakeTheCategoriesThatAreGiven) {
   EXPECT_EQ(size.pictures[0].boxes[0].category, 0);
   EXPECT_THROW(OpenYoloBoxes(config, "data.train.yolo", {}, {.class_names = {"cat", "horse"}}), Error);
   std::vector<std::string> told;
-  OpenYoloBoxes(config, "data.train.yolo", {},
-                {.class_names = {"cat", "horse"}, .on_broken = [&](const Error& error) { told.push_back(error.what()); }});
+  OpenYoloBoxes(config, "data.train.yolo", {}, {.class_names = {"cat", "horse"}, .on_broken = [&](const Error& error) {
+                                                  told.push_back(error.what());
+                                                }});
   ASSERT_EQ(told.size(), 1u);
   EXPECT_NE(told[0].find("dog"), std::string::npos) << told[0];
 }

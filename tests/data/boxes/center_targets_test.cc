@@ -17,8 +17,8 @@ struct Targets {
 
 Targets Fill(const std::vector<PlacedBox>& boxes, const CellGrid& grid) {
   const auto cells = static_cast<size_t>(grid.height * grid.width);
-  Targets targets{std::vector<float>(cells * static_cast<size_t>(grid.categories), -9), std::vector<float>(cells * 4, -9),
-                  std::vector<float>(cells, -9)};
+  Targets targets{std::vector<float>(cells * static_cast<size_t>(grid.categories), -9),
+                  std::vector<float>(cells * 4, -9), std::vector<float>(cells, -9)};
   FillCenterTargets(boxes, grid, {targets.heat.data(), targets.sides.data(), targets.inside.data()});
   return targets;
 }
@@ -37,8 +37,8 @@ TEST(CenterTargets, OfOneBoxAreWorkedOutByHand) {
     return targets.heat[static_cast<size_t>((row * grid.width + column) * 2 + category)];
   };
   EXPECT_EQ(heat(1, 2, 1), 1.0f);
-  EXPECT_FLOAT_EQ(heat(1, 3, 1), static_cast<float>(std::exp(-0.5 * 2 * 2)));          // 1 / (3 / 6) deviations
-  EXPECT_FLOAT_EQ(heat(2, 2, 1), static_cast<float>(std::exp(-0.5 * 3 * 3)));          // 1 / (2 / 6)
+  EXPECT_FLOAT_EQ(heat(1, 3, 1), static_cast<float>(std::exp(-0.5 * 2 * 2)));  // 1 / (3 / 6) deviations
+  EXPECT_FLOAT_EQ(heat(2, 2, 1), static_cast<float>(std::exp(-0.5 * 3 * 3)));  // 1 / (2 / 6)
   EXPECT_FLOAT_EQ(heat(0, 1, 1), static_cast<float>(std::exp(-0.5 * (2 * 2 + 3 * 3))));
   EXPECT_EQ(std::count_if(targets.heat.begin(), targets.heat.end(), [](float x) { return x == 1; }), 1);
   for (int64_t row = 0; row < 4; ++row)

@@ -49,7 +49,7 @@ std::vector<std::vector<std::byte>> Apply(const Transform& transform, const Samp
 std::vector<std::byte> Normalised(const Transform& bytes, const std::vector<std::vector<std::byte>>& fields) {
   std::array<int32_t, 4> inside{};
   for (size_t i = 0; i < fields.size(); ++i)
-    if (bytes.fields()[i].name == kInsideField) std::memcpy(inside.data(), fields[i].data(), sizeof inside);
+    if (bytes.fields()[i].name == kFilledField) std::memcpy(inside.data(), fields[i].data(), sizeof inside);
   const Shape& shape = bytes.fields()[0].shape;
   std::vector<float> floats(static_cast<size_t>(shape.size()));
   for (int64_t i = 0; i < shape.size(); ++i) {

@@ -35,8 +35,9 @@ TEST(DrawBoxes, DrawsEdgesAndLeavesTheInside) {
 
 TEST(DrawBoxes, CutsWhatReachesOverTheEdge) {
   data::Image picture = White(20, 20);
-  DrawBoxes(std::vector<DrawnBox>{{-10, -10, 100, 100, "a long label that is wider", kRed}, {500, 500, 5, 5, "x", kRed}},
-            picture);
+  DrawBoxes(
+      std::vector<DrawnBox>{{-10, -10, 100, 100, "a long label that is wider", kRed}, {500, 500, 5, 5, "x", kRed}},
+      picture);
   EXPECT_EQ(At(picture, 19, 19), kWhite);
 }
 

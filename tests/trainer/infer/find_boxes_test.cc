@@ -14,8 +14,7 @@ struct Maps {
 
   void Put(int row, int column, int category, float logit, std::vector<float> distances) {
     centers[static_cast<size_t>((row * 5 + column) * 2 + category)] = logit;
-    for (size_t i = 0; i < 4; ++i)
-      sides[static_cast<size_t>((row * 5 + column) * 4) + i] = std::log(distances[i]);
+    for (size_t i = 0; i < 4; ++i) sides[static_cast<size_t>((row * 5 + column) * 4) + i] = std::log(distances[i]);
   }
   std::vector<FoundBox> Find(const FindOptions& options = {}) const {
     return FindBoxes({centers, sides, 4, 5, 2, 8}, options);

@@ -22,7 +22,7 @@ const graph::RowsByKind<KernelRow>& AllRows() {
        cuda::CrossEntropyRows(), cuda::SquaredErrorRows(),  cuda::EmbeddingRows(),   cuda::RotaryRows(),
        cuda::AttentionRows(),    cuda::AttentionGradRows(), cuda::SwiGluRows(),      cuda::RecurrentRows(),
        cuda::WindowsRows(),      cuda::ArgMaxRows(),        cuda::CtcRows(),         cuda::DetectionRows(),
-       cuda::GroupNormRows(),    cuda::FrozenNormRows(), cuda::PixelsRows()});
+       cuda::GroupNormRows(),    cuda::FrozenNormRows(),    cuda::PixelsRows()});
   return rows;
 }
 

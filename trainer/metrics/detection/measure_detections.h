@@ -13,10 +13,10 @@ namespace lockstep::metrics {
 
 /// Of one kind of objects. Numbers are NaN where there is none of it.
 struct CategoryNumbers {
-  int64_t truths = 0;              ///< that are no crowds
-  double ap = 0, ap50 = 0;         ///< COCO's
-  double ap50_all_points = 0;      ///< all_point_ap.h
-  std::vector<double> precision;   ///< at IoU 0.5 and the recalls 0, 0.01 .. 1, of all sizes; empty where undefined
+  int64_t truths = 0;             ///< that are no crowds
+  double ap = 0, ap50 = 0;        ///< COCO's
+  double ap50_all_points = 0;     ///< all_point_ap.h
+  std::vector<double> precision;  ///< at IoU 0.5 and the recalls 0, 0.01 .. 1, of all sizes; empty where undefined
 };
 
 struct DetectionMeasures {

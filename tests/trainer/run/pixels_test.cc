@@ -31,8 +31,11 @@ void TakeImages(Job& job) {
     CHECK(google::protobuf::TextFormat::ParseFromString(text, &source));
     return std::shared_ptr<const data::Dataset>(data::OpenDataset(source, "data", job.config.train.seed()));
   };
+  CHECK(google::protobuf::TextFormat::MergeFromString(
+      "normalize { mean: [0.49, 0.48, 0.44] deviation: [0.247, 0.244, 0.262] } augment { shift: 3 flip: true }",
+      &job.config.data));
   job.splits.train = open(*job.config.data.mutable_train(), 150);
-  job.splits.test = open(*job.config.data.mutable_test(), 70);
+  job.splits.test = open(*job.config.data.mutable_test(), 20);
   job.splits.transform = data::MakeTransform(job.splits.train->fields(), job.config.data, job.config.train.seed());
   job.splits.batches = data::MakeBatches(job.splits.train, job.splits.transform,
                                          {.seed = job.config.train.seed(),
@@ -40,17 +43,13 @@ void TakeImages(Job& job) {
                                           .global_batch = job.config.train.global_batch()});
   job.model.build = [](graph::Mode mode, const data::BatchShape& batch) {
     models::ModelConfig model;
-    CHECK(
-        google::protobuf::TextFormat::ParseFromString("convnet { stages { channels: 3 pool: 4 } hidden: 8 }", &model));
+    CHECK(google::protobuf::TextFormat::ParseFromString("mlp { hidden: 8 }", &model));
     return models::Build(model, {.input = "image", .sample = {kSide, kSide, 3}, .classes = 4}, mode, batch.rows);
   };
 }
 
 TrainSetup Images(bool bytes, const std::string& train = "") {
-  TrainSetup setup{.train = "steps: 5 global_batch: 48 lanes: 3 evaluation_block: 16 " + train,
-                   .data =
-                       "normalize { mean: [0.49, 0.48, 0.44] deviation: [0.247, 0.244, 0.262] } "
-                       "augment { shift: 3 flip: true } "};
+  TrainSetup setup{.train = "steps: 3 global_batch: 48 lanes: 3 evaluation_block: 16 " + train};
   setup.change = [bytes](Job& job) {
     TakeImages(job);
     if (bytes) plan::DeliverBytes(job.splits);

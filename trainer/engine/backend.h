@@ -27,6 +27,7 @@ struct Operands {
   std::vector<const void*> packed;
   /// Private scratch memory, aligned to kBufferAlignment; its content does not survive the run.
   std::byte* workspace = nullptr;
+  bool adds = false;  ///< the first output is added to what lies there. REQUIRES: Backend::CanAdd
 };
 
 class Backend {
@@ -52,6 +53,9 @@ class Backend {
   /// Copies the parameter at `plain` (arena layout) to `packed`; run once per step.
   virtual std::unique_ptr<Kernel> PreparePack(const graph::Graph& graph, const graph::Op& op, int input,
                                               const void* plain, void* packed) = 0;
+  /// Whether the kernel of `op` can add its first output to what lies there, with the bits that an addition behind it
+  /// would give.
+  virtual bool CanAdd(const graph::Graph&, const graph::Op&) { return false; }
   /// Called on the thread that will run the kernel, or one prepared alike (PrepareComputeThread).
   virtual std::unique_ptr<Kernel> Prepare(const graph::Graph& graph, const graph::Op& op, const Operands& operands) = 0;
 };

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "trainer/engine/addable_gradients.h"
 #include "trainer/engine/aliases.h"
 
 namespace lockstep::engine {
@@ -105,6 +106,7 @@ Program::Program(std::shared_ptr<const ProgramPlan> plan, const ParameterLayout&
   for (size_t i = 0; i < graph.ops.size(); ++i) {
     const graph::Op& op = graph.ops[i];
     // A reshaped value that lies where its source lies needs no kernel.
+    if (bindings.added != nullptr) operands[i].adds = bindings.added->contains(ParameterOfGradient(graph, op));
     const bool nothing_to_do = op.kind == graph::OpKind::kReshape && operands[i].inputs[0] == operands[i].outputs[0];
     kernels_.push_back(nothing_to_do ? nullptr : backend.Prepare(graph, op, operands[i]));
   }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,6 +32,8 @@ class Program {
     std::span<std::byte> arena = {};      ///< at least plan.memory.bytes; all programs of an executor share one
     std::span<std::byte> workspace = {};  ///< at least plan.workspace_bytes
     std::span<std::byte> inputs = {};     ///< at least plan.input_bytes; empty: the program's own
+    /// Parameters whose gradients are added to what the gradient arena holds, of AddableGradients; null: none.
+    const std::set<std::string>* added = nullptr;
     const std::map<std::string, std::byte*>* states = nullptr;  ///< by name: memory that outlives the program
   };
   Program(std::shared_ptr<const ProgramPlan> plan, const ParameterLayout& layout, Backend& backend,

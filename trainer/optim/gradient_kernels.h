@@ -20,10 +20,19 @@ namespace lockstep::optim {
 /// rounded. Plain data, read by the device.
 struct FoldStep {
   static constexpr int kMaxAdditions = 16;  // lanes fold in a tree: 2^16 of them
+  /// What the step does where gradients are added as they are written.
+  enum class Added : int32_t {
+    kNone,   ///< nothing is: as elsewhere
+    kFirst,  ///< nothing: the next lane's are added to this one's where that lies
+    kSecond  ///< the first addition has been made
+  };
 
   std::byte* target = nullptr;
   int32_t additions = 0;
   const std::byte* addends[kMaxAdditions] = {};  ///< arenas; the last one may be `target`
+  Added added = Added::kNone;
+  int32_t ranges = 0;                          ///< where they are added: so many, ascending
+  const ElementRange* added_ranges = nullptr;  ///< in device memory; they begin at multiples of four elements
 };
 
 /// A sum over pieces: a postfix program of piece numbers and -1 for an addition (base/lane_tree.h).

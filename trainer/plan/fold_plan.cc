@@ -31,6 +31,12 @@ bool IsPieceByItself(std::span<const FoldLeaf> leaves, size_t index) {
   return leaf.depth == 0 && leaf.additions == 0 && (index + 1 == leaves.size() || leaves[index + 1].node != leaf.node);
 }
 
+bool AddsLaneBefore(std::span<const FoldLeaf> leaves, size_t index) {
+  if (index == 0 || index >= leaves.size()) return false;
+  const FoldLeaf &before = leaves[index - 1], &leaf = leaves[index];
+  return before.node == leaf.node && before.additions == 0 && leaf.additions > 0;
+}
+
 bool WritesIntoPiece(LaneRange lanes, DType wire) { return lanes.size() == 1 && wire == DType::kF32; }
 
 int FoldStackEntries(int lanes, std::span<const LaneRange> nodes) {

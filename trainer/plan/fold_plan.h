@@ -24,6 +24,8 @@ struct FoldLeaf {
 std::vector<FoldLeaf> FoldLeaves(int lanes, std::span<const LaneRange> nodes);
 /// Whether lane number `index` of `leaves` is a node by itself: its program may write straight into the piece.
 bool IsPieceByItself(std::span<const FoldLeaf> leaves, size_t index);
+/// Whether lane number `index` of `leaves` first adds the lane before it: the sum of two lanes, and nothing else.
+bool AddsLaneBefore(std::span<const FoldLeaf> leaves, size_t index);
 /// Whether the program of a rank's or executor's `lanes` writes its gradients straight into the piece: of one lane,
 /// where pieces are floats (`wire`). Else it has an arena for them, from which they are folded.
 bool WritesIntoPiece(LaneRange lanes, DType wire);

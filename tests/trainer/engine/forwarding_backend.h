@@ -26,6 +26,7 @@ class ForwardingBackend : public Backend {
                                       void* packed) override {
     return inner().PreparePack(graph, op, input, plain, packed);
   }
+  bool CanAdd(const graph::Graph& graph, const graph::Op& op) override { return inner().CanAdd(graph, op); }
   std::unique_ptr<Kernel> Prepare(const graph::Graph& graph, const graph::Op& op, const Operands& operands) override {
     return inner().Prepare(graph, op, operands);
   }

@@ -52,6 +52,10 @@ class CudaBackend final : public engine::Backend {
     CHECK(row.prepare_pack != nullptr, "{} packs nothing", graph::Name(op.kind));
     return row.prepare_pack({{graph, op}, library_}, input, plain, packed, stream_);
   }
+  bool CanAdd(const Graph& graph, const Op& op) override {
+    const KernelRow& row = RowOf(op.kind);
+    return row.can_add != nullptr && row.can_add({{graph, op}, library_});
+  }
   std::unique_ptr<Kernel> Prepare(const Graph& graph, const Op& op, const engine::Operands& operands) override {
     const KernelRow& row = RowOf(op.kind);
     return row.prepare({{{graph, op}, library_}, {operands}, stream_});

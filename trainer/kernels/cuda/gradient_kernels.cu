@@ -57,6 +57,20 @@ LOCKSTEP_HD Four Add(const Four& a, const Four& b) {
 
 LOCKSTEP_HD bool IsFinite(float x) { return (__builtin_bit_cast(uint32_t, x) & 0x7F800000u) != 0x7F800000u; }
 
+/// Whether one of `count` ascending ranges holds element `at`.
+LOCKSTEP_HD bool IsInRanges(const ElementRange* ranges, int count, int64_t at) {
+  int low = 0, high = count;
+  while (low < high) {
+    const int middle = (low + high) / 2;
+    if (ranges[middle].end <= at) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low < count && ranges[low].begin <= at;
+}
+
 /// Of arenas of T. They and ranges are multiples of kEach elements: their edges are chunk edges.
 template <typename T>
 struct FoldRange {
@@ -72,8 +86,13 @@ struct FoldRange {
       const int64_t at = begin + (block.index() * kThreads + t) * kEach;
       T* const target = reinterpret_cast<T*>(step->target);
       if (at >= end || static_cast<const void*>(target) == gradient) return;
+      int k = 0;
+      if (step->added != FoldStep::Added::kNone && IsInRanges(step->added_ranges, step->ranges, at)) {
+        if (step->added == FoldStep::Added::kFirst) return;
+        k = 1;
+      }
       Four sum = Rounded<T>(Load(gradient + at));
-      for (int k = 0; k < step->additions; ++k) sum = Rounded<T>(Add(LoadSums<T>(step->addends[k], at), sum));
+      for (; k < step->additions; ++k) sum = Rounded<T>(Add(LoadSums<T>(step->addends[k], at), sum));
       StoreWhole(PackOf<T, kEach>(sum.at), target + at);
     });
   }

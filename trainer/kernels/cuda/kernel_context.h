@@ -25,7 +25,7 @@ struct KernelContext : OpContext, engine::OperandView {
   DeviceStream& stream;
 };
 
-/// One op kind's functions. Absent: no workspace, no packed copies.
+/// One op kind's functions. Absent: no workspace, no packed copies, nothing is added.
 struct KernelRow {
   graph::OpKind kind;
   std::unique_ptr<engine::Kernel> (*prepare)(const KernelContext& context);
@@ -33,6 +33,7 @@ struct KernelRow {
   size_t (*packed_bytes)(const OpContext& context, int input) = nullptr;
   std::unique_ptr<engine::Kernel> (*prepare_pack)(const OpContext& context, int input, const void* plain, void* packed,
                                                   DeviceStream& stream) = nullptr;
+  bool (*can_add)(const OpContext& context) = nullptr;
 };
 
 /// Each family has its rows beside its code.

@@ -107,7 +107,8 @@ std::unique_ptr<Kernel> PrepareInputGrad(const KernelContext& context) {
 }
 
 // dweight [out, in] = dy^T x; dbias = the column sums of dy. Either may be unwanted. Where both are wanted and the
-// library can, the product sums as it reads dy; else they take turns in the workspace.
+// library can, the product sums as it reads dy; else they take turns in the workspace. dweight may be added to what
+// lies there, by the same product.
 
 MatmulSpec WeightGradSpec(const OpContext& context) {
   MatmulSpec spec = {.m = context.InputShape(0).dim(-1),
@@ -127,6 +128,13 @@ bool SumsApart(const OpContext& context) {
   return context.HasOutput(1) && !(context.HasOutput(0) && WeightGradSpec(context).a_sums);
 }
 
+bool CanAddWeightGrad(const OpContext& context) {
+  if (!context.HasOutput(0)) return false;
+  MatmulSpec spec = WeightGradSpec(context);
+  spec.adds = true;
+  return context.library.Supports(spec);
+}
+
 size_t WeightGradWorkspace(const OpContext& context) {
   const Shape& dy = context.InputShape(0);
   size_t bytes = 0;
@@ -139,7 +147,9 @@ std::unique_ptr<Kernel> PrepareWeightGrad(const KernelContext& context) {
   const Shape& dy = context.InputShape(0);
   std::unique_ptr<Kernel> weight, bias;
   if (context.HasOutput(0)) {
-    weight = context.library.Prepare(WeightGradSpec(context),
+    MatmulSpec spec = WeightGradSpec(context);
+    spec.adds = context.operands.adds;
+    weight = context.library.Prepare(spec,
                                      {.a = context.Input<void>(0),
                                       .b = context.Input<void>(1),
                                       .d = context.Output<void>(0),
@@ -168,7 +178,10 @@ constexpr KernelRow kRows[] = {
      .workspace_bytes = InputGradWorkspace,
      .packed_bytes = PackedBytes,
      .prepare_pack = PreparePack},
-    {.kind = OpKind::kLinearWeightGrad, .prepare = PrepareWeightGrad, .workspace_bytes = WeightGradWorkspace},
+    {.kind = OpKind::kLinearWeightGrad,
+     .prepare = PrepareWeightGrad,
+     .workspace_bytes = WeightGradWorkspace,
+     .can_add = CanAddWeightGrad},
 };
 
 }  // namespace

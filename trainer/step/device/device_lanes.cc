@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "trainer/engine/addable_gradients.h"
 #include "trainer/graph/step_block.h"
 #include "trainer/step/executor_phase.h"
 #include "trainer/step/loss_scales.h"
@@ -69,9 +70,11 @@ DeviceLanes::DeviceLanes(DeviceKit& kit, const plan::JobPlans& plans, comm::Devi
   if (!plan::WritesIntoPiece(lanes, exchange.wire())) {
     gradients_ = device.Allocate(static_cast<size_t>(plans.layout.elements()) * sizeof(float), "a lane's gradient");
     gradients = gradients_->As<float>();
+    added_ranges_ = device.Allocate(plans.layout.entries().size() * sizeof(ElementRange), "ranges of the fold");
+    PlanAdditions(static_cast<int>(config.lanes()));
     WarmUpFold();
   }
-  for (const auto& plan : plans.train) CaptureTraining(train_.shapes.emplace_back(Prepare(plan, gradients)));
+  for (const auto& plan : plans.train) PrepareTraining(plan, gradients);
   for (const auto& plan : plans.evaluate) {
     Captured& captured = evaluate_.shapes.emplace_back(Prepare(plan, nullptr));
     kit_.stream->BeginCapture();
@@ -116,6 +119,34 @@ void DeviceLanes::PlanFold(int all_lanes) {
   }
 }
 
+/// Where a sum of two lanes is the first of the tree, gradients that one product writes are left where they lie by the
+/// first lane and added there by the second one's product. Pieces are floats then, so that the sum is rounded as ever.
+void DeviceLanes::PlanAdditions(int all_lanes) {
+  if (exchange_.wire() != DType::kF32) return;
+  std::vector<std::set<std::string>> addable;  // by shape
+  for (const auto& plan : plans_.train) addable.push_back(engine::AddableGradients(*plan, *kit_.backend));
+  std::vector<ElementRange> ranges;
+  for (const engine::ArenaEntry& entry : plans_.layout.entries()) {
+    if (!std::ranges::all_of(addable, [&](const auto& names) { return names.contains(entry.name); })) continue;
+    added_.insert(entry.name);
+    ranges.push_back({entry.offset, entry.offset + entry.size()});
+  }
+  const auto pinned = kit_.device->AllocatePinned(added_ranges_->size());
+  std::ranges::copy(ranges, pinned->As<ElementRange>());
+  kit_.stream->Copy(added_ranges_->data(), pinned->data(), ranges.size() * sizeof(ElementRange));
+  kit_.stream->Synchronize();
+  const std::vector<plan::FoldLeaf> leaves = plan::FoldLeaves(all_lanes, exchange_.piece_nodes());
+  for (size_t lane = 1; lane < leaves.size(); ++lane) {
+    if (!plan::AddsLaneBefore(leaves, lane)) continue;
+    fold_[lane - 1].added = optim::FoldStep::Added::kFirst;
+    fold_[lane].added = optim::FoldStep::Added::kSecond;
+  }
+  for (optim::FoldStep& step : fold_) {
+    step.ranges = static_cast<int32_t>(ranges.size());
+    step.added_ranges = added_ranges_->As<ElementRange>();
+  }
+}
+
 /// Elements `range` of a lane's gradient into the pieces, where its program has not put them there itself.
 void DeviceLanes::Fold(ElementRange range) {
   if (gradients_ == nullptr) return;
@@ -131,13 +162,7 @@ void DeviceLanes::WarmUpFold() {
   kit_.stream->Synchronize();
 }
 
-DeviceLanes::Captured DeviceLanes::Prepare(std::shared_ptr<const engine::ProgramPlan> plan, float* gradients) {
-  lockstep::Device& device = *kit_.device;
-  Captured captured;
-  captured.inputs = device.Allocate(plan->input_bytes, "inputs");
-  captured.packed_memory = device.Allocate(plan->packed_bytes, "packed weights");
-  captured.packed = std::make_unique<engine::PackedWeights>(*plan, plans_.layout, *kit_.backend, exchange_.weights(),
-                                                            captured.packed_memory->bytes());
+engine::Program::Bindings DeviceLanes::BindingsOf(const Captured& captured, float* gradients) const {
   engine::Program::Bindings bindings;
   bindings.parameters = exchange_.weights();
   bindings.gradients = gradients;
@@ -145,7 +170,18 @@ DeviceLanes::Captured DeviceLanes::Prepare(std::shared_ptr<const engine::Program
   bindings.arena = arena_->bytes();
   bindings.workspace = workspace_->bytes();
   bindings.inputs = captured.inputs->bytes();
-  captured.program = std::make_unique<engine::Program>(std::move(plan), plans_.layout, *kit_.backend, bindings);
+  return bindings;
+}
+
+DeviceLanes::Captured DeviceLanes::Prepare(std::shared_ptr<const engine::ProgramPlan> plan, float* gradients) {
+  lockstep::Device& device = *kit_.device;
+  Captured captured;
+  captured.inputs = device.Allocate(plan->input_bytes, "inputs");
+  captured.packed_memory = device.Allocate(plan->packed_bytes, "packed weights");
+  captured.packed = std::make_unique<engine::PackedWeights>(*plan, plans_.layout, *kit_.backend, exchange_.weights(),
+                                                            captured.packed_memory->bytes());
+  captured.program =
+      std::make_unique<engine::Program>(std::move(plan), plans_.layout, *kit_.backend, BindingsOf(captured, gradients));
   captured.packed->Pack();
   kit_.stream->BeginCapture();
   captured.packed->Pack();
@@ -165,13 +201,26 @@ void DeviceLanes::PackIfDue(Captured& captured) {
   if (std::exchange(captured.pack_due, false)) kit_.stream->Run(*captured.pack);
 }
 
-void DeviceLanes::CaptureTraining(Captured& captured) {
+void DeviceLanes::PrepareTraining(const std::shared_ptr<const engine::ProgramPlan>& plan, float* gradients) {
+  Captured& captured = train_.shapes.emplace_back(Prepare(plan, gradients));
+  captured.run = CaptureTraining(*captured.program);
+  const auto is_second = [](const optim::FoldStep& step) { return step.added == optim::FoldStep::Added::kSecond; };
+  if (added_.empty() || std::ranges::none_of(fold_, is_second)) return;
+  engine::Program::Bindings bindings = BindingsOf(captured, gradients);
+  bindings.added = &added_;
+  captured.adding = std::make_unique<engine::Program>(plan, plans_.layout, *kit_.backend, bindings);
+  captured.adding->Run(nullptr);
+  kit_.stream->Synchronize();
+  captured.run_adding = CaptureTraining(*captured.adding);
+}
+
+std::unique_ptr<DeviceGraph> DeviceLanes::CaptureTraining(engine::Program& program) {
   kit_.stream->BeginCapture();
-  captured.program->Run([&](int bucket) {
+  program.Run([&](int bucket) {
     Fold(exchange_.slices().bucket(bucket));
     kit_.stream->Record(bucket_ready(bucket));
   });
-  captured.run = kit_.stream->EndCapture();
+  return kit_.stream->EndCapture();
 }
 
 /// A slot whose last copy is over, filled with the batch.
@@ -246,7 +295,9 @@ void DeviceLanes::RunLane(const Staged& staged, int lane) {
   Captured& captured = train_.shapes[static_cast<size_t>(staged.shape)];
   PackIfDue(captured);
   TakeInputs(*staged.slot, captured, /*training=*/true);
-  kit_.stream->Run(*captured.run);
+  const bool adds = captured.run_adding != nullptr &&
+                    fold_[static_cast<size_t>(lane - lanes_.begin)].added == optim::FoldStep::Added::kSecond;
+  kit_.stream->Run(adds ? *captured.run_adding : *captured.run);
   CopyResults(captured, ResultsOf(staged.step, lane));
 }
 

@@ -11,7 +11,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/device.h"
@@ -72,7 +74,8 @@ class DeviceLanes {
     std::unique_ptr<DeviceMemory> inputs, packed_memory;
     std::unique_ptr<engine::PackedWeights> packed;
     std::unique_ptr<engine::Program> program;
-    std::unique_ptr<DeviceGraph> pack, run;
+    std::unique_ptr<engine::Program> adding;  ///< the same for a pair's second lane, which adds some gradients
+    std::unique_ptr<DeviceGraph> pack, run, run_adding;
     bool pack_due = true;  ///< weights have changed since they were packed
   };
   /// The programs of one mode.
@@ -92,10 +95,13 @@ class DeviceLanes {
 
   void MakeSlots(ProgramSet& set, size_t count, size_t bytes);
   Captured Prepare(std::shared_ptr<const engine::ProgramPlan> plan, float* gradients);
-  void CaptureTraining(Captured& captured);
+  engine::Program::Bindings BindingsOf(const Captured& captured, float* gradients) const;
+  void PrepareTraining(const std::shared_ptr<const engine::ProgramPlan>& plan, float* gradients);
+  std::unique_ptr<DeviceGraph> CaptureTraining(engine::Program& program);
   void SetPacksDue(ProgramSet& set);
   void PackIfDue(Captured& captured);
   void PlanFold(int all_lanes);
+  void PlanAdditions(int all_lanes);
   void Fold(ElementRange range);
   void WarmUpFold();
   Slot& FillSlot(ProgramSet& set, const data::LaneBatch& batch);
@@ -117,6 +123,8 @@ class DeviceLanes {
   std::unique_ptr<DeviceMemory> gradients_;           ///< a lane's; null where programs write into the piece
   std::vector<std::unique_ptr<DeviceMemory>> stack_;  ///< arenas of the fold, above the pieces
   std::vector<optim::FoldStep> fold_;                 ///< by lane
+  std::set<std::string> added_;                       ///< parameters whose gradients a pair's second lane adds
+  std::unique_ptr<DeviceMemory> added_ranges_;        ///< where they lie, for the fold; null where lanes don't fold
   ProgramSet train_, evaluate_;
   size_t fold_offset_ = 0;                      ///< of the fold step in a slot of training, behind the inputs
   std::optional<Staged> next_;                  ///< what StageFirst left

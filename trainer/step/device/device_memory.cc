@@ -73,6 +73,8 @@ DeviceMemoryPlan PlanDeviceMemory(const plan::RunConfig& config, const plan::Job
     plan.inputs += slots * largest;
   }
   plan.tables = TableBytes(plans, nodes.size() + static_cast<size_t>(foreign), optimizer.Rules(0, 0).size());
+  if (!plan::WritesIntoPiece(run, wire))
+    plan.tables += static_cast<int64_t>(plans.layout.entries().size() * sizeof(ElementRange));
   return plan;
 }
 

@@ -72,6 +72,48 @@ TEST_P(FoldTest, HasTheBitsOfTheHostsFold) {
     EXPECT_EQ(std::memcmp(pieces[n], expected[n].data(), bytes), 0) << "the sum from lane " << nodes[n].begin << " on";
 }
 
+TEST_P(FoldTest, HasTheSameBitsWhereTheSecondLaneOfAPairWasAddedAlready) {
+  if (wire() != DType::kF32) GTEST_SKIP() << "sums are rounded";
+  const auto [lanes, run] = std::get<0>(GetParam());
+  const std::vector<LaneRange> nodes = MaximalNodes(lanes, run);
+  const std::vector<plan::FoldLeaf> leaves = plan::FoldLeaves(lanes, nodes);
+  // One that ends within a pack, and one over the border of two blocks.
+  const std::vector<ElementRange> added = {{16, 29}, {992, 1040}, {kChunkElements + 64, 2 * kChunkElements}};
+  const auto is_added = [&](int64_t at) {
+    return std::ranges::any_of(added, [&](ElementRange range) { return range.begin <= at && at < range.end; });
+  };
+  std::vector<std::byte*> pieces[2];
+  for (auto& list : pieces)
+    for (size_t n = 0; n < nodes.size(); ++n) list.push_back(PutNothingOfSums());
+  std::vector<FoldStep> steps[2] = {PlanSteps(lanes, nodes, pieces[0]), PlanSteps(lanes, nodes, pieces[1])};
+  for (size_t i = 1; i < leaves.size(); ++i) {
+    if (!plan::AddsLaneBefore(leaves, i)) continue;
+    steps[1][i - 1].added = FoldStep::Added::kFirst;
+    steps[1][i].added = FoldStep::Added::kSecond;
+  }
+  const ElementRange* const ranges = Put(added);
+  float* const gradients[2] = {Put(std::vector<float>(kElements)), Put(std::vector<float>(kElements))};
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    const std::vector<float> values = RandomValues(kElements, static_cast<uint32_t>(i));
+    std::copy(values.begin(), values.end(), gradients[0]);
+    const bool adds = steps[1][i].added == FoldStep::Added::kSecond;
+    for (int64_t at = 0; at < kElements; ++at)
+      gradients[1][at] = (adds && is_added(at) ? gradients[1][at] : 0) + values[static_cast<size_t>(at)];
+    steps[1][i].ranges = static_cast<int32_t>(added.size());
+    steps[1][i].added_ranges = ranges;
+    for (int side : {0, 1})
+      kernels_->Fold(*stream_, Put(std::vector<FoldStep>{steps[side][i]}), wire(), gradients[side], {0, kElements});
+    stream_->Synchronize();
+  }
+  // Behind a range, up to the next pack, nothing lies: a pack is of a parameter or not.
+  for (size_t n = 0; n < nodes.size(); ++n)
+    for (int64_t at = 0; at < kElements; ++at) {
+      if (at == 29 || at == 30 || at == 31) continue;
+      ASSERT_EQ(reinterpret_cast<const float*>(pieces[1][n])[at], reinterpret_cast<const float*>(pieces[0][n])[at])
+          << "element " << at << " from lane " << nodes[n].begin << " on";
+    }
+}
+
 std::string NameOf(const testing::TestParamInfo<std::tuple<Run, DType>>& info) {
   const auto [lanes, run] = std::get<0>(info.param);
   return "Lanes" + std::to_string(run.begin) + "To" + std::to_string(run.end) + "Of" + std::to_string(lanes) +

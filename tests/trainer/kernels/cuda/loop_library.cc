@@ -36,6 +36,7 @@ void Multiply(const MatmulSpec& s, const MatmulOperands& o) {
                Load(o.b, s.ab, s.transpose_b ? j * s.k + k : k * s.n + j);
       }
       if (s.bias) sum += Load(o.bias, s.d, j);
+      if (s.adds) sum = Load(o.d, s.d, i * s.d_step() + j) + sum;
       Store(o.d, s.d, i * s.d_step() + j, Finish(sum, s.activation));
     }
     if (!s.a_sums) continue;

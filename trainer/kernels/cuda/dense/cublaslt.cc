@@ -75,21 +75,32 @@ bool SplitsSums(const cublasLtMatmulAlgo_t& algorithm, const MatmulSpec& spec) {
   return (scheme & AllowedSchemes(spec)) == 0;
 }
 
+bool IsSplit(const cublasLtMatmulAlgo_t& algorithm) {
+  int32_t parts = 1;
+  CUBLAS_CHECK(
+      cublasLtMatmulAlgoConfigGetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &parts, sizeof parts, nullptr));
+  return parts != 1;
+}
+
 class MatmulKernel final : public engine::Kernel {
  public:
   MatmulKernel(cublasLtHandle_t handle, MatmulProblem problem, const cublasLtMatmulAlgo_t& algorithm,
-               size_t workspace_bytes, const MatmulOperands& operands, cudaStream_t stream)
+               size_t workspace_bytes, bool adds, const MatmulOperands& operands, cudaStream_t stream)
       : handle_(handle),
         problem_(std::move(problem)),
         algorithm_(algorithm),
         workspace_bytes_(workspace_bytes),
+        beta_(adds ? 1.0f : 0.0f),
         operands_(operands),
         stream_(stream) {}
 
+  /// d = 1 * sum + beta * d in one epilogue, in float: products by 1 are exact, so with beta 1 the sum that beta 0
+  /// would have stored and d are added, and rounded once. d lies where it is written, in the same layout, which
+  /// cublasLtMatmul allows.
   void Run() override {
-    constexpr float kOne = 1, kZero = 0;
+    constexpr float kOne = 1;
     CUBLAS_CHECK(cublasLtMatmul(handle_, problem_.description(), &kOne, operands_.b, problem_.first(), operands_.a,
-                                problem_.second(), &kZero, operands_.d, problem_.result(), operands_.d,
+                                problem_.second(), &beta_, operands_.d, problem_.result(), operands_.d,
                                 problem_.result(), &algorithm_, operands_.workspace, workspace_bytes_, stream_));
   }
 
@@ -98,6 +109,7 @@ class MatmulKernel final : public engine::Kernel {
   MatmulProblem problem_;
   cublasLtMatmulAlgo_t algorithm_;
   size_t workspace_bytes_;
+  float beta_;
   MatmulOperands operands_;
   cudaStream_t stream_;
 };
@@ -175,12 +187,14 @@ std::optional<CublasLtMatmuls::Chosen> CublasLtMatmuls::Ask(const MatmulSpec& sp
     if (result.state != CUBLAS_STATUS_SUCCESS || result.workspaceSize > kMatmulWorkspaceLimit ||
         SplitsSums(result.algo, spec))
       continue;
-    return Chosen{result.algo, result.workspaceSize};
+    return Chosen{result.algo, result.workspaceSize, IsSplit(result.algo)};
   }
   return {};
 }
 
-const CublasLtMatmuls::Answer& CublasLtMatmuls::AnswerFor(const MatmulSpec& spec) {
+const CublasLtMatmuls::Answer& CublasLtMatmuls::AnswerFor(const MatmulSpec& whole) {
+  MatmulSpec spec = whole;
+  spec.adds = false;
   const auto found = std::ranges::find(answers_, spec, &Answer::spec);
   if (found != answers_.end()) return *found;
   answers_.push_back({spec, Ask(spec)});
@@ -197,10 +211,12 @@ const CublasLtMatmuls::Chosen& CublasLtMatmuls::ChosenFor(const MatmulSpec& spec
 std::unique_ptr<engine::Kernel> CublasLtMatmuls::Prepare(const MatmulSpec& spec, const MatmulOperands& operands,
                                                          DeviceStream& stream) {
   const Chosen& chosen = ChosenFor(spec);
+  // In which order the kernel behind the parts adds them and d is written nowhere.
+  CHECK(!(spec.adds && chosen.splits), "{}", spec.ToString());
   MatmulProblem problem(spec, math_);
   if (HasVector(spec)) problem.SetVector(spec.bias ? operands.bias : operands.a_sums);
   return std::make_unique<MatmulKernel>(handle_.get(), std::move(problem), chosen.algorithm, chosen.workspace_bytes,
-                                        operands, NativeStream(stream));
+                                        spec.adds, operands, NativeStream(stream));
 }
 
 }  // namespace lockstep::cuda

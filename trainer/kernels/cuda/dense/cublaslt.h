@@ -88,7 +88,10 @@ class CublasLtMatmuls {
  public:
   explicit CublasLtMatmuls(FloatMath math);
 
-  bool Supports(const MatmulSpec& spec) { return AnswerFor(spec).algorithm.has_value(); }
+  bool Supports(const MatmulSpec& spec) {
+    const Answer& answer = AnswerFor(spec);
+    return answer.algorithm && !(spec.adds && answer.algorithm->splits);
+  }
   size_t WorkspaceBytes(const MatmulSpec& spec) { return ChosenFor(spec).workspace_bytes; }
   std::unique_ptr<engine::Kernel> Prepare(const MatmulSpec& spec, const MatmulOperands& operands, DeviceStream& stream);
 
@@ -96,13 +99,14 @@ class CublasLtMatmuls {
   struct Chosen {
     cublasLtMatmulAlgo_t algorithm;
     size_t workspace_bytes;
+    bool splits;  ///< sums parts and then the parts
   };
   struct Answer {
     MatmulSpec spec;
     std::optional<Chosen> algorithm;
   };
 
-  /// Asks once for each spec.
+  /// Asks once for each spec, as if it did not add: what is added has no part in the choice.
   const Answer& AnswerFor(const MatmulSpec& spec);
   std::optional<Chosen> Ask(const MatmulSpec& spec) const;
   /// Throws Error(kInternal) naming the spec where there is no algorithm for it.

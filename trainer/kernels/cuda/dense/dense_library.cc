@@ -8,11 +8,11 @@
 namespace lockstep::cuda {
 
 std::string MatmulSpec::ToString() const {
-  return fmt::format("matrix product [{}, {}, {}]{}{}{} {} to {}{}{}{}", m, n, k,
+  return fmt::format("matrix product [{}, {}, {}]{}{}{} {} to {}{}{}{}{}", m, n, k,
                      a_pitch > 0 || d_pitch > 0 ? fmt::format(" with rows {} and {} apart", a_step(), d_step()) : "",
                      transpose_a ? " a^T" : "", transpose_b ? " b^T" : "", Name(ab), Name(d), bias ? " + bias" : "",
                      activation == graph::Activation::kNone ? "" : std::string(" ") + Name(activation),
-                     a_sums ? " and a's sums" : "");
+                     a_sums ? " and a's sums" : "", adds ? ", added" : "");
 }
 
 std::string ConvolutionSpec::ToString() const {

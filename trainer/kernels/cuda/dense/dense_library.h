@@ -24,7 +24,9 @@ enum class FloatMath { kF32, kTF32 };
 
 /// d [m, n] = activation(a b + bias), all row-major. a is [m, k], or [k, m] where transposed; b is [k, n], or [n, k]
 /// where transposed. `bias` has n elements of type d, added to each row. `a_sums` has m elements of type d: a's, summed
-/// over k (a bias's gradient, where d is its weight's).
+/// over k (a bias's gradient, where d is its weight's). Where it `adds`, d [m, n] = d + a b: the product is summed by
+/// the algorithm of the spec that does not add, and d is added to the sum, which is rounded once: to the bits of that
+/// product and an addition behind it.
 struct MatmulSpec {
   int64_t m = 0, n = 0, k = 0;
   /// Elements from one row of a, as it lies, and of d to the next; 0: a row follows the other.
@@ -35,6 +37,7 @@ struct MatmulSpec {
   bool bias = false;
   graph::Activation activation = graph::Activation::kNone;  ///< kNone or kRelu
   bool a_sums = false;  ///< REQUIRES: d is f32, no bias, no activation, and a library that Supports it
+  bool adds = false;    ///< REQUIRES: the same
 
   int64_t a_columns() const { return transpose_a ? m : k; }
   int64_t a_step() const { return a_pitch > 0 ? a_pitch : a_columns(); }

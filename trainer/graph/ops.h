@@ -370,10 +370,6 @@ class OpCalls {
     return Append(OpKind::kAttention, {query, memory, length}, attributes)[0];
   }
   ValueId SwiGlu(ValueId x) { return Append(OpKind::kSwiGlu, {x})[0]; }
-  /// Images of bytes as what they stand for.
-  ValueId Pixels(ValueId x, ValueId inside, const PixelsAttributes& attributes) {
-    return Append(OpKind::kPixels, {x, inside}, attributes)[0];
-  }
   ValueId ArgMax(ValueId x) { return Append(OpKind::kArgMax, {x})[0]; }
 
  protected:

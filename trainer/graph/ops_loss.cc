@@ -52,7 +52,7 @@ std::vector<OutputSpec> InferSoftmaxCrossEntropyGrad(const Graph& graph, const O
 
 std::vector<OutputSpec> InferSoftmaxCrossEntropyTrain(const Graph& graph, const Op& op) {
   const Value& logits = RequireLogits(graph, op);
-  RequireLossIndex(op);
+  RequireLossIndex(op, AttributesOf<LossAttributes>(op).loss);
   RequireStepBlock(graph, op, 2);
   RequireWeights(graph, op, 3, WithoutLast(logits.shape));
   return {{logits.shape, logits.dtype}, {Shape{}, DType::kF64}, {Shape{}, DType::kI64}};

@@ -71,8 +71,9 @@ std::vector<Point> OverTime(const std::vector<TimedRow>& rows, double begin, con
 }  // namespace
 
 std::string NameOfMeasure(const std::string& measure) {
-  static const std::vector<std::string> abbreviations = {"wer", "cer",  "bleu", "auc", "ece",
-                                                         "mse", "rmse", "mae",  "r2"};
+  static const std::vector<std::string> abbreviations = {"wer",  "cer", "bleu", "auc", "ece", "mse",
+                                                         "rmse", "mae", "r2",   "ap",  "ap50"};
+  if (measure == "ap50_all_points") return "AP50, all points";
   std::string name = measure;
   std::replace(name.begin(), name.end(), '_', ' ');
   const bool whole = std::find(abbreviations.begin(), abbreviations.end(), name) != abbreviations.end();
@@ -113,7 +114,8 @@ Chart MeasureChart(const RunRecord& run, const std::string& measure) {
                               .points = *points,
                               .colour = ColourOf(split),
                               .dots = true});
-  chart.log_y = WantsLogarithm(chart.series);
+  const bool share = measure == "accuracy" || measure.starts_with("ap");
+  chart.log_y = !share && WantsLogarithm(chart.series);
   if (chart.log_y) chart.title += " (logarithmic)";
   chart.marks = RestartMarks(run);
   for (const auto& checkpoint : run.checkpoints) chart.ticks.push_back(static_cast<double>(checkpoint.step));

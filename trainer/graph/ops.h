@@ -138,23 +138,24 @@ enum class OpKind : uint8_t {
   kMaxPool2dGrad,          ///< dy, index -> dx
   kAveragePool2dGrad,      ///< dy -> dx
   kGlobalAveragePoolGrad,  ///< dy -> dx
-  kBatchNormGrad,          ///< dy, x, weight, mean, inv_std, y? (where an activation is fused) -> dx, dweight, dbias
-  kLayerNormGrad,          ///< dy, x, weight, mean, inv_std -> dx, dweight, dbias?
-  kBatchNormInferGrad,     ///< dy, weight, running_var -> dx: of x alone, whose norm is frozen
-  kGroupNormGrad,          ///< dy, x, weight, mean, inv_std -> dx, dweight, dbias
-  kRmsNormGrad,            ///< dy, x, weight, inv_rms -> dx, dweight
-  kEmbeddingGrad,          ///< dy, id -> dtable, dposition?; rows of one id are added in the order of positions
-  kAttentionGrad,          ///< dy, query, memory?, length?, y, lse -> dquery, dmemory?
-  kSwiGluGrad,             ///< dy, x -> dx
-  kWindowsGrad,            ///< dy -> dx
-  kLstmGrad,               ///< dy, y, saved, weight, length?, hidden?, cell? -> dgates, dweight?, dbias?
-  kGruGrad,                ///< dy, y, saved, weight, length?, hidden? -> dgates, dweight?, dbias?
-  kActivationGrad,         ///< dy, v -> dx; v is y for relu, tanh and sigmoid, x for the others
-  kDropoutGrad,            ///< dy, step_block -> dx
-  kFlattenGrad,            ///< dy -> dx
-  kPadChannelsGrad,        ///< dy -> dx
-  kResizeNearestGrad,      ///< dy -> dx: each cell the sum of its copies, in row-major order of y; 0 where it has none
-  kSlice,                  ///< x [.., c] -> y [.., end - begin]: elements [begin, end) of the last dimension
+  /// dy, x, weight, mean, inv_std, y?, bias? (one of these two where an activation is fused) -> dx, dweight, dbias
+  kBatchNormGrad,
+  kLayerNormGrad,       ///< dy, x, weight, mean, inv_std -> dx, dweight, dbias?
+  kBatchNormInferGrad,  ///< dy, weight, running_var -> dx: of x alone, whose norm is frozen
+  kGroupNormGrad,       ///< dy, x, weight, mean, inv_std -> dx, dweight, dbias
+  kRmsNormGrad,         ///< dy, x, weight, inv_rms -> dx, dweight
+  kEmbeddingGrad,       ///< dy, id -> dtable, dposition?; rows of one id are added in the order of positions
+  kAttentionGrad,       ///< dy, query, memory?, length?, y, lse -> dquery, dmemory?
+  kSwiGluGrad,          ///< dy, x -> dx
+  kWindowsGrad,         ///< dy -> dx
+  kLstmGrad,            ///< dy, y, saved, weight, length?, hidden?, cell? -> dgates, dweight?, dbias?
+  kGruGrad,             ///< dy, y, saved, weight, length?, hidden? -> dgates, dweight?, dbias?
+  kActivationGrad,      ///< dy, v -> dx; v is y for relu, tanh and sigmoid, x for the others
+  kDropoutGrad,         ///< dy, step_block -> dx
+  kFlattenGrad,         ///< dy -> dx
+  kPadChannelsGrad,     ///< dy -> dx
+  kResizeNearestGrad,   ///< dy -> dx: each cell the sum of its copies, in row-major order of y; 0 where it has none
+  kSlice,               ///< x [.., c] -> y [.., end - begin]: elements [begin, end) of the last dimension
   /// logits, label, lse, step_block, weight?, other_label?, other_weight? -> dlogits = (softmax - target) * (weight +
   /// other_weight) * loss_scale[loss], with the mean of both targets by their weights; 0 for label -1
   kSoftmaxCrossEntropyGrad,
@@ -173,7 +174,7 @@ enum class OpKind : uint8_t {
   /// as in PyTorch
   kBoxLossGrad,
   // Fused: several of the above in one, for backends that want them (passes::FuseForDevice).
-  /// logits, label, step_block, weight?, other_label?, other_weight? -> dlogits, sum f64 [], correct? i64 []: those of
+  /// logits, label, step_block, weight?, other_label?, other_weight? -> dlogits, sum f64 [], correct i64 []: those of
   /// kSoftmaxCrossEntropy and kSoftmaxCrossEntropyGrad, whose log of the sum of exponentials is not rounded in between
   kSoftmaxCrossEntropyTrain,
   /// a, b [.., c], weight [c], bias? [c] -> sum = a + b, y, mean? [..], inv_std? [..]: kLayerNorm of the sum as it is

@@ -44,7 +44,8 @@ graph::Graph RecomputeActivations(const graph::Graph& graph, size_t forward_ops,
 
 /// Makes one op of several that read or write the same large values, of a graph without dead ops: a cross entropy and
 /// its gradient; a sum and the norm of it; a norm's gradient and its sum with that of another branch. Other bits, as
-/// what lies between is no longer rounded.
+/// what lies between is no longer rounded. And takes the mask of a relu that is fused into a batch norm from its
+/// operand.
 graph::Graph FuseForDevice(const graph::Graph& graph);
 
 /// Lets rows (of the last dimension) of results of products begin at multiples of `bytes` (graph::Value::pitch), where

@@ -51,6 +51,12 @@ TEST(AllPointAp, ADetectionGoesToTheTruthThatItOverlapsMostThoughItIsTaken) {
   EXPECT_EQ(ApOf(truths, detections), 0.5);
 }
 
+TEST(AllPointAp, OfEqualOverlapsTheEarlierTruthIsTaken) {
+  // The first detection overlaps both by half; the second is the later truth, which is left.
+  const std::vector<Truth> truths = {{.box = {0, 0, 10, 10}}, {.box = {10, 0, 10, 10}}};
+  EXPECT_EQ(ApOf(truths, {{{0, 0, 20, 10}, 0, 0.9}, {{10, 0, 10, 10}, 0, 0.8}}), 1);
+}
+
 TEST(AllPointAp, CrowdsCountNothing) {
   const std::vector<Truth> truths = {{.box = {100, 100, 100, 100}, .crowd = true}, {.box = kHere}};
   EXPECT_EQ(ApOf(truths, {{{120, 120, 10, 10}, 0, 0.9}, {kHere, 0, 0.8}}), 1);

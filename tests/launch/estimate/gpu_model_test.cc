@@ -185,7 +185,7 @@ TEST(GpuModel, PartsAddUpAndALongerLaneTakesLonger) {
 }
 
 TEST(GpuModel, ALaneThatGoesAheadHidesTheHost) {
-  const Trained resnet = ResNet50();
+  const Trained resnet = ResNet50(true);
   GpuKernels kernels = OurKernels();
   EXPECT_EQ(Estimate(resnet, kernels).step.other, 0);
   kernels.host_seconds = 1;

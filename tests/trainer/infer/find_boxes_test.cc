@@ -46,10 +46,10 @@ TEST(FindBoxes, TakesTheGreatestOfNeighbours) {
 TEST(FindBoxes, LeavesOutWhatOverlapsABetterOneOfItsCategory) {
   Maps maps;
   maps.Put(0, 0, 0, 3, {0.5, 0.5, 3, 3});
-  maps.Put(2, 2, 0, 2, {2.5, 2.5, 1, 1});  // nearly the same box
+  maps.Put(2, 2, 0, 2, {2, 2, 1, 1});  // nearly the same box
   EXPECT_EQ(maps.Find().size(), 1u);
   EXPECT_EQ(maps.Find({.overlap = 0.95}).size(), 2u);
-  maps.Put(2, 2, 1, 2, {2.5, 2.5, 1, 1});
+  maps.Put(3, 3, 1, 2, {3.5, 3.5, 0.2, 0.2});  // of another category
   EXPECT_EQ(maps.Find().size(), 2u);
 }
 

@@ -1,5 +1,6 @@
 #include "tests/trainer/kernels/reference_backend.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "tests/trainer/kernels/op_runner.h"
@@ -43,8 +44,11 @@ class ReferenceKernel final : public engine::Kernel {
 
  private:
   void Misbehave() {
-    auto* output = static_cast<std::byte*>(operands_.outputs[0]);
-    const size_t size = BytesOf(graph_.value(op_.outputs[0]));
+    if (misbehaviour_ == Misbehaviour::kNone) return;
+    const auto wanted = std::find_if(op_.outputs.begin(), op_.outputs.end(),
+                                     [](graph::ValueId output) { return output != graph::kNoValue; });
+    auto* output = static_cast<std::byte*>(operands_.outputs[static_cast<size_t>(wanted - op_.outputs.begin())]);
+    const size_t size = BytesOf(graph_.value(*wanted));
     auto* input = static_cast<std::byte*>(const_cast<void*>(operands_.inputs[0]));
     switch (misbehaviour_) {
       case Misbehaviour::kNone:

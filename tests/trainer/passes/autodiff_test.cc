@@ -172,9 +172,9 @@ TEST(Autodiff, NormsReadWhatTheForwardOpKept) {
   EXPECT_EQ(
       texts[1],
       "layer_norm_grad(loss/grad, relu1, ln.weight, ln/mean, ln/inv_std) -> ln/grad, ln.weight/grad, ln.bias/grad");
-  EXPECT_EQ(
-      texts[2],
-      "batch_norm_grad(ln/grad, fc, bn.weight, bn/mean, bn/inv_std, relu1) -> bn/grad, bn.weight/grad, bn.bias/grad");
+  EXPECT_EQ(texts[2],
+            "batch_norm_grad(ln/grad, fc, bn.weight, bn/mean, bn/inv_std, relu1, -) -> bn/grad, bn.weight/grad, "
+            "bn.bias/grad");
 }
 
 TEST(Autodiff, ImageOpsCarryTheShapeThatTheyGoBackTo) {

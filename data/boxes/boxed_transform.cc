@@ -1,7 +1,9 @@
 #include "data/boxes/boxed_transform.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -9,6 +11,7 @@
 #include "data/boxes/boxed_pictures.h"
 #include "data/boxes/center_targets.h"
 #include "data/boxes/draw_picture.h"
+#include "data/boxes/fcos_targets.h"
 #include "data/image/augment.h"
 #include "data/image/color.h"
 #include "data/image/decode_image.h"
@@ -31,6 +34,62 @@ void RequireCells(const Cells& cells) {
               "use model { detector { ... } }");
 }
 
+/// What a model is trained towards, as fields behind the image.
+class Targets {
+ public:
+  virtual ~Targets() = default;
+  virtual std::vector<Field> fields() const = 0;
+  virtual LossCounts Count(std::span<const PlacedBox> boxes) const = 0;
+  /// `rows`: one of each field.
+  virtual void Fill(std::span<const PlacedBox> boxes, std::span<std::byte* const> rows) const = 0;
+};
+
+float* Floats(std::byte* row) { return reinterpret_cast<float*>(row); }
+
+class CenterTargets final : public Targets {
+ public:
+  explicit CenterTargets(const CellGrid& grid) : grid_(grid) {}
+
+  std::vector<Field> fields() const override {
+    return {{"heat", DType::kF32, Shape{grid_.height, grid_.width, grid_.categories}},
+            {"sides", DType::kF32, Shape{grid_.height, grid_.width, 4}},
+            {"inside", DType::kF32, Shape{grid_.height, grid_.width}}};
+  }
+  LossCounts Count(std::span<const PlacedBox> boxes) const override { return CountCenterTargets(boxes, grid_); }
+  void Fill(std::span<const PlacedBox> boxes, std::span<std::byte* const> rows) const override {
+    FillCenterTargets(boxes, grid_, {Floats(rows[0]), Floats(rows[1]), Floats(rows[2])});
+  }
+
+ private:
+  const CellGrid grid_;
+};
+
+class FcosTargets final : public Targets {
+ public:
+  FcosTargets(int64_t height, int64_t width) : maps_(FcosMapsOf(height, width)) {}
+
+  std::vector<Field> fields() const override {
+    const int64_t cells = CellsOf(maps_);
+    return {{"category", DType::kI32, Shape{cells}},
+            {"sides", DType::kF32, Shape{cells, 4}},
+            {"centerness", DType::kF32, Shape{cells}},
+            {"inside", DType::kF32, Shape{cells}}};
+  }
+  LossCounts Count(std::span<const PlacedBox> boxes) const override { return CountFcosTargets(boxes, maps_); }
+  void Fill(std::span<const PlacedBox> boxes, std::span<std::byte* const> rows) const override {
+    FillFcosTargets(boxes, maps_,
+                    {reinterpret_cast<int32_t*>(rows[0]), Floats(rows[1]), Floats(rows[2]), Floats(rows[3])});
+  }
+
+ private:
+  const std::array<FcosMap, 5> maps_;
+};
+
+std::unique_ptr<Targets> MakeTargets(const Cells& cells, const PictureFit& fit, int64_t categories) {
+  if (cells.kind() == Cells::Kind::FCOS) return std::make_unique<FcosTargets>(fit.height(), fit.width());
+  return std::make_unique<CenterTargets>(CellGrid::Of(fit.height(), fit.width(), cells.stride(), categories));
+}
+
 class BoxedTransform final : public Transform {
  public:
   BoxedTransform(const DataConfig& config, uint64_t seed)
@@ -42,19 +101,16 @@ class BoxedTransform final : public Transform {
     RequireCells(config.cells());
     CheckColorJitter(color_);
     const PictureFit& fit = placement_.fit();
-    const int64_t categories = config.class_names_size();
-    grid_ = CellGrid::Of(fit.height(), fit.width(), config.cells().stride(), categories);
-    fields_ = {{"image", DType::kF32, Shape{fit.height(), fit.width(), fit.channels()}},
-               {"heat", DType::kF32, Shape{grid_.height, grid_.width, categories}},
-               {"sides", DType::kF32, Shape{grid_.height, grid_.width, 4}},
-               {"inside", DType::kF32, Shape{grid_.height, grid_.width}}};
+    targets_ = MakeTargets(config.cells(), fit, config.class_names_size());
+    fields_ = {{"image", DType::kF32, Shape{fit.height(), fit.width(), fit.channels()}}};
+    for (Field& field : targets_->fields()) fields_.push_back(std::move(field));
   }
 
   std::span<const Field> fields() const override { return fields_; }
 
   LossCounts Count(const SampleSize& size, uint64_t epoch, uint64_t id, bool augment) const override {
     const std::vector<Tile> tiles = placement_.Tiles(size.pictures, epoch, id, augment);
-    return CountCenterTargets(placement_.Boxes(size.pictures, tiles, augment), grid_);
+    return targets_->Count(placement_.Boxes(size.pictures, tiles, augment));
   }
 
   void Apply(const Sample& sample, uint64_t epoch, uint64_t id, bool augment, int64_t /*length*/,
@@ -70,9 +126,7 @@ class BoxedTransform final : public Transform {
     auto* image = reinterpret_cast<float*>(rows[0]);
     std::fill_n(image, fields_[0].shape.size(), 0.0f);
     Draw(sample, tiles, epoch, id, augment, image);
-    FillCenterTargets(
-        placement_.Boxes(pictures, tiles, augment), grid_,
-        {reinterpret_cast<float*>(rows[1]), reinterpret_cast<float*>(rows[2]), reinterpret_cast<float*>(rows[3])});
+    targets_->Fill(placement_.Boxes(pictures, tiles, augment), rows.subspan(1));
   }
 
  private:
@@ -122,7 +176,7 @@ class BoxedTransform final : public Transform {
   const bool colored_;
   const Normalizer normalizer_;
   const uint64_t seed_;
-  CellGrid grid_;
+  std::unique_ptr<Targets> targets_;
   std::vector<Field> fields_;
 };
 

@@ -119,7 +119,7 @@ void SettleForm(const Dataset& train, uint64_t seed, DataConfig& config) {
       for (int i = 0; i < field.shape.rank(); ++i) form.add_shape(field.shape[i]);
     }
     if (field.name == "label") form.set_classes(static_cast<uint32_t>(train.classes()));
-    if (field.name == "heat") {
+    if (field.name == "inside") {
       form.set_boxes(true);
       form.set_classes(static_cast<uint32_t>(train.classes()));
     }

@@ -8,7 +8,6 @@
 #include "base/hash.h"
 #include "data/batches/make_batches.h"
 #include "data/boxes/boxed_pictures.h"
-#include "data/boxes/center_targets.h"
 #include "data/open/make_transform.h"
 #include "data/open/open_splits.h"
 #include "data/open/resolve_vocabulary.h"
@@ -110,7 +109,7 @@ models::DataShape DataShapeOf(const plan::Splits& splits) {
     if (field.name == "weight") shape.rows = graph::RowTargets::kWeighted;
     if (field.name == "other_label") shape.rows = graph::RowTargets::kMixed;
     if (field.name == "categories") shape.categories = data::CategoriesOf(*splits.train);
-    if (field.name == "heat") {
+    if (field.name == "inside") {
       shape.boxes = true;
       shape.classes = splits.train->classes();
     }
@@ -119,13 +118,10 @@ models::DataShape DataShapeOf(const plan::Splits& splits) {
 }
 
 infer::DetectorForm DetectorFormOf(const Recipe& recipe, const models::DataShape& shape) {
-  infer::DetectorForm form{.fit = data::PictureFit(recipe.data().pictures(), nullptr)};
-  form.stride = models::DetectorStride(recipe.model().detector());
-  const data::CellGrid grid = data::CellGrid::Of(form.fit.height(), form.fit.width(), form.stride, shape.classes);
-  form.height = grid.height;
-  form.width = grid.width;
-  form.categories = shape.classes;
-  return form;
+  const data::PictureFit fit(recipe.data().pictures(), nullptr);
+  const models::Detector& detector = recipe.model().detector();
+  if (detector.has_fcos()) return infer::FcosForm(fit, shape.classes);
+  return infer::CenterForm(fit, models::DetectorStride(detector), shape.classes);
 }
 
 infer::AnswerForm AnswerFormOf(const data::DataConfig& data, const models::DataShape& shape) {
@@ -184,7 +180,8 @@ plan::Splits OpenSplits(Recipe& recipe, std::shared_ptr<const data::Tokenizer> t
   const uint64_t seed = recipe.train().seed();
   plan::Splits splits;
   if (recipe.model().has_detector()) {
-    config.mutable_cells()->set_kind(data::Cells::Kind::CENTERS);
+    const bool fcos = recipe.model().detector().has_fcos();
+    config.mutable_cells()->set_kind(fcos ? data::Cells::Kind::FCOS : data::Cells::Kind::CENTERS);
     config.mutable_cells()->set_stride(models::DetectorStride(recipe.model().detector()));
   }
   data::OpenOptions options = data::OptionsOf(config);

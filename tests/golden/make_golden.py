@@ -3,7 +3,7 @@
 
 The files are committed, so that tests need no PyTorch. To make them again, or a new one, in a scratch virtualenv:
 
-    python3 -m venv /tmp/golden && /tmp/golden/bin/pip install torch safetensors numpy
+    python3 -m venv /tmp/golden && /tmp/golden/bin/pip install torch torchvision safetensors numpy
     /tmp/golden/bin/python tests/golden/make_golden.py          # or: make_golden.py NAME...
 
 NAME.safetensors holds, all in float32:
@@ -17,6 +17,8 @@ NAME.safetensors holds, all in float32:
     step1.gradient.PARAMETER   of that mean
     step2.*, step3.*           the same, each with a batch of its own
     after.PARAMETER            weights and running statistics after the third step
+    found0.boxes, ...          of fcos: what torchvision finds in the first picture of step1.input with the weights before:
+                               boxes [n, 4] (left, top, right, bottom), scores [n] and labels [n]
 
 FOLDERS are GPT-2 as Hugging Face's transformers saves it (pip install transformers too), for gpt2_test.cc: model.safetensors, or
 several such files and their index, config.json, and in expected.safetensors
@@ -228,6 +230,13 @@ def mean_squared_error(y, batch):
     return F.mse_loss(y, batch["target"])
 
 
+def fcos():
+    """The one module that needs torchvision."""
+    import fcos_model
+
+    return fcos_model
+
+
 # The same numbers as in golden_test.cc. `input`: of one sample, [height, width, channels] or [features]; or `tokens`; or
 # `make_batch`, and `further`, the names of what the model takes behind the input.
 CASES = {
@@ -266,6 +275,11 @@ CASES = {
     "detector": dict(
         model=lambda: detector_model.Detector(BasicBlock), make_batch=detector_model.make_pictures,
         loss=detector_model.detector_loss, optimizer=dict(lr=0.02),
+    ),
+    "fcos": dict(
+        model=lambda: fcos().Fcos(), make_batch=lambda: fcos().make_pictures(),
+        loss=lambda y, batch: fcos().fcos_loss(y, batch), found=lambda model, batch: fcos().found_tensors(model, batch),
+        optimizer=dict(lr=0.02),
     ),
 }  # fmt: skip
 
@@ -332,6 +346,8 @@ def run(name, case, seed):
     tensors = {f"before.{key}": value.clone() for key, value in state(model).items()}
     for step in range(1, STEPS + 1):
         batch = make_batch(case)
+        if step == 1 and "found" in case:
+            tensors.update(case["found"](model, batch))
         exact_loss, exact = loss_and_gradients(copy.deepcopy(model).double(), case, batch)
         loss, gradients = loss_and_gradients(model, case, batch)
         print(

@@ -36,16 +36,18 @@ class DetectionScorer final : public Scorer {
 
   void Score(int, const data::LaneBatch& block, const Output& output, Scores&) override {
     const auto rows = static_cast<size_t>(block.fields.front().shape[0]);
-    const size_t centers = form_.cells() * static_cast<size_t>(form_.categories), sides = form_.cells() * 4;
-    const std::vector<float> center_logits = Floats(output("center_logits"), rows * centers);
-    const std::vector<float> side_logits = Floats(output("side_logits"), rows * sides);
+    const std::vector<infer::DetectorForm::Output> outputs = form_.outputs();
+    std::vector<std::vector<float>> values;
+    for (const auto& [name, count] : outputs) values.push_back(Floats(output(name), rows * count));
+    std::vector<std::span<const float>> answers(outputs.size());
     data::SampleSize size;
     for (size_t row = 0; row < block.samples.picks.size(); ++row) {
       const uint64_t id = block.samples.picks[row].id;
       dataset_->Measure(0, id, size);
       const data::AnnotatedPicture& picture = size.pictures.front();
-      Keep(id, infer::Detect(form_, std::span(center_logits).subspan(row * centers, centers),
-                             std::span(side_logits).subspan(row * sides, sides), picture.height, picture.width));
+      for (size_t k = 0; k < outputs.size(); ++k)
+        answers[k] = std::span(values[k]).subspan(row * outputs[k].values, outputs[k].values);
+      Keep(id, infer::Detect(form_, answers, picture.height, picture.width));
     }
   }
 

@@ -83,8 +83,7 @@ std::unique_ptr<Scorer> MakeSpeechScorer(std::shared_ptr<const data::Dataset> da
 std::unique_ptr<Scorer> MakeRegressionScorer(std::shared_ptr<const data::Dataset> dataset, infer::AnswerForm form);
 
 /// COCO's "ap" (IoU 0.5:0.95) and "ap50", and "ap50_all_points", the mean over classes of the whole area under
-/// precision over recall, of the program's outputs "center_logits" and "side_logits". `dataset` has pictures with
-/// boxes.
+/// precision over recall, of the program's outputs (infer::DetectorForm::outputs). `dataset` has pictures with boxes.
 std::unique_ptr<Scorer> MakeDetectionScorer(std::shared_ptr<const data::Dataset> dataset,
                                             const infer::DetectorForm& form);
 

@@ -81,6 +81,11 @@ ValueId Builder::SharedParameter(const std::string& name, const Shape& shape, In
   return known != kNoValue ? known : Parameter(name, shape, initializer, decay);
 }
 
+ValueId Builder::LayerParameter(const std::string& name, const Shape& shape, Initializer initializer, bool decay,
+                                bool shared) {
+  return shared ? SharedParameter(name, shape, initializer, decay) : Parameter(name, shape, initializer, decay);
+}
+
 ValueId Builder::Statistic(const std::string& name, const Shape& shape, float start) {
   const ValueId id = NewValue({.name = name, .shape = shape, .dtype = DType::kF32, .role = Role::kStatistic});
   graph_.statistics.push_back(id);
@@ -147,8 +152,9 @@ ValueId Builder::Conv2d(ValueId x, const std::string& name, const Conv2dLayer& l
         name, "both must be multiples of groups");
   }
   const Shape weight{layer.out, channels / layer.groups, layer.kernel, layer.kernel};
-  const ValueId w = Parameter(name + ".weight", weight, layer.weight, true);
-  const ValueId b = layer.bias ? Parameter(name + ".bias", {layer.out}, layer.bias_start, false) : kNoValue;
+  const ValueId w = LayerParameter(name + ".weight", weight, layer.weight, true, layer.shared);
+  const ValueId b =
+      layer.bias ? LayerParameter(name + ".bias", {layer.out}, layer.bias_start, false, layer.shared) : kNoValue;
   const Conv2dAttributes attributes{.stride = layer.stride, .padding = layer.padding, .groups = layer.groups};
   return Append(OpKind::kConv2d, {x, w, b}, attributes, name)[0];
 }
@@ -169,6 +175,17 @@ ValueId Builder::BatchNorm(ValueId x, const std::string& name, float epsilon, fl
   return out[0];
 }
 
+ValueId Builder::FrozenBatchNorm(ValueId x, const std::string& name, float epsilon) {
+  RequireRows(name, shape(x));
+  const Shape channels{shape(x).dim(-1)};
+  const ValueId weight = Statistic(name + ".weight", channels, 1);
+  const ValueId bias = Statistic(name + ".bias", channels, 0);
+  const ValueId mean = Statistic(name + ".running_mean", channels, 0);
+  const ValueId variance = Statistic(name + ".running_var", channels, 1);
+  return Append(OpKind::kBatchNormInfer, {x, weight, bias, mean, variance},
+                NormAttributes{.epsilon = epsilon, .activation = Activation::kNone}, name)[0];
+}
+
 ValueId Builder::LayerNorm(ValueId x, const std::string& name, float epsilon, bool with_bias) {
   RequireRows(name, shape(x));
   const Shape channels{shape(x).dim(-1)};
@@ -178,11 +195,11 @@ ValueId Builder::LayerNorm(ValueId x, const std::string& name, float epsilon, bo
                 NormAttributes{.epsilon = epsilon, .activation = Activation::kNone}, name)[0];
 }
 
-ValueId Builder::GroupNorm(ValueId x, const std::string& name, int groups, float epsilon) {
+ValueId Builder::GroupNorm(ValueId x, const std::string& name, int groups, float epsilon, bool shared) {
   RequireImages(name, shape(x));
   const Shape channels{shape(x).dim(3)};
-  const ValueId weight = Parameter(name + ".weight", channels, {.value = 1, .deviation = 0}, false);
-  const ValueId bias = Parameter(name + ".bias", channels, {}, false);
+  const ValueId weight = LayerParameter(name + ".weight", channels, {.value = 1, .deviation = 0}, false, shared);
+  const ValueId bias = LayerParameter(name + ".bias", channels, {}, false, shared);
   return Append(OpKind::kGroupNorm, {x, weight, bias}, GroupNormAttributes{.groups = groups, .epsilon = epsilon},
                 name)[0];
 }

@@ -38,6 +38,7 @@ struct Conv2dLayer {
   int kernel = 1, stride = 1, padding = 0, groups = 1;
   bool bias = true;
   Initializer weight = {}, bias_start = {};
+  bool shared = false;  ///< parameters that are there already serve again
 };
 
 /// States of a recurrent layer, each [batch, hidden]; a GRU has no cell.
@@ -98,11 +99,14 @@ class Builder final : public OpCalls {
   /// Normalises over all but the last dimension. Parameters name.weight, name.bias; statistics name.running_mean,
   /// name.running_var.
   ValueId BatchNorm(ValueId x, const std::string& name, float epsilon, float momentum, float weight_start);
+  /// The same by statistics that stay as they are, in every mode, and so do weight and bias: name.weight and name.bias
+  /// are statistics too, which nothing moves (torchvision's FrozenBatchNorm2d).
+  ValueId FrozenBatchNorm(ValueId x, const std::string& name, float epsilon);
   /// Normalises over the last dimension. Parameters name.weight and, with `bias`, name.bias.
   ValueId LayerNorm(ValueId x, const std::string& name, float epsilon, bool bias = true);
   /// Normalises images [batch, h, w, c] over height, width and each of `groups` groups of channels. Parameters
-  /// name.weight, name.bias.
-  ValueId GroupNorm(ValueId x, const std::string& name, int groups, float epsilon);
+  /// name.weight, name.bias; with `shared`, those that are there already serve again.
+  ValueId GroupNorm(ValueId x, const std::string& name, int groups, float epsilon, bool shared = false);
   /// Divides by the root mean square over the last dimension. Parameter name.weight.
   ValueId RmsNorm(ValueId x, const std::string& name, float epsilon);
   /// x itself for kNone.
@@ -141,6 +145,8 @@ class Builder final : public OpCalls {
   Graph Finish();
 
  private:
+  /// SharedParameter where it is `shared`, else Parameter.
+  ValueId LayerParameter(const std::string& name, const Shape& shape, Initializer initializer, bool decay, bool shared);
   ValueId NewValue(Value value);
   ValueId StepBlockValue();
   /// A layer of kLstm or kGru; result: the op's outputs.

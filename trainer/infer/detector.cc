@@ -3,18 +3,48 @@
 #include <utility>
 
 #include "data/boxes/pixel_map.h"
+#include "trainer/infer/find_fcos_boxes.h"
 #include "trainer/infer/sample_inputs.h"
 
 namespace lockstep::infer {
 
-std::vector<metrics::Detection> Detect(const DetectorForm& form, std::span<const float> center_logits,
-                                       std::span<const float> side_logits, int64_t picture_height,
-                                       int64_t picture_width) {
+DetectorForm CenterForm(const data::PictureFit& fit, int64_t stride, int categories) {
+  return {fit, data::CellGrid::Of(fit.height(), fit.width(), stride, categories), categories};
+}
+
+DetectorForm FcosForm(const data::PictureFit& fit, int categories) {
+  return {fit, data::FcosMapsOf(fit.height(), fit.width()), categories, kFcosFind};
+}
+
+std::vector<DetectorForm::Output> DetectorForm::outputs() const {
+  const auto of_categories = static_cast<size_t>(categories);
+  if (const auto* grid = std::get_if<data::CellGrid>(&cells)) {
+    const auto count = static_cast<size_t>(grid->height * grid->width);
+    return {{"center_logits", count * of_categories}, {"side_logits", count * 4}};
+  }
+  const auto count = static_cast<size_t>(data::CellsOf(std::get<1>(cells)));
+  return {{"class_logits", count * of_categories}, {"side_values", count * 4}, {"centerness_logits", count}};
+}
+
+namespace {
+
+/// `picture`: where it lies in the input.
+std::vector<FoundBox> Find(const DetectorForm& form, std::span<const std::span<const float>> answers,
+                           const data::Rectangle& picture) {
+  if (const auto* grid = std::get_if<data::CellGrid>(&form.cells))
+    return FindBoxes({answers[0], answers[1], grid->height, grid->width, form.categories, grid->stride}, form.find);
+  const FcosAnswers fcos{answers[0], answers[1], answers[2], std::get<1>(form.cells), form.categories};
+  return FindFcosBoxes(fcos, picture, form.find);
+}
+
+}  // namespace
+
+std::vector<metrics::Detection> Detect(const DetectorForm& form, std::span<const std::span<const float>> answers,
+                                       int64_t picture_height, int64_t picture_width) {
   const data::PixelMap map = data::MapOf(form.fit, picture_height, picture_width);
   const data::Rectangle all{0, 0, static_cast<double>(picture_width), static_cast<double>(picture_height)};
-  const CenterMaps maps{center_logits, side_logits, form.height, form.width, form.categories, form.stride};
   std::vector<metrics::Detection> detections;
-  for (const FoundBox& found : FindBoxes(maps, form.find)) {
+  for (const FoundBox& found : Find(form, answers, data::Moved(all, map))) {
     const data::Rectangle box = data::Cut(
         {map.x.From(found.left), map.y.From(found.top), map.x.From(found.right), map.y.From(found.bottom)}, all);
     if (!(box.area() > 0)) continue;
@@ -38,15 +68,15 @@ class Finder {
               std::vector<std::vector<metrics::Detection>>& found) {
     inputs_.Fill(samples, first, count, program_);
     program_.Run();
-    const std::span<const float> centers = program_.Output<float>("center_logits");
-    const std::span<const float> sides = program_.Output<float>("side_logits");
-    const size_t center_row = centers.size() / kRows, side_row = sides.size() / kRows;
+    const std::vector<DetectorForm::Output> outputs = form_.outputs();
+    std::vector<std::span<const float>> answers(outputs.size());
     data::SampleSize size;
     for (uint64_t i = 0; i < count; ++i) {
       samples.Measure(0, first + i, size);
       const data::AnnotatedPicture& picture = size.pictures.front();
-      found[first + i] = Detect(form_, centers.subspan(i * center_row, center_row),
-                                sides.subspan(i * side_row, side_row), picture.height, picture.width);
+      for (size_t k = 0; k < outputs.size(); ++k)
+        answers[k] = program_.Output<float>(outputs[k].name).subspan(i * outputs[k].values, outputs[k].values);
+      found[first + i] = Detect(form_, answers, picture.height, picture.width);
     }
   }
 

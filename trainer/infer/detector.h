@@ -1,13 +1,18 @@
 // A trained detector's answers in the pixels of pictures as their files have them.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
+#include <variant>
 #include <vector>
 
 #include "data/annotation.h"
+#include "data/boxes/center_targets.h"
+#include "data/boxes/fcos_targets.h"
 #include "data/dataset.h"
 #include "data/image/fit_picture.h"
 #include "data/transform.h"
@@ -19,19 +24,29 @@ namespace lockstep::infer {
 
 /// What answers follow from beside the program's outputs.
 struct DetectorForm {
+  /// Of an output of the program: its name, and how many values it has of a picture.
+  struct Output {
+    std::string name;
+    size_t values = 0;
+  };
+
   data::PictureFit fit;
-  int64_t height = 0, width = 0;  ///< of the maps, in cells
-  int64_t stride = 1;             ///< pixels of the input from one cell to the next
+  std::variant<data::CellGrid, std::array<data::FcosMap, 5>> cells;
   int categories = 0;
   FindOptions find = {};
 
-  size_t cells() const { return static_cast<size_t>(height * width); }
+  /// Those that boxes are found by: CenterMaps', or FcosAnswers', in their order.
+  std::vector<Output> outputs() const;
 };
 
-/// The boxes in a picture of that size, the best first, cut at its edges. Logits are those of CenterMaps.
-std::vector<metrics::Detection> Detect(const DetectorForm& form, std::span<const float> center_logits,
-                                       std::span<const float> side_logits, int64_t picture_height,
-                                       int64_t picture_width);
+/// A map of centres with that many pixels from one cell to the next.
+DetectorForm CenterForm(const data::PictureFit& fit, int64_t stride, int categories);
+DetectorForm FcosForm(const data::PictureFit& fit, int categories);
+
+/// The boxes in a picture of that size, the best first, cut at its edges. `answers`: what each of form.outputs() has of
+/// it.
+std::vector<metrics::Detection> Detect(const DetectorForm& form, std::span<const std::span<const float>> answers,
+                                       int64_t picture_height, int64_t picture_width);
 
 /// Of all of `samples`, pictures with the fields of data/boxes/boxed_pictures.h, by `threads` threads: the same at any
 /// number of them.

@@ -68,21 +68,27 @@ double Overlap(const FoundBox& a, const FoundBox& b) {
 
 }  // namespace
 
-std::vector<FoundBox> FindBoxes(const CenterMaps& maps, const FindOptions& options) {
-  CHECK(static_cast<int64_t>(maps.centers.size()) == maps.height * maps.width * maps.categories &&
-        static_cast<int64_t>(maps.sides.size()) == maps.height * maps.width * 4);
-  std::vector<Peak> peaks = Peaks(maps, options.least);
-  std::sort(peaks.begin(), peaks.end(), Better);
-  if (peaks.size() > static_cast<size_t>(options.most)) peaks.resize(static_cast<size_t>(options.most));
+std::vector<FoundBox> WithoutOverlaps(std::span<const FoundBox> boxes, const FindOptions& options) {
   std::vector<FoundBox> found;
-  for (const Peak& peak : peaks) {
-    const FoundBox box = BoxOf(peak, maps);
+  for (const FoundBox& box : boxes) {
+    if (found.size() == static_cast<size_t>(options.most)) break;
     const bool again = std::any_of(found.begin(), found.end(), [&](const FoundBox& better) {
       return better.category == box.category && Overlap(better, box) > options.overlap;
     });
     if (!again) found.push_back(box);
   }
   return found;
+}
+
+std::vector<FoundBox> FindBoxes(const CenterMaps& maps, const FindOptions& options) {
+  CHECK(static_cast<int64_t>(maps.centers.size()) == maps.height * maps.width * maps.categories &&
+        static_cast<int64_t>(maps.sides.size()) == maps.height * maps.width * 4);
+  std::vector<Peak> peaks = Peaks(maps, options.least);
+  std::sort(peaks.begin(), peaks.end(), Better);
+  if (peaks.size() > static_cast<size_t>(options.most)) peaks.resize(static_cast<size_t>(options.most));
+  std::vector<FoundBox> boxes;
+  for (const Peak& peak : peaks) boxes.push_back(BoxOf(peak, maps));
+  return WithoutOverlaps(boxes, options);
 }
 
 }  // namespace lockstep::infer

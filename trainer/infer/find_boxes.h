@@ -33,4 +33,8 @@ struct FindOptions {
 /// category, then row, then column), without those that overlap a better one.
 std::vector<FoundBox> FindBoxes(const CenterMaps& maps, const FindOptions& options = {});
 
+/// Of boxes, the best first: without those that overlap a better one of their category by more than options.overlap;
+/// the first `options.most` of these.
+std::vector<FoundBox> WithoutOverlaps(std::span<const FoundBox> boxes, const FindOptions& options);
+
 }  // namespace lockstep::infer

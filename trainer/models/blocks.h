@@ -91,14 +91,26 @@ struct ResNetStage {
   graph::ValueId value = graph::kNoValue;
   uint64_t stride = 1;
 };
-/// A residual network's stages in order, without what stands behind them. Parameters' names begin with `prefix`;
-/// `field` is what errors name ("model.resnet").
+/// Where a residual network stands in a model.
+struct ResNetPlace {
+  std::string prefix = {};    ///< of its parameters' names
+  std::string field;          ///< what errors name: "model.resnet"
+  bool frozen_norms = false;  ///< batch norm stays as it is (Builder::FrozenBatchNorm)
+};
+/// A residual network's stages in order, without what stands behind them.
 std::vector<ResNetStage> BuildResNetStages(graph::Builder& builder, graph::ValueId x, const ResNet& config,
-                                           const std::string& prefix, const std::string& field);
+                                           const ResNetPlace& place);
 /// Adds the losses of a detector of `classes` kinds of objects, with inputs "heat", "sides" and "inside" (data/boxes/
 /// center_targets.h) and "mask", and the outputs "center_logits" [batch, h, w, classes] and "side_logits" [batch, h, w,
-/// 4], logarithms of distances in cells.
+/// 4], logarithms of distances in cells. Of `fcos`, what BuildFcos says.
 void BuildDetector(graph::Builder& builder, graph::ValueId x, const Detector& config, int classes);
+/// Of the finest of FCOS's maps.
+inline constexpr uint32_t kFcosStride = 8;
+/// FCOS of five maps, whose cells stand one behind the other, the finest map's first, row by row. Adds its three
+/// losses, with inputs "category", "sides", "centerness" and "inside" (data/boxes/fcos_targets.h) and "mask", and the
+/// outputs "class_logits" [batch, cells, classes], "side_values" [batch, cells, 4], whose positive parts are distances
+/// in cells, and "centerness_logits" [batch, cells, 1].
+void BuildFcos(graph::Builder& builder, graph::ValueId x, const Detector& config, int classes);
 /// From tokens i32 [batch, time] to logits [batch, time, vocabulary].
 graph::ValueId BuildGpt(graph::Builder& builder, graph::ValueId tokens, const Gpt& config, int vocabulary,
                         const Continuation* continuation = nullptr);

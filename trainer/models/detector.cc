@@ -41,7 +41,8 @@ std::vector<uint64_t> StridesOf(const Detector& config) {
 std::map<uint64_t, ValueId> BuildBackbone(Builder& builder, ValueId x, const Detector& config) {
   const ResNet resnet = config.backbone().has_resnet() ? config.backbone().resnet() : SmallBackbone();
   std::map<uint64_t, ValueId> maps;
-  for (const ResNetStage& stage : BuildResNetStages(builder, x, resnet, "backbone.", kFamily + ".backbone.resnet"))
+  for (const ResNetStage& stage :
+       BuildResNetStages(builder, x, resnet, {.prefix = "backbone.", .field = kFamily + ".backbone.resnet"}))
     maps[stage.stride] = stage.value;
   return maps;
 }
@@ -87,6 +88,7 @@ ValueId BuildAnswer(Builder& builder, ValueId x, const std::string& name, int64_
 }  // namespace
 
 void BuildDetector(Builder& builder, ValueId x, const Detector& config, int classes) {
+  if (config.has_fcos()) return BuildFcos(builder, x, config, classes);
   constexpr double kPrior = 0.01;  // of a centre in a cell, at first (Lin et al. 2017, "Focal Loss")
   const double box_weight = config.has_box_weight() ? config.box_weight() : 2;
   if (!(box_weight >= 0 && box_weight < 1e6)) Fail(kFamily + ".box_weight", fmt::format("{} is no weight", box_weight));
@@ -106,6 +108,8 @@ void BuildDetector(Builder& builder, ValueId x, const Detector& config, int clas
                   builder.Input("inside", {height, width}, DType::kF32), {.factor = static_cast<float>(box_weight)});
 }
 
-uint32_t DetectorStride(const Detector& config) { return static_cast<uint32_t>(StridesOf(config).front()); }
+uint32_t DetectorStride(const Detector& config) {
+  return config.has_fcos() ? kFcosStride : static_cast<uint32_t>(StridesOf(config).front());
+}
 
 }  // namespace lockstep::models

@@ -73,8 +73,13 @@ Layout LayoutOf(const ResNet& config, const std::string& field) {
 /// Builds the network's parts under names that begin with `prefix`.
 class ResNetParts {
  public:
-  ResNetParts(Builder& builder, const ResNet& config, const std::string& prefix, const std::string& field)
-      : builder_(builder), config_(config), prefix_(prefix), field_(field), layout_(LayoutOf(config, field)) {}
+  ResNetParts(Builder& builder, const ResNet& config, const ResNetPlace& place)
+      : builder_(builder),
+        config_(config),
+        prefix_(place.prefix),
+        field_(place.field),
+        frozen_(place.frozen_norms),
+        layout_(LayoutOf(config, place.field)) {}
 
   std::vector<ResNetStage> Build(ValueId x) {
     ResNetStage stage = AddStem(x);
@@ -140,28 +145,32 @@ class ResNetParts {
   }
 
   ValueId ConvNorm(ValueId x, const std::string& conv, const std::string& norm, const ConvShape& shape, float start) {
+    if (frozen_) return builder_.FrozenBatchNorm(AddConv(builder_, x, conv, shape, field_), norm, kFrozenEpsilon);
     return AddConvNorm(builder_, x, conv, norm, shape, field_, start);
   }
+
+  static constexpr float kFrozenEpsilon = 1e-5f;
 
   Builder& builder_;
   const ResNet& config_;
   const std::string prefix_, field_;
+  const bool frozen_;
   const Layout layout_;
   bool halves_ = false;  ///< the first stage too
 };
 
 }  // namespace
 
-std::vector<ResNetStage> BuildResNetStages(Builder& builder, ValueId x, const ResNet& config, const std::string& prefix,
-                                           const std::string& field) {
-  ResNetParts parts(builder, config, prefix, field);
-  RequireImages(field, builder.shape(x));
+std::vector<ResNetStage> BuildResNetStages(Builder& builder, ValueId x, const ResNet& config,
+                                           const ResNetPlace& place) {
+  ResNetParts parts(builder, config, place);
+  RequireImages(place.field, builder.shape(x));
   return parts.Build(x);
 }
 
 ValueId BuildResNet(Builder& builder, ValueId x, const ResNet& config, int outputs) {
   const std::string family = "model.resnet";
-  x = builder.GlobalAveragePool(BuildResNetStages(builder, x, config, "", family).back().value);
+  x = builder.GlobalAveragePool(BuildResNetStages(builder, x, config, {.field = family}).back().value);
   return AddLinear(builder, x, "fc", static_cast<uint64_t>(outputs), true, family);
 }
 

@@ -64,6 +64,7 @@ std::vector<optim::Segment> MakeSegments(const JobPlans& plans, const optim::Opt
   std::vector<optim::Segment> segments;
   for (const engine::ArenaEntry& entry : plans.layout.entries()) {
     if (entry.statistic) {
+      // One that no lane moves has no segment: it stays.
       for (const graph::StatisticUpdate& update : model.graph.statistic_updates)
         if (update.statistic == entry.value) {
           optim::Segment segment;

@@ -339,7 +339,7 @@ void Coordinator::WarnOfRecipe() const {
   const data::BatchShape shape = job_.splits.batches->shapes().back();
   const int64_t rows = shape.rows;
   const graph::Model model = job_.model.build(graph::Mode::kTrain, shape);
-  if (rows < 8 && !model.graph.statistics.empty())
+  if (rows < 8 && !model.graph.statistic_updates.empty())
     LogWarning(
         "batch norm sees {} samples a lane, which is few; lower train.lanes or raise train.global_batch (either "
         "changes the bits)",

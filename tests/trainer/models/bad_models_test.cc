@@ -61,6 +61,17 @@ INSTANTIATE_TEST_SUITE_P(
                               "model.convnet.dropout: -0.5 is not in"}));
 
 INSTANTIATE_TEST_SUITE_P(
+    Fcos, BadModel,
+    testing::Values(
+        BadConfig{"detector { fcos {} strides: 8 }", "model.detector.strides: fcos has its own", Boxes(64, 64, 3)},
+        BadConfig{"detector { fcos {} }", "model.detector.fcos: needs heights and widths that are multiples of 32",
+                  Boxes(64, 48, 3)},
+        BadConfig{"detector { fcos { groups: 5 } neck: 16 }",
+                  "model.detector.fcos.groups: 16 channels can't be cut into 5 groups", Boxes(64, 64, 3)},
+        BadConfig{"detector { fcos {} backbone { resnet { depth: 20 } } }",
+                  "model.detector.backbone.resnet: fcos needs maps of strides 8, 16 and 32", Boxes(64, 64, 3)}));
+
+INSTANTIATE_TEST_SUITE_P(
     ResNet, BadModel,
     testing::Values(
         BadConfig{"resnet {}", "model.resnet.depth: is required"},

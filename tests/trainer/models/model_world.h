@@ -22,6 +22,10 @@ inline DataShape Images(int64_t height, int64_t width, int64_t channels, int cla
   return {.input = "image", .sample = {height, width, channels}, .classes = classes};
 }
 
+inline DataShape Boxes(int64_t height, int64_t width, int classes) {
+  return {.input = "image", .sample = {height, width, 3}, .classes = classes, .boxes = true};
+}
+
 inline DataShape Features(int64_t n, int classes, int targets = 0) {
   return {.input = "features", .sample = {n}, .classes = classes, .targets = targets};
 }

@@ -57,6 +57,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "convnet { stages { channels: 16 kernel: 5 padding: 0 pool: 2 } "
                 "stages { channels: 32 kernel: 5 padding: 0 pool: 2 } hidden: 128 dropout: 0.3 }",
                 Images(28, 28, 1), 80202},
+        // torchvision's num_params of fcos_resnet50_fpn, whose frozen norms have none.
+        Counted{"fcos", "detector { fcos {} }", Boxes(64, 96, 91), 32269600},
         Counted{"cifar", kCifarResNet, Images(32, 32, 3), 308650},
         Counted{"lenet",
                 "convnet { stages { channels: 32 kernel: 5 pool: 2 } stages { channels: 64 kernel: 5 pool: 2 } hidden: "

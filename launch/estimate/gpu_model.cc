@@ -1,13 +1,13 @@
 #include "launch/estimate/gpu_model.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "base/arena.h"
 #include "base/error.h"
 #include "launch/estimate/op_work.h"
 #include "trainer/graph/op_table.h"
+#include "trainer/kernels/cuda/dense/split_sums.h"
 
 namespace lockstep::launch {
 namespace {
@@ -18,6 +18,7 @@ constexpr double kRowBytes = 16;  // that rows of matrices are to begin at multi
 
 struct Parts {
   double arithmetic = 0, instructions = 0, memory = 0, launches = 0;
+  double behind = 0;  ///< seconds of kernels behind the op's main one
 
   const char* bound() const {
     const double most = std::max({arithmetic, instructions, memory, launches});
@@ -47,18 +48,6 @@ const graph::Value& Operand(const graph::Graph& graph, const graph::Op& op, size
 double Columns(const graph::Value& value) { return static_cast<double>(value.shape.dim(-1)); }
 double Rows(const graph::Value& value) { return static_cast<double>(value.shape.size()) / Columns(value); }
 
-/// The share of the card that a product keeps busy: tiles come in waves of one a processor. Small tiles keep more of it
-/// busy and are slower by themselves.
-double WaveShare(double rows, double columns, double processors) {
-  constexpr std::array<std::array<double, 3>, 3> kTiles = {{{128, 128, 1}, {128, 64, 0.85}, {64, 64, 0.65}}};
-  double best = 0;
-  for (const auto& [height, width, speed] : kTiles) {
-    const double tiles = std::ceil(rows / height) * std::ceil(columns / width);
-    best = std::max(best, speed * tiles / (std::ceil(tiles / processors) * processors));
-  }
-  return best;
-}
-
 class Card {
  public:
   Card(const GpuFigures& gpu, const GpuKernels& kernels) : gpu_(gpu), kernels_(kernels) {}
@@ -70,6 +59,7 @@ class Card {
     const bool bf16 = Operand(graph, op, 0).dtype == DType::kBF16;
     if (IsProduct(op.kind)) {
       parts.arithmetic = work.flops / ProductRate(graph, op, bf16);
+      if (bf16 && BiasApart(graph, op)) parts.behind = ColumnSumsSeconds(Operand(graph, op, 0));
     } else if (IsConvolution(op.kind)) {
       parts.arithmetic = work.flops / (bf16 ? gpu_.product_flops : gpu_.float_product_flops);
     } else if (op.kind == OpKind::kAttention) {
@@ -77,22 +67,26 @@ class Card {
     } else if (op.kind == OpKind::kAttentionGrad) {
       parts.arithmetic = work.flops / gpu_.attention_grad_flops;
     } else {
-      parts.instructions = Elements(graph, op) * InstructionsOf(op) / gpu_.instructions_per_s;
+      const double elements = Elements(graph, op);
+      parts.instructions = elements * InstructionsOf(op, bf16, elements) / gpu_.instructions_per_s;
     }
     return parts;
   }
 
   static double Seconds(const Parts& parts, OpKind kind) {
     if (IsConvolution(kind)) return std::max(parts.arithmetic + parts.memory, parts.launches);
-    return std::max({parts.arithmetic, parts.instructions, parts.memory, parts.launches});
+    return std::max({parts.arithmetic, parts.instructions, parts.memory, parts.launches}) + parts.behind;
   }
 
  private:
-  double InstructionsOf(const graph::Op& op) const {
+  double InstructionsOf(const graph::Op& op, bool bf16, double elements) const {
     if (op.kind != OpKind::kActivation && op.kind != OpKind::kActivationGrad)
       return ValueOr(kernels_.instructions, op.kind, 0);
-    const auto found = kernels_.activations.find(op.as<graph::ActivationAttributes>().activation);
-    if (found == kernels_.activations.end()) return 0;
+    const auto kind = op.as<graph::ActivationAttributes>().activation;
+    const bool looked_up = bf16 && elements >= kernels_.fewest_tabulated && kernels_.tabulated.contains(kind);
+    const auto& table = looked_up ? kernels_.tabulated : kernels_.activations;
+    const auto found = table.find(kind);
+    if (found == table.end()) return 0;
     return op.kind == OpKind::kActivation ? found->second.first : found->second.second;
   }
 
@@ -113,11 +107,27 @@ class Card {
       return value.role != graph::Role::kParameter && std::fmod(Columns(value) * 2, kRowBytes) != 0;
     };
     if (!kernels_.pads_rows && (odd(first) || odd(result))) return gpu_.odd_product_flops;
-    const double share = WaveShare(Rows(result), Columns(result), gpu_.processors);
-    // A long sum can be cut into parts, which fill the card, where the bias is not summed beside it.
-    if (op.kind == OpKind::kLinearWeightGrad && op.outputs[1] == graph::kNoValue && kernels_.splits_k)
-      return gpu_.product_flops * std::max(share, 0.95);
-    return gpu_.product_flops * share;
+    const double m = Rows(result), n = Columns(result), flops = WorkOf(graph, op).flops;
+    const auto cost = MaySplit(graph, op) ? cuda::SplitSumsCost : cuda::WholeSumsCost;
+    return gpu_.product_flops * flops / cost(m, n, flops / (2 * m * n), gpu_.processors);
+  }
+
+  /// A weight's gradient is a long sum; parts of it are added where no bias is summed beside it.
+  bool MaySplit(const graph::Graph& graph, const graph::Op& op) const {
+    if (op.kind != OpKind::kLinearWeightGrad || !kernels_.splits_k) return false;
+    return op.outputs[1] == graph::kNoValue || BiasApart(graph, op);
+  }
+  bool BiasApart(const graph::Graph& graph, const graph::Op& op) const {
+    if (op.kind != OpKind::kLinearWeightGrad || !kernels_.sums_biases_apart) return false;
+    if (op.outputs[0] == graph::kNoValue || op.outputs[1] == graph::kNoValue) return false;
+    const Shape &dy = Operand(graph, op, 0).shape, &x = Operand(graph, op, 1).shape;
+    return cuda::SumsBiasGradientApart(dy.dim(-1), x.dim(-1), dy.size() / dy.dim(-1),
+                                       static_cast<int>(gpu_.processors));
+  }
+  /// Of two kernels: what many blocks sum, and what becomes of their sums.
+  double ColumnSumsSeconds(const graph::Value& value) const {
+    const double bytes = Rows(value) * Columns(value) * static_cast<double>(SizeOf(value.dtype));
+    return bytes / gpu_.bytes_per_s + 2 * gpu_.launch_seconds;
   }
 
   const GpuFigures& gpu_;

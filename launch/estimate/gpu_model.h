@@ -4,7 +4,8 @@
 //
 // An op takes the longest of its arithmetic (products by the rate of tensor cores, all else by its instructions), its
 // bytes (its operands, as often as its kernels read and write them) and one launch; a convolution, whose parts overlap
-// badly, the sum of arithmetic and bytes. Products lose what their tiles leave idle of the card in the last wave.
+// badly, the sum of arithmetic and bytes. Products lose what their tiles leave idle of the card in the last wave, as
+// trainer/kernels/cuda/dense/split_sums.h has it.
 #pragma once
 
 #include <map>
@@ -25,9 +26,13 @@ struct GpuKernels {
   std::map<graph::OpKind, double> instructions;
   /// Likewise, of activations: forward, and the gradient.
   std::map<graph::Activation, std::pair<double, double>> activations;
+  /// Likewise, where they are looked up: in bf16, of as many elements at least.
+  std::map<graph::Activation, std::pair<double, double>> tabulated;
+  double fewest_tabulated = 0;
   /// Bytes moved, over those of the operands.
   std::map<graph::OpKind, double> passes;
   bool splits_k = false;             ///< products add parts of long sums, so that few tiles fill the card
+  bool sums_biases_apart = false;    ///< where that pays (kernels/cuda/dense/split_sums.h), also where there is a bias
   bool pads_rows = false;            ///< rows of an odd number of elements begin at multiples of 16 bytes
   bool stages_beside_lanes = false;  ///< the next batch goes up while lanes are computed
   bool lane_ahead = false;           ///< a step's first lane runs while the host concludes the step before

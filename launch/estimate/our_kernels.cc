@@ -1,9 +1,13 @@
 // What the kernels of trainer/kernels/cuda and the way around them come to, for estimates. Instructions are those of
 // sm_90's machine code along the path that most threads take; GELU's are counts of its kernels before they were made
-// leaner, times what is left of all their instructions. The conclusion's seconds are reckoned from the latency of an
-// addition. A byte's copy on the host is what processors did it in that programs were developed on: 10 GB/s or more.
-// Whoever makes a kernel leaner changes its number here.
+// leaner, times what is left of all their instructions. Activations that are looked up are 13 to 16 instructions an
+// element, the table's included; shared memory takes longer: of 32 entries that a warp asks for, some three or four lie
+// in one bank, for each of which a processor issues four instructions, and 16-byte loads and stores go the same way.
+// The conclusion's seconds are reckoned from the latency of an addition. A byte's copy on the host is what processors
+// did it in that programs were developed on: 10 GB/s or more. Whoever makes a kernel leaner changes its number here.
 #include "launch/estimate/gpu_model.h"
+
+#include "trainer/kernels/cuda/activation_table.h"
 
 namespace lockstep::launch {
 
@@ -20,6 +24,8 @@ GpuKernels OurKernels() {
                            {OpKind::kBatchNormTrain, 14},
                            {OpKind::kBatchNormGrad, 21}},
           .activations = {{graph::Activation::kGelu, {59, 65}}, {graph::Activation::kGeluTanh, {54, 57}}},
+          .tabulated = {{graph::Activation::kGelu, {18, 20}}, {graph::Activation::kGeluTanh, {18, 20}}},
+          .fewest_tabulated = static_cast<double>(cuda::kFewestTabulated),
           // Batch norm reads x, or dy and x, once for its sums and once more for its results. Norms of rows keep what
           // they read; their gradients read dy and x once more for the sums over rows. A cross entropy with its
           // gradient finds the row that it reads again in the second-level cache.
@@ -30,6 +36,7 @@ GpuKernels OurKernels() {
                      {OpKind::kAddLayerNormGrad, 1.5},
                      {OpKind::kAddRmsNormGrad, 1.5}},
           .splits_k = true,
+          .sums_biases_apart = true,
           .pads_rows = true,
           .stages_beside_lanes = true,
           .lane_ahead = true,

@@ -91,11 +91,13 @@ GpuKernels KernelsAsRead() {
                           {OpKind::kBatchNormTrain, 14},
                           {OpKind::kBatchNormGrad, 21}};
   kernels.activations = {{graph::Activation::kGelu, {115, 122}}, {graph::Activation::kGeluTanh, {80, 118}}};
+  kernels.tabulated.clear();
   kernels.passes = {{OpKind::kBatchNormTrain, 1.5},
                     {OpKind::kBatchNormGrad, 1.75},
                     {OpKind::kLayerNorm, 1.5},
                     {OpKind::kLayerNormGrad, 1.5}};
-  kernels.splits_k = kernels.pads_rows = kernels.stages_beside_lanes = kernels.lane_ahead = false;
+  kernels.splits_k = kernels.sums_biases_apart = kernels.pads_rows = false;
+  kernels.stages_beside_lanes = kernels.lane_ahead = false;
   kernels.conclusion_seconds = 66e-9;
   kernels.rounding_seconds = 0.65e-9;
   kernels.copy_seconds = 0;
@@ -171,6 +173,38 @@ TEST(GpuModel, FusedOpsMoveWhatTheyReadAndWriteOnce) {
   // 24 sums with the norm behind them: a + b -> sum, y. All norms but the first have one.
   EXPECT_NEAR(Milliseconds(fused, {"add_layer_norm"}), 1e3 * 24 * 4 * rows / bandwidth, 0.01);
   EXPECT_LT(fused.step.step, apart.step.step);
+}
+
+TEST(GpuModel, BiasesAreSummedApartWhereKernelsDoSo) {
+  const Trained gpt = Gpt2(true);
+  GpuKernels kernels = OurKernels();
+  const double apart = Milliseconds(Estimate(gpt, kernels), {"linear_weight_grad"});
+  kernels.sums_biases_apart = false;
+  const double beside = Milliseconds(Estimate(gpt, kernels), {"linear_weight_grad"});
+  // Of each of 12 layers the two products with 768 columns of dy: as whole sums; in 7 and 3 parts, which are written
+  // and read and take a launch, with the sums over dy behind, which take two.
+  const GpuFigures& gpu = *FindGpu("h200");
+  const double tokens = 64 * 1024, small = 2 * tokens * 768 * 768 / gpu.product_flops, part = 4.0 * 768 * 768;
+  const double dy = 2 * tokens * 768 / gpu.bytes_per_s + 2 * gpu.launch_seconds;
+  const auto moved = [&](double bytes) { return 2 * bytes / gpu.bytes_per_s + gpu.launch_seconds; };
+  const double gained = small * 132 / (0.85 * 72) - (small * 264 / 252 + moved(7 * part) + dy) +
+                        4 * small * 396 / (0.85 * 288) - (4 * small * 528 / 432 + moved(3 * 4 * part) + dy);
+  EXPECT_NEAR(beside - apart, 1e3 * 12 * gained, 0.05);
+}
+
+TEST(GpuModel, ActivationsThatAreLookedUpTakeTheTimeOfTheirBytes) {
+  const Trained gpt = Gpt2(true);
+  GpuKernels kernels = OurKernels();
+  const GpuFigures& gpu = *FindGpu("h200");
+  const double elements = 12.0 * 64 * 1024 * 3072;
+  EXPECT_NEAR(Milliseconds(Estimate(gpt, kernels), {"activation"}), 1e3 * elements * 4 / gpu.bytes_per_s, 1e-6);
+  EXPECT_NEAR(Milliseconds(Estimate(gpt, kernels), {"activation_grad"}), 1e3 * elements * 6 / gpu.bytes_per_s, 1e-6);
+  // Fewer than are worth a table, or none.
+  kernels.fewest_tabulated = elements;
+  const double worked_out = Milliseconds(Estimate(gpt, kernels), {"activation"});
+  EXPECT_GT(worked_out, 1e3 * elements * 50 / gpu.instructions_per_s);
+  kernels.tabulated.clear();
+  EXPECT_EQ(Milliseconds(Estimate(gpt, kernels), {"activation"}), worked_out);
 }
 
 TEST(GpuModel, PartsAddUpAndALongerLaneTakesLonger) {

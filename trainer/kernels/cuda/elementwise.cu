@@ -2,6 +2,7 @@
 #include "trainer/kernels/elementwise.h"
 
 #include "trainer/graph/step_block.h"
+#include "trainer/kernels/cuda/activation_table.h"
 #include "trainer/kernels/cuda/blocks/activations.h"
 #include "trainer/kernels/cuda/blocks/fused_math.h"
 #include "trainer/kernels/cuda/elementwise.h"
@@ -16,10 +17,12 @@ using graph::OpKind;
 
 template <Activation kKind>
 struct Forward {
+  static constexpr Activation kActivation = kKind;
   LOCKSTEP_HD float operator()(float x) const { return cuda::Activate<kKind>(x); }
 };
 template <Activation kKind>
 struct Backward {
+  static constexpr Activation kActivation = kKind;
   LOCKSTEP_HD float operator()(float dy, float v) const { return cuda::ActivateGradient<kKind>(dy, v); }
 };
 struct Sum {
@@ -48,6 +51,22 @@ void WithActivation(Activation kind, Run&& run) {
     case Activation::kGeluTanh:
       return run(F<Activation::kGeluTanh>{});
   }
+}
+
+template <typename T, typename F>
+void LaunchForward(DeviceStream& stream, const F& f, const T* x, T* y, int64_t size) {
+  if constexpr (std::is_same_v<T, BFloat16> && HasActivationTable(F::kActivation)) {
+    if (size >= kFewestTabulated) return LaunchTabulated<F::kActivation, false>(stream, nullptr, x, y, size);
+  }
+  LaunchMap(stream, f, x, y, size);
+}
+
+template <typename T, typename F>
+void LaunchBackward(DeviceStream& stream, const F& f, const T* dy, const T* v, T* dx, int64_t size) {
+  if constexpr (std::is_same_v<T, BFloat16> && HasActivationTable(F::kActivation)) {
+    if (size >= kFewestTabulated) return LaunchTabulated<F::kActivation, true>(stream, dy, v, dx, size);
+  }
+  LaunchMap(stream, f, dy, v, dx, size);
 }
 
 /// Forward and backward alike: what is kept is scaled, what is dropped is zero. Four neighbours of a row draw from one
@@ -97,7 +116,7 @@ std::unique_ptr<Kernel> PrepareActivationGrad(const KernelContext& context) {
     return MakeKernel([kind = context.Attributes<graph::ActivationAttributes>().activation, dy = context.Input<T>(0),
                        v = context.Input<T>(1), dx = context.Output<T>(0), size = context.OutputShape(0).size(),
                        stream = &context.stream] {
-      WithActivation<Backward>(kind, [&](const auto& f) { LaunchMap(*stream, f, dy, v, dx, size); });
+      WithActivation<Backward>(kind, [&](const auto& f) { LaunchBackward(*stream, f, dy, v, dx, size); });
     });
   });
 }
@@ -144,7 +163,7 @@ constexpr KernelRow kRows[] = {
 void LaunchActivation(DeviceStream& stream, Activation kind, DType type, const void* x, void* y, int64_t size) {
   WithElementType(type, [&]<typename T>(T) {
     WithActivation<Forward>(
-        kind, [&](const auto& f) { LaunchMap(stream, f, static_cast<const T*>(x), static_cast<T*>(y), size); });
+        kind, [&](const auto& f) { LaunchForward(stream, f, static_cast<const T*>(x), static_cast<T*>(y), size); });
   });
 }
 

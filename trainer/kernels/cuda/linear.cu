@@ -7,6 +7,7 @@
 #include "trainer/kernels/cuda/blocks/column_sums.h"
 #include "trainer/kernels/cuda/blocks/copies.h"
 #include "trainer/kernels/cuda/blocks/product_finish.h"
+#include "trainer/kernels/cuda/dense/split_sums.h"
 #include "trainer/kernels/cuda/kernel_context.h"
 
 namespace lockstep::cuda {
@@ -106,9 +107,9 @@ std::unique_ptr<Kernel> PrepareInputGrad(const KernelContext& context) {
       context.stream);
 }
 
-// dweight [out, in] = dy^T x; dbias = the column sums of dy. Either may be unwanted. Where both are wanted and the
-// library can, the product sums as it reads dy; else they take turns in the workspace. dweight may be added to what
-// lies there, by the same product.
+// dweight [out, in] = dy^T x; dbias = the column sums of dy. Either may be unwanted. Where both are wanted, the library
+// can, and no time is lost by sums that stay whole for it (split_sums.h), the product sums as it reads dy; else they
+// take turns in the workspace. dweight may be added to what lies there, by the same product.
 
 MatmulSpec WeightGradSpec(const OpContext& context) {
   MatmulSpec spec = {.m = context.InputShape(0).dim(-1),
@@ -119,7 +120,9 @@ MatmulSpec WeightGradSpec(const OpContext& context) {
                      .ab = context.InputType(0),
                      .d = DType::kF32,
                      .a_sums = context.HasOutput(1)};
-  spec.a_sums = spec.a_sums && context.library.Supports(spec);
+  const bool apart =
+      spec.ab == DType::kBF16 && SumsBiasGradientApart(spec.m, spec.n, spec.k, context.library.processors());
+  spec.a_sums = spec.a_sums && !apart && context.library.Supports(spec);
   return spec;
 }
 

@@ -1,5 +1,5 @@
 // What linear layers ask of the library of matrix products: bias and relu come with the product, and the bias's
-// gradient with the weight's, where the library can do that, and from a kernel of ours elsewhere.
+// gradient with the weight's, where the library can do that and the card is busy, and from a kernel of ours elsewhere.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -29,6 +29,7 @@ using testing::IsEmpty;
 struct Abilities {
   bool sums = true;       ///< a bias's gradient in the weight's product
   bool epilogues = true;  ///< bias and relu in a product
+  int processors = 0;     ///< of the card that it is for
 };
 
 bool HasEpilogue(const MatmulSpec& spec) { return spec.bias || spec.activation != Activation::kNone; }
@@ -39,6 +40,7 @@ class LibraryUnderWatch final : public cuda::DenseLibrary {
   LibraryUnderWatch(Abilities abilities, std::vector<MatmulSpec>& prepared)
       : abilities_(abilities), prepared_(prepared) {}
 
+  int processors() const override { return abilities_.processors; }
   bool Supports(const MatmulSpec& spec) override {
     return (abilities_.sums || !spec.a_sums) && (abilities_.epilogues || !HasEpilogue(spec));
   }
@@ -85,10 +87,12 @@ class LinearTest : public testing::TestWithParam<DType> {
   }
   /// A weight gradient without the results `unwanted`; the products that were prepared for it, in prepared_.
   void PrepareWeightGrad(bool sums, std::vector<int> unwanted) {
+    PrepareWeightGrad({.sums = sums}, {"", {F({30, 16}), F({30, 8})}, graph::LinearAttributes{}, std::move(unwanted)});
+  }
+  void PrepareWeightGrad(Abilities abilities, const OpCase& op_case) {
     prepared_.clear();
-    const OpCase op_case{"", {F({30, 16}), F({30, 8})}, graph::LinearAttributes{}, std::move(unwanted)};
     const Instance instance = MakeInstance(OpKind::kLinearWeightGrad, op_case, GetParam());
-    const auto backend = BackendWith({.sums = sums});
+    const auto backend = BackendWith(abilities);
     OpRunner(*backend, instance, {}).Run();
   }
 
@@ -105,6 +109,19 @@ TEST_P(LinearTest, BiasGradientsComeWithTheWeightsWhereTheLibraryCan) {
   EXPECT_THAT(prepared_, ElementsAre(sums(false)));
   PrepareWeightGrad(true, {0});
   EXPECT_THAT(prepared_, IsEmpty());
+}
+
+// As split_sums.h has it: whole sums would leave most of a large card idle, and parts of them are worth reading dy once
+// more. What it says is of products of bf16.
+TEST_P(LinearTest, BiasGradientsAreApartWhereWholeSumsLeaveTheCardIdle) {
+  const OpCase narrow{"8 outputs", {F({100000, 8}), F({100000, 16})}, graph::LinearAttributes{}};
+  const bool bf16 = GetParam() == DType::kBF16;
+  PrepareWeightGrad({.processors = 132}, narrow);
+  EXPECT_THAT(prepared_, ElementsAre(Field(&MatmulSpec::a_sums, !bf16)));
+  PrepareWeightGrad({.processors = 1}, narrow);
+  EXPECT_THAT(prepared_, ElementsAre(Field(&MatmulSpec::a_sums, true)));
+  ExpectRight({.processors = 132}, OpKind::kLinearWeightGrad, {narrow});
+  ExpectRight({.processors = 132}, OpKind::kLinearWeightGrad, LinearWeightGradCases());
 }
 
 TEST_P(LinearTest, GradientsAreRightWhereTheLibraryHasNoSums) {
@@ -137,9 +154,9 @@ TEST_P(LinearTest, PlansHaveRoomForEitherWay) {
   const OpCase op_case{"", {F({3000, 16}), F({3000, 8})}, graph::LinearAttributes{}};
   const Instance instance = MakeInstance(OpKind::kLinearWeightGrad, op_case, GetParam());
   const auto planned = cuda::MakeEmulatedBackend(cuda::MakePlanningLibrary());
-  for (const bool sums : {false, true}) {
+  for (const Abilities abilities : {Abilities{.sums = false}, Abilities{}, Abilities{.processors = 132}}) {
     EXPECT_GE(planned->WorkspaceBytes(instance.graph, instance.op()),
-              BackendWith({.sums = sums})->WorkspaceBytes(instance.graph, instance.op()));
+              BackendWith(abilities)->WorkspaceBytes(instance.graph, instance.op()));
   }
 }
 

@@ -12,9 +12,9 @@
 // one version on one architecture with one number of multiprocessors, for all routines, and for cublasLtMatmul with a
 // workspace of the caller's beside other streams too ("Results Reproducibility" in its guide). No epilogue is excepted,
 // and with it sums are not split: k, along which this sums, is not divided. Where the heuristic has no algorithm with
-// it, Supports says so and the sum is a kernel of ours. As TF32 it never has: products of floats may be rounded there,
-// sums not, and cuBLAS doesn't say what it does to these. Bias and relu of a product for which it has no algorithm with
-// them are a kernel of ours too.
+// it, Supports says so and the sum is a kernel of ours; also where sums in parts are worth that (split_sums.h). As TF32
+// it never has: products of floats may be rounded there, sums not, and cuBLAS doesn't say what it does to these. Bias
+// and relu of a product for which it has no algorithm with them are a kernel of ours too.
 //
 // What stays out:
 // - GELU (GELU_BIAS). It is the tanh form, as PyTorch and TensorRT-LLM use it, and not the erf form: these are up to

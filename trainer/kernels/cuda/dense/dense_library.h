@@ -127,6 +127,9 @@ class DenseLibrary {
  public:
   virtual ~DenseLibrary() = default;
 
+  /// Streaming multiprocessors of the device, for products to keep busy; 0 where nothing is decided by their number.
+  virtual int processors() const { return 0; }
+
   /// nullptr: all attention is ours.
   virtual AttentionLibrary* attention() { return nullptr; }
 

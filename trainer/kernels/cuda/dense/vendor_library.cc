@@ -37,8 +37,9 @@ std::string CublasLtVersionText() {
 
 class VendorLibrary final : public DenseLibrary {
  public:
-  explicit VendorLibrary(FloatMath math) : math_(math) {}
+  VendorLibrary(const DeviceInfo& device, FloatMath math) : processors_(device.processors), math_(math) {}
 
+  int processors() const override { return processors_; }
   AttentionLibrary* attention() override {
     if (!attention_) attention_.emplace(WholeCudnn());
     return &*attention_;
@@ -75,6 +76,7 @@ class VendorLibrary final : public DenseLibrary {
     return CudnnDevice();
   }
 
+  const int processors_;
   const FloatMath math_;
   std::optional<CublasLtMatmuls> matmuls_;
   std::optional<CudnnConvolutions> convolutions_;
@@ -85,8 +87,8 @@ class VendorLibrary final : public DenseLibrary {
 
 std::string VendorVersions() { return CublasLtVersionText() + ", " + CudnnVersionText(CUDNN_VERSION); }
 
-std::unique_ptr<DenseLibrary> MakeVendorLibrary(const DeviceInfo&, FloatMath math) {
-  return std::make_unique<VendorLibrary>(math);
+std::unique_ptr<DenseLibrary> MakeVendorLibrary(const DeviceInfo& device, FloatMath math) {
+  return std::make_unique<VendorLibrary>(device, math);
 }
 
 }  // namespace lockstep::cuda

@@ -6,7 +6,8 @@
 
 namespace lockstep::gpu {
 
-/// Prints a line for each shape of linear layer of GPT-2: what both gradients take at once, and each by itself.
+/// Prints a line for each shape of linear layer of GPT-2: what both gradients take at once, as
+/// SumsBiasGradientApart has them, and each by itself.
 /// `small`: one shape that an emulated device does in a second.
 void PrintBiasGradients(step::DeviceKit& kit, bool small);
 

@@ -93,7 +93,7 @@ class LinearTest : public testing::TestWithParam<DType> {
     prepared_.clear();
     const Instance instance = MakeInstance(OpKind::kLinearWeightGrad, op_case, GetParam());
     const auto backend = BackendWith(abilities);
-    OpRunner(*backend, instance, {}).Run();
+    OpRunner(*backend, instance, {});
   }
 
   std::vector<MatmulSpec> prepared_;

@@ -96,6 +96,13 @@ done
 must_train 3 voc.textproto --out again --set train.steps=8
 must_train 2 voc.textproto --out again
 [ "$(weights)" = "$expected" ] || fail "resumed at step 8 on another number of ranks, its weights are others"
+fcos=(--set 'model=detector { fcos { groups: 4 } neck: 8 head: 1 backbone { resnet { depth: 18 widths: [4, 8, 8, 8] } } }'
+  --set data.pictures.height=64 --set train.steps=6 --set train.evaluate_every_steps=6)
+for ranks in 1 3; do
+  must_train "$ranks" voc.textproto --out "fcos-$ranks" "${fcos[@]}"
+  weights >"fcos-weights-$ranks"
+done
+cmp -s fcos-weights-1 fcos-weights-3 || fail "FCOS has other weights on 3 ranks than on one"
 echo "equal weights and measures at 1, 2, 3 and 5 ranks, and resumed"
 
 # From the folder to drawn boxes, as an owner would.

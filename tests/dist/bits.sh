@@ -5,7 +5,7 @@
 # metrics and all of the last checkpoint's state with those of the first pair. --steps 0 is the whole run; without --steps, digits
 # is whole and the others are cut to 300 steps. With --kill, a rank of three is killed behind STEP, and two go on.
 #
-# Examples: digits, mnist, cifar10, shakespeare, shakespeare-better, gpt2 (two of its layers, a sixth as wide, in short blocks of
+# Examples: digits, mnist, cifar10, bccd, shakespeare, shakespeare-better, gpt2 (two of its layers, a sixth as wide, in short blocks of
 # tinyshakespeare); speech, speech-strings, translate and translate-lstm, whose samples differ in length, with six lanes.
 set -uo pipefail
 source "$(dirname "$0")/common.sh"
@@ -25,6 +25,7 @@ done
 case $example in
 digits) steps=${steps:-0} ;;
 mnist | cifar10) folder=$example steps=${steps:-300} ;;
+bccd) folder=bccd tests=24 evaluations=3 steps=${steps:-60} ;;
 shakespeare | shakespeare-better) folder=tinyshakespeare tests=64 steps=${steps:-300} ;;
 gpt2)
   folder=gpt2-bpe tests=12 steps=${steps:-12}

@@ -168,10 +168,10 @@ class BoxDrafter {
     return fmt::format("voc {{ path: {}{} }}", PathIn(options_.folder, source.voc().path()), sets);
   }
 
-  /// Counts boxes, and chooses the size of the input: as large as makes the middle object 24 pixels, at least 256 and
+  /// Counts boxes, and chooses the size of the input: as large as makes the middle object 24 pixels, at least 320 and
   /// at most 640 pixels on the longer side, which a CPU trains in minutes.
   void Look() {
-    constexpr double kObject = 24, kLeast = 256, kMost = 640;
+    constexpr double kObject = 24, kLeast = 320, kMost = 640;
     constexpr int64_t kMultiple = 16;
     counts_.assign(static_cast<size_t>(samples_->classes()), 0);
     std::vector<int64_t> heights, widths;

@@ -32,8 +32,8 @@ void ForEachInside(std::span<const PlacedBox> boxes, std::span<const FcosMap> ma
     const float least = &map == &maps.front() ? 0 : kNearest * size;
     const float most = &map == &maps.back() ? std::numeric_limits<float>::infinity() : kFarthest * size;
     for (int64_t cell = 0; cell < map.cells(); ++cell) {
-      const auto x = static_cast<float>(cell % map.width * map.across);
-      const auto y = static_cast<float>(cell / map.width * map.down);
+      const int64_t row = cell / map.width, column = cell % map.width;
+      const auto x = static_cast<float>(column * map.across), y = static_cast<float>(row * map.down);
       const PlacedBox* smallest = nullptr;
       for (const PlacedBox& box : boxes) {
         const float away = std::max(std::abs(x - (box.left + box.right) / 2), std::abs(y - (box.top + box.bottom) / 2));

@@ -24,7 +24,8 @@ Rectangle Cut(const Rectangle& a, const Rectangle& b) {
 PixelMap MapOf(const Placing& placing, int64_t height, int64_t width) {
   const auto axis = [](double begin, double length, int64_t becomes, int64_t of) {
     const double scale = static_cast<double>(becomes) / length;
-    return AxisMap{scale, static_cast<double>((of - becomes) / 2) - begin * scale};
+    const int64_t margin = (of - becomes) / 2;
+    return AxisMap{scale, static_cast<double>(margin) - begin * scale};
   };
   return {axis(placing.box.left, placing.box.width(), placing.width, width),
           axis(placing.box.top, placing.box.height(), placing.height, height)};

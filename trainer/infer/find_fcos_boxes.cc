@@ -44,8 +44,8 @@ FoundBox BoxOf(const Candidate& candidate, const FcosAnswers& answers, const dat
   const auto away = [&](int side) {
     return static_cast<double>(std::max(sides[side], 0.0f)) * static_cast<double>(map.size);
   };
-  const auto x = static_cast<double>(candidate.cell % map.width * map.across);
-  const auto y = static_cast<double>(candidate.cell / map.width * map.down);
+  const int64_t row = candidate.cell / map.width, column = candidate.cell % map.width;
+  const auto x = static_cast<double>(column * map.across), y = static_cast<double>(row * map.down);
   return {std::clamp(x - away(0), picture.left, picture.right),
           std::clamp(y - away(1), picture.top, picture.bottom),
           std::clamp(x + away(2), picture.left, picture.right),

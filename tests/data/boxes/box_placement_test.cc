@@ -114,6 +114,43 @@ TEST(BoxPlacement, AMosaicHasEachPictureInItsCorner) {
   }
 }
 
+TEST(BoxPlacement, BoxesOfAMosaicLieAroundItsPixels) {
+  const BoxPlacement placement = Make("height: 64 width: 80 channels: 1 fit: PAD",
+                                      "mosaic: 1 flip: true zoom { min: 0.7 max: 1.3 move: 0.1 min_visible: 0.001 }");
+  const std::vector<Scene> scenes = {{64, 80, {.x = 20, .y = 12, .width = 44, .height = 40}},
+                                     {96, 80, {.x = 10, .y = 20, .width = 50, .height = 60}},
+                                     {64, 128, {.x = 40, .y = 10, .width = 48, .height = 44}},
+                                     {128, 160, {.x = 30, .y = 30, .width = 100, .height = 70}}};
+  std::vector<AnnotatedPicture> pictures;
+  for (const Scene& scene : scenes) pictures.push_back({scene.height, scene.width, std::span(&scene.box, 1)});
+  std::vector<float> table(256);
+  for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<float>(i) / 255;
+  int compared = 0;
+  for (uint64_t id = 0; id < 30; ++id) {
+    const std::vector<Tile> tiles = placement.Tiles(pictures, 1, id, true);
+    std::vector<float> together(64 * 80), sum(64 * 80);
+    DrawScratch scratch;
+    for (size_t i = 0; i < tiles.size(); ++i) {
+      const Image pixels = scenes[i].pixels(tiles[i].placing);
+      DrawPicture(pixels, tiles[i], table, 64, 80, scratch, together.data());
+      std::vector<float> alone(64 * 80);
+      DrawPicture(pixels, tiles[i], table, 64, 80, scratch, alone.data());
+      for (size_t j = 0; j < sum.size(); ++j) sum[j] += alone[j];
+      const std::vector<PlacedBox> box =
+          placement.Boxes(std::span(pictures).subspan(i, 1), std::span(tiles).subspan(i, 1), true);
+      if (box.empty() || box[0].right - box[0].left < 4 || box[0].bottom - box[0].top < 4) continue;
+      const Rectangle white = WhiteOf(alone, 64, 80);
+      EXPECT_NEAR(box[0].left, white.left, 0.75) << id << " " << i;
+      EXPECT_NEAR(box[0].top, white.top, 0.75) << id << " " << i;
+      EXPECT_NEAR(box[0].right, white.right, 0.75) << id << " " << i;
+      EXPECT_NEAR(box[0].bottom, white.bottom, 0.75) << id << " " << i;
+      ++compared;
+    }
+    EXPECT_EQ(together, sum) << "each pixel is of one picture";
+  }
+  EXPECT_GT(compared, 50);
+}
+
 TEST(BoxPlacement, LeavesOutWhatIsHardlySeen) {
   const BoxPlacement placement = Make("height: 50 width: 50 fit: CROP crop_share: 1", "");
   // The middle of a picture of 50 x 100 is what lies from 25 to 75.

@@ -1,5 +1,7 @@
 #include "data/boxes/open_boxes.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <string_view>
@@ -86,17 +88,27 @@ std::vector<std::string> FirstWords(const Origin& origin) {
   return words;
 }
 
-/// Names without ".xml", sorted.
-std::vector<std::string> NamesOfAnnotations(const std::string& folder, const std::string& field) {
+/// Names of files with that extension, without it, sorted.
+std::vector<std::string> NamesIn(const std::string& folder, const std::string& extension, const std::string& field) {
   std::vector<std::string> names;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error))
-    if (entry.path().extension() == ".xml") names.push_back(entry.path().stem().string());
+    if (entry.path().extension() == extension) names.push_back(entry.path().stem().string());
   if (error)
     throw Error(ErrorKind::kData, fmt::format("{} can't be listed: {}", folder, error.message()), field,
-                "name the folder that has Annotations and JPEGImages in it");
+                "name the folder that has Annotations, JPEGImages and, for sets, ImageSets in it");
   std::sort(names.begin(), names.end());
   return names;
+}
+
+/// The names that a set's list has. Throws Error(kData) with the sets that there are where there is no such list.
+std::vector<std::string> NamesOfSet(const std::string& folder, const std::string& set, const std::string& field) {
+  const std::string lists = folder + "/ImageSets/Main";
+  const Origin list{fmt::format("{}/{}.txt", lists, set), field + ".sets"};
+  if (!FileSystem::Real().Exists(list.path))
+    throw Error(ErrorKind::kData, fmt::format("there is no list {}", list.path), list.field,
+                fmt::format("there are {}", fmt::join(NamesIn(lists, ".txt", field + ".path"), ", ")));
+  return FirstWords(list);
 }
 
 /// The picture's file in the folder: as the annotation calls it, or by the annotation's own name.
@@ -116,11 +128,9 @@ std::unique_ptr<Dataset> OpenVocBoxes(const VocBoxes& config, const std::string&
                                       const FingerprintOptions& fingerprint, const BoxOptions& options) {
   const std::string folder = Required(config.path(), field + ".path");
   std::vector<std::string> names;
-  for (const std::string& set : config.sets()) {
-    const Origin list{fmt::format("{}/ImageSets/Main/{}.txt", folder, set), field + ".sets"};
-    for (std::string& name : FirstWords(list)) names.push_back(std::move(name));
-  }
-  if (config.sets().empty()) names = NamesOfAnnotations(folder + "/Annotations", field + ".path");
+  for (const std::string& set : config.sets())
+    for (std::string& name : NamesOfSet(folder, set, field)) names.push_back(std::move(name));
+  if (config.sets().empty()) names = NamesIn(folder + "/Annotations", ".xml", field + ".path");
   std::vector<VocImage> images;
   for (const std::string& name : names) {
     const Origin origin{fmt::format("{}/Annotations/{}.xml", folder, name), field + ".path"};

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "data/batches/pooled_batches.h"
+#include "data/batches/ragged_samples.h"
 #include "data/batches/token_batches.h"
 
 namespace lockstep::data {
@@ -34,6 +35,16 @@ class EvenBatches final : public Batches {
   }
   LossCounts Denominators(uint64_t step) const override {
     if (dataset_->uniform_labels()) return AllLosses(batch_ * dataset_->labels(0, 0));
+    return *counts_.Get(step, [&] { return Count(step); });
+  }
+  uint64_t TotalLength(uint64_t) const override { return 0; }
+  uint64_t Steps(double epochs) const override { return StepsFrom(leg_, epochs, dataset_->size(), batch_); }
+  double steps_per_epoch() const override {
+    return static_cast<double>(dataset_->size()) / static_cast<double>(batch_);
+  }
+
+ private:
+  LossCounts Count(uint64_t step) const {
     LossCounts sums = {};
     SampleSize size;
     for (uint64_t position = FirstPosition(step), end = position + batch_; position < end; ++position) {
@@ -45,18 +56,13 @@ class EvenBatches final : public Batches {
     for (uint64_t& sum : sums) sum = std::max<uint64_t>(sum, 1);
     return sums;
   }
-  uint64_t TotalLength(uint64_t) const override { return 0; }
-  uint64_t Steps(double epochs) const override { return StepsFrom(leg_, epochs, dataset_->size(), batch_); }
-  double steps_per_epoch() const override {
-    return static_cast<double>(dataset_->size()) / static_cast<double>(batch_);
-  }
 
- private:
   const std::shared_ptr<const Dataset> dataset_;
   const std::shared_ptr<const Transform> transform_;
   const Sampler sampler_;
   const Leg leg_;
   const uint64_t batch_, rows_;
+  mutable RecentlyMade<LossCounts> counts_;  ///< by step: every lane's batch asks for those of its step
 };
 
 }  // namespace

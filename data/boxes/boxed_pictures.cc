@@ -14,12 +14,8 @@ namespace {
 
 uint64_t FingerprintOf(const BoxedPictures& pictures, const FingerprintOptions& options) {
   Hasher hasher;
-  const auto add = [&](const std::string& text) {
-    hasher.AddInteger(text.size());
-    hasher.Add(text);
-  };
-  add(pictures.format);
-  for (const std::string& name : pictures.class_names) add(name);
+  AddText(pictures.format, hasher);
+  for (const std::string& name : pictures.class_names) AddText(name, hasher);
   HashNames(*pictures.store, hasher);
   hasher.Add(std::as_bytes(std::span(pictures.ends)));
   for (const BoxAnnotation& box : pictures.boxes) {  // value by value: there is padding between them

@@ -20,13 +20,14 @@ bool FitIn(const PictureStore& store, uint64_t most) {
 
 }  // namespace
 
+void AddText(const std::string& text, Hasher& hasher) {
+  hasher.AddInteger(text.size());
+  hasher.Add(text);
+}
+
 void HashNames(const PictureStore& store, Hasher& hasher) {
   hasher.AddInteger(store.size());
-  for (uint64_t id = 0; id < store.size(); ++id) {
-    const std::string name = store.Name(id);
-    hasher.AddInteger(name.size());
-    hasher.Add(name);
-  }
+  for (uint64_t id = 0; id < store.size(); ++id) AddText(store.Name(id), hasher);
 }
 
 void HashFiles(const PictureStore& store, const FingerprintOptions& options, Hasher& hasher) {

@@ -12,12 +12,8 @@ namespace {
 
 uint64_t FingerprintOf(const LabelledPictures& pictures, const FingerprintOptions& options) {
   Hasher hasher;
-  const auto add = [&](const std::string& text) {
-    hasher.AddInteger(text.size());
-    hasher.Add(text);
-  };
-  add(pictures.format);
-  for (const std::string& name : pictures.class_names) add(name);
+  AddText(pictures.format, hasher);
+  for (const std::string& name : pictures.class_names) AddText(name, hasher);
   HashNames(*pictures.store, hasher);
   hasher.Add(std::as_bytes(std::span(pictures.labels)));
   HashFiles(*pictures.store, options, hasher);

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <string>
 #include <vector>
 
 #include "data/image/decode_image.h"
-#include "data/image/resize.h"
 #include "launch/answers/draw_boxes.h"
+#include "launch/answers/thumbnail.h"
 
 namespace lockstep::launch {
 namespace {
@@ -20,16 +19,10 @@ data::Image DrawSample(const data::Dataset& samples, uint64_t id) {
   constexpr std::array<uint8_t, 3> kGrey = {150, 150, 150};
   data::Sample sample;
   samples.Read(0, id, sample);
-  data::Image picture, small;
+  data::Image picture;
   data::DecodeImage(sample.tensors[0].bytes, {}, {samples.Describe(0, id).line, "the split"}, picture);
-  const double scale =
-      std::min(1.0, static_cast<double>(kSide) / static_cast<double>(std::max(picture.height, picture.width)));
-  const auto scaled = [&](int64_t length) {
-    return std::max<int64_t>(1, std::llround(static_cast<double>(length) * scale));
-  };
-  data::ResizeScratch scratch;
-  data::ResizeBox(picture, {0, 0, static_cast<double>(picture.height), static_cast<double>(picture.width)},
-                  scaled(picture.height), scaled(picture.width), scratch, small);
+  data::Image small = Shrink(picture, kSide);
+  const double scale = static_cast<double>(small.width) / static_cast<double>(picture.width);
   data::SampleSize size;
   samples.Measure(0, id, size);
   const std::vector<std::string>& names = samples.traits().class_names;

@@ -4,16 +4,15 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
+#include <iterator>
 #include <numeric>
-#include <optional>
 #include <string>
 
 #include "data/image/decode_image.h"
-#include "data/image/resize.h"
 #include "launch/answers/draw_boxes.h"
 #include "launch/answers/thumbnail.h"
 #include "trainer/infer/detector.h"
+#include "trainer/metrics/detection/detection_errors.h"
 
 namespace lockstep::launch {
 namespace {
@@ -35,32 +34,13 @@ struct Looked {
   }
 };
 
-/// The place of the truth that `box` takes: the one that it overlaps most of those that are left, a crowd at last.
-std::optional<size_t> TruthOf(const Detection& box, std::span<const Truth> truths, const std::vector<bool>& left) {
-  std::optional<size_t> best;
-  double most = 0.5;
-  for (size_t i = 0; i < truths.size(); ++i) {
-    if (truths[i].category != box.category || (!left[i] && !truths[i].crowd)) continue;
-    const double overlap = metrics::IntersectionOverUnion(box.box, truths[i].box, truths[i].crowd);
-    const bool instead_of_crowd = best && truths[*best].crowd && !truths[i].crowd;
-    if (overlap < 0.5 || (best && !instead_of_crowd && (overlap < most || truths[i].crowd))) continue;
-    best = i;
-    most = overlap;
-  }
-  return best;
-}
-
 Looked Look(std::span<const Truth> truths, std::span<const Detection> found) {
   Looked looked;
-  std::vector<bool> left(truths.size(), true);
-  for (const Detection& box : found) {  // the best first
-    if (box.score < kShownScore) continue;
-    const std::optional<size_t> truth = TruthOf(box, truths, left);
-    if (truth) left[*truth] = false;
-    looked.shown.push_back(box);
-    looked.right.push_back(truth.has_value());
-  }
-  for (size_t i = 0; i < truths.size(); ++i) looked.missed.push_back(left[i] && !truths[i].crowd);
+  std::copy_if(found.begin(), found.end(), std::back_inserter(looked.shown),
+               [](const Detection& box) { return box.score >= kShownScore; });
+  const metrics::FoundTruths matched = metrics::FindTruths(truths, looked.shown);
+  for (size_t i = 0; i < looked.shown.size(); ++i) looked.right.push_back(matched.right[i] || matched.in_crowd[i]);
+  for (size_t i = 0; i < truths.size(); ++i) looked.missed.push_back(!matched.found[i] && !truths[i].crowd);
   return looked;
 }
 
@@ -71,13 +51,8 @@ std::string DrawLooked(const data::Dataset& samples, uint64_t id, std::span<cons
   samples.Read(0, id, sample);
   data::Image picture;
   data::DecodeImage(sample.tensors[0].bytes, {}, {samples.Describe(0, id).line, "the split"}, picture);
-  const double scale =
-      std::min(1.0, static_cast<double>(kPictureSide) / static_cast<double>(std::max(picture.height, picture.width)));
-  data::Image small;
-  data::ResizeScratch scratch;
-  data::ResizeBox(picture, {0, 0, static_cast<double>(picture.height), static_cast<double>(picture.width)},
-                  std::max<int64_t>(1, std::llround(static_cast<double>(picture.height) * scale)),
-                  std::max<int64_t>(1, std::llround(static_cast<double>(picture.width) * scale)), scratch, small);
+  data::Image small = Shrink(picture, kPictureSide);
+  const double scale = static_cast<double>(small.width) / static_cast<double>(picture.width);
   std::vector<DrawnBox> drawn;
   const auto add = [&](const metrics::Box& box, const std::string& label, const std::array<uint8_t, 3>& color) {
     drawn.push_back({box.x * scale, box.y * scale, box.width * scale, box.height * scale, label, color});

@@ -22,7 +22,9 @@ std::string Base64(std::string_view bytes) {
   return text;
 }
 
-data::Image Fit(const data::Image& picture, int64_t wanted) {
+}  // namespace
+
+data::Image Shrink(const data::Image& picture, int64_t wanted) {
   const int64_t side = std::max(picture.height, picture.width);
   if (side <= wanted) return picture;
   const auto scaled = [&](int64_t length) { return std::max<int64_t>(1, (length * wanted + side / 2) / side); };
@@ -33,10 +35,8 @@ data::Image Fit(const data::Image& picture, int64_t wanted) {
   return small;
 }
 
-}  // namespace
-
 std::string Thumbnail(const data::Image& picture, int64_t side) {
-  const data::Image small = Fit(picture, side);
+  const data::Image small = Shrink(picture, side);
   const std::string png = EncodePng(small), jpeg = EncodeJpeg(small);
   return Base64(png.size() <= jpeg.size() ? png : jpeg);
 }

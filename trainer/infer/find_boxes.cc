@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "trainer/metrics/detection/boxes.h"
 
 namespace lockstep::infer {
 namespace {
@@ -58,12 +59,10 @@ FoundBox BoxOf(const Peak& peak, const CenterMaps& maps) {
 }
 
 double Overlap(const FoundBox& a, const FoundBox& b) {
-  const double width = std::min(a.right, b.right) - std::max(a.left, b.left);
-  const double height = std::min(a.bottom, b.bottom) - std::max(a.top, b.top);
-  if (!(width > 0 && height > 0)) return 0;
-  const double shared = width * height;
-  const auto area = [](const FoundBox& box) { return (box.right - box.left) * (box.bottom - box.top); };
-  return shared / (area(a) + area(b) - shared);
+  const auto box = [](const FoundBox& found) {
+    return metrics::Box{found.left, found.top, found.right - found.left, found.bottom - found.top};
+  };
+  return metrics::IntersectionOverUnion(box(a), box(b));
 }
 
 }  // namespace

@@ -18,62 +18,61 @@ struct Nearest {
   bool IsBad() const { return overlap >= kBackground && overlap < kForeground; }
 };
 
+/// The place of the truth that the detection takes.
+std::optional<size_t> Take(const Detection& detection, std::span<const Truth> truths, const std::vector<bool>& found) {
+  double best = kForeground;
+  std::optional<size_t> chosen;
+  for (size_t i = 0; i < truths.size(); ++i) {
+    if (found[i] || truths[i].crowd || truths[i].category != detection.category) continue;
+    const double overlap = IntersectionOverUnion(detection.box, truths[i].box);
+    if (overlap < best) continue;
+    best = overlap;
+    chosen = i;
+  }
+  return chosen;
+}
+
+bool IsInCrowd(const Detection& detection, std::span<const Truth> truths) {
+  return std::any_of(truths.begin(), truths.end(), [&](const Truth& truth) {
+    return truth.crowd && truth.category == detection.category &&
+           IntersectionOverUnion(detection.box, truth.box, true) >= kForeground;
+  });
+}
+
 class Image {
  public:
-  Image(std::span<const Truth> truths, std::span<const Detection> detections) {
-    for (const Truth& truth : truths) (truth.crowd ? crowds_ : truths_).push_back(truth);
-    state_.resize(truths_.size());
-    std::vector<double> scores;
-    for (const Detection& detection : detections) scores.push_back(detection.score);
-    // All truths that are found are known before an error is told.
-    std::vector<const Detection*> wrong;
-    for (const size_t place : OrderByScore(scores))
-      if (!Take(detections[place])) wrong.push_back(&detections[place]);
-    for (const Detection* detection : wrong) ++Kind(*detection);
+  Image(std::span<const Truth> truths, std::span<const Detection> detections) : truths_(truths) {
+    const FoundTruths matched = FindTruths(truths, detections);
+    for (size_t i = 0; i < truths.size(); ++i) {
+      const State found = matched.found[i] ? State::kFound : State::kMissed;
+      state_.push_back(truths[i].crowd ? State::kCrowd : found);
+    }
+    for (size_t i = 0; i < detections.size(); ++i) {
+      if (matched.right[i] || matched.in_crowd[i])
+        ++(matched.right[i] ? errors_.right : errors_.ignored);
+      else
+        ++Kind(detections[i]);
+    }
     errors_.missed = std::count(state_.begin(), state_.end(), State::kMissed);
   }
 
   const DetectionErrors& errors() const { return errors_; }
 
  private:
-  enum class State : uint8_t { kMissed, kAlmost, kFound };
-
-  bool Take(const Detection& detection) {
-    double best = kForeground;
-    std::optional<size_t> chosen;
-    for (size_t i = 0; i < truths_.size(); ++i) {
-      if (state_[i] == State::kFound || truths_[i].category != detection.category) continue;
-      const double overlap = IntersectionOverUnion(detection.box, truths_[i].box);
-      if (overlap < best) continue;
-      best = overlap;
-      chosen = i;
-    }
-    if (!chosen) return false;
-    state_[*chosen] = State::kFound;
-    ++errors_.right;
-    return true;
-  }
+  enum class State : uint8_t { kMissed, kAlmost, kFound, kCrowd };
 
   Nearest Find(const Detection& detection, bool same_category) const {
     Nearest nearest;
     for (size_t i = 0; i < truths_.size(); ++i) {
-      if ((truths_[i].category == detection.category) != same_category) continue;
+      if (truths_[i].crowd || (truths_[i].category == detection.category) != same_category) continue;
       const double overlap = IntersectionOverUnion(detection.box, truths_[i].box);
       if (overlap > nearest.overlap) nearest = {overlap, i};
     }
     return nearest;
   }
 
-  bool IsInCrowd(const Detection& detection) const {
-    return std::any_of(crowds_.begin(), crowds_.end(), [&](const Truth& crowd) {
-      return crowd.category == detection.category &&
-             IntersectionOverUnion(detection.box, crowd.box, true) >= kForeground;
-    });
-  }
-
-  /// The counter of a detection that took no truth.
+  /// The counter of a detection that took no truth, and lies in no crowd.
   int64_t& Kind(const Detection& detection) {
-    if (IsInCrowd(detection)) return errors_.ignored;
     const Nearest same = Find(detection, true), other = Find(detection, false);
     const auto almost = [&](const Nearest& nearest) {
       if (state_[*nearest.truth] == State::kMissed) state_[*nearest.truth] = State::kAlmost;
@@ -90,12 +89,26 @@ class Image {
     return other.IsBad() ? errors_.both : errors_.background;
   }
 
-  std::vector<Truth> truths_, crowds_;
+  const std::span<const Truth> truths_;
   std::vector<State> state_;
   DetectionErrors errors_;
 };
 
 }  // namespace
+
+FoundTruths FindTruths(std::span<const Truth> truths, std::span<const Detection> detections) {
+  FoundTruths matched{std::vector<bool>(detections.size()), std::vector<bool>(detections.size()),
+                      std::vector<bool>(truths.size())};
+  std::vector<double> scores;
+  for (const Detection& detection : detections) scores.push_back(detection.score);
+  for (const size_t place : OrderByScore(scores)) {
+    const std::optional<size_t> truth = Take(detections[place], truths, matched.found);
+    matched.right[place] = truth.has_value();
+    if (truth) matched.found[*truth] = true;
+    matched.in_crowd[place] = !truth && IsInCrowd(detections[place], truths);
+  }
+  return matched;
+}
 
 DetectionErrors& DetectionErrors::operator+=(const DetectionErrors& other) {
   for (int64_t DetectionErrors::*const counter :

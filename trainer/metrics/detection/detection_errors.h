@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "trainer/metrics/detection/matches.h"
 
@@ -24,6 +25,16 @@ struct DetectionErrors {
   DetectionErrors& operator+=(const DetectionErrors& other);
   friend bool operator==(const DetectionErrors&, const DetectionErrors&) = default;
 };
+
+/// What became of one image's truths and detections.
+struct FoundTruths {
+  std::vector<bool> right;     ///< by detection: it has taken a truth
+  std::vector<bool> in_crowd;  ///< by detection: it has not, and at least half of it lies in a crowd of its category
+  std::vector<bool> found;     ///< by truth; never a crowd
+};
+/// As COCO's metric matches them at an IoU of 0.5, whatever their sizes: detections, from the highest score down, take
+/// the truth of their category that they overlap most of those that are left, of equal overlaps the later one.
+FoundTruths FindTruths(std::span<const Truth> truths, std::span<const Detection> detections);
 
 /// Of one image, with all detections that are given. Placed well is an IoU of at least 0.5, placed badly one in
 /// [0.1, 0.5). Detections take truths as in COCO's metric, whatever their sizes. Where a detection fits several kinds

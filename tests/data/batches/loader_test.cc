@@ -1,5 +1,4 @@
 #include "data/batches/loader.h"
-#include "data/batches/block_reader.h"
 #include "data/batches/make_batches.h"
 
 #include <gtest/gtest.h>
@@ -16,9 +15,7 @@
 
 #include "base/bfloat16.h"
 #include "base/hash.h"
-#include "base/memory.h"
-#include "base/philox.h"
-#include "data/transform.h"
+#include "tests/data/batches/turned_images.h"
 #include "tests/data/test_files.h"
 
 namespace {
@@ -44,55 +41,6 @@ void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::fre
 
 namespace lockstep::data {
 namespace {
-
-constexpr uint64_t kSize = 37;
-
-/// Pictures of random bytes, of five classes.
-class Images final : public Dataset {
- public:
-  explicit Images(uint64_t size) : size_(size) {}
-  uint64_t size() const override { return size_; }
-  std::span<const Field> fields() const override { return fields_; }
-  const SourceTraits& traits() const override { return traits_; }
-  uint64_t fingerprint() const override { return 0; }
-  void Read(uint64_t, uint64_t id, Sample& sample) const override {
-    sample.tensors.resize(fields_.size());
-    for (size_t i = 0; i < fields_.size(); ++i) {
-      sample.tensors[i].shape = fields_[i].shape;
-      sample.tensors[i].bytes.resize(static_cast<size_t>(fields_[i].shape.size() * SizeOf(fields_[i].dtype)));
-    }
-    for (size_t i = 0; i < sample.tensors[0].bytes.size(); ++i)
-      sample.tensors[0].bytes[i] = static_cast<std::byte>(Mix64(id * 1000 + i));
-    sample.tensors[1].As<int32_t>()[0] = static_cast<int32_t>(id % 5);
-  }
-
- private:
-  const uint64_t size_;
-  const SourceTraits traits_{.classes = 5};
-  const std::array<Field, 2> fields_{
-      {Field{"image", DType::kU8, Shape{6, 5, 1}}, Field{"label", DType::kI32, Shape{}, -1}}};
-};
-
-/// Bytes become floats; augmentation turns them by a number of places that epoch and sample decide.
-class Turning final : public Transform {
- public:
-  std::span<const Field> fields() const override { return fields_; }
-  void Apply(const Sample& sample, uint64_t epoch, uint64_t id, bool augment, int64_t,
-             std::span<std::byte* const> rows) const override {
-    const std::span<const uint8_t> bytes = sample.tensors[0].As<uint8_t>();
-    const size_t turn = augment ? Mix64(epoch * 1000 + id) % bytes.size() : 0;
-    float* image = reinterpret_cast<float*>(rows[0]);
-    for (size_t i = 0; i < bytes.size(); ++i) image[i] = static_cast<float>(bytes[(i + turn) % bytes.size()]) / 255;
-    std::memcpy(rows[1], sample.tensors[1].bytes.data(), sizeof(int32_t));
-  }
-
- private:
-  const std::array<Field, 2> fields_{
-      {Field{"image", DType::kF32, Shape{6, 5, 1}}, Field{"label", DType::kI32, Shape{}, -1}}};
-};
-
-std::shared_ptr<const Dataset> MakeImages(uint64_t size = kSize) { return std::make_shared<Images>(size); }
-std::shared_ptr<const Transform> MakeAugmenting() { return std::make_shared<Turning>(); }
 
 /// A loader's options, and what its batches follow from.
 struct LoaderSetup : Loader::Options {
@@ -384,21 +332,6 @@ TEST(Loader, RoundsFieldsThatProgramsReadInBf16) {
   }
 }
 
-TEST(BlockReader, RoundsToo) {
-  const auto dataset = MakeImages(5000);
-  const auto transform = MakeAugmenting();
-  const auto blocks = std::make_shared<Blocks>(*dataset, *transform, std::vector<BatchShape>{{3000, 0}});
-  const std::array<std::string, 1> names = {"image"};
-  BlockReader floats(dataset, transform, blocks), rounded(dataset, transform, blocks, names);
-  for (int64_t block : {0, 1, 0}) {
-    const LaneBatch &expected = floats.Read(block), &found = rounded.Read(block);
-    ASSERT_EQ(found.fields[0].dtype, DType::kBF16);
-    for (int64_t i = 0; i < expected.fields[0].shape.size(); ++i)
-      ASSERT_EQ(reinterpret_cast<const BFloat16*>(found.data[0])[i].bits,
-                BFloat16::From(reinterpret_cast<const float*>(expected.data[0])[i]).bits);
-  }
-}
-
 TEST(Loader, RefusesLanesLargerThanTheData) {
   LoaderSetup options = Options(MakeImages(2));
   ExpectError(ErrorKind::kUsage,
@@ -406,39 +339,6 @@ TEST(Loader, RefusesLanesLargerThanTheData) {
               [&] { Loader loader(options.Complete()); });
   options.dataset = MakeImages(3);
   EXPECT_EQ(RowsOf(options), Expected(options));
-}
-
-TEST(BlockReader, CutsTheSplitAndPadsTheLastBlock) {
-  const auto dataset = MakeImages();
-  const auto transform = MakeAugmenting();
-  const auto blocks = std::make_shared<Blocks>(*dataset, *transform, std::vector<BatchShape>{{10, 0}});
-  ASSERT_EQ(blocks->count(), 4);
-  BlockReader reader(dataset, transform, blocks);
-  Sample sample;
-  std::vector<float> image(30);
-  int32_t label = 0;
-  std::byte* const pointers[] = {reinterpret_cast<std::byte*>(image.data()), reinterpret_cast<std::byte*>(&label)};
-  for (int64_t block : {3, 0, 1, 2, 3}) {
-    const LaneBatch& batch = reader.Read(block);
-    EXPECT_EQ(batch.rows(), block == 3 ? 7 : 10);
-    EXPECT_EQ(batch.samples.first_position, static_cast<uint64_t>(block * 10));
-    const auto* images = reinterpret_cast<const float*>(batch.data[0]);
-    const auto* labels = reinterpret_cast<const int32_t*>(batch.data[1]);
-    const auto* mask = reinterpret_cast<const float*>(batch.data[2]);
-    for (int64_t row = 0; row < 10; ++row) {
-      const bool counts = row < batch.rows();
-      if (counts) {
-        dataset->Read(0, static_cast<uint64_t>(block * 10 + row), sample);
-        transform->Apply(sample, 0, 0, /*augment=*/false, 0, pointers);
-      } else {
-        std::fill(image.begin(), image.end(), 0.0f);
-        label = -1;
-      }
-      EXPECT_EQ(std::memcmp(images + row * 30, image.data(), 30 * sizeof(float)), 0) << block << " " << row;
-      EXPECT_EQ(labels[row], label);
-      EXPECT_EQ(mask[row], counts ? 1 : 0);
-    }
-  }
 }
 
 }  // namespace

@@ -4,47 +4,10 @@
 
 #include <set>
 
-#include "base/error.h"
-#include "trainer/graph/step_block.h"
+#include "tests/trainer/graph/operands.h"
 
 namespace lockstep::graph {
 namespace {
-
-/// A graph of bare operands, to which one op is appended.
-class Operands {
- public:
-  ValueId Add(const Shape& shape, DType dtype = DType::kF32) {
-    graph_.values.push_back({.name = "v", .shape = shape, .dtype = dtype, .role = Role::kInput});
-    return static_cast<ValueId>(graph_.values.size() - 1);
-  }
-  ValueId StepBlock() { return EnsureStepBlock(graph_); }
-
-  /// "f32 [2, 3], u8 [4]": what the op's outputs are; or the error's text.
-  std::string Infer(OpKind kind, std::vector<ValueId> inputs, Attributes attributes) {
-    const size_t values = graph_.values.size();
-    try {
-      std::string text;
-      for (ValueId id : AppendOp(graph_, kind, std::move(inputs), std::move(attributes), "op")) {
-        if (!text.empty()) text += ", ";
-        text += fmt::format("{} {}", Name(graph_.value(id).dtype), graph_.value(id).shape.ToString());
-      }
-      return text;
-    } catch (const Error& error) {
-      EXPECT_EQ(graph_.values.size(), values) << "a rejected op leaves the graph as it was";
-      EXPECT_EQ(error.kind(), ErrorKind::kUsage) << error.what();
-      return error.what();
-    }
-  }
-
-  const Graph& graph() const { return graph_; }
-
- private:
-  Graph graph_;
-};
-
-void ExpectMentions(const std::string& text, std::initializer_list<const char*> parts) {
-  for (const char* part : parts) EXPECT_NE(text.find(part), std::string::npos) << part << " is missing in: " << text;
-}
 
 TEST(OpTable, EveryKindHasARowOfItsOwnName) {
   std::set<std::string> names;
@@ -194,6 +157,21 @@ TEST(NormShapes, LayerNormNeedsNoBiasAndRmsNormHasNone) {
   ExpectMentions(v.Infer(OpKind::kRmsNormGrad, {tokens, tokens, c, c}, NormAttributes{}), {"inv_rms", "[3]", "[2, 5]"});
 }
 
+TEST(NormShapes, GroupsHaveStatisticsByImage) {
+  Operands v;
+  const ValueId x = v.Add({2, 5, 3, 12}, DType::kBF16), c = v.Add({12}), statistics = v.Add({2, 4});
+  const GroupNormAttributes attributes{.groups = 4};
+  EXPECT_EQ(v.Infer(OpKind::kGroupNorm, {x, c, c}, attributes), "bf16 [2, 5, 3, 12], f32 [2, 4], f32 [2, 4]");
+  EXPECT_EQ(v.Infer(OpKind::kGroupNormGrad, {x, x, c, statistics, statistics}, attributes),
+            "bf16 [2, 5, 3, 12], f32 [12], f32 [12]");
+  EXPECT_EQ(v.Infer(OpKind::kBatchNormInferGrad, {x, c, c}, NormAttributes{}), "bf16 [2, 5, 3, 12]");
+  ExpectMentions(v.Infer(OpKind::kGroupNorm, {x, c, c}, GroupNormAttributes{.groups = 5}), {"12 channels", "5 groups"});
+  ExpectMentions(v.Infer(OpKind::kGroupNorm, {v.Add({2, 12}), c, c}, attributes), {"[2, 12]", "images"});
+  ExpectMentions(v.Infer(OpKind::kGroupNorm, {x, c, v.Add({11})}, attributes), {"bias", "[11]", "[12]"});
+  ExpectMentions(v.Infer(OpKind::kGroupNormGrad, {x, x, c, statistics, v.Add({2, 3})}, attributes),
+                 {"inv_std", "[2, 3]", "[2, 4]"});
+}
+
 TEST(SequenceShapes, EmbeddingsAddTheTablesChannels) {
   Operands v;
   const ValueId id = v.Add({2, 5}, DType::kI32), table = v.Add({9, 3});
@@ -324,76 +302,6 @@ TEST(LossShapes, SumsAreScalarsInDoublePrecision) {
   EXPECT_EQ(v.Infer(OpKind::kSoftmaxCrossEntropyGrad, {logits, label, mask, step}, LossAttributes{}), "f32 [4, 10]");
   EXPECT_EQ(v.Infer(OpKind::kMeanSquaredError, {logits, logits, mask}, LossAttributes{}), "f64 []");
   EXPECT_EQ(v.Infer(OpKind::kMeanSquaredErrorGrad, {logits, logits, mask, step}, LossAttributes{}), "f32 [4, 10]");
-}
-
-TEST(ResizeShapes, FollowHeightAndWidth) {
-  Operands v;
-  const ValueId x = v.Add({2, 5, 3, 4});
-  EXPECT_EQ(v.Infer(OpKind::kResizeNearest, {x}, ResizeAttributes{10, 7, {}}), "f32 [2, 10, 7, 4]");
-  EXPECT_EQ(v.Infer(OpKind::kResizeNearestGrad, {v.Add({2, 10, 7, 4})}, ResizeAttributes{10, 7, {2, 5, 3, 4}}),
-            "f32 [2, 5, 3, 4]");
-  ExpectMentions(v.Infer(OpKind::kResizeNearest, {x}, ResizeAttributes{10, 0, {}}), {"[2, 5, 3, 4]", "10 by 0"});
-  ExpectMentions(v.Infer(OpKind::kResizeNearest, {v.Add({2, 5})}, ResizeAttributes{10, 7, {}}), {"[2, 5]", "images"});
-  ExpectMentions(v.Infer(OpKind::kResizeNearestGrad, {v.Add({2, 9, 7, 4})}, ResizeAttributes{10, 7, {2, 5, 3, 4}}),
-                 {"dy", "[2, 9, 7, 4]", "[2, 10, 7, 4]"});
-}
-
-TEST(DetectionShapes, FollowMapsOfCells) {
-  Operands v;
-  const ValueId logits = v.Add({2, 5, 6, 3}, DType::kBF16), target = v.Add({2, 5, 6, 3}), mask = v.Add({2});
-  const ValueId label = v.Add({2, 5, 6}, DType::kI32), weight = v.Add({2, 5, 6}), sides = v.Add({2, 5, 6, 4});
-  for (const ValueId wanted : {target, label}) {
-    EXPECT_EQ(v.Infer(OpKind::kFocalLoss, {logits, wanted, mask}, FocalAttributes{}), "f64 []");
-    EXPECT_EQ(v.Infer(OpKind::kFocalLossGrad, {logits, wanted, mask, v.StepBlock()}, FocalAttributes{}),
-              "bf16 [2, 5, 6, 3]");
-  }
-  EXPECT_EQ(v.Infer(OpKind::kBoxLoss, {sides, sides, weight}, BoxLossAttributes{}), "f64 []");
-  EXPECT_EQ(v.Infer(OpKind::kBoxLossGrad, {sides, sides, weight, v.StepBlock()}, BoxLossAttributes{}),
-            "f32 [2, 5, 6, 4]");
-}
-
-TEST(NormShapes, GroupsHaveStatisticsByImage) {
-  Operands v;
-  const ValueId x = v.Add({2, 5, 3, 12}, DType::kBF16), c = v.Add({12}), statistics = v.Add({2, 4});
-  const GroupNormAttributes attributes{.groups = 4};
-  EXPECT_EQ(v.Infer(OpKind::kGroupNorm, {x, c, c}, attributes), "bf16 [2, 5, 3, 12], f32 [2, 4], f32 [2, 4]");
-  EXPECT_EQ(v.Infer(OpKind::kGroupNormGrad, {x, x, c, statistics, statistics}, attributes),
-            "bf16 [2, 5, 3, 12], f32 [12], f32 [12]");
-  EXPECT_EQ(v.Infer(OpKind::kBatchNormInferGrad, {x, c, c}, NormAttributes{}), "bf16 [2, 5, 3, 12]");
-  ExpectMentions(v.Infer(OpKind::kGroupNorm, {x, c, c}, GroupNormAttributes{.groups = 5}), {"12 channels", "5 groups"});
-  ExpectMentions(v.Infer(OpKind::kGroupNorm, {v.Add({2, 12}), c, c}, attributes), {"[2, 12]", "images"});
-  ExpectMentions(v.Infer(OpKind::kGroupNorm, {x, c, v.Add({11})}, attributes), {"bias", "[11]", "[12]"});
-  ExpectMentions(v.Infer(OpKind::kGroupNormGrad, {x, x, c, statistics, v.Add({2, 3})}, attributes),
-                 {"inv_std", "[2, 3]", "[2, 4]"});
-}
-
-TEST(DetectionShapes, CrossEntropyIsElementByElement) {
-  Operands v;
-  const ValueId logits = v.Add({2, 5}, DType::kBF16), target = v.Add({2, 5});
-  EXPECT_EQ(v.Infer(OpKind::kSigmoidCrossEntropy, {logits, target, target}, LossAttributes{}), "f64 []");
-  EXPECT_EQ(v.Infer(OpKind::kSigmoidCrossEntropyGrad, {logits, target, target, v.StepBlock()}, LossAttributes{}),
-            "bf16 [2, 5]");
-  ExpectMentions(v.Infer(OpKind::kSigmoidCrossEntropy, {logits, target, v.Add({2})}, LossAttributes{}),
-                 {"weight", "[2]", "[2, 5]"});
-}
-
-TEST(DetectionShapes, RejectionsNameWhatDoesNotFit) {
-  Operands v;
-  const ValueId logits = v.Add({2, 5, 3}), mask = v.Add({2}), sides = v.Add({2, 5, 4}), weight = v.Add({2, 5});
-  const auto focal = [&](ValueId target, ValueId of_rows, float clamp = 0) {
-    return v.Infer(OpKind::kFocalLoss, {logits, target, of_rows}, FocalAttributes{.clamp = clamp});
-  };
-  ExpectMentions(focal(v.Add({2, 5, 2}), mask), {"target", "[2, 5, 2]", "[2, 5, 3]"});
-  ExpectMentions(focal(v.Add({2, 5, 3}, DType::kI32), mask), {"label", "[2, 5, 3]", "[2, 5]"});
-  ExpectMentions(focal(v.Add({2, 5, 3}, DType::kBF16), mask), {"target", "bf16", "f32"});
-  ExpectMentions(focal(logits, v.Add({3})), {"mask", "[3]", "[2]"});
-  ExpectMentions(focal(logits, mask, 0.5f), {"clamped at 0.5", "less than 0.5"});
-  const auto boxes = [&](ValueId box_sides, ValueId target, ValueId of_cells) {
-    return v.Infer(OpKind::kBoxLoss, {box_sides, target, of_cells}, BoxLossAttributes{});
-  };
-  ExpectMentions(boxes(logits, logits, weight), {"sides", "[2, 5, 3]", "4 sides"});
-  ExpectMentions(boxes(sides, logits, weight), {"target", "[2, 5, 3]", "[2, 5, 4]"});
-  ExpectMentions(boxes(sides, sides, mask), {"weight", "[2]", "[2, 5]"});
 }
 
 TEST(LossShapes, LogitsMayHavePlaces) {

@@ -1,16 +1,14 @@
 // Autodiff against central differences in double precision: every op that has a gradient, and small whole models with
-// and without fused activations. Losses are scaled as the step block says, and a parameter's gradient is of their sum.
+// and without fused activations.
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <functional>
 #include <set>
 
 #include "base/error.h"
-#include "base/philox.h"
+#include "tests/trainer/kernels/differences.h"
 #include "trainer/graph/builder.h"
 #include "trainer/graph/op_table.h"
-#include "trainer/kernels/reference/reference.h"
 #include "trainer/passes/passes.h"
 
 namespace lockstep {
@@ -19,89 +17,8 @@ namespace {
 using graph::Activation;
 using graph::Builder;
 using graph::Graph;
-using graph::Initializer;
 using graph::OpKind;
-using graph::Role;
 using graph::ValueId;
-using reference::Tensor;
-using Values = std::map<std::string, Tensor>;
-
-constexpr graph::StepBlock kStepBlock{.seed = 5, .step = 11, .first_sample = 100, .loss_scale = {0.25f, 2, 3, 1}};
-
-double Normal(const RandomStream& stream, uint32_t i) {
-  return NormalFromBits(stream.Bits(2 * i), stream.Bits(2 * i + 1));
-}
-
-/// Random values for everything that a graph takes: labels in [-1, 3), lengths 0, 2, 4, .. of labels
-/// 0, 1, 2, .., transcripts, masks of 0 and 1, heat in [0, 1], of which every fourth is 1, sides of boxes and variances
-/// above 0.
-Values RandomValues(const Graph& graph) {
-  Values values;
-  for (size_t id = 0; id < graph.values.size(); ++id) {
-    const graph::Value& value = graph.values[id];
-    if (value.role == Role::kActivation || value.role == Role::kStepBlock) continue;
-    const RandomStream stream{7, 0, static_cast<uint32_t>(id), 0};
-    Tensor tensor{value.shape, {}, {}, 1};
-    for (uint32_t i = 0; i < static_cast<uint32_t>(value.shape.size()); ++i) {
-      const bool integer = value.dtype == DType::kI32;
-      if (value.name == "length")
-        tensor.data.push_back(2 * i);
-      else if (value.name == "label_length")
-        tensor.data.push_back(i);
-      else if (value.name == "transcript")
-        tensor.data.push_back(1 + i % 3 % 2);
-      else if (integer)
-        tensor.data.push_back(i == 1 ? -1 : std::floor(3 * stream.Uniform(i)));
-      else if (value.name == "mask")
-        tensor.data.push_back(i == 2 ? 0 : 1);
-      else if (value.name == "heat")
-        tensor.data.push_back(i % 4 == 0 ? 1 : stream.Uniform(i));
-      else if (value.name == "boxes" || value.name.ends_with("running_var"))
-        tensor.data.push_back(0.2 + 2 * stream.Uniform(i));
-      else
-        tensor.data.push_back(Normal(stream, i));
-    }
-    values[value.name] = tensor;
-  }
-  return values;
-}
-
-double ScaledLoss(const Graph& graph, const Values& values) {
-  const std::vector<Tensor> all = reference::RunGraph(graph, values, kStepBlock);
-  double loss = 0;
-  for (size_t i = 0; i < graph.losses.size(); ++i) {
-    loss += all[static_cast<size_t>(graph.losses[i].sum)].data[0] * kStepBlock.loss_scale[i];
-  }
-  return loss;
-}
-
-/// Compares the gradient of each parameter with central differences of `forward`, at about 5 elements of each.
-/// `backward` is the graph with gradients of `forward` or of one that computes the same.
-void ExpectGradientsOf(const Graph& forward, const Graph& backward, const std::set<std::string>& frozen = {}) {
-  Values values = RandomValues(forward);
-  const std::vector<Tensor> all = reference::RunGraph(backward, values, kStepBlock);
-  constexpr double kStep = 1e-5;
-  for (const ValueId parameter : forward.parameters) {
-    const std::string& name = forward.value(parameter).name;
-    const auto found = backward.gradients.find(backward.Find(name));
-    EXPECT_EQ(found == backward.gradients.end(), frozen.contains(name)) << name;
-    if (found == backward.gradients.end()) continue;
-    const Tensor& gradient = all[static_cast<size_t>(found->second)];
-    ASSERT_EQ(gradient.shape, forward.value(parameter).shape) << name;
-    std::vector<double>& data = values.at(name).data;
-    const size_t stride = std::max<size_t>(1, data.size() / 5);
-    for (size_t i = 0; i < data.size(); i += stride) {
-      const double before = data[i];
-      data[i] = before + kStep;
-      const double above = ScaledLoss(forward, values);
-      data[i] = before - kStep;
-      const double below = ScaledLoss(forward, values);
-      data[i] = before;
-      const double difference = (above - below) / (2 * kStep);
-      EXPECT_NEAR(gradient.data[i], difference, 1e-6 * (1 + std::abs(difference))) << name << " element " << i;
-    }
-  }
-}
 
 std::set<OpKind> Kinds(const Graph& graph) {
   std::set<OpKind> kinds;
@@ -293,16 +210,6 @@ TEST_P(OpGradientTest, FollowsFromDifferences) {
 INSTANTIATE_TEST_SUITE_P(Ops, OpGradientTest, testing::ValuesIn(ModelCases()),
                          [](const auto& info) { return info.param.name; });
 
-TEST(GradientTest, OfMixedAndWeightedLabelsFollowsFromDifferences) {
-  for (const graph::RowTargets targets : {graph::RowTargets::kWeighted, graph::RowTargets::kMixed}) {
-    Builder builder(graph::Mode::kTrain, 4);
-    const ValueId image = builder.Input("image", {6, 6, 2}, DType::kF32);
-    builder.SoftmaxCrossEntropy(Close(builder, image), 0.1f, targets);
-    const Graph forward = builder.Finish();
-    ExpectGradientsOf(forward, passes::AddGradients(forward, {}));
-  }
-}
-
 TEST(GradientTest, OfFusedOpsFollowsFromDifferences) {
   for (const auto targets : {graph::RowTargets::kLabel, graph::RowTargets::kMixed}) {
     Builder b(graph::Mode::kTrain, 4);
@@ -380,21 +287,6 @@ INSTANTIATE_TEST_SUITE_P(Activations, ModelGradientTest,
                                          Activation::kSigmoid),
                          [](const auto& info) { return graph::Name(info.param); });
 
-TEST(GradientTest, TemporalClassificationFollowsFromDifferences) {
-  Builder builder(graph::Mode::kTrain, 4);
-  const ValueId length = builder.Input("length", {}, DType::kI32), x = builder.Input("features", {6, 5}, DType::kF32);
-  const ValueId y = builder.Lstm(builder.Conv1d(x, "conv", {4, 3, 1, 1, true, {0, 1}}), "rnn", {5, length});
-  builder.Ctc(builder.Linear(y, "classes", 3, true, {0, 1}), builder.Input("transcript", {3}, DType::kI32), length,
-              builder.Input("label_length", {}, DType::kI32));
-  builder.MeanSquaredError(builder.Reshape(y, {4, 30}));
-  const Graph forward = builder.Finish();
-  ASSERT_EQ(forward.counters.size(), 1u);
-  const Graph backward = passes::AddGradients(forward, {});
-  const std::vector<Tensor> all = reference::RunGraph(forward, RandomValues(forward), kStepBlock);
-  EXPECT_EQ(all[static_cast<size_t>(forward.counters[0].count)].data[0], 0) << "every sample has an alignment";
-  ExpectGradientsOf(forward, backward);
-}
-
 /// Running statistics are what evaluations take.
 Graph ModelOfRunningStatistics(Activation activation) {
   Builder builder(graph::Mode::kEvaluate, 4);
@@ -428,38 +320,6 @@ TEST(GradientTest, RunningStatisticsWithoutFrozenParametersAreRefused) {
       EXPECT_NE(error.hint().find("freeze"), std::string::npos) << error.hint();
     }
   }
-}
-
-TEST(GradientTest, OfDetectionLossesFollowsFromDifferences) {
-  for (const bool labels : {false, true}) {
-    for (const bool exponential : {false, true}) {
-      Builder builder(graph::Mode::kTrain, 4);
-      const ValueId image = builder.Input("image", {5, 6, 2}, DType::kF32);
-      const ValueId map = builder.Conv2d(image, "map", {3, 3, 1, 1, 1, true, {0, 0.5f}});
-      const ValueId sides = builder.Conv2d(image, "sides", {4, 3, 1, 1, 1, true, {0, 0.5f}});
-      const ValueId target =
-          labels ? builder.Input("label", {5, 6}, DType::kI32) : builder.Input("heat", {5, 6, 3}, DType::kF32);
-      builder.FocalLoss("centers", map, target, builder.Input("mask", {}, DType::kF32),
-                        {.positive = 0.25f, .negative = 0.75f, .clamp = labels ? 0.1f : 0.0f});
-      builder.BoxLoss("boxes_loss", sides, builder.Input("boxes", {5, 6, 4}, DType::kF32),
-                      builder.Input("weight", {5, 6}, DType::kF32), {.exponential = exponential, .factor = 0.5f});
-      builder.SigmoidCrossEntropy("near", map, builder.Input("heat_of_cells", {5, 6, 3}, DType::kF32),
-                                  builder.Input("weight_of_cells", {5, 6, 3}, DType::kF32));
-      const Graph forward = builder.Finish();
-      ExpectGradientsOf(forward, passes::AddGradients(forward, {}));
-    }
-  }
-}
-
-TEST(GradientTest, SeveralLossesAddUpWithTheirOwnScales) {
-  Builder builder(graph::Mode::kTrain, 5);
-  const ValueId x = builder.Linear(builder.Input("features", {6}, DType::kF32), "body", 8, true, {0, 1});
-  const ValueId body = builder.Activate(x, Activation::kTanh);
-  builder.SoftmaxCrossEntropy(builder.Linear(body, "classes", 3, true, {0, 1}), 0);
-  builder.MeanSquaredError(builder.Linear(body, "values", 2, true, {0, 1}));
-  const Graph forward = builder.Finish();
-  ASSERT_EQ(forward.losses.size(), 2u);
-  ExpectGradientsOf(forward, passes::AddGradients(forward, {}));
 }
 
 }  // namespace

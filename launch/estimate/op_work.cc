@@ -19,9 +19,7 @@ OpWork WorkOf(const graph::Graph& graph, const graph::Op& op) {
   OpWork work{.kind = graph::Name(op.kind), .flops = graph::Row(op.kind).flops(graph, op)};
   for (const auto* list : {&op.inputs, &op.outputs})
     for (graph::ValueId id : *list)
-      if (id != graph::kNoValue)
-        work.bytes +=
-            static_cast<double>(graph.value(id).shape.size()) * static_cast<double>(SizeOf(graph.value(id).dtype));
+      if (id != graph::kNoValue) work.bytes += static_cast<double>(graph.value(id).bytes());
   const auto first = [&](const std::vector<graph::ValueId>& ids) -> const Shape* {
     const auto found = std::find_if(ids.begin(), ids.end(), [](graph::ValueId id) { return id != graph::kNoValue; });
     return found == ids.end() ? nullptr : &graph.value(*found).shape;

@@ -17,24 +17,29 @@ GpuKernels OurKernels() {
                            {OpKind::kSoftmaxCrossEntropyGrad, 17},
                            {OpKind::kSoftmaxCrossEntropyTrain, 35},
                            {OpKind::kLayerNorm, 30},
-                           {OpKind::kLayerNormGrad, 38},
+                           {OpKind::kLayerNormGrad, 43},
                            {OpKind::kAddLayerNorm, 40},
-                           {OpKind::kAddLayerNormGrad, 40},
-                           {OpKind::kPixels, 52},
+                           {OpKind::kAddLayerNormGrad, 43},
+                           {OpKind::kPixels, 75},
                            {OpKind::kBatchNormTrain, 14},
-                           {OpKind::kBatchNormGrad, 21}},
+                           {OpKind::kBatchNormGrad, 21},
+                           {OpKind::kBatchNormAddTrain, 15},
+                           {OpKind::kBatchNormAddGrad, 25}},
           .activations = {{graph::Activation::kGelu, {59, 65}}, {graph::Activation::kGeluTanh, {54, 57}}},
           .tabulated = {{graph::Activation::kGelu, {18, 20}}, {graph::Activation::kGeluTanh, {18, 20}}},
           .fewest_tabulated = static_cast<double>(cuda::kFewestTabulated),
-          // Batch norm reads x, or dy and x, once for its sums and once more for its results. Norms of rows keep what
-          // they read; their gradients read dy and x once more for the sums over rows. A cross entropy with its
-          // gradient finds the row that it reads again in the second-level cache.
+          // Batch norm reads x, or dy and x, once for its sums and once more for its results; where two gradients come
+          // in, their sum is written and read again in their place. Norms of rows keep what they read; beside it, their
+          // gradients write a few hundred rows of partial sums. A cross entropy with its gradient finds the row that it
+          // reads again in the second-level cache.
           .passes = {{OpKind::kBatchNormTrain, 1.5},
                      {OpKind::kBatchNormGrad, 5.0 / 3},
-                     {OpKind::kLayerNormGrad, 5.0 / 3},
-                     {OpKind::kRmsNormGrad, 5.0 / 3},
-                     {OpKind::kAddLayerNormGrad, 1.5},
-                     {OpKind::kAddRmsNormGrad, 1.5}},
+                     {OpKind::kBatchNormAddTrain, 4.0 / 3},
+                     {OpKind::kBatchNormAddGrad, 8.0 / 6},
+                     {OpKind::kLayerNormGrad, 1.02},
+                     {OpKind::kRmsNormGrad, 1.01},
+                     {OpKind::kAddLayerNormGrad, 1.02},
+                     {OpKind::kAddRmsNormGrad, 1.01}},
           .splits_k = true,
           .sums_biases_apart = true,
           .pads_rows = true,

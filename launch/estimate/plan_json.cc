@@ -13,7 +13,7 @@ using Ordered = nlohmann::ordered_json;
 Ordered ShapeOf(const Shape& shape) { return Ordered(std::vector<int64_t>(shape.dims().begin(), shape.dims().end())); }
 
 Ordered Parameters(const PlanFacts& facts) {
-  const auto frozen = plan::FrozenParameters(facts.plans.model, facts.job.config.optimizer);
+  const auto frozen = plan::FrozenParameters(facts.plans.model, facts.job.config.optimizer, 0);
   Ordered list = Ordered::array();
   const auto entries = facts.plans.layout.entries();
   for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry)

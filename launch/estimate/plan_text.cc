@@ -59,13 +59,18 @@ class Writer {
   }
 
   void Parameters() {
-    const auto frozen = plan::FrozenParameters(facts_.plans.model, facts_.job.config.optimizer);
+    const optim::OptimizerConfig& optimizer = facts_.job.config.optimizer;
+    const auto frozen = plan::FrozenParameters(facts_.plans.model, optimizer, 0);
+    const auto frozen_text = [&](const std::string& name) {
+      const uint64_t thaw = optim::SegmentFor(optimizer, name, false, 0, 0).thaw_at_step;
+      return thaw > 0 ? fmt::format("  frozen before step {}", thaw) : "  frozen";
+    };
     Line("parameters");
     const auto entries = facts_.plans.layout.entries();
     for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry)
       if (!entry->statistic)
         Line("  {:<36} {:<20} {}{}", entry->name, entry->shape.ToString(), entry->size(),
-             frozen.contains(entry->name) ? "  frozen" : "");
+             frozen.contains(entry->name) ? frozen_text(entry->name) : "");
     Line("  {:<36} {:<20} {}", "all", "", facts_.plans.layout.parameter_count());
   }
 

@@ -46,6 +46,14 @@ graph::Graph RunPasses(const graph::Graph& model, const CompileOptions& options,
     graph = passes::TakeBytes(graph, *options.bytes);
     dumper.Dump("take_bytes", graph);
   }
+  if (!options.frozen_statistics.empty()) {
+    graph = passes::FreezeStatistics(graph, options.frozen_statistics);
+    dumper.Dump("freeze_statistics", graph);
+  }
+  graph = passes::SinkTransposes(graph);
+  dumper.Dump("sink_transposes", graph);
+  graph = passes::RecogniseActivations(graph);
+  dumper.Dump("recognise_activations", graph);
   graph = passes::FuseActivations(graph, training);
   dumper.Dump("fuse_activations", graph);
   if (options.activations == DType::kBF16) {
@@ -68,6 +76,8 @@ graph::Graph RunPasses(const graph::Graph& model, const CompileOptions& options,
     graph = passes::FuseForDevice(graph);
     dumper.Dump("fuse_for_device", graph);
   }
+  graph = passes::FuseElementwise(graph);
+  dumper.Dump("fuse_elementwise", graph);
   if (backend.RowAlignment() > 0) {
     graph = passes::PadRows(graph, backend.RowAlignment());
     dumper.Dump("pad_rows", graph);
@@ -107,7 +117,8 @@ bool PacksAlike(const graph::Graph& graph, const graph::Op& a, const graph::Op& 
                     [&](graph::ValueId x, graph::ValueId y) {
                       if (x == graph::kNoValue || y == graph::kNoValue) return x == y;
                       return graph.value(x).shape == graph.value(y).shape &&
-                             graph.value(x).dtype == graph.value(y).dtype;
+                             graph.value(x).dtype == graph.value(y).dtype &&
+                             graph.value(x).pitch == graph.value(y).pitch;
                     });
 }
 

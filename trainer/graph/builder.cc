@@ -26,6 +26,13 @@ void RequireImages(const std::string& name, const Shape& x) {
               x.rank() == 2 ? "put it before the layer that flattens" : "");
 }
 
+void RequireGroups(const std::string& name, int64_t in, int64_t out, int groups) {
+  if (groups >= 1 && in % groups == 0 && out % groups == 0) return;
+  throw Error(ErrorKind::kUsage,
+              fmt::format("{} input and {} output channels can't be cut into {} groups", in, out, groups), name,
+              "both must be multiples of groups");
+}
+
 void RequireRows(const std::string& name, const Shape& x) {
   if (x.rank() >= 2) return;
   throw Error(ErrorKind::kUsage, fmt::format("at least 2 dimensions are needed, not {}", x.ToString()), name);
@@ -93,6 +100,20 @@ ValueId Builder::Statistic(const std::string& name, const Shape& shape, float st
   return id;
 }
 
+ValueId Builder::Buffer(const std::string& name, const Shape& shape, std::vector<float> values) {
+  CHECK(static_cast<int64_t>(values.size()) == shape.size(), "{} has {} values", name, values.size());
+  const ValueId id = Statistic(name, shape, 0);
+  infos_.back().values = std::move(values);
+  return id;
+}
+
+ValueId Builder::FindParameter(const std::string& name) const {
+  const ValueId id = graph_.Find(name);
+  if (id == kNoValue) return id;
+  const Role role = graph_.value(id).role;
+  return role == Role::kParameter || role == Role::kStatistic ? id : kNoValue;
+}
+
 ValueId Builder::State(const std::string& name, const Shape& shape) {
   return NewValue({.name = name, .shape = shape.Batched(batch_), .dtype = DType::kF32, .role = Role::kState});
 }
@@ -145,18 +166,39 @@ ValueId Builder::Gru(ValueId x, const std::string& name, const RecurrentLayer& l
 ValueId Builder::Conv2d(ValueId x, const std::string& name, const Conv2dLayer& layer) {
   RequireImages(name, shape(x));
   const int64_t channels = shape(x).dim(3);
-  if (layer.groups < 1 || channels % layer.groups != 0 || layer.out % layer.groups != 0) {
-    throw Error(
-        ErrorKind::kUsage,
-        fmt::format("{} input and {} output channels can't be cut into {} groups", channels, layer.out, layer.groups),
-        name, "both must be multiples of groups");
-  }
-  const Shape weight{layer.out, channels / layer.groups, layer.kernel, layer.kernel};
+  RequireGroups(name, channels, layer.out, layer.groups);
+  const Shape weight{layer.out, channels / layer.groups, layer.kernel.height, layer.kernel.width};
   const ValueId w = LayerParameter(name + ".weight", weight, layer.weight, true, layer.shared);
   const ValueId b =
       layer.bias ? LayerParameter(name + ".bias", {layer.out}, layer.bias_start, false, layer.shared) : kNoValue;
-  const Conv2dAttributes attributes{.stride = layer.stride, .padding = layer.padding, .groups = layer.groups};
+  const Conv2dAttributes attributes{
+      .stride = layer.stride, .padding = layer.padding, .groups = layer.groups, .dilation = layer.dilation};
   return Append(OpKind::kConv2d, {x, w, b}, attributes, name)[0];
+}
+
+ValueId Builder::ConvTranspose2d(ValueId x, const std::string& name, const ConvTranspose2dLayer& layer) {
+  RequireImages(name, shape(x));
+  const Shape in = shape(x);
+  RequireGroups(name, in.dim(3), layer.out, layer.groups);
+  const Pair stride = layer.stride, extra = layer.output_padding;
+  if (extra.height < 0 || extra.width < 0 || extra.height >= stride.height || extra.width >= stride.width) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("output padding {} with a stride of {}", ToString(extra), ToString(stride)), name,
+                "output padding is less than the stride");
+  }
+  const int64_t height = (in.dim(1) - 1) * stride.height - 2 * layer.padding.height +
+                         layer.dilation.height * (layer.kernel.height - 1) + extra.height + 1;
+  const int64_t width = (in.dim(2) - 1) * stride.width - 2 * layer.padding.width +
+                        layer.dilation.width * (layer.kernel.width - 1) + extra.width + 1;
+  const Shape result{in.dim(0), height, width, layer.out};
+  RequirePositive(name, result);
+  const Shape weight{in.dim(3), layer.out / layer.groups, layer.kernel.height, layer.kernel.width};
+  const Initializer start{.uniform = static_cast<float>(
+                              1 / std::sqrt(static_cast<double>(weight.size()) / static_cast<double>(weight.dim(0))))};
+  const ValueId w = Parameter(name + ".weight", weight, start, true);
+  const Conv2dAttributes attributes{
+      .stride = stride, .padding = layer.padding, .groups = layer.groups, .result = result, .dilation = layer.dilation};
+  return Append(OpKind::kConv2dInputGrad, {x, w}, attributes, name)[0];
 }
 
 ValueId Builder::BatchNorm(ValueId x, const std::string& name, float epsilon, float momentum, float weight_start) {
@@ -217,11 +259,11 @@ ValueId Builder::Activate(ValueId x, Activation activation) {
   return AppendOp(graph_, OpKind::kActivation, {x}, ActivationAttributes{activation}, name)[0];
 }
 
-ValueId Builder::Dropout(ValueId x, float probability) {
+ValueId Builder::Dropout(ValueId x, float probability, const std::string& name) {
   const uint32_t key = next_layer_key_++;  // given in every mode: keys don't depend on it
   if (mode_ != Mode::kTrain || probability == 0) return x;
   return Append(OpKind::kDropout, {x, StepBlockValue()},
-                DropoutAttributes{.probability = probability, .layer_key = key}, "")[0];
+                DropoutAttributes{.probability = probability, .layer_key = key}, name)[0];
 }
 
 ValueId Builder::Flatten(ValueId x) {
@@ -238,15 +280,21 @@ std::string Builder::LossSuffix() const {
 }
 
 std::vector<ValueId> Builder::AddLoss(OpKind kind, std::vector<ValueId> inputs, Attributes attributes,
-                                      const std::string& name) {
-  CHECK(graph_.losses.size() < StepBlock::kMaxLosses, "a model has at most {} losses", +StepBlock::kMaxLosses);
+                                      const std::string& name, float weight) {
+  if (graph_.losses.size() == StepBlock::kMaxLosses)
+    throw Error(ErrorKind::kUsage, fmt::format("a model has at most {} losses", +StepBlock::kMaxLosses), name);
   const auto set_index = [index = static_cast<int>(graph_.losses.size())](auto& of_kind) {
     if constexpr (requires { of_kind.loss; }) of_kind.loss = index;
   };
   std::visit(set_index, attributes);
   std::vector<ValueId> results = Append(kind, std::move(inputs), std::move(attributes), name);
-  graph_.losses.push_back({.name = name, .sum = results[0]});
+  graph_.losses.push_back({.name = name, .sum = results[0], .weight = weight});
   return results;
+}
+
+void Builder::AddCounter(const std::string& name, ValueId count) {
+  const size_t losses = graph_.losses.size();
+  graph_.counters.push_back({.name = losses > 1 ? fmt::format("{}{}", name, losses) : name, .count = count});
 }
 
 void Builder::SoftmaxCrossEntropy(ValueId logits, float label_smoothing, RowTargets targets) {

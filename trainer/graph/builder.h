@@ -1,6 +1,6 @@
 // Builds forward graphs: each call appends ops, infers their shapes, and returns the result. Single ops are inherited
-// (OpCalls, ops.h); here are values, layers, which create their parameters with their initialisation under PyTorch's
-// names ("conv1.weight", "layer1.0.bn1.running_mean"), and losses.
+// (OpCalls, op_calls.h); here are values, layers, which create their parameters with their initialisation under
+// PyTorch's names ("conv1.weight", "layer1.0.bn1.running_mean"), and losses.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "trainer/graph/graph.h"
+#include "trainer/graph/op_calls.h"
 
 namespace lockstep::graph {
 
@@ -24,7 +25,8 @@ struct Initializer {
 struct ParameterInfo {
   ValueId value = kNoValue;
   Initializer initializer;
-  bool decay = true;  ///< false for biases and norms
+  bool decay = true;               ///< false for biases and norms
+  std::vector<float> values = {};  ///< one for each element, instead of the initializer
 };
 
 struct Conv1dLayer {
@@ -35,10 +37,20 @@ struct Conv1dLayer {
 };
 struct Conv2dLayer {
   int64_t out = 0;
-  int kernel = 1, stride = 1, padding = 0, groups = 1;
+  Pair kernel = 1, stride = 1, padding = 0;
+  int groups = 1;
   bool bias = true;
   Initializer weight = {}, bias_start = {};
   bool shared = false;  ///< parameters that are there already serve again
+  Pair dilation = 1;
+};
+
+struct ConvTranspose2dLayer {
+  int64_t out = 0;
+  Pair kernel = 1, stride = 1, padding = 0;
+  Pair output_padding = 0;  ///< rows below and columns behind what the window reaches; less than the stride
+  int groups = 1;
+  Pair dilation = 1;
 };
 
 /// States of a recurrent layer, each [batch, hidden]; a GRU has no cell.
@@ -69,6 +81,12 @@ class Builder final : public OpCalls {
   Mode mode() const { return mode_; }
   int64_t batch() const { return batch_; }
   const Shape& shape(ValueId value) const { return graph_.value(value).shape; }
+  DType dtype(ValueId value) const { return graph_.value(value).dtype; }
+
+  /// Any op of the table: its results.
+  std::vector<ValueId> Emit(OpKind kind, std::vector<ValueId> inputs, Attributes attributes, const std::string& name) {
+    return Append(kind, std::move(inputs), std::move(attributes), name);
+  }
 
   /// An input of shape [batch, shape...].
   ValueId Input(const std::string& name, const Shape& shape, DType dtype);
@@ -76,6 +94,10 @@ class Builder final : public OpCalls {
   /// The same, or the one of that name that is there already.
   ValueId SharedParameter(const std::string& name, const Shape& shape, Initializer initializer, bool decay);
   ValueId Statistic(const std::string& name, const Shape& shape, float start);
+  /// A statistic that nothing moves. REQUIRES: as many values as the shape has.
+  ValueId Buffer(const std::string& name, const Shape& shape, std::vector<float> values);
+  /// The parameter of that name, or kNoValue.
+  ValueId FindParameter(const std::string& name) const;
   /// What inference keeps between runs: [batch, shape...]. A program's run goes on from it (NextState).
   ValueId State(const std::string& name, const Shape& shape);
   /// The next run finds `value` in state `name`.
@@ -89,6 +111,10 @@ class Builder final : public OpCalls {
   ValueId Conv1d(ValueId x, const std::string& name, const Conv1dLayer& layer);
   /// x [batch, h, w, in] -> [batch, h', w', out]. Parameters name.weight and, with `bias`, name.bias.
   ValueId Conv2d(ValueId x, const std::string& name, const Conv2dLayer& layer);
+  /// PyTorch's nn.ConvTranspose2d: x [batch, h, w, in] -> [batch, h', w', out], h' = (h - 1) stride - 2 padding +
+  /// dilation (kernel - 1) + output_padding + 1. Parameter name.weight [in, out / groups, kernel height, kernel
+  /// width], which starts as PyTorch's does; no bias.
+  ValueId ConvTranspose2d(ValueId x, const std::string& name, const ConvTranspose2dLayer& layer);
   /// One direction of a layer of PyTorch's nn.LSTM: x [batch, t, in] -> [batch, t, hidden]. Parameters
   /// name.weight_ih_l0, name.weight_hh_l0, name.bias_ih_l0, name.bias_hh_l0 (l1, .. for further layers; "_reverse"
   /// behind them for the reverse direction), which start as PyTorch's do. `last` receives the states behind the last
@@ -111,8 +137,8 @@ class Builder final : public OpCalls {
   ValueId RmsNorm(ValueId x, const std::string& name, float epsilon);
   /// x itself for kNone.
   ValueId Activate(ValueId x, Activation activation);
-  /// Nothing in kEvaluate and kInfer.
-  ValueId Dropout(ValueId x, float probability);
+  /// Nothing in kEvaluate and kInfer. `name` empty: the kind's name and a number.
+  ValueId Dropout(ValueId x, float probability, const std::string& name = "");
   /// [batch, h, w, c] -> [batch, c * h * w], channels first, as PyTorch flattens NCHW; [batch, n] stays.
   ValueId Flatten(ValueId x);
 
@@ -138,6 +164,12 @@ class Builder final : public OpCalls {
                const BoxLossAttributes& attributes);
   /// Adds the loss `name` = OpKind::kSigmoidCrossEntropy of logits [batch, ..], with target and weight f32 [batch, ..].
   void SigmoidCrossEntropy(const std::string& name, ValueId logits, ValueId target, ValueId weight);
+  /// Appends an op whose result 0 is the graph's next loss, whose index the attributes get: returns its results. The
+  /// loss counts `weight` times.
+  std::vector<ValueId> AddLoss(OpKind kind, std::vector<ValueId> inputs, Attributes attributes, const std::string& name,
+                               float weight = 1);
+  /// Counts i64 []; "correct" of the first loss, "correct2" of the second.
+  void AddCounter(const std::string& name, ValueId count);
   void Output(const std::string& name, ValueId value);
 
   const std::vector<ParameterInfo>& parameter_infos() const { return infos_; }
@@ -155,9 +187,6 @@ class Builder final : public OpCalls {
                               const std::string& name) override;
   /// "" for the graph's first loss, "2" for its second, and so on: what stands behind names that all losses share.
   std::string LossSuffix() const;
-  /// Appends an op whose result 0 is the graph's next loss, whose index the attributes get. Returns its results.
-  std::vector<ValueId> AddLoss(OpKind kind, std::vector<ValueId> inputs, Attributes attributes,
-                               const std::string& name);
 
   Mode mode_;
   int64_t batch_;

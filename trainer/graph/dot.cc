@@ -26,9 +26,11 @@ std::string Describe(const Attributes& attributes) {
         using A = std::decay_t<decltype(a)>;
         std::string text;
         if constexpr (std::is_same_v<A, Conv2dAttributes>) {
-          text = fmt::format("stride {} padding {} groups {}", a.stride, a.padding, a.groups);
+          text = fmt::format("stride {} padding {} groups {}", ToString(a.stride), ToString(a.padding), a.groups);
+          if (a.dilation != Pair(1)) text += fmt::format(" dilation {}", ToString(a.dilation));
         } else if constexpr (std::is_same_v<A, Pool2dAttributes>) {
-          text = fmt::format("window {} stride {} padding {}", a.kernel, a.stride, a.padding);
+          text = fmt::format("window {} stride {} padding {}", ToString(a.kernel), ToString(a.stride),
+                             ToString(a.padding));
         } else if constexpr (std::is_same_v<A, WindowsAttributes>) {
           text = fmt::format("window {} stride {} padding {}", a.kernel, a.stride, a.padding);
         } else if constexpr (std::is_same_v<A, RecurrentAttributes>) {
@@ -42,13 +44,19 @@ std::string Describe(const Attributes& attributes) {
         } else if constexpr (std::is_same_v<A, BoxLossAttributes>) {
           text = fmt::format("loss {} factor {} {}", a.loss, a.factor, a.exponential ? "exp" : "relu");
         } else if constexpr (std::is_same_v<A, ResizeAttributes>) {
-          text = fmt::format("{} by {}", a.height, a.width);
+          text = fmt::format("{} by {}{}", a.height, a.width, a.align_corners ? ", corners aligned" : "");
         } else if constexpr (std::is_same_v<A, GroupNormAttributes>) {
           text = fmt::format("{} groups", a.groups);
         } else if constexpr (std::is_same_v<A, LossAttributes>) {
           text = fmt::format("loss {} smoothing {}", a.loss, a.label_smoothing);
         } else if constexpr (std::is_same_v<A, PixelsAttributes>) {
           text = fmt::format("scale {}", a.scale);
+        } else if constexpr (requires { Name(a.function); }) {
+          text = Name(a.function);
+        } else if constexpr (std::is_same_v<A, CastAttributes>) {
+          text = fmt::format("to {}", Name(a.to));
+        } else if constexpr (std::is_same_v<A, FusedAttributes>) {
+          text = fmt::format("{} steps", a.steps.size());
         } else if constexpr (std::is_same_v<A, PadChannelsAttributes>) {
           text = fmt::format("stride {} channels {}", a.stride, a.channels);
         } else if constexpr (std::is_same_v<A, AttentionAttributes>) {

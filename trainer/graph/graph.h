@@ -30,7 +30,7 @@ struct Value {
   DType dtype = DType::kF32;
   Role role = Role::kActivation;
   /// Elements from one row (of the last dimension) to the next in memory; 0: as many as a row has. What lies between is
-  /// neither written nor read. Only passes::PadRows gives it.
+  /// neither written nor read, save in images (kPixels), where it is 0. Only passes::PadRows gives it.
   int64_t pitch = 0;
 
   int64_t row_pitch() const { return pitch > 0 ? pitch : shape.dim(-1); }
@@ -57,6 +57,7 @@ struct Op {
 struct Loss {
   std::string name;
   ValueId sum = kNoValue;
+  float weight = 1;  ///< what it counts beside the others
 };
 /// An integer that is counted over the global batch, e.g. "correct": one i64.
 struct Counter {

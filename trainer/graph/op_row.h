@@ -39,7 +39,7 @@ class GradientContext {
 struct OpRow {
   OpKind kind;
   const char* name;
-  /// Operands in order, `?` behind those that may be absent: "x, weight, bias?".
+  /// Operands in order, `?` behind those that may be absent: "x, weight, bias?". `...`: any number of them, "x...".
   const char* inputs;
   const char* outputs;
   /// What it computes, in one line with operands, for people: "y = x w^T + b".

@@ -1,5 +1,8 @@
 #include "trainer/graph/op_rows.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "trainer/graph/step_block.h"
 
 namespace lockstep::graph {
@@ -52,19 +55,35 @@ void RequireStepBlock(const Graph& graph, const Op& op, int input) {
   CHECK(InputOf(graph, op, input).role == Role::kStepBlock, "{} needs the step block", op.name);
 }
 
-int64_t RequireWindow(const Op& op, const Shape& image, int64_t size, int64_t kernel, int64_t stride, int64_t padding) {
-  if (kernel < 1 || stride < 1 || padding < 0) {
-    Reject(op, fmt::format("kernel {}, stride {} and padding {} are out of range", kernel, stride, padding),
-           "kernel and stride are at least 1, padding at least 0");
+int64_t RequireWindow(const Op& op, const Shape& image, int64_t size, int64_t kernel, int64_t stride, int64_t padding,
+                      int64_t dilation) {
+  if (kernel < 1 || stride < 1 || padding < 0 || dilation < 1) {
+    Reject(op,
+           fmt::format("kernel {}, stride {}, padding {} and dilation {} are out of range", kernel, stride, padding,
+                       dilation),
+           "kernel, stride and dilation are at least 1, padding at least 0");
   }
-  const int64_t result = WindowOutput(size, kernel, stride, padding);
+  const int64_t result = WindowOutput(size, kernel, stride, padding, dilation);
   if (result < 1) {
     Reject(op,
-           fmt::format("a window of {} does not fit into {} of an image {} with padding {}", kernel, size,
-                       image.ToString(), padding),
+           fmt::format("a window of {} does not fit into {} of an image {} with padding {}",
+                       dilation * (kernel - 1) + 1, size, image.ToString(), padding),
            "use a smaller kernel, less pooling before it, or more padding");
   }
   return result;
+}
+
+Shape RequireBroadcast(const Op& op, const Shape& a, const Shape& b) {
+  const int rank = std::max(a.rank(), b.rank());
+  std::vector<int64_t> dims(static_cast<size_t>(rank));
+  for (int i = 1; i <= rank; ++i) {
+    const int64_t of_a = i <= a.rank() ? a.dim(-i) : 1, of_b = i <= b.rank() ? b.dim(-i) : 1;
+    if (of_a != of_b && of_a != 1 && of_b != 1)
+      Reject(op, fmt::format("{} and {} don't broadcast", a.ToString(), b.ToString()),
+             "aligned at their last dimensions, each must be the same or 1");
+    dims[static_cast<size_t>(rank - i)] = of_a == 1 ? of_b : of_a;
+  }
+  return Shape(std::span<const int64_t>(dims));
 }
 
 ValueId GradientBeforeActivation(GradientContext& context, Activation activation) {
@@ -78,6 +97,18 @@ ValueId GradientBeforeActivation(GradientContext& context, Activation activation
 
 const Shape& InputShape(const GradientContext& context, int index) {
   return InputOf(context.graph(), context.op(), index).shape;
+}
+
+ValueId SumTo(GradientContext& context, ValueId value, const Shape& shape, const std::string& suffix) {
+  const Shape from = context.graph().value(value).shape;
+  const int added = from.rank() - shape.rank();
+  ReduceAttributes sum{.keep = added == 0};
+  for (int d = 0; d < from.rank(); ++d) {
+    if (from.dim(d) > 1 && (d < added || shape.dim(d - added) == 1)) sum.axes |= 1u << d;
+  }
+  if (sum.axes != 0) value = context.Emit(OpKind::kReduce, {value}, sum, suffix + "_sum")[0];
+  if (context.graph().value(value).shape == shape) return value;
+  return context.Emit(OpKind::kReshape, {value}, ReshapeAttributes{shape}, suffix + "_shape")[0];
 }
 
 Shape WithLast(const Shape& shape, int64_t last) {

@@ -32,7 +32,11 @@ void RequireLossIndex(const Op& op, int loss);
 void RequireStepBlock(const Graph& graph, const Op& op, int input);
 
 /// The height or width after a window, which must fit at least once.
-int64_t RequireWindow(const Op& op, const Shape& image, int64_t size, int64_t kernel, int64_t stride, int64_t padding);
+int64_t RequireWindow(const Op& op, const Shape& image, int64_t size, int64_t kernel, int64_t stride, int64_t padding,
+                      int64_t dilation = 1);
+
+/// The shape to which both broadcast, as numpy's do.
+Shape RequireBroadcast(const Op& op, const Shape& a, const Shape& b);
 
 template <typename A>
 const A& AttributesOf(const Op& op) {
@@ -46,6 +50,9 @@ ValueId GradientBeforeActivation(GradientContext& context, Activation activation
 
 /// The shape of forward input `index`.
 const Shape& InputShape(const GradientContext& context, int index);
+
+/// `value`, a gradient of what an operand of shape `shape` was broadcast to, summed over what it was repeated along.
+ValueId SumTo(GradientContext& context, ValueId value, const Shape& shape, const std::string& suffix);
 
 /// `shape` with its last dimension replaced, or without it. REQUIRES: it has one.
 Shape WithLast(const Shape& shape, int64_t last);

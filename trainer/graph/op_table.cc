@@ -11,7 +11,9 @@ namespace lockstep::graph {
 namespace {
 
 void CheckOperands(const Graph& graph, const Op& op) {
-  const std::vector<Operand> operands = ParseOperands(Row(op.kind).inputs);
+  std::vector<Operand> operands = ParseOperands(Row(op.kind).inputs);
+  if (!operands.empty() && operands.back().repeated && op.inputs.size() > operands.size())
+    operands.resize(op.inputs.size(), operands.back());
   CHECK(op.inputs.size() == operands.size(), "{} ({}) has {} inputs, not {}", op.name, Name(op.kind), op.inputs.size(),
         operands.size());
   for (size_t i = 0; i < operands.size(); ++i) {
@@ -26,7 +28,8 @@ void CheckOperands(const Graph& graph, const Op& op) {
 const OpRow& Row(OpKind kind) {
   static const RowsByKind<OpRow> rows = CollectRows<OpRow>(
       "the op table", {LinearRows(), ConvolutionRows(), PoolingRows(), NormRows(), ElementwiseRows(), LayoutRows(),
-                       SequenceRows(), RecurrentRows(), LossRows(), CtcRows(), DetectionRows()});
+                       SequenceRows(), RecurrentRows(), LossRows(), CtcRows(), DetectionRows(), ReduceRows(),
+                       StridedRows(), MatMulRows(), TensorElementwiseRows(), FusedElementwiseRows(), ResizeRows()});
   const OpRow* row = rows.Find(kind);
   CHECK(row != nullptr, "op kind {} has no row", static_cast<int>(kind));
   return *row;
@@ -39,6 +42,10 @@ std::vector<Operand> ParseOperands(std::string_view text) {
   while (!text.empty()) {
     const size_t comma = text.find(", ");
     Operand operand{std::string(text.substr(0, comma))};
+    if (operand.name.ends_with("...")) {
+      operand.name.resize(operand.name.size() - 3);
+      operand.repeated = true;
+    }
     if (operand.name.back() == '?') {
       operand.name.pop_back();
       operand.optional = true;
@@ -87,8 +94,8 @@ bool GradientFollowsFromResult(Activation activation) {
   return activation == Activation::kRelu || activation == Activation::kTanh || activation == Activation::kSigmoid;
 }
 
-int64_t WindowOutput(int64_t size, int64_t kernel, int64_t stride, int64_t padding) {
-  const int64_t room = size + 2 * padding - kernel;
+int64_t WindowOutput(int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation) {
+  const int64_t room = size + 2 * padding - dilation * (kernel - 1) - 1;
   return room < 0 ? 0 : room / stride + 1;
 }
 

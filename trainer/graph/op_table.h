@@ -17,6 +17,7 @@ const char* Name(OpKind kind);
 struct Operand {
   std::string name;
   bool optional = false;
+  bool repeated = false;  ///< "x...": one or more, the last of the row
 };
 std::vector<Operand> ParseOperands(std::string_view text);
 
@@ -35,7 +36,8 @@ bool SharesMemory(OpKind kind);
 /// Whether the gradient of `activation` follows from its result alone: relu, tanh, sigmoid.
 bool GradientFollowsFromResult(Activation activation);
 
-/// Height or width after a window: (size + 2 padding - kernel) / stride + 1.
-int64_t WindowOutput(int64_t size, int64_t kernel, int64_t stride, int64_t padding);
+/// Height or width after a window whose cells are `dilation` apart: (size + 2 padding - dilation (kernel - 1) - 1) /
+/// stride + 1; 0 where it does not fit.
+int64_t WindowOutput(int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation = 1);
 
 }  // namespace lockstep::graph

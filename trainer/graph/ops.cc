@@ -1,5 +1,7 @@
 #include "trainer/graph/ops.h"
 
+#include <fmt/format.h>
+
 namespace lockstep::graph {
 
 const char* Name(Activation activation) {
@@ -20,6 +22,10 @@ const char* Name(Activation activation) {
       return "gelu_tanh";
   }
   return "?";
+}
+
+std::string ToString(const Pair& pair) {
+  return pair.height == pair.width ? fmt::format("{}", pair.height) : fmt::format("{}x{}", pair.height, pair.width);
 }
 
 }  // namespace lockstep::graph

@@ -1,5 +1,5 @@
 // The vocabulary of graphs. What an op is stands here once: what it computes (OpKind), what it must know beyond its
-// operands' shapes (its attributes), and how models ask for it (OpCalls).
+// operands' shapes (its attributes). How models ask for it: op_calls.h.
 //
 // Layout conventions, the same for all backends:
 //   images       [batch, height, width, channels]      (NHWC)
@@ -11,10 +11,13 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "base/shape.h"
+#include "trainer/graph/tensor_attributes.h"
+#include "trainer/graph/tensor_functions.h"
 
 namespace lockstep::graph {
 
@@ -49,7 +52,13 @@ enum class OpKind : uint8_t {
   /// x [n, ..], step_block -> y: row r keeps element e where RandomStream{seed, step, layer key, first_sample +
   /// r}.Uniform(e) >= probability, and divides it by 1 - probability
   kDropout,
-  kAdd,      ///< a, b -> y = act(a + b), same shapes
+  kAdd,  ///< a, b -> y = act(a + b), same shapes
+  // Elementwise tensor ops: functions, scalars for absent operands and kinks stand in tensor_functions.h. Floats of
+  // either type; a result is bf16 where an operand is (of kWhere, a or b).
+  kUnary,    ///< x -> y = f(x)
+  kBinary,   ///< a?, b? -> y = f(a, b), with broadcasting; at most one of both is absent
+  kWhere,    ///< condition, a?, b? -> y = a where the condition is not 0, else b, with broadcasting
+  kCast,     ///< x -> y: x as a number of another type, f32, bf16 or i32 (towards zero)
   kReshape,  ///< x -> y, the same bytes
   kFlatten,  ///< x [n, h, w, c] -> y [n, c * h * w], channels first
   /// x [n, h, w, c] -> y [n, ceil(h / stride), ceil(w / stride), channels]: every stride-th cell, new channels 0
@@ -58,7 +67,13 @@ enum class OpKind : uint8_t {
   /// (PyTorch's
   /// interpolate, mode nearest)
   kResizeNearest,
-  kConcat,  ///< a [.., p], b [.., q] -> y [.., p + q]: along the last dimension, a first
+  /// x [n, h, w, c] -> y [n, h', w', c]: the weighted mean of the four cells of x around the place that y's cell comes
+  /// from, by their distance from it along either side. Along a side, cell i of h' comes from (i + 1/2) h / h' - 1/2,
+  /// at least 0, or with align_corners from i (h - 1) / (h' - 1), 0 where h' is 1; behind the last cell lies the last
+  /// (PyTorch's interpolate, mode bilinear)
+  kResizeLinear,
+  kConcat,  ///< x... -> y: any number of tensors along one dimension, the first in front
+  kFill,    ///< -> y: everywhere `value`, and `step` more at each next element of the last dimension
   /// id i32 [.., t], table [v, c], position? [p >= t, c], first? i32 [n] -> y [.., t, c] = scale table[id] (zeros for
   /// id -1) + position[its position], or + sinusoids of the position where the attributes say so. Row n's positions
   /// count from first[n], 0 where that is absent; a position past the last is the last
@@ -102,6 +117,10 @@ enum class OpKind : uint8_t {
   /// Rows of label -1 add nothing. Both weights are at least 0; other_label and other_weight come together, with weight
   kSoftmaxCrossEntropy,
   kMeanSquaredError,  ///< prediction [n, k], target [n, k], mask [n] -> sum f64 [] of mask * mean over k of squares
+  /// values [n, ..], mask [n] -> sum f64 [] of the means over rows, times mask, of rows whose mask is not 0: of losses
+  /// that
+  /// other ops compute
+  kMeanLoss,
   /// logits [n, t, c], label i32 [n, u], length i32 [n], label_length i32 [n] -> sum f64 [] of -log p, dlogits? f32 [n,
   /// t, c] (softmax - posterior: unscaled; 0 from length[n] on), impossible? i64 []: connectionist temporal
   /// classification (Graves et al. 2006), class 0 the blank. label_length -1 is padding, 0 the empty transcript. A
@@ -130,10 +149,20 @@ enum class OpKind : uint8_t {
   /// x u8 [n, h, w, c], inside i32 [n, 4] -> y [n, h, w, c] = (x scale - mean[c]) / deviation[c], each of the three
   /// operations rounded to f32, in rows [inside 0, inside 2) and columns [inside 1, inside 3) of the image; 0 elsewhere
   kPixels,
+  /// x -> y: the sum, mean, maximum, minimum or product over some dimensions, which stay with size 1 or go. A
+  /// not-a-number makes its result one
+  kReduce,
+  /// x -> y, y[i0, i1, ..] = x[offset + i0 stride0 + i1 stride1 + ..], an index into x's elements in row-major order.
+  /// Strides that are not 0 read no element twice
+  kStrided,
+  kMatMul,   ///< a [.., m, k], b [.., k, n] -> y [.., m, n] = scale a b; dimensions before are broadcast as numpy does
+  kSoftmax,  ///< x [.., c] -> y = e^x / sum over c of e^x, or its logarithm; a row of -infinity is not-a-number
+  kPad,      ///< x -> y: `before` and `after` new elements along each dimension, or fewer where they are negative
+  kGather,   ///< x [.., k, ..] -> y [.., index size, ..]: y's place i along the axis is x's place index[i]
   // Gradients. dy has y's shape; results have the shape of what they are the gradient of.
   kLinearInputGrad,        ///< dy, weight -> dx
   kLinearWeightGrad,       ///< dy, x -> dweight, dbias?
-  kConv2dInputGrad,        ///< dy, weight -> dx
+  kConv2dInputGrad,        ///< dy, weight -> dx; in forward graphs the transposed convolution of dy
   kConv2dWeightGrad,       ///< dy, x -> dweight, dbias?
   kMaxPool2dGrad,          ///< dy, index -> dx
   kAveragePool2dGrad,      ///< dy -> dx
@@ -151,16 +180,27 @@ enum class OpKind : uint8_t {
   kLstmGrad,            ///< dy, y, saved, weight, length?, hidden?, cell? -> dgates, dweight?, dbias?
   kGruGrad,             ///< dy, y, saved, weight, length?, hidden? -> dgates, dweight?, dbias?
   kActivationGrad,      ///< dy, v -> dx; v is y for relu, tanh and sigmoid, x for the others
-  kDropoutGrad,         ///< dy, step_block -> dx
-  kFlattenGrad,         ///< dy -> dx
-  kPadChannelsGrad,     ///< dy -> dx
-  kResizeNearestGrad,   ///< dy -> dx: each cell the sum of its copies, in row-major order of y; 0 where it has none
-  kSlice,               ///< x [.., c] -> y [.., end - begin]: elements [begin, end) of the last dimension
+  kUnaryGrad,           ///< dy, x -> dx = dy f'(x)
+  /// dy, a?, b? -> d = dy times the derivative of f(a, b) by `operand`: in y's shape, of that operand's type
+  kBinaryGrad,
+  kDropoutGrad,        ///< dy, step_block -> dx
+  kFlattenGrad,        ///< dy -> dx
+  kPadChannelsGrad,    ///< dy -> dx
+  kResizeNearestGrad,  ///< dy -> dx: each cell the sum of its copies, in row-major order of y; 0 where it has none
+  kResizeLinearGrad,   ///< dy -> dx: each cell the sum of dy times its weights, in row-major order of y
+  /// dy, x?, y? -> dx; x of max, min and product, y of max and min, where ties have equal shares. A product's slope is
+  /// the product of the other elements
+  kReduceGrad,
+  kStridedGrad,  ///< dy -> dx: 0 where y has no element of x. No stride is 0: what is repeated is summed before
+  kSoftmaxGrad,  ///< dy, y -> dx = y (dy - sum of dy y), or of the logarithm dy - e^y sum of dy
+  kGatherGrad,   ///< dy -> dx: each place the sum of its readers in the order of the index, 0 where it has none
+  kSlice,        ///< x [.., c] -> y [.., end - begin]: elements [begin, end) of the last dimension
   /// logits, label, lse, step_block, weight?, other_label?, other_weight? -> dlogits = (softmax - target) * (weight +
   /// other_weight) * loss_scale[loss], with the mean of both targets by their weights; 0 for label -1
   kSoftmaxCrossEntropyGrad,
   kMeanSquaredErrorGrad,     ///< prediction, target, mask, step_block -> dprediction
                              ///< = 2 / k (p - t) * mask * loss_scale[loss]
+  kMeanLossGrad,             ///< mask, step_block -> dvalues = loss_scale[loss] * mask / elements of a row
   kSigmoidCrossEntropyGrad,  ///< logits, target, weight, step_block -> dlogits = (p - target) * weight *
                              ///< loss_scale[loss]
   kCtcGrad,                  ///< dlogits (kCtc's), step_block -> dlogits * loss_scale[loss]
@@ -184,6 +224,16 @@ enum class OpKind : uint8_t {
   /// dsum, dy, x, weight, mean, inv_std -> dx = dsum + kLayerNormGrad's dx, dweight, dbias?
   kAddLayerNormGrad,
   kAddRmsNormGrad,  ///< dsum, dy, x, weight, inv_rms -> dx = dsum + kRmsNormGrad's dx, dweight
+  /// in0, in1?, .. in7? -> y: a small program of elementwise functions (FusedAttributes), whose steps round to f32
+  /// alone
+  kFusedElementwise,
+  /// x [.., c], addend [.., c], weight [c], bias [c] -> y, mean [c], variance [c], inv_std [c]: kBatchNormTrain whose
+  /// result, before it is stored, is added to: y = act((x - mean) inv_std weight + bias + addend)
+  kBatchNormAddTrain,
+  /// dy, other_dy?, x, weight, mean, inv_std, y?, bias? -> dx, dweight, dbias, g: kBatchNormGrad's of g, which is dy +
+  /// other_dy where the activation let something through (y > 0, or what the bias makes of x) and 0 elsewhere. One of y
+  /// and bias where there is an activation; y may be kBatchNormAddTrain's, and g is its addend's gradient then
+  kBatchNormAddGrad,
   kCount,
 };
 
@@ -207,15 +257,27 @@ struct LinearAttributes {  // kLinear and its gradients, and so on: gradient ops
   Activation activation = Activation::kNone;  ///< fused: applied to the result
   bool operator==(const LinearAttributes&) const = default;
 };
+/// A number for each axis of images; one number serves both.
+struct Pair {
+  int height = 1, width = 1;
+
+  constexpr Pair() = default;
+  // Most windows are square, and are written so. NOLINTNEXTLINE(google-explicit-constructor)
+  constexpr Pair(int both) : height(both), width(both) {}
+  constexpr Pair(int height, int width) : height(height), width(width) {}
+  bool operator==(const Pair&) const = default;
+};
 struct Conv2dAttributes {
-  int stride = 1, padding = 0, groups = 1;
+  Pair stride = 1, padding = 0;  ///< padding: as many zeros on both sides
+  int groups = 1;
   Activation activation = Activation::kNone;  ///< fused: applied to the result
-  Shape result = {};                          ///< gradient ops: the shape of x, or of weight
+  Shape result = {};                          ///< kConv2dInputGrad, kConv2dWeightGrad: the shape of x, or of weight
+  Pair dilation = 1;                          ///< from one of the kernel's cells to the next
   bool operator==(const Conv2dAttributes&) const = default;
 };
 struct Pool2dAttributes {
-  int kernel = 2, stride = 2, padding = 0;  ///< padded cells don't count in averages
-  Shape result = {};                        ///< gradient ops: the shape of x
+  Pair kernel = 2, stride = 2, padding = 0;  ///< padded cells don't count in averages
+  Shape result = {};                         ///< gradient ops: the shape of x
   bool operator==(const Pool2dAttributes&) const = default;
 };
 struct PadChannelsAttributes {
@@ -283,6 +345,17 @@ struct LossAttributes {
   int loss = 0;  ///< its index in Graph::losses, and so in StepBlock::loss_scale
   bool operator==(const LossAttributes&) const = default;
 };
+struct MeanLossAttributes {
+  int loss = 0;               ///< its index in Graph::losses, and so in StepBlock::loss_scale
+  Shape result = {};          ///< the gradient op: the shape of values
+  DType dtype = DType::kF32;  ///< the gradient op: of values
+  bool operator==(const MeanLossAttributes&) const = default;
+};
+struct FillAttributes {
+  Shape shape = {};
+  float value = 0, step = 0;
+  bool operator==(const FillAttributes&) const = default;
+};
 struct CtcAttributes {
   int loss = 0;                ///< its index in Graph::losses, and so in StepBlock::loss_scale
   DType result = DType::kF32;  ///< the gradient op: of the logits
@@ -291,6 +364,7 @@ struct CtcAttributes {
 struct ResizeAttributes {
   int64_t height = 0, width = 0;  ///< of y
   Shape result = {};              ///< the gradient op: the shape of x
+  bool align_corners = false;     ///< kResizeLinear: corners come from corners, not borders from borders
   bool operator==(const ResizeAttributes&) const = default;
 };
 struct FocalAttributes {
@@ -321,64 +395,13 @@ using Attributes =
                  ActivationAttributes, DropoutAttributes, LossAttributes, ReshapeAttributes, PadChannelsAttributes,
                  SliceAttributes, EmbeddingAttributes, RotaryAttributes, AttentionAttributes, WindowsAttributes,
                  RecurrentAttributes, CtcAttributes, ResizeAttributes, FocalAttributes, BoxLossAttributes,
-                 GroupNormAttributes, PixelsAttributes>;
-
-/// One call per op that models use as it is: each appends the op and returns its result. Ops that come with parameters
-/// or depend on the mode belong to layers (Builder, builder.h, which derives from this).
-class OpCalls {
- public:
-  virtual ~OpCalls() = default;
-
-  /// A product with a weight [out, in] that is there already (tied to an embedding), without bias.
-  ValueId TiedLinear(ValueId x, const std::string& name, ValueId weight) {
-    return Append(OpKind::kLinear, {x, weight, kNoValue}, LinearAttributes{}, name)[0];
-  }
-  ValueId MaxPool2d(ValueId x, int kernel, int stride, int padding) {
-    return Append(OpKind::kMaxPool2d, {x}, Pool2dAttributes{kernel, stride, padding})[0];
-  }
-  ValueId AveragePool2d(ValueId x, int kernel, int stride, int padding) {
-    return Append(OpKind::kAveragePool2d, {x}, Pool2dAttributes{kernel, stride, padding})[0];
-  }
-  ValueId GlobalAveragePool(ValueId x) { return Append(OpKind::kGlobalAveragePool, {x})[0]; }
-  ValueId Add(ValueId a, ValueId b) { return Append(OpKind::kAdd, {a, b}, ActivationAttributes{Activation::kNone})[0]; }
-  ValueId Reshape(ValueId x, const Shape& shape) { return Append(OpKind::kReshape, {x}, ReshapeAttributes{shape})[0]; }
-  /// Keeps every `stride`-th row and column and appends zero channels: ResNet's option A shortcut.
-  ValueId PadChannels(ValueId x, int stride, int64_t channels) {
-    return Append(OpKind::kPadChannels, {x}, PadChannelsAttributes{stride, channels})[0];
-  }
-  ValueId ResizeNearest(ValueId x, int64_t height, int64_t width) {
-    return Append(OpKind::kResizeNearest, {x}, ResizeAttributes{.height = height, .width = width})[0];
-  }
-  ValueId Concat(ValueId a, ValueId b) { return Append(OpKind::kConcat, {a, b})[0]; }
-  ValueId Slice(ValueId x, int64_t begin, int64_t end) {
-    return Append(OpKind::kSlice, {x}, SliceAttributes{begin, end})[0];
-  }
-  /// `table` [v, c] and `position` [p >= t, c] (or kNoValue) are parameters; `first` i32 [batch] may be absent.
-  ValueId Embedding(ValueId id, const std::string& name, ValueId table, ValueId position,
-                    const EmbeddingAttributes& attributes = {}, ValueId first = kNoValue) {
-    return Append(OpKind::kEmbedding, {id, table, position, first}, attributes, name)[0];
-  }
-  ValueId Rotary(ValueId x, const RotaryAttributes& attributes, ValueId first = kNoValue) {
-    return Append(OpKind::kRotary, {x, first}, attributes)[0];
-  }
-  /// Channels [begin, end) of x [batch, t, c] at positions first[n].. of the state `cache` [batch, s, end - begin]: the
-  /// cache as it is then.
-  ValueId CacheAppend(ValueId cache, ValueId x, ValueId first, int64_t begin, int64_t end) {
-    return Append(OpKind::kCacheAppend, {cache, x, first}, SliceAttributes{begin, end})[0];
-  }
-  /// `memory` and `length` may be kNoValue.
-  ValueId Attention(ValueId query, ValueId memory, ValueId length, const AttentionAttributes& attributes) {
-    return Append(OpKind::kAttention, {query, memory, length}, attributes)[0];
-  }
-  ValueId SwiGlu(ValueId x) { return Append(OpKind::kSwiGlu, {x})[0]; }
-  ValueId ArgMax(ValueId x) { return Append(OpKind::kArgMax, {x})[0]; }
-
- protected:
-  /// Appends an op and returns its results; `name` empty: the kind's name and a number.
-  virtual std::vector<ValueId> Append(OpKind kind, std::vector<ValueId> inputs, Attributes attributes = NoAttributes{},
-                                      const std::string& name = "") = 0;
-};
+                 GroupNormAttributes, PixelsAttributes, ReduceAttributes, StridedAttributes, MatMulAttributes,
+                 ConcatAttributes, SoftmaxAttributes, PadAttributes, GatherAttributes, UnaryAttributes,
+                 BinaryAttributes, BinaryGradAttributes, WhereAttributes, CastAttributes, FusedAttributes,
+                 MeanLossAttributes, FillAttributes>;
 
 const char* Name(Activation activation);
+/// "3", or "3x5" (height by width).
+std::string ToString(const Pair& pair);
 
 }  // namespace lockstep::graph

@@ -18,8 +18,9 @@ Shape ConvolvedShape(const Op& op, const Shape& x, const Shape& weight) {
     Reject(op, fmt::format("weight {} takes {} channels a group, but x {} has {}", weight.ToString(), weight.dim(1),
                            x.ToString(), x.dim(3) / groups));
   }
-  return {x.dim(0), RequireWindow(op, x, x.dim(1), weight.dim(2), attributes.stride, attributes.padding),
-          RequireWindow(op, x, x.dim(2), weight.dim(3), attributes.stride, attributes.padding), weight.dim(0)};
+  const Pair stride = attributes.stride, padding = attributes.padding, dilation = attributes.dilation;
+  return {x.dim(0), RequireWindow(op, x, x.dim(1), weight.dim(2), stride.height, padding.height, dilation.height),
+          RequireWindow(op, x, x.dim(2), weight.dim(3), stride.width, padding.width, dilation.width), weight.dim(0)};
 }
 
 std::vector<OutputSpec> InferConv2d(const Graph& graph, const Op& op) {
@@ -64,6 +65,21 @@ std::vector<OutputSpec> InferConv2dInputGrad(const Graph& graph, const Op& op) {
   return {{x, dy.dtype}};
 }
 
+/// Of a transposed convolution: its gradients are the convolution's, with input and result in each other's place.
+void ConvTranspose2dGradient(GradientContext& context) {
+  const Op op = context.op();  // a copy: emitting moves the graph's ops
+  Conv2dAttributes attributes = AttributesOf<Conv2dAttributes>(op);
+  const ValueId dy = context.OutputGradient(0);
+  if (context.Wanted(1)) {
+    attributes.result = InputShape(context, 1);
+    context.Accumulate(1, context.Emit(OpKind::kConv2dWeightGrad, {op.inputs[0], dy}, attributes, "/weight_grad")[0]);
+  }
+  if (context.Wanted(0)) {
+    attributes.result = {};
+    context.Accumulate(0, context.Emit(OpKind::kConv2d, {dy, op.inputs[1], kNoValue}, attributes, "/input_grad")[0]);
+  }
+}
+
 std::vector<OutputSpec> InferConv2dWeightGrad(const Graph& graph, const Op& op) {
   const Value& dy = InputOf(graph, op, 0);
   const Value& x = InputOf(graph, op, 1);
@@ -95,7 +111,7 @@ constexpr OpRow kRows[] = {
     {OpKind::kConv2d, "conv2d", "x, weight, bias?", "y", "y = act(convolution of x with weight + bias)", InferConv2d,
      Conv2dGradient, -1, Conv2dFlops},
     {OpKind::kConv2dInputGrad, "conv2d_input_grad", "dy, weight", "dx", "dx = transposed convolution of dy with weight",
-     InferConv2dInputGrad, nullptr, -1, Conv2dInputGradFlops},
+     InferConv2dInputGrad, ConvTranspose2dGradient, -1, Conv2dInputGradFlops},
     {OpKind::kConv2dWeightGrad, "conv2d_weight_grad", "dy, x", "dweight, dbias?",
      "dweight = correlation of x with dy, dbias = the sum of dy over all cells", InferConv2dWeightGrad, nullptr, -1,
      Conv2dWeightGradFlops},

@@ -1,5 +1,6 @@
 // Ops that move elements and compute nothing.
 #include "trainer/graph/op_rows.h"
+#include "trainer/graph/strided.h"
 
 namespace lockstep::graph {
 namespace {
@@ -70,68 +71,84 @@ void PadChannelsGradient(GradientContext& context) {
   context.Accumulate(0, context.Emit(OpKind::kPadChannelsGrad, {context.OutputGradient(0)}, attributes, "/grad")[0]);
 }
 
-Shape ResizedShape(const Op& op, const Shape& x) {
-  const auto& attributes = AttributesOf<ResizeAttributes>(op);
-  if (attributes.height < 1 || attributes.width < 1) {
-    Reject(op, fmt::format("x {} can't become {} by {}", x.ToString(), attributes.height, attributes.width),
-           "height and width are at least 1");
-  }
-  return {x.dim(0), attributes.height, attributes.width, x.dim(3)};
+/// Floats, or whole numbers.
+void RequireNumbers(const Op& op, const Value& value, std::string_view operand) {
+  if (value.dtype != DType::kI32) RequireFloat(op, value, operand);
 }
 
-std::vector<OutputSpec> InferResizeNearest(const Graph& graph, const Op& op) {
-  const Value& x = InputOf(graph, op, 0);
-  RequireFloat(op, x, "x");
-  RequireRank(op, x, "x", 4);
-  return {{ResizedShape(op, x.shape), x.dtype}};
+/// Along which dimension, from the front.
+int ConcatAxis(const Op& op, const Shape& x) {
+  const int axis = AttributesOf<ConcatAttributes>(op).axis;
+  if (axis < -x.rank() || axis >= x.rank()) Reject(op, fmt::format("{} has no dimension {}", x.ToString(), axis));
+  return axis < 0 ? axis + x.rank() : axis;
 }
 
-std::vector<OutputSpec> InferResizeNearestGrad(const Graph& graph, const Op& op) {
-  const Value& dy = InputOf(graph, op, 0);
-  const Shape& x = AttributesOf<ResizeAttributes>(op).result;
-  RequireFloat(op, dy, "dy");
-  RequireResult(op, x, 4);
-  RequireShape(op, dy, "dy", ResizedShape(op, x));
-  return {{x, dy.dtype}};
-}
-
-void ResizeNearestGradient(GradientContext& context) {
-  ResizeAttributes attributes = AttributesOf<ResizeAttributes>(context.op());
-  attributes.result = InputShape(context, 0);
-  context.Accumulate(0, context.Emit(OpKind::kResizeNearestGrad, {context.OutputGradient(0)}, attributes, "/grad")[0]);
+Shape WithDim(const Shape& shape, int axis, int64_t size) {
+  std::vector<int64_t> dims(shape.dims().begin(), shape.dims().end());
+  dims[static_cast<size_t>(axis)] = size;
+  return Shape(std::span<const int64_t>(dims));
 }
 
 std::vector<OutputSpec> InferConcat(const Graph& graph, const Op& op) {
-  const Value& a = InputOf(graph, op, 0);
-  const Value& b = InputOf(graph, op, 1);
-  RequireFloat(op, a, "a");
-  RequireDType(op, b, "b", a.dtype);
-  if (a.shape.rank() < 1 || b.shape.rank() < 1 || WithLast(a.shape, 1) != WithLast(b.shape, 1)) {
-    Reject(op, fmt::format("a {} and b {} don't fit together", a.shape.ToString(), b.shape.ToString()),
-           "they may differ in their last dimension alone");
+  const Value& first = InputOf(graph, op, 0);
+  const int axis = ConcatAxis(op, first.shape);
+  RequireNumbers(op, first, "x");
+  int64_t size = 0;
+  for (size_t i = 0; i < op.inputs.size(); ++i) {
+    const Value& x = InputOf(graph, op, static_cast<int>(i));
+    RequireDType(op, x, "x", first.dtype);
+    if (x.shape.rank() != first.shape.rank() || WithDim(x.shape, axis, 1) != WithDim(first.shape, axis, 1)) {
+      Reject(op, fmt::format("{} and {} don't fit together", first.shape.ToString(), x.shape.ToString()),
+             fmt::format("they may differ in dimension {} alone", axis));
+    }
+    size += x.shape.dim(axis);
   }
-  return {{WithLast(a.shape, a.shape.dim(-1) + b.shape.dim(-1)), a.dtype}};
+  return {{WithDim(first.shape, axis, size), first.dtype}};
 }
 
 void ConcatGradient(GradientContext& context) {
   const ValueId dy = context.OutputGradient(0);
-  const int64_t p = InputShape(context, 0).dim(-1), q = InputShape(context, 1).dim(-1);
-  if (context.Wanted(0)) {
-    context.Accumulate(0, context.Emit(OpKind::kSlice, {dy}, SliceAttributes{0, p}, "/a_grad")[0]);
-  }
-  if (context.Wanted(1)) {
-    context.Accumulate(1, context.Emit(OpKind::kSlice, {dy}, SliceAttributes{p, p + q}, "/b_grad")[0]);
+  const Shape y = context.graph().value(dy).shape;
+  const int axis = ConcatAxis(context.op(), y);
+  int64_t begin = 0;
+  for (size_t i = 0; i < context.op().inputs.size(); ++i) {
+    const auto input = static_cast<int>(i);
+    const int64_t size = InputShape(context, input).dim(axis);
+    if (context.Wanted(input)) {
+      const std::string suffix = fmt::format("/grad{}", i);
+      const bool last = axis == y.rank() - 1;
+      context.Accumulate(input,
+                         last ? context.Emit(OpKind::kSlice, {dy}, SliceAttributes{begin, begin + size}, suffix)[0]
+                              : context.Emit(OpKind::kStrided, {dy}, Sliced(y, axis, begin, 1, size), suffix)[0]);
+    }
+    begin += size;
   }
 }
 
 std::vector<OutputSpec> InferSlice(const Graph& graph, const Op& op) {
   const Value& x = InputOf(graph, op, 0);
   const auto& [begin, end] = AttributesOf<SliceAttributes>(op);
-  RequireFloat(op, x, "x");
+  RequireNumbers(op, x, "x");
   if (x.shape.rank() < 1 || begin < 0 || end <= begin || end > x.shape.dim(-1)) {
     Reject(op, fmt::format("elements [{}, {}) can't be cut from {}", begin, end, x.shape.ToString()));
   }
   return {{WithLast(x.shape, end - begin), x.dtype}};
+}
+
+void SliceGradient(GradientContext& context) {
+  const auto [begin, end] = AttributesOf<SliceAttributes>(context.op());
+  const Shape x = InputShape(context, 0);
+  const auto last = static_cast<size_t>(x.rank() - 1);
+  PadAttributes pad;
+  pad.before[last] = begin;
+  pad.after[last] = x.dim(-1) - end;
+  context.Accumulate(0, context.Emit(OpKind::kPad, {context.OutputGradient(0)}, pad, "/grad")[0]);
+}
+
+std::vector<OutputSpec> InferFill(const Graph& /*graph*/, const Op& op) {
+  const Shape& shape = AttributesOf<FillAttributes>(op).shape;
+  if (shape.rank() < 1) Reject(op, "a single number is no shape to fill");
+  return {{shape, DType::kF32}};
 }
 
 // Reshape is not marked in place: its result shares its input's memory always (passes/memory_plan.cc).
@@ -142,16 +159,15 @@ constexpr OpRow kRows[] = {
      NoFlops},
     {OpKind::kPadChannels, "pad_channels", "x", "y", "y = every stride-th cell of x, with new channels 0",
      InferPadChannels, PadChannelsGradient, -1, NoFlops},
-    {OpKind::kResizeNearest, "resize_nearest", "x", "y", "y = x's cell at the same place of the image",
-     InferResizeNearest, ResizeNearestGradient, -1, NoFlops},
-    {OpKind::kConcat, "concat", "a, b", "y", "y = a and b side by side", InferConcat, ConcatGradient, -1, NoFlops},
-    {OpKind::kSlice, "slice", "x", "y", "y = x's elements from begin to end", InferSlice, nullptr, -1, NoFlops},
+    {OpKind::kConcat, "concat", "x...", "y", "y = all x, one behind the other", InferConcat, ConcatGradient, -1,
+     NoFlops},
+    {OpKind::kFill, "fill", "", "y", "y = value + step times the place in the last dimension", InferFill, nullptr, -1,
+     NoFlops},
+    {OpKind::kSlice, "slice", "x", "y", "y = x's elements from begin to end", InferSlice, SliceGradient, -1, NoFlops},
     {OpKind::kFlattenGrad, "flatten_grad", "dy", "dx", "dx = dy, channels last", InferFlattenGrad, nullptr, -1,
      NoFlops},
     {OpKind::kPadChannelsGrad, "pad_channels_grad", "dy", "dx", "dx = dy's old channels where a cell was kept, else 0",
      InferPadChannelsGrad, nullptr, -1, NoFlops},
-    {OpKind::kResizeNearestGrad, "resize_nearest_grad", "dy", "dx", "dx = the sum of each cell's copies in dy",
-     InferResizeNearestGrad, nullptr, -1, FlopsPerInputElement},
 };
 
 }  // namespace

@@ -96,6 +96,34 @@ void MeanSquaredErrorGradient(GradientContext& context) {
                       {op.inputs[0], op.inputs[1], op.inputs[2], context.StepBlockValue()}, op.attributes, "/grad")[0]);
 }
 
+std::vector<OutputSpec> InferMeanLoss(const Graph& graph, const Op& op) {
+  const Value& values = InputOf(graph, op, 0);
+  RequireLossIndex(op, AttributesOf<MeanLossAttributes>(op).loss);
+  RequireFloat(op, values, "values");
+  if (values.shape.rank() < 1) Reject(op, "a single number has no rows, whose mean is wanted");
+  RequireDType(op, InputOf(graph, op, 1), "mask", DType::kF32);
+  RequireShape(op, InputOf(graph, op, 1), "mask", {values.shape.dim(0)});
+  return {{Shape{}, DType::kF64}};
+}
+
+std::vector<OutputSpec> InferMeanLossGrad(const Graph& graph, const Op& op) {
+  const auto& attributes = AttributesOf<MeanLossAttributes>(op);
+  RequireLossIndex(op, attributes.loss);
+  RequireDType(op, InputOf(graph, op, 0), "mask", DType::kF32);
+  RequireShape(op, InputOf(graph, op, 0), "mask", {attributes.result.dim(0)});
+  RequireStepBlock(graph, op, 1);
+  return {{attributes.result, attributes.dtype}};
+}
+
+void MeanLossGradient(GradientContext& context) {
+  const Op op = context.op();  // a copy: emitting moves the graph's ops
+  auto attributes = AttributesOf<MeanLossAttributes>(op);
+  attributes.result = InputShape(context, 0);
+  attributes.dtype = context.graph().value(op.inputs[0]).dtype;
+  context.Accumulate(
+      0, context.Emit(OpKind::kMeanLossGrad, {op.inputs[1], context.StepBlockValue()}, attributes, "/grad")[0]);
+}
+
 std::vector<OutputSpec> InferArgMax(const Graph& graph, const Op& op) {
   const Value& x = InputOf(graph, op, 0);
   RequireFloat(op, x, "x");
@@ -114,6 +142,10 @@ constexpr OpRow kRows[] = {
     {OpKind::kMeanSquaredError, "mean_squared_error", "prediction, target, mask", "sum",
      "sum = the sum over rows of mask mean((prediction - target)^2)", InferMeanSquaredError, MeanSquaredErrorGradient,
      -1, FlopsPerInputElement},
+    {OpKind::kMeanLoss, "mean_loss", "values, mask", "sum", "sum = the sum over rows of mask mean(values)",
+     InferMeanLoss, MeanLossGradient, -1, FlopsPerInputElement},
+    {OpKind::kMeanLossGrad, "mean_loss_grad", "mask, step_block", "dvalues",
+     "dvalues = loss_scale mask / elements of a row", InferMeanLossGrad, nullptr, -1, FlopsPerElement},
     {OpKind::kArgMax, "arg_max", "x", "y", "y = the index of the first largest of x", InferArgMax, nullptr, -1,
      FlopsPerInputElement},
     {OpKind::kSoftmaxCrossEntropyGrad, "softmax_cross_entropy_grad",

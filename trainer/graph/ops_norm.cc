@@ -41,17 +41,22 @@ std::vector<OutputSpec> InferBatchNormInfer(const Graph& graph, const Op& op) {
   return {{x.shape, x.dtype}};
 }
 
+/// Checks y and bias, operands `first` and behind it: where a fused activation let something through follows from one.
+void RequireOneMask(const Graph& graph, const Op& op, const Value& x, int first) {
+  const bool fused = AttributesOf<NormAttributes>(op).activation != Activation::kNone;
+  CHECK(HasInput(op, first) + HasInput(op, first + 1) == (fused ? 1 : 0),
+        "{}: y or the bias is needed where an activation is fused, and only there", op.name);
+  if (HasInput(op, first)) RequireShape(op, InputOf(graph, op, first), "y", x.shape);
+  if (HasInput(op, first + 1)) RequireShape(op, InputOf(graph, op, first + 1), "bias", {x.shape.dim(-1)});
+}
+
 std::vector<OutputSpec> InferBatchNormGrad(const Graph& graph, const Op& op) {
   const Value& dy = InputOf(graph, op, 0);
   const Value& x = InputOf(graph, op, 1);
   const int64_t channels = RequireChannels(graph, op, x, 2, {"weight", "mean", "inv_std"});
   RequireReluOrNone(op);
   RequireShape(op, dy, "dy", x.shape);
-  const bool fused = AttributesOf<NormAttributes>(op).activation != Activation::kNone;
-  CHECK(HasInput(op, 5) + HasInput(op, 6) == (fused ? 1 : 0),
-        "{}: y or the bias is needed where an activation is fused, and only there", op.name);
-  if (HasInput(op, 5)) RequireShape(op, InputOf(graph, op, 5), "y", x.shape);
-  if (HasInput(op, 6)) RequireShape(op, InputOf(graph, op, 6), "bias", {channels});
+  RequireOneMask(graph, op, x, 5);
   const OutputSpec vector{{channels}, DType::kF32};
   return {{x.shape, dy.dtype}, vector, vector};
 }
@@ -236,6 +241,32 @@ std::vector<OutputSpec> InferAddRmsNormGrad(const Graph& graph, const Op& op) {
   return {{dsum.shape, dsum.dtype}, {{dsum.shape.dim(-1)}, DType::kF32}};
 }
 
+std::vector<OutputSpec> InferBatchNormAddTrain(const Graph& graph, const Op& op) {
+  const Value& x = InputOf(graph, op, 0);
+  const Value& addend = InputOf(graph, op, 1);
+  RequireChannels(graph, op, x, 2, {"weight", "bias"});
+  RequireReluOrNone(op);
+  RequireShape(op, addend, "addend", x.shape);
+  RequireDType(op, addend, "addend", x.dtype);
+  const OutputSpec vector{{x.shape.dim(-1)}, DType::kF32};
+  return {{x.shape, x.dtype}, vector, vector, vector};
+}
+
+std::vector<OutputSpec> InferBatchNormAddGrad(const Graph& graph, const Op& op) {
+  const Value& dy = InputOf(graph, op, 0);
+  const Value& x = InputOf(graph, op, 2);
+  const int64_t channels = RequireChannels(graph, op, x, 3, {"weight", "mean", "inv_std"});
+  RequireReluOrNone(op);
+  RequireShape(op, dy, "dy", x.shape);
+  if (HasInput(op, 1)) {
+    RequireShape(op, InputOf(graph, op, 1), "other_dy", x.shape);
+    RequireDType(op, InputOf(graph, op, 1), "other_dy", dy.dtype);
+  }
+  RequireOneMask(graph, op, x, 6);
+  const OutputSpec vector{{channels}, DType::kF32};
+  return {{x.shape, dy.dtype}, vector, vector, {x.shape, dy.dtype}};
+}
+
 constexpr OpRow kRows[] = {
     {OpKind::kBatchNormTrain, "batch_norm_train", "x, weight, bias", "y, mean, variance, inv_std",
      "y = act((x - mean) inv_std weight + bias)", InferBatchNormTrain, BatchNormGradient, -1, FlopsPerElement},
@@ -266,6 +297,11 @@ constexpr OpRow kRows[] = {
      "the gradients of layer_norm, dsum added to dx", InferAddLayerNormGrad, nullptr, 0, FlopsPerElement},
     {OpKind::kAddRmsNormGrad, "add_rms_norm_grad", "dsum, dy, x, weight, inv_rms", "dx, dweight",
      "the gradients of rms_norm, dsum added to dx", InferAddRmsNormGrad, nullptr, 0, FlopsPerElement},
+    {OpKind::kBatchNormAddTrain, "batch_norm_add_train", "x, addend, weight, bias", "y, mean, variance, inv_std",
+     "y = act((x - mean) inv_std weight + bias + addend)", InferBatchNormAddTrain, nullptr, 1, FlopsPerElement},
+    {OpKind::kBatchNormAddGrad, "batch_norm_add_grad", "dy, other_dy?, x, weight, mean, inv_std, y?, bias?",
+     "dx, dweight, dbias, g", "g = dy + other_dy where y > 0, and the gradients of batch_norm_train by it",
+     InferBatchNormAddGrad, nullptr, 0, FlopsPerElement},
 };
 
 }  // namespace

@@ -5,15 +5,15 @@ namespace lockstep::graph {
 namespace {
 
 Shape PooledShape(const Op& op, const Shape& x) {
-  const auto& attributes = AttributesOf<Pool2dAttributes>(op);
-  if (attributes.padding >= attributes.kernel) {
+  const auto& [kernel, stride, padding, result] = AttributesOf<Pool2dAttributes>(op);
+  if (padding.height >= kernel.height || padding.width >= kernel.width) {
     Reject(op,
-           fmt::format("padding {} with a window of {} makes windows without a cell of the image {}",
-                       attributes.padding, attributes.kernel, x.ToString()),
+           fmt::format("padding {} with a window of {} makes windows without a cell of the image {}", ToString(padding),
+                       ToString(kernel), x.ToString()),
            "padding must be less than the window");
   }
-  return {x.dim(0), RequireWindow(op, x, x.dim(1), attributes.kernel, attributes.stride, attributes.padding),
-          RequireWindow(op, x, x.dim(2), attributes.kernel, attributes.stride, attributes.padding), x.dim(3)};
+  return {x.dim(0), RequireWindow(op, x, x.dim(1), kernel.height, stride.height, padding.height),
+          RequireWindow(op, x, x.dim(2), kernel.width, stride.width, padding.width), x.dim(3)};
 }
 
 std::vector<OutputSpec> InferMaxPool2d(const Graph& graph, const Op& op) {
@@ -21,11 +21,10 @@ std::vector<OutputSpec> InferMaxPool2d(const Graph& graph, const Op& op) {
   RequireFloat(op, x, "x");
   RequireRank(op, x, "x", 4);
   const Shape y = PooledShape(op, x.shape);
-  if (AttributesOf<Pool2dAttributes>(op).kernel > 16) {
-    Reject(
-        op,
-        fmt::format("a window of {} has more cells than a byte can number", AttributesOf<Pool2dAttributes>(op).kernel),
-        "max pooling goes up to 16x16");
+  const Pair& kernel = AttributesOf<Pool2dAttributes>(op).kernel;
+  if (kernel.height * kernel.width > 256) {
+    Reject(op, fmt::format("a window of {} has more cells than a byte can number", ToString(kernel)),
+           "max pooling goes up to 256 cells, 16x16");
   }
   return {{y, x.dtype}, {y, DType::kU8}};
 }
@@ -100,8 +99,8 @@ void GlobalAveragePoolGradient(GradientContext& context) {
 }
 
 double WindowFlops(const Graph& graph, const Op& op) {
-  const double kernel = AttributesOf<Pool2dAttributes>(op).kernel;
-  return kernel * kernel * FlopsPerElement(graph, op);
+  const Pair& kernel = AttributesOf<Pool2dAttributes>(op).kernel;
+  return static_cast<double>(kernel.height) * kernel.width * FlopsPerElement(graph, op);
 }
 
 constexpr OpRow kRows[] = {

@@ -8,6 +8,7 @@
 namespace lockstep::passes {
 namespace {
 
+using graph::Activation;
 using graph::Graph;
 using graph::kNoValue;
 using graph::Op;
@@ -25,9 +26,13 @@ constexpr NormKinds kNorms[] = {
     {OpKind::kRmsNorm, OpKind::kRmsNormGrad, OpKind::kAddRmsNorm, OpKind::kAddRmsNormGrad},
 };
 
-bool IsPlainSum(const Op& op) {
-  return op.kind == OpKind::kAdd && op.as<graph::ActivationAttributes>().activation == graph::Activation::kNone;
+Activation ActivationOf(const Op& op) {
+  if (op.kind == OpKind::kBatchNormTrain || op.kind == OpKind::kBatchNormGrad)
+    return op.as<graph::NormAttributes>().activation;
+  return op.as<graph::ActivationAttributes>().activation;
 }
+bool IsPlainSum(const Op& op) { return op.kind == OpKind::kAdd && ActivationOf(op) == Activation::kNone; }
+bool IsReluGrad(const Op& op) { return op.kind == OpKind::kActivationGrad && ActivationOf(op) == Activation::kRelu; }
 
 /// An op that takes another one in stands in its own place or the other's; the other is gone.
 class Fusion {
@@ -42,7 +47,11 @@ class Fusion {
   Graph Run() && {
     for (size_t i = 0; i < graph_.ops.size(); ++i) {
       if (graph_.ops[i].kind == OpKind::kSoftmaxCrossEntropyGrad) FuseCrossEntropy(i);
-      if (graph_.ops[i].kind == OpKind::kBatchNormGrad) TakeMaskFromInput(graph_.ops[i]);
+      if (graph_.ops[i].kind == OpKind::kBatchNormGrad) {
+        TakeMaskFromInput(graph_.ops[i]);
+        FuseBatchNormGrad(i);
+      }
+      if (!gone_[i] && graph_.ops[i].kind == OpKind::kAdd) FuseBatchNormAndSum(i);
       for (const NormKinds& kinds : kNorms) {
         if (graph_.ops[i].kind == kinds.norm) FuseSumAndNorm(i, kinds);
         if (!gone_[i] && IsPlainSum(graph_.ops[i])) FuseNormGradAndSum(i, kinds);
@@ -83,6 +92,57 @@ class Fusion {
     if (norm.kind != OpKind::kBatchNormTrain || norm.inputs[0] != grad.inputs[1]) return;
     grad.inputs[5] = kNoValue;
     grad.inputs[6] = norm.inputs[2];
+  }
+
+  /// The sum, with its activation, moves to the batch norm that makes one of its summands; the other must be there.
+  void FuseBatchNormAndSum(size_t index) {
+    const Op& sum = graph_.ops[index];
+    for (size_t side = 0; side < 2; ++side) {
+      const ValueId normalised = sum.inputs[side], other = sum.inputs[1 - side];
+      const int writer = WriterOf(normalised);
+      if (writer == kNobody || !ReadOnce(normalised) || WriterOf(other) >= writer) continue;
+      Op& norm = graph_.ops[static_cast<size_t>(writer)];
+      if (norm.kind != OpKind::kBatchNormTrain || ActivationOf(norm) != Activation::kNone) continue;
+      norm.kind = OpKind::kBatchNormAddTrain;
+      norm.inputs.insert(norm.inputs.begin() + 1, other);
+      std::get<graph::NormAttributes>(norm.attributes).activation = ActivationOf(sum);
+      norm.outputs[0] = sum.outputs[0];
+      writer_[static_cast<size_t>(sum.outputs[0])] = writer;
+      gone_[index] = true;
+      return;
+    }
+  }
+
+  /// Where a batch norm's gradient reads what a relu's gradient or a sum of two gradients writes, or the relu's of such
+  /// a sum, all of it becomes one op in the place of the last of these, which its other operands must be there for.
+  void FuseBatchNormGrad(size_t index) {
+    const Op& grad = graph_.ops[index];
+    const ValueId g = grad.inputs[0];
+    const int writer = WriterOf(g);
+    if (writer == kNobody) return;
+    for (size_t i = 1; i < grad.inputs.size(); ++i)
+      if (WriterOf(grad.inputs[i]) >= writer) return;
+    Op fused = grad;
+    const Op& before = graph_.ops[static_cast<size_t>(writer)];
+    ValueId dy = g;
+    if (IsReluGrad(before) && ActivationOf(grad) == Activation::kNone) {
+      std::get<graph::NormAttributes>(fused.attributes).activation = Activation::kRelu;
+      fused.inputs[5] = before.inputs[1];
+      dy = before.inputs[0];
+    }
+    const int summed = WriterOf(dy);
+    const bool sums = summed != kNobody && ReadOnce(dy) && IsPlainSum(graph_.ops[static_cast<size_t>(summed)]);
+    if (!sums && dy == g) return;
+    const ValueId other = sums ? graph_.ops[static_cast<size_t>(summed)].inputs[1] : kNoValue;
+    fused.inputs[0] = sums ? graph_.ops[static_cast<size_t>(summed)].inputs[0] : dy;
+    fused.inputs.insert(fused.inputs.begin() + 1, other);
+    fused.kind = OpKind::kBatchNormAddGrad;
+    fused.outputs.push_back(g);
+    for (const ValueId id : fused.outputs)
+      if (id != kNoValue) writer_[static_cast<size_t>(id)] = writer;
+    if (sums && summed != writer) gone_[static_cast<size_t>(summed)] = true;
+    gone_[index] = true;
+    graph_.ops[static_cast<size_t>(writer)] = std::move(fused);
   }
 
   /// Only where the norm stands right behind the sum: elsewhere its result would be kept for longer.

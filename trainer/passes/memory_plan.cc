@@ -39,6 +39,7 @@ int Takeover(const graph::Graph& graph, const graph::Op& op, int op_index, const
   const int input = graph::Row(op.kind).in_place;
   if (input < 0 || op.outputs[0] == kNoValue) return kNoBlock;
   const ValueId from = op.inputs[static_cast<size_t>(input)];
+  if (from == kNoValue) return kNoBlock;
   const int block = blocks.of_value[static_cast<size_t>(from)];
   if (block == kNoBlock || blocks.blocks[static_cast<size_t>(block)].last != op_index) return kNoBlock;
   const graph::Value& x = graph.value(from);

@@ -8,6 +8,7 @@
 namespace lockstep::passes {
 namespace {
 
+using graph::Graph;
 using graph::kNoValue;
 using graph::Op;
 using graph::OpKind;
@@ -43,16 +44,33 @@ bool WritesRows(const Op& op) {
          op.as<graph::LinearAttributes>().activation == graph::Activation::kNone;
 }
 
+/// Images in bf16, whose channels may have zeros behind them, for tensor cores: those that kPixels writes.
+bool WritesImages(const Graph& graph, const Op& op) {
+  return op.kind == OpKind::kPixels && graph.value(op.outputs[0]).dtype == DType::kBF16;
+}
+
+/// Ops that read operand `input` as images whose channels may have zeros behind them.
+bool ReadsImages(const Op& op, size_t input) {
+  const bool reads = op.kind == OpKind::kConv2d ? input == 0 : op.kind == OpKind::kConv2dWeightGrad && input == 1;
+  return reads && op.as<graph::Conv2dAttributes>().groups == 1;
+}
+
 }  // namespace
 
 graph::Graph PadRows(const graph::Graph& graph, int64_t bytes) {
   CHECK(bytes > 0);
-  std::vector<bool> may(graph.values.size(), false);
+  std::vector<bool> may(graph.values.size(), false), images(graph.values.size(), false);
+  for (const Op& op : graph.ops) {
+    const bool image = WritesImages(graph, op);
+    if (image) images[static_cast<size_t>(op.outputs[0])] = true;
+    if (image || WritesRows(op)) may[static_cast<size_t>(op.outputs[0])] = true;
+  }
   for (const Op& op : graph.ops)
-    if (WritesRows(op)) may[static_cast<size_t>(op.outputs[0])] = true;
-  for (const Op& op : graph.ops)
-    for (size_t i = 0; i < op.inputs.size(); ++i)
-      if (op.inputs[i] != kNoValue && !(i == 0 && ReadsRows(op))) may[static_cast<size_t>(op.inputs[i])] = false;
+    for (size_t i = 0; i < op.inputs.size(); ++i) {
+      if (op.inputs[i] == kNoValue) continue;
+      const auto id = static_cast<size_t>(op.inputs[i]);
+      if (!(images[id] ? ReadsImages(op, i) : i == 0 && ReadsRows(op))) may[id] = false;
+    }
   for (const ValueId id : Results(graph)) may[static_cast<size_t>(id)] = false;
   // The gradient may be written over the logits.
   for (const Op& op : graph.ops)
@@ -64,7 +82,7 @@ graph::Graph PadRows(const graph::Graph& graph, int64_t bytes) {
   graph::Graph padded = graph;
   for (size_t id = 0; id < padded.values.size(); ++id) {
     graph::Value& value = padded.values[id];
-    if (!may[id] || value.shape.dim(-1) < kLeastColumns) continue;
+    if (!may[id] || (!images[id] && value.shape.dim(-1) < kLeastColumns)) continue;
     const int64_t elements = bytes / SizeOf(value.dtype), columns = value.shape.dim(-1);
     if (columns % elements != 0) value.pitch = (columns + elements - 1) / elements * elements;
   }

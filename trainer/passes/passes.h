@@ -10,6 +10,15 @@
 
 namespace lockstep::passes {
 
+/// Moves transposes of a forward graph (OpKind::kStrided) down through ops that do the same in any order of dimensions
+/// (reorder_ops.h), until they meet their inverse and both are gone: images that are NCHW between ops that want NHWC
+/// stay NHWC. The graph stays as it is where that would move more. The pass before those that look for patterns.
+graph::Graph SinkTransposes(const graph::Graph& forward);
+
+/// Makes one op of silu, GELU, its approximation by tanh, and RMS norm where a forward graph has them written out in
+/// elementary functions, in whatever order factors were multiplied. Before FuseActivations.
+graph::Graph RecogniseActivations(const graph::Graph& forward);
+
 /// Folds an activation into the linear, convolution or batch norm before it, where its gradient follows from the result
 /// alone (relu, tanh, sigmoid), or always when `training` is false.
 graph::Graph FuseActivations(const graph::Graph& forward, bool training);
@@ -22,6 +31,10 @@ struct ByteInput {
 /// The input of that name, f32 [n, h, w, c] of a forward graph, becomes u8, and its values the first op's result. A
 /// graph without it stays as it is. The first pass.
 graph::Graph TakeBytes(const graph::Graph& forward, const ByteInput& input);
+
+/// Lets batch norms of a forward graph of training normalise by the running statistics in `statistics`, which nothing
+/// moves any more.
+graph::Graph FreezeStatistics(const graph::Graph& forward, const std::set<std::string>& statistics);
 
 /// Turns the inputs of a forward graph that are float to bf16, save what losses compare with and the states of
 /// recurrent layers; activations follow, and so do their gradients, later. Parameters, their gradients, statistics and
@@ -48,8 +61,14 @@ graph::Graph RecomputeActivations(const graph::Graph& graph, size_t forward_ops,
 /// operand.
 graph::Graph FuseForDevice(const graph::Graph& graph);
 
+/// Makes one op (kFusedElementwise) of trees of elementwise ops of one shape that nobody else reads into, of a graph
+/// without dead ops, behind FuseForDevice. Only where kinds are among them that no family is made of (kUnary, kBinary,
+/// kWhere, their gradients). Same bits, save where inner values were bf16.
+graph::Graph FuseElementwise(const graph::Graph& graph);
+
 /// Lets rows (of the last dimension) of results of products begin at multiples of `bytes` (graph::Value::pitch), where
-/// every op that writes or reads them can: a vocabulary of an odd number of words. The last pass.
+/// every op that writes or reads them can: a vocabulary of an odd number of words. Likewise the channels of images in
+/// bf16 that come as bytes and are convolved, with zeros behind them. The last pass.
 graph::Graph PadRows(const graph::Graph& graph, int64_t bytes);
 
 /// When each value is first written and last read, in op numbers. Values of other roles than kActivation have none.

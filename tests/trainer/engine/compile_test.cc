@@ -85,9 +85,10 @@ TEST(Compile, DumpsTheGraphAfterEachPass) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) names.push_back(entry.path().filename());
   std::sort(names.begin(), names.end());
-  EXPECT_THAT(names,
-              ElementsAre("00-model.dot", "01-fuse_activations.dot", "02-add_gradients.dot", "03-remove_dead_ops.dot"));
-  std::ifstream last(folder + "/03-remove_dead_ops.dot");
+  EXPECT_THAT(names, ElementsAre("00-model.dot", "01-sink_transposes.dot", "02-recognise_activations.dot",
+                                 "03-fuse_activations.dot", "04-add_gradients.dot", "05-remove_dead_ops.dot",
+                                 "06-fuse_elementwise.dot"));
+  std::ifstream last(folder + "/06-fuse_elementwise.dot");
   std::stringstream text;
   text << last.rdbuf();
   EXPECT_EQ(text.str(), graph::ToDot(plan.graph));

@@ -229,6 +229,12 @@ TEST(Builder, RejectsWhatDoesNotFitAndNamesTheLayer) {
               }),
               ::testing::AllOf(HasSubstr("c1"), HasSubstr("2 groups")));
   EXPECT_THAT(message([](Builder& b, ValueId x) {
+                b.ConvTranspose2d(x, "up", {.out = 4, .kernel = 2, .stride = {2, 1}, .output_padding = 1});
+              }),
+              ::testing::AllOf(HasSubstr("up"), HasSubstr("output padding 1"), HasSubstr("stride of 2x1")));
+  EXPECT_THAT(message([](Builder& b, ValueId x) { b.ConvTranspose2d(x, "up", {.out = 4, .kernel = 2, .padding = 5}); }),
+              ::testing::AllOf(HasSubstr("up"), HasSubstr("[4, -1, -1, 4]")));
+  EXPECT_THAT(message([](Builder& b, ValueId x) {
                 b.Conv2d(b.Flatten(x), "c1", {4, 3, 1, 0, 1, false, {}});
               }),
               ::testing::AllOf(HasSubstr("c1"), HasSubstr("[4, 192]")));

@@ -51,12 +51,14 @@ void CompareAll(const Instance& instance, const std::vector<reference::Tensor>& 
 }
 
 /// Whether output 0 may lie where the input of the op table's row lies: never over a parameter or an input of the
-/// program, nor over one of another type.
+/// program, nor over one of another type or size.
 bool CanRunInPlace(const Instance& instance) {
   const int input = graph::Row(instance.op().kind).in_place;
   if (input < 0 || instance.op().outputs[0] == graph::kNoValue) return false;
-  const graph::Value& from = instance.graph.value(instance.op().inputs[static_cast<size_t>(input)]);
-  return from.role == graph::Role::kActivation && from.dtype == instance.graph.value(instance.op().outputs[0]).dtype;
+  const graph::ValueId id = instance.op().inputs[static_cast<size_t>(input)];
+  if (id == graph::kNoValue) return false;
+  const graph::Value &from = instance.graph.value(id), &to = instance.graph.value(instance.op().outputs[0]);
+  return from.role == graph::Role::kActivation && from.dtype == to.dtype && from.shape.size() == to.shape.size();
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ std::string Join(const std::vector<std::string>& lines) {
 }
 
 /// Ops that only passes::FuseForDevice makes, for backends that have them.
-bool IsFused(OpKind kind) { return kind >= OpKind::kSoftmaxCrossEntropyTrain && kind <= OpKind::kAddRmsNormGrad; }
+bool IsFused(OpKind kind) { return kind >= OpKind::kSoftmaxCrossEntropyTrain && kind <= OpKind::kBatchNormAddGrad; }
 
 /// Likewise: the gradient of a batch norm with a relu, from x and the bias in the place of y.
 bool IsFused(OpKind kind, const OpCase& op_case) {

@@ -1,12 +1,14 @@
 // Cases of matrix products, convolutions and pooling.
 #include "tests/trainer/kernels/families.h"
 #include "tests/trainer/kernels/operands.h"
+#include "trainer/graph/op_table.h"
 
 namespace lockstep::conformance {
 namespace {
 
 using graph::Activation;
 using graph::OpKind;
+using graph::Pair;
 
 // Matrix products.
 struct LinearGeometry {
@@ -57,17 +59,21 @@ const OpCase kLinearWeightGrad3d = {"three dimensions", {F({2, 3, 4}), F({2, 3, 
 // Convolutions.
 struct ConvGeometry {
   std::string name;
-  int64_t n, h, w, in, out, kernel;
-  int stride = 1, padding = 0, groups = 1;
+  int64_t n, h, w, in, out;
+  Pair kernel, stride = 1, padding = 0;
+  int groups = 1;
   bool bias = true;
   Activation activation = Activation::kNone;
+  Pair dilation = 1;
 
-  graph::Conv2dAttributes Attributes(Shape result) const { return {stride, padding, groups, activation, result}; }
+  graph::Conv2dAttributes Attributes(Shape result) const {
+    return {stride, padding, groups, activation, result, dilation};
+  }
   Shape X() const { return {n, h, w, in}; }
-  Shape WeightShape() const { return {out, in / groups, kernel, kernel}; }
+  Shape WeightShape() const { return {out, in / groups, kernel.height, kernel.width}; }
   Shape Y() const {
-    const auto window = [&](int64_t size) { return (size + 2 * padding - kernel) / stride + 1; };
-    return {n, window(h), window(w), out};
+    return {n, graph::WindowOutput(h, kernel.height, stride.height, padding.height, dilation.height),
+            graph::WindowOutput(w, kernel.width, stride.width, padding.width, dilation.width), out};
   }
 };
 const std::vector<ConvGeometry> kConvs = {
@@ -96,12 +102,35 @@ const std::vector<ConvGeometry> kConvs = {
     {"sigmoid", 2, 6, 6, 8, 16, 3, 1, 1, 1, true, Activation::kSigmoid},
     {"gelu", 2, 6, 6, 8, 16, 3, 1, 1, 1, true, Activation::kGelu},
     {"silu", 2, 6, 6, 8, 16, 3, 1, 1, 1, true, Activation::kSilu},
+    {"1x7", 2, 5, 9, 8, 16, {1, 7}, 1, {0, 3}, 1, false},
+    {"7x1", 1, 9, 5, 5, 7, {7, 1}, 1, {3, 0}},
+    {"3x5, stride 2x1", 2, 9, 8, 6, 10, {3, 5}, {2, 1}, {1, 2}},
+    {"stride 1x3, padded along", 1, 6, 11, 3, 8, 3, {1, 3}, {0, 2}},
+    {"dilation 2", 2, 9, 7, 16, 8, 3, 1, 2, 1, false, Activation::kNone, 2},
+    {"dilation 2x1, odd", 1, 11, 6, 3, 5, {3, 2}, {2, 1}, {2, 0}, 1, true, Activation::kNone, {2, 1}},
+    {"dilation 1x3, 64 channels", 2, 7, 9, 64, 16, 3, 1, {1, 3}, 1, true, Activation::kNone, {1, 3}},
+    {"dilation 4 beyond the image", 1, 5, 6, 64, 8, 3, 1, 4, 1, false, Activation::kNone, 4},
+    {"3 groups, dilation 2", 2, 8, 7, 9, 6, 3, {1, 2}, 2, 3, true, Activation::kNone, 2},
+    {"depthwise, stride 2x1", 2, 9, 7, 24, 24, 3, {2, 1}, 1, 24, false},
+    {"depthwise, 5x5, stride 2", 1, 11, 10, 40, 40, 5, 2, 2, 40},
+    {"depthwise, 3x5, dilation 2", 2, 9, 12, 17, 17, {3, 5}, 1, {2, 4}, 17, true, Activation::kNone, 2},
+    {"depthwise, relu", 2, 6, 6, 33, 33, 3, 1, 1, 33, true, Activation::kRelu},
+    {"depthwise, silu", 2, 6, 6, 8, 8, 3, 1, 1, 8, true, Activation::kSilu},
+    {"depthwise, window larger than the image", 1, 2, 3, 16, 16, 5, 1, 2, 16},
+    {"two filters a channel", 2, 7, 6, 8, 16, 3, 1, 1, 8},
 };
 OpCase ConvCase(const ConvGeometry& g) {
   return {g.name, {F(g.X()), Weight(g.WeightShape()), g.bias ? Weight({g.out}) : Absent()}, g.Attributes({})};
 }
 OpCase ConvInputGradCase(const ConvGeometry& g) {
   return {g.name, {F(g.Y()), Weight(g.WeightShape())}, g.Attributes(g.X())};
+}
+/// Weights that other ops make are no parameters: nobody packs them for the kernel.
+OpCase ConvComputedWeightCase(const ConvGeometry& g) {
+  return {g.name + ", computed weight", {F(g.X()), F(g.WeightShape()), Absent()}, g.Attributes({})};
+}
+OpCase ConvInputGradComputedWeightCase(const ConvGeometry& g) {
+  return {g.name + ", computed weight", {F(g.Y()), F(g.WeightShape())}, g.Attributes(g.X())};
 }
 OpCase ConvWeightGradCase(const ConvGeometry& g) {
   return {g.name, {F(g.Y()), F(g.X())}, g.Attributes(g.WeightShape()), g.bias ? std::vector<int>{} : std::vector{1}};
@@ -120,18 +149,26 @@ std::vector<LinearGeometry> Unfused(std::vector<LinearGeometry> geometries) {
 struct PoolGeometry {
   std::string name;
   int64_t n, h, w, c;
-  int kernel, stride, padding = 0;
+  Pair kernel, stride, padding = 0;
 
   Shape X() const { return {n, h, w, c}; }
   Shape Y() const {
-    const auto window = [&](int64_t size) { return (size + 2 * padding - kernel) / stride + 1; };
-    return {n, window(h), window(w), c};
+    return {n, graph::WindowOutput(h, kernel.height, stride.height, padding.height),
+            graph::WindowOutput(w, kernel.width, stride.width, padding.width), c};
   }
 };
 const std::vector<PoolGeometry> kPools = {
-    {"halves", 2, 8, 8, 16, 2, 2},      {"batch 1, odd", 1, 7, 9, 3, 2, 2}, {"overlapping", 2, 9, 8, 5, 3, 2, 1},
-    {"padded", 2, 6, 6, 32, 3, 1, 1},   {"gaps", 2, 11, 10, 4, 2, 3},       {"one pixel", 1, 1, 1, 1, 1, 1},
+    {"halves", 2, 8, 8, 16, 2, 2},
+    {"batch 1, odd", 1, 7, 9, 3, 2, 2},
+    {"overlapping", 2, 9, 8, 5, 3, 2, 1},
+    {"padded", 2, 6, 6, 32, 3, 1, 1},
+    {"gaps", 2, 11, 10, 4, 2, 3},
+    {"one pixel", 1, 1, 1, 1, 1, 1},
     {"whole image", 3, 5, 5, 17, 5, 5},
+    {"1x7", 2, 4, 9, 8, {1, 7}, 1, {0, 3}},
+    {"3x2, stride 2x3", 2, 9, 10, 13, {3, 2}, {2, 3}, {1, 0}},
+    {"2x3, gaps along", 1, 7, 11, 8, {2, 3}, {1, 4}, {1, 2}},
+    {"32x8, disjoint", 1, 33, 9, 3, {32, 8}, {32, 8}},
 };
 OpCase PoolCase(const PoolGeometry& g) {
   return {g.name, {F(g.X())}, graph::Pool2dAttributes{g.kernel, g.stride, g.padding, {}}};
@@ -163,8 +200,10 @@ std::vector<OpCase> LinearInputGradCases() {
 std::vector<OpCase> LinearWeightGradCases() {
   return Map(Unfused(kLinears), LinearWeightGradCase) + std::vector{kLinearWeightGrad3d};
 }
-std::vector<OpCase> ConvCases() { return Map(kConvs, ConvCase); }
-std::vector<OpCase> ConvInputGradCases() { return Map(Unfused(kConvs), ConvInputGradCase); }
+std::vector<OpCase> ConvCases() { return Map(kConvs, ConvCase) + Map(Unfused(kConvs), ConvComputedWeightCase); }
+std::vector<OpCase> ConvInputGradCases() {
+  return Map(Unfused(kConvs), ConvInputGradCase) + Map(Unfused(kConvs), ConvInputGradComputedWeightCase);
+}
 std::vector<OpCase> ConvWeightGradCases() { return Map(Unfused(kConvs), ConvWeightGradCase); }
 std::vector<OpCase> MaxPoolCases() {
   return Map(kPools, PoolCase) + Map(kPools, MaxPoolTiesCase) + Map(kPools, MaxPoolAloneCase);

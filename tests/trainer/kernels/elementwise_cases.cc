@@ -76,6 +76,12 @@ OpCase ResizeCase(const ResizeGeometry& g) {
 OpCase ResizeGradCase(const ResizeGeometry& g) {
   return {g.name, {F(g.Y())}, graph::ResizeAttributes{g.height, g.width, g.x}};
 }
+OpCase AlignedCase(const ResizeGeometry& g) {
+  return {g.name + ", corners aligned", {F(g.x)}, graph::ResizeAttributes{g.height, g.width, {}, true}};
+}
+OpCase AlignedGradCase(const ResizeGeometry& g) {
+  return {g.name + ", corners aligned", {F(g.Y())}, graph::ResizeAttributes{g.height, g.width, g.x, true}};
+}
 
 }  // namespace
 
@@ -112,12 +118,21 @@ std::vector<OpCase> PadGradCases() { return Map(kPads, PadGradCase); }
 
 std::vector<OpCase> ResizeCases() { return Map(kResizes, ResizeCase); }
 std::vector<OpCase> ResizeGradCases() { return Map(kResizes, ResizeGradCase); }
+std::vector<OpCase> ResizeLinearCases() { return Map(kResizes, ResizeCase) + Map(kResizes, AlignedCase); }
+std::vector<OpCase> ResizeLinearGradCases() { return Map(kResizes, ResizeGradCase) + Map(kResizes, AlignedGradCase); }
 
 std::vector<OpCase> ConcatCases() {
-  return {{"odd", {F({3, 5}), F({3, 2})}, graph::NoAttributes{}},
-          {"batch 1", {F({1, 1}), F({1, 17})}, graph::NoAttributes{}},
-          {"images", {F({2, 3, 4, 16}), F({2, 3, 4, 8})}, graph::NoAttributes{}},
-          {"vectors", {F({7}), F({9})}, graph::NoAttributes{}}};
+  using graph::ConcatAttributes;
+  return {{"odd", {F({3, 5}), F({3, 2})}, ConcatAttributes{}},
+          {"batch 1", {F({1, 1}), F({1, 17})}, ConcatAttributes{}},
+          {"images", {F({2, 3, 4, 16}), F({2, 3, 4, 8})}, ConcatAttributes{}},
+          {"vectors", {F({7}), F({9})}, ConcatAttributes{}},
+          {"one", {F({3, 4})}, ConcatAttributes{}},
+          {"many", {F({4, 8}), F({4, 8}), F({4, 3}), F({4, 1}), F({4, 8})}, ConcatAttributes{}},
+          {"channels in front", {F({2, 3, 4, 5}), F({2, 1, 4, 5}), F({2, 8, 4, 5})}, ConcatAttributes{1}},
+          {"rows", {F({3, 4}), F({5, 4})}, ConcatAttributes{0}},
+          {"from behind", {F({2, 3, 8}), F({2, 4, 8})}, ConcatAttributes{-2}},
+          {"whole numbers", {Ids({2, 3}, 1 << 20), Ids({2, 2}, 1 << 20)}, ConcatAttributes{}}};
 }
 
 std::vector<OpCase> PixelsCases() {
@@ -134,6 +149,7 @@ std::vector<OpCase> SliceCases() {
   return {{"front", {F({3, 7})}, graph::SliceAttributes{0, 5}},
           {"back", {F({3, 7})}, graph::SliceAttributes{5, 7}},
           {"middle", {F({2, 3, 4, 24})}, graph::SliceAttributes{3, 20}},
+          {"whole numbers", {Ids({3, 8}, 1 << 20)}, graph::SliceAttributes{2, 7}},
           {"all", {F({1, 9})}, graph::SliceAttributes{0, 9}}};
 }
 

@@ -36,6 +36,8 @@ std::vector<OpCase> AddLayerNormCases();
 std::vector<OpCase> AddLayerNormGradCases();
 std::vector<OpCase> AddRmsNormCases();
 std::vector<OpCase> AddRmsNormGradCases();
+std::vector<OpCase> BatchNormAddTrainCases();
+std::vector<OpCase> BatchNormAddGradCases();
 
 // elementwise_cases.cc
 std::vector<OpCase> ActivationCases();
@@ -47,9 +49,20 @@ std::vector<OpCase> PadCases();
 std::vector<OpCase> PadGradCases();
 std::vector<OpCase> ResizeCases();
 std::vector<OpCase> ResizeGradCases();
+std::vector<OpCase> ResizeLinearCases();
+std::vector<OpCase> ResizeLinearGradCases();
 std::vector<OpCase> ConcatCases();
 std::vector<OpCase> SliceCases();
 std::vector<OpCase> PixelsCases();
+
+// tensor/elementwise_cases.cc
+std::vector<OpCase> UnaryCases();
+std::vector<OpCase> UnaryGradCases();
+std::vector<OpCase> BinaryCases();
+std::vector<OpCase> BinaryGradCases();
+std::vector<OpCase> WhereCases();
+std::vector<OpCase> CastCases();
+std::vector<OpCase> FusedElementwiseCases();
 
 // sequence_cases.cc
 std::vector<OpCase> EmbeddingCases();
@@ -82,6 +95,20 @@ std::vector<OpCase> CrossEntropyTrainCases();
 std::vector<OpCase> SquaredErrorCases();
 std::vector<OpCase> SquaredErrorGradCases();
 std::vector<OpCase> ArgMaxCases();
+
+// reduce_cases.cc
+std::vector<OpCase> ReduceCases();
+std::vector<OpCase> ReduceGradCases();
+
+// tensor_cases.cc
+std::vector<OpCase> StridedCases();
+std::vector<OpCase> StridedGradCases();
+std::vector<OpCase> PaddingCases();
+std::vector<OpCase> GatherCases();
+std::vector<OpCase> GatherGradCases();
+std::vector<OpCase> SoftmaxCases();
+std::vector<OpCase> SoftmaxGradCases();
+std::vector<OpCase> MatMulCases();
 
 // detection_cases.cc
 std::vector<OpCase> FocalLossCases();

@@ -2,11 +2,11 @@
 // and without fused activations.
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <set>
 
 #include "base/error.h"
 #include "tests/trainer/kernels/differences.h"
+#include "tests/trainer/kernels/model_cases.h"
 #include "trainer/graph/builder.h"
 #include "trainer/graph/op_table.h"
 #include "trainer/passes/passes.h"
@@ -25,13 +25,6 @@ std::set<OpKind> Kinds(const Graph& graph) {
   for (const graph::Op& op : graph.ops) kinds.insert(op.kind);
   return kinds;
 }
-
-/// A model over an image [4, 6, 6, 4]. A convolution stands before what is tried, so that its input has a gradient too.
-struct ModelCase {
-  std::string name;
-  OpKind kind;  ///< that it tries
-  std::function<ValueId(Builder&, ValueId)> layers;
-};
 
 ValueId Close(Builder& builder, ValueId x) { return builder.Linear(builder.Flatten(x), "fc", 3, true, {0, 1}); }
 
@@ -57,8 +50,8 @@ ValueId SelfAttention(Builder& builder, ValueId x, const graph::AttentionAttribu
   return builder.Reshape(y, {4, 144 / all * heads});
 }
 
-const std::vector<ModelCase>& ModelCases() {
-  static const std::vector<ModelCase> cases = {
+std::vector<ModelCase> ModelCases() {
+  std::vector<ModelCase> cases = {
       {"linear", OpKind::kLinear, [](Builder& b, ValueId x) { return b.Linear(b.Flatten(x), "linear", 5, true, {}); }},
       {"linear_without_bias", OpKind::kLinear,
        [](Builder& b, ValueId x) { return b.Linear(b.Flatten(x), "linear", 5, false, {}); }},
@@ -77,6 +70,20 @@ const std::vector<ModelCase>& ModelCases() {
       {"depthwise_convolution", OpKind::kConv2d,
        [](Builder& b, ValueId x) {
          return b.Conv2d(x, "tried", {4, 3, 1, 1, 4, true, {}});
+       }},
+      {"dilated_conv", OpKind::kConv2d,
+       [](Builder& b, ValueId x) {
+         return b.Conv2d(x, "tried",
+                         {.out = 3, .kernel = {3, 2}, .stride = {1, 2}, .padding = {2, 0}, .dilation = {2, 1}});
+       }},
+      {"transposed_conv", OpKind::kConv2dInputGrad,
+       [](Builder& b, ValueId x) {
+         return b.ConvTranspose2d(x, "tried", {.out = 3, .kernel = 3, .stride = 2, .padding = 1, .output_padding = 1});
+       }},
+      {"transposed_conv_in_groups", OpKind::kConv2dInputGrad,
+       [](Builder& b, ValueId x) {
+         return b.ConvTranspose2d(x, "tried",
+                                  {.out = 6, .kernel = {2, 3}, .stride = {1, 2}, .groups = 2, .dilation = {2, 1}});
        }},
       {"max_pool", OpKind::kMaxPool2d, [](Builder& b, ValueId x) { return b.MaxPool2d(x, 2, 2, 0); }},
       {"overlapping_max_pool", OpKind::kMaxPool2d, [](Builder& b, ValueId x) { return b.MaxPool2d(x, 3, 2, 1); }},
@@ -180,7 +187,12 @@ const std::vector<ModelCase>& ModelCases() {
       {"pad_channels", OpKind::kPadChannels, [](Builder& b, ValueId x) { return b.PadChannels(x, 2, 7); }},
       {"enlarged", OpKind::kResizeNearest, [](Builder& b, ValueId x) { return b.ResizeNearest(x, 12, 9); }},
       {"reduced", OpKind::kResizeNearest, [](Builder& b, ValueId x) { return b.ResizeNearest(x, 4, 3); }},
+      {"enlarged_bilinearly", OpKind::kResizeLinear,
+       [](Builder& b, ValueId x) { return b.ResizeLinear(x, 11, 9, false); }},
+      {"reduced_bilinearly", OpKind::kResizeLinear,
+       [](Builder& b, ValueId x) { return b.ResizeLinear(x, 4, 3, true); }},
   };
+  for (const ModelCase& model : TensorModelCases()) cases.push_back(model);
   return cases;
 }
 
@@ -225,10 +237,36 @@ TEST(GradientTest, OfFusedOpsFollowsFromDifferences) {
   }
 }
 
+TEST(GradientTest, OfFusedBatchNormsFollowsFromDifferences) {
+  Builder b(graph::Mode::kTrain, 4);
+  const auto norm = [&](ValueId x, const std::string& name) { return b.BatchNorm(x, name, 1e-3f, 0.1f, 1); };
+  const auto relu = [&](ValueId x) { return b.Activate(x, Activation::kRelu); };
+  ValueId x = relu(norm(b.Linear(b.Input("features", {6}, DType::kF32), "fc0", 9, false, {0, 1}), "bn0"));
+  const ValueId branch = norm(b.Linear(x, "fc1", 9, false, {0, 1}), "bn1");
+  x = relu(b.Add(branch, norm(b.Linear(x, "down", 9, false, {0, 1}), "down_bn")));
+  x = relu(b.Add(norm(b.Linear(x, "fc2", 9, false, {0, 1}), "bn2"), x));
+  b.SoftmaxCrossEntropy(b.Linear(x, "classes", 3, true, {0, 1}), 0);
+  const Graph forward = passes::FuseActivations(b.Finish(), true);
+  const Graph fused = passes::FuseForDevice(passes::RemoveDeadOps(passes::AddGradients(forward, {})));
+  EXPECT_TRUE(Kinds(fused).contains(OpKind::kBatchNormAddTrain));
+  EXPECT_TRUE(Kinds(fused).contains(OpKind::kBatchNormAddGrad));
+  EXPECT_NEAR(ScaledLoss(fused, RandomValues(forward)), ScaledLoss(forward, RandomValues(forward)), 1e-12);
+  ExpectGradientsOf(forward, fused);
+}
+
 TEST(GradientTest, EveryOpWithAGradientIsTried) {
-  std::set<OpKind> tried = {OpKind::kSoftmaxCrossEntropy, OpKind::kMeanSquaredError, OpKind::kCtc,
-                            OpKind::kFocalLoss,           OpKind::kBoxLoss,          OpKind::kSigmoidCrossEntropy,
-                            OpKind::kBatchNormInfer};
+  std::set<OpKind> tried = {OpKind::kSoftmaxCrossEntropy,
+                            OpKind::kMeanSquaredError,
+                            OpKind::kCtc,
+                            OpKind::kFocalLoss,
+                            OpKind::kBoxLoss,
+                            OpKind::kSigmoidCrossEntropy,
+                            OpKind::kBatchNormInfer,
+                            OpKind::kUnary,
+                            OpKind::kBinary,
+                            OpKind::kWhere,
+                            OpKind::kCast,
+                            OpKind::kMeanLoss};  // tensor/gradient_test.cc
   for (const ModelCase& model : ModelCases()) tried.insert(model.kind);
   for (int i = 0; i < static_cast<int>(OpKind::kCount); ++i) {
     const auto kind = static_cast<OpKind>(i);

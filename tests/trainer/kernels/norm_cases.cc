@@ -153,6 +153,22 @@ OpCase WithADsum(const NormGeometry& g, OpCase op_case) {
   op_case.unwanted = unwanted;
   return op_case;
 }
+OpCase BatchNormAddTrainCase(const NormGeometry& g) {
+  OpCase op_case = BatchNormTrainCase(g);
+  op_case.operands.insert(op_case.operands.begin() + 1, F(g.x).Scaled(1.25));
+  return op_case;
+}
+/// What lets the gradient through: y, the bias, or neither where there is no activation.
+OpCase BatchNormAddGradCase(const NormGeometry& g, bool other, bool of_input) {
+  const auto forward = [&](int output) { return ResultOf(OpKind::kBatchNormAddTrain, {2, 8, 3, 7}, output); };
+  const bool relu = g.activation == Activation::kRelu;
+  const Operand bias = Weight(g.C());
+  return {g.name + (other ? "" : ", one dy") + (of_input ? ", without y" : ""),
+          {F(g.x), other ? F(g.x).Scaled(0.75) : Absent(), F(g.x).Scaled(1.5, g.offset), Weight(g.C()), forward(1),
+           forward(3), relu && !of_input ? forward(0) : Absent(), relu && of_input ? bias : Hidden(bias),
+           Hidden(F(g.x).Scaled(1.25))},
+          g.Attributes()};
+}
 /// Rows that threads keep to themselves, at full length, and rows that are longer than that.
 const std::vector<NormGeometry> kSummedNorms = [] {
   std::vector<NormGeometry> norms = kLayerNorms;
@@ -178,6 +194,17 @@ std::vector<OpCase> AddRmsNormCases() {
 }
 std::vector<OpCase> AddRmsNormGradCases() {
   return Map(kSummedNorms, [](const NormGeometry& g) { return WithADsum(g, RmsNormGradCase(g)); });
+}
+std::vector<OpCase> BatchNormAddTrainCases() { return Map(kBatchNorms, BatchNormAddTrainCase); }
+std::vector<OpCase> BatchNormAddGradCases() {
+  std::vector<OpCase> cases =
+      Map(kBatchNorms, [](const NormGeometry& g) { return BatchNormAddGradCase(g, true, false); });
+  for (const NormGeometry& g : kBatchNorms) {
+    if (g.activation != Activation::kRelu) continue;
+    cases.push_back(BatchNormAddGradCase(g, false, false));
+    for (const bool other : {false, true}) cases.push_back(BatchNormAddGradCase(g, other, true));
+  }
+  return cases;
 }
 std::vector<OpCase> BatchNormTrainCases() { return Map(kBatchNorms, BatchNormTrainCase); }
 std::vector<OpCase> BatchNormInferCases() { return Map(kBatchNorms, BatchNormInferCase); }

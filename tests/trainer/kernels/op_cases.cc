@@ -19,7 +19,7 @@ double Fresh(const Operand& operand, const RandomStream& stream, uint32_t i) {
     case Fill::kNormal:
       return operand.offset + operand.scale * NormalFromBits(stream.Bits(2 * i), stream.Bits(2 * i + 1));
     case Fill::kPositive:
-      return 0.1 + 1.9 * stream.Uniform(i);
+      return operand.offset + operand.scale * (0.1 + 1.9 * stream.Uniform(i));
     case Fill::kMask:
       return stream.Uniform(i) < 0.7 ? 1 : 0;
     case Fill::kLabels:
@@ -81,6 +81,7 @@ bool IsAlwaysFloat(graph::OpKind kind, size_t i) {
       return i == 3;
     case OpKind::kAddLayerNormGrad:
     case OpKind::kAddRmsNormGrad:
+    case OpKind::kBatchNormAddGrad:
       return i == 4 || i == 5;
     case OpKind::kSoftmaxCrossEntropyTrain:
       return i >= 3;
@@ -94,6 +95,10 @@ bool IsAlwaysFloat(graph::OpKind kind, size_t i) {
     case OpKind::kSoftmaxCrossEntropy:
     case OpKind::kSoftmaxCrossEntropyGrad:
       return i >= 2;
+    case OpKind::kMeanLossGrad:
+      return i == 0;
+    case OpKind::kMeanLoss:
+      return i == 1;
     case OpKind::kMeanSquaredError:
     case OpKind::kMeanSquaredErrorGrad:
       return i == 1 || i == 2;
@@ -117,7 +122,9 @@ DType TypeOf(graph::OpKind kind, const OpCase& op_case, size_t i, DType activati
 graph::Attributes AttributesOf(const OpCase& op_case, DType activations) {
   graph::Attributes attributes = op_case.attributes;
   if (auto* embedding = std::get_if<graph::EmbeddingAttributes>(&attributes)) embedding->result = activations;
+  if (auto* mean = std::get_if<graph::MeanLossAttributes>(&attributes)) mean->dtype = activations;
   if (auto* ctc = std::get_if<graph::CtcAttributes>(&attributes)) ctc->result = activations;
+  if (auto* fused = std::get_if<graph::FusedAttributes>(&attributes)) fused->result = activations;
   if (auto* pixels = std::get_if<graph::PixelsAttributes>(&attributes)) pixels->result = activations;
   return attributes;
 }

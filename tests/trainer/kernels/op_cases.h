@@ -14,7 +14,7 @@ namespace lockstep::conformance {
 enum class Fill {
   kAbsent,
   kNormal,     ///< offset + scale * standard normal
-  kPositive,   ///< in (0.1, 2): variances
+  kPositive,   ///< offset + scale * one in (0.1, 2): variances
   kMask,       ///< 0 or 1
   kLabels,     ///< i32 in [-1, limit), the first -1
   kLengths,    ///< i32 in [0, limit], the first limit, the second 0

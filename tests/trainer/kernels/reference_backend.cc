@@ -98,7 +98,7 @@ class ReferenceBackend final : public engine::Backend {
   }
   std::unique_ptr<engine::Kernel> Prepare(const graph::Graph& graph, const graph::Op& op,
                                           const engine::Operands& operands) override {
-    if (first_address_ == nullptr) first_address_ = operands.inputs[0];
+    if (first_address_ == nullptr && !operands.inputs.empty()) first_address_ = operands.inputs[0];
     return std::make_unique<ReferenceKernel>(graph, op, operands, misbehaviour_, first_address_);
   }
 

@@ -66,7 +66,8 @@ TEST(ReferenceTest, FlattenPutsChannelsFirst) {
 }
 
 TEST(ReferenceTest, ConcatPutsRowsSideBySide) {
-  const Tensor y = Compute(OpKind::kConcat, {T({2, 1}, {1, 2}), T({2, 2}, {10, 11, 20, 21})}, graph::NoAttributes{})[0];
+  const Tensor y =
+      Compute(OpKind::kConcat, {T({2, 1}, {1, 2}), T({2, 2}, {10, 11, 20, 21})}, graph::ConcatAttributes{})[0];
   EXPECT_THAT(y.data, ElementsAre(1, 10, 11, 2, 20, 21));
   EXPECT_THAT(Compute(OpKind::kSlice, {y}, graph::SliceAttributes{1, 3})[0].data, ElementsAre(10, 11, 20, 21));
 }
@@ -81,6 +82,31 @@ TEST(ReferenceTest, ResizingTakesTheCellBefore) {
   EXPECT_THAT(Compute(OpKind::kResizeNearestGrad, {ones}, larger)[0].data, ElementsAre(4, 4, 2, 2, 2, 1));
   EXPECT_THAT(Compute(OpKind::kResizeNearestGrad, {T({1, 1, 2, 1}, {7, 8})}, smaller)[0].data,
               ElementsAre(7, 8, 0, 0, 0, 0));
+}
+
+// Numbers of PyTorch's interpolate(mode="bilinear") and its gradient.
+TEST(ReferenceTest, BilinearResizingIsPyTorchs) {
+  const Tensor x = T({1, 2, 3, 1}, {1, 2, 4, 8, 16, 32});
+  const graph::ResizeAttributes halves{3, 4, {1, 2, 3, 1}, false}, corners{3, 4, {1, 2, 3, 1}, true};
+  const Tensor dy = T({1, 3, 4, 1}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
+  EXPECT_THAT(Compute(OpKind::kResizeLinear, {x}, halves)[0].data,
+              ElementsAre(1, 1.625, 2.75, 4, 4.5, 7.3125, 12.375, 18, 8, 13, 22, 32));
+  EXPECT_THAT(Compute(OpKind::kResizeLinearGrad, {dy}, halves)[0].data,
+              ElementsAre(5.375, 7.1875, 10.4375, 16.375, 17.1875, 21.4375));
+  const auto third = [](double thirds) { return DoubleNear(thirds / 3, 1e-12); };
+  EXPECT_THAT(Compute(OpKind::kResizeLinear, {x}, corners)[0].data,
+              ElementsAre(third(3), third(5), third(8), third(12), third(13.5), third(22.5), third(36), third(54),
+                          third(24), third(40), third(64), third(96)));
+  EXPECT_THAT(Compute(OpKind::kResizeLinearGrad, {dy}, corners)[0].data,
+              ElementsAre(third(15.5), third(23), third(30.5), third(47.5), third(55), third(62.5)));
+}
+
+// Numbers of PyTorch's conv_transpose2d with an output padding of (1, 0).
+TEST(ReferenceTest, TransposedConvolutionIsPyTorchs) {
+  const graph::Conv2dAttributes attributes{.stride = {2, 1}, .padding = {0, 1}, .result = {1, 5, 2, 1}};
+  const Tensor y = Compute(OpKind::kConv2dInputGrad,
+                           {T({1, 2, 3, 1}, {1, 2, 3, 4, 5, 6}), T({1, 1, 2, 2}, {1, 10, 100, 1000})}, attributes)[0];
+  EXPECT_THAT(y.data, ElementsAre(12, 23, 1200, 2300, 45, 56, 4500, 5600, 0, 0));
 }
 
 TEST(ReferenceTest, BatchNormGivesTheUnbiasedVarianceBesides) {

@@ -90,18 +90,68 @@ TEST(FuseForDevice, ABatchNormsGradientFindsItsMaskWithoutTheResult) {
   }
 }
 
+/// Two residual blocks: one with a norm on its shortcut, one without.
+Graph ResidualBlocks() {
+  Builder b(Mode::kTrain, 4);
+  const auto norm = [&](ValueId x, const std::string& name) { return b.BatchNorm(x, name, 1e-5f, 0.1f, 1); };
+  const auto relu = [&](ValueId x) { return b.Activate(x, graph::Activation::kRelu); };
+  ValueId x = relu(norm(b.Linear(Features(b), "fc0", kWidth, false, {}), "bn0"));
+  const ValueId branch = norm(b.Linear(x, "fc1", kWidth, false, {}), "bn1");
+  x = relu(b.Add(branch, norm(b.Linear(x, "down", kWidth, false, {}), "down_bn")));
+  x = relu(b.Add(norm(b.Linear(x, "fc2", kWidth, false, {}), "bn2"), x));
+  b.MeanSquaredError(x);
+  return RemoveDeadOps(AddGradients(FuseActivations(b.Finish(), true), {}));
+}
+
+TEST(FuseForDevice, AResidualSumAndItsReluGoIntoTheBatchNormBeforeThem) {
+  const std::vector<std::string> ops = OpTexts(FuseForDevice(ResidualBlocks()));
+  EXPECT_THAT(ops, Contains("batch_norm_add_train(down, bn1, down_bn.weight, down_bn.bias) -> relu2, "
+                            "down_bn/mean, down_bn/variance, down_bn/inv_std"))
+      << "the later of two";
+  EXPECT_THAT(ops, Contains(HasSubstr("batch_norm_add_train(fc2, relu2, bn2.weight, bn2.bias) -> relu3")));
+  EXPECT_THAT(ops, Not(Contains(testing::StartsWith("add("))));
+}
+
+TEST(FuseForDevice, ABatchNormsGradientTakesInTheRelusAndTheSumOfTwoBranches) {
+  const std::vector<std::string> ops = OpTexts(FuseForDevice(ResidualBlocks()));
+  EXPECT_THAT(ops, Contains("batch_norm_add_grad(loss/grad, -, fc2, bn2.weight, bn2/mean, bn2/inv_std, relu3, -) "
+                            "-> bn2/grad, bn2.weight/grad, bn2.bias/grad, add2/activation_grad"))
+      << "one gradient, through the block's relu";
+  EXPECT_THAT(ops,
+              Contains("batch_norm_add_grad(add2/activation_grad, fc2/input_grad, down, down_bn.weight, down_bn/mean, "
+                       "down_bn/inv_std, relu2, -) -> down_bn/grad, down_bn.weight/grad, down_bn.bias/grad, "
+                       "add1/activation_grad"))
+      << "two gradients, through the block's relu";
+  EXPECT_THAT(
+      ops, Contains("batch_norm_grad(add1/activation_grad, fc1, bn1.weight, bn1/mean, bn1/inv_std, -, -) -> bn1/grad, "
+                    "bn1.weight/grad, bn1.bias/grad"))
+      << "the other branch's norm has the gradient ready";
+  EXPECT_THAT(ops, Contains(HasSubstr("batch_norm_add_grad(down/input_grad, fc1/input_grad, fc0, bn0.weight, bn0/mean, "
+                                      "bn0/inv_std, -, bn0.bias)")))
+      << "two gradients, through the norm's own relu";
+}
+
+TEST(FuseForDevice, ABatchNormThatOthersReadStays) {
+  Builder b(Mode::kTrain, 4);
+  const ValueId x = b.Linear(Features(b), "fc", kWidth, false, {});
+  const ValueId norm = b.BatchNorm(x, "bn", 1e-5f, 0.1f, 1);
+  b.MeanSquaredError(b.Add(b.Add(norm, x), b.Linear(norm, "other", kWidth, false, {})));
+  EXPECT_THAT(OpTexts(FuseForDevice(Trained(b))), Not(Contains(HasSubstr("batch_norm_add_train"))));
+}
+
 TEST(FuseForDevice, EveryFusedOpPassesItsOwnChecks) {
   Builder b(Mode::kTrain, 4);
   const ValueId x = b.Linear(Features(b), "first", kWidth, false, {});
   const ValueId sum = b.Add(x, b.Linear(x, "branch", kWidth, false, {}));
   b.SoftmaxCrossEntropy(b.Add(sum, b.RmsNorm(sum, "norm", 1e-5f)), 0);
-  const Graph fused = FuseForDevice(Trained(b));
-  for (const graph::Op& op : fused.ops) {
-    const auto specs = graph::Row(op.kind).infer(fused, op);
-    ASSERT_EQ(specs.size(), op.outputs.size()) << op.name;
-    for (size_t i = 0; i < specs.size(); ++i) {
-      if (op.outputs[i] == graph::kNoValue) continue;
-      EXPECT_EQ(specs[i].shape, fused.value(op.outputs[i]).shape) << op.name;
+  for (const Graph& fused : {FuseForDevice(Trained(b)), FuseForDevice(ResidualBlocks())}) {
+    for (const graph::Op& op : fused.ops) {
+      const auto specs = graph::Row(op.kind).infer(fused, op);
+      ASSERT_EQ(specs.size(), op.outputs.size()) << op.name;
+      for (size_t i = 0; i < specs.size(); ++i) {
+        if (op.outputs[i] == graph::kNoValue) continue;
+        EXPECT_EQ(specs[i].shape, fused.value(op.outputs[i]).shape) << op.name;
+      }
     }
   }
 }

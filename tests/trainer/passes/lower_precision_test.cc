@@ -5,6 +5,7 @@
 
 #include "tests/trainer/passes/graph_text.h"
 #include "trainer/graph/builder.h"
+#include "trainer/graph/strided.h"
 #include "trainer/passes/passes.h"
 
 namespace lockstep::passes {
@@ -146,6 +147,18 @@ TEST(LowerPrecision, TwiceIsOnce) {
   const graph::Graph once = LowerPrecision(Convnet(Mode::kTrain)), twice = LowerPrecision(once);
   EXPECT_EQ(Lowered(twice), Lowered(once));
   EXPECT_FALSE(Lowered(once).empty());
+}
+
+TEST(LowerPrecision, WhatFollowsFromParametersAloneIsCastWhereItMeetsActivations) {
+  Builder b(Mode::kTrain, 4);
+  const ValueId x = b.Input("x", {3, 8}, DType::kF32), token = b.Parameter("token", {1, 1, 8}, {}, false);
+  const ValueId tokens = b.Strided(token, graph::Expanded({1, 1, 8}, {4, 1, 8}));
+  b.Output("y", b.Concat({tokens, x}, 1));
+  const graph::Graph lowered = LowerPrecision(b.Finish());
+  EXPECT_THAT(OpTexts(lowered), testing::ElementsAre("strided(token) -> strided1", "cast(strided1) -> concat1/strided1",
+                                                     "concat(concat1/strided1, x) -> concat1"));
+  EXPECT_THAT(TypesByName(lowered), Contains(Pair("strided1", DType::kF32)));
+  EXPECT_THAT(TypesByName(lowered), Contains(Pair("concat1", DType::kBF16)));
 }
 
 }  // namespace

@@ -55,6 +55,33 @@ TEST(PadRows, NothingThatOthersReadOrThatIsAlignedOrShort) {
   EXPECT_TRUE(Pitches(PadRows(Train({.classes = 11}), kAlignment)).empty());
 }
 
+/// Images of bytes, convolved in `groups`, and read by a pool too where `pooled`.
+Graph ConvolveBytes(int64_t channels, DType type, int groups, bool pooled) {
+  Builder b(Mode::kTrain, kRows);
+  const ValueId image = b.Input("image", {8, 8, channels}, DType::kF32);
+  ValueId x = b.Flatten(b.Conv2d(image, "conv", {4, 3, 1, 1, groups, false, {0, 1}}));
+  if (pooled) x = b.Concat(x, b.Flatten(b.MaxPool2d(image, 2, 2, 0)));
+  b.SoftmaxCrossEntropy(b.Linear(x, "fc", 3, true, {}), 0);
+  Graph graph = TakeBytes(b.Finish(), {"image", "inside", {.mean = {}, .deviation = {1, 1, 1, 1, 1, 1, 1, 1}}});
+  if (type == DType::kBF16) graph = LowerPrecision(graph);
+  return PadRows(RemoveDeadOps(AddGradients(graph, {})), kAlignment);
+}
+
+TEST(PadRows, ImagesThatAreConvolvedHaveZerosBehindTheirChannels) {
+  const Graph padded = ConvolveBytes(3, DType::kBF16, 1, false);
+  EXPECT_EQ(Pitches(padded), (std::map<std::string, int64_t>{{"pixels", 8}}));
+  const graph::Value& image = padded.value(padded.Find("image/pixels"));
+  EXPECT_EQ(image.shape, (Shape{kRows, 8, 8, 3}));
+  EXPECT_EQ(image.bytes(), kRows * 8 * 8 * 8 * 2);
+}
+
+TEST(PadRows, NoImageThatOthersReadOrThatIsAlignedOrOfFloats) {
+  EXPECT_TRUE(Pitches(ConvolveBytes(3, DType::kF32, 1, false)).empty());
+  EXPECT_TRUE(Pitches(ConvolveBytes(8, DType::kBF16, 1, false)).empty());
+  EXPECT_TRUE(Pitches(ConvolveBytes(4, DType::kBF16, 4, false)).empty()) << "each group has channels of its own";
+  EXPECT_TRUE(Pitches(ConvolveBytes(3, DType::kBF16, 1, true)).empty()) << "pools know nothing of it";
+}
+
 TEST(PadRows, MemoryHoldsThePadding) {
   const auto plan_bytes = [](const Graph& graph) {
     std::set<ValueId> outside;

@@ -17,6 +17,7 @@
 namespace lockstep::cuda {
 namespace {
 
+using batch_norm::AddedGradSums;
 using batch_norm::GradInputs;
 using batch_norm::GradSums;
 using batch_norm::InputGrad;
@@ -95,31 +96,35 @@ struct Moments {
   }
 };
 
-/// y = act((x - mean) scale + bias). y may lie over x.
-template <typename T, bool kRelu>
+/// y = act((x - mean) scale + bias + addend). y may lie over x, or over the addend.
+template <typename T, bool kAdds, bool kRelu>
 struct Normalise {
-  const T* x;
+  const T *x, *addend;  ///< addend: of kAdds alone
   T* y;
   int64_t channels;
   const float *mean, *scale, *bias;
 
   template <int kPack>
   struct Writer {
-    const T* x;
+    const T *x, *addend;
     T* y;
     int64_t channels;
     float mean[kPack], scale[kPack], bias[kPack];
 
     template <int kRows>
     LOCKSTEP_HD void Apply(int64_t row, int step) const {
-      float v[kRows][kPack];
+      float v[kRows][kPack], added[kRows][kPack];
       LOCKSTEP_UNROLL
-      for (int r = 0; r < kRows; ++r) LoadPack<kPack>(x + (row + int64_t{r} * step) * channels, v[r]);
+      for (int r = 0; r < kRows; ++r) {
+        LoadPack<kPack>(x + (row + int64_t{r} * step) * channels, v[r]);
+        if constexpr (kAdds) LoadPack<kPack>(addend + (row + int64_t{r} * step) * channels, added[r]);
+      }
       LOCKSTEP_UNROLL
       for (int r = 0; r < kRows; ++r) {
         LOCKSTEP_UNROLL
         for (int i = 0; i < kPack; ++i) {
-          const float z = Scaled(v[r][i], mean[i], scale[i], bias[i]);
+          float z = Scaled(v[r][i], mean[i], scale[i], bias[i]);
+          if constexpr (kAdds) z += added[r][i];
           v[r][i] = kRelu ? kernels::Relu(z) : z;
         }
         StorePack<kPack>(v[r], y + (row + int64_t{r} * step) * channels);
@@ -130,6 +135,7 @@ struct Normalise {
   LOCKSTEP_HD Writer<kPack> At(int64_t column) const {
     Writer<kPack> writer;
     writer.x = x + column;
+    writer.addend = kAdds ? addend + column : nullptr;
     writer.y = y + column;
     writer.channels = channels;
     LoadPack<kPack>(mean + column, writer.mean);
@@ -184,6 +190,8 @@ size_t WorkspaceBytes(const OpContext& context) {
   return static_cast<size_t>(kVectors * channels) * sizeof(float) + partial;
 }
 
+/// Of both kinds: with an addend, operand 1, the parameters lie one further back.
+template <bool kAdds>
 std::unique_ptr<Kernel> PrepareTrain(const KernelContext& context) {
   const Shape& shape = context.InputShape(0);
   const int64_t rows = Rows(shape), channels = shape.dim(-1);
@@ -194,7 +202,8 @@ std::unique_ptr<Kernel> PrepareTrain(const KernelContext& context) {
   };
   float *mean = output(1), *variance = output(2), *inv_std = output(3), *scale = vectors.at(0);
   return MakeKernel([=, type = context.InputType(0), relu = FusedRelu(context), x = context.Input<void>(0),
-                     weight = context.Input(1), bias = context.Input(2), y = context.Output<void>(0),
+                     addend = kAdds ? context.Input<void>(1) : nullptr, weight = context.Input(kAdds ? 2 : 1),
+                     bias = context.Input(kAdds ? 3 : 2), y = context.Output<void>(0),
                      epsilon = static_cast<double>(context.Attributes<NormAttributes>().epsilon),
                      stream = &context.stream] {
     WithVariant(
@@ -203,7 +212,8 @@ std::unique_ptr<Kernel> PrepareTrain(const KernelContext& context) {
           const auto* from = static_cast<const T*>(x);
           const Moments<T> moments{from, weight, rows, channels, epsilon, mean, variance, inv_std, scale};
           LaunchColumnReduction<kPack>(*stream, rows, channels, moments, vectors.at(kVectors));
-          const Normalise<T, kRelu> normalise{from, static_cast<T*>(y), channels, mean, scale, bias};
+          const Normalise<T, kAdds, kRelu> normalise{
+              from, static_cast<const T*>(addend), static_cast<T*>(y), channels, mean, scale, bias};
           LaunchColumnMap<kPack>(*stream, rows, channels, normalise);
         });
   });
@@ -222,8 +232,8 @@ std::unique_ptr<Kernel> PrepareInfer(const KernelContext& context) {
     WithVariant(
         type, relu, channels,
         [&]<typename T, bool kRelu, int kPack>(T, std::bool_constant<kRelu>, std::integral_constant<int, kPack>) {
-          const Normalise<T, kRelu> normalise{
-              static_cast<const T*>(x), static_cast<T*>(y), channels, mean, scale, bias};
+          const Normalise<T, false, kRelu> normalise{
+              static_cast<const T*>(x), nullptr, static_cast<T*>(y), channels, mean, scale, bias};
           LaunchColumnMap<kPack>(*stream, rows, channels, normalise);
         });
   });
@@ -260,8 +270,45 @@ std::unique_ptr<Kernel> PrepareGrad(const KernelContext& context) {
   return PrepareGradBy<Mask::kOfInput>(context);
 }
 
+/// g comes with the sums, and dx follows from g, which the relu is taken out of.
+template <Mask kMask>
+std::unique_ptr<Kernel> PrepareAddGradBy(const KernelContext& context) {
+  const int64_t rows = Rows(context.InputShape(0)), channels = context.InputShape(0).dim(-1);
+  const Vectors vectors{reinterpret_cast<float*>(context.operands.workspace), channels};
+  float *scale = vectors.at(0), *shift = vectors.at(1), *slope = vectors.at(2);
+  return WithElementType(context.InputType(0), [&]<typename T>(T) {
+    GradInputs<T> inputs{.dy = context.Input<T>(0),
+                         .x = context.Input<T>(2),
+                         .y = context.Input<T>(6),
+                         .mean = context.Input(4),
+                         .inv_std = context.Input(5),
+                         .weight = context.Input(3),
+                         .bias = context.Input(7),
+                         .channels = channels};
+    T* const g = context.Output<T>(3);
+    const AddedGradSums<T, kMask> sums{
+        {inputs, rows, context.Output(1), context.Output(2), scale, shift, slope}, context.Input<T>(1), g};
+    inputs.dy = g;
+    const InputGrad<T, Mask::kNone> grad{inputs, context.Output<T>(0), scale, shift, slope};
+    return WithPack<T>({channels}, [&]<int kPack>(std::integral_constant<int, kPack>) {
+      return MakeKernel([=, stream = &context.stream] {
+        LaunchColumnReduction<kPack>(*stream, rows, channels, sums, vectors.at(kVectors));
+        if (grad.dx != nullptr) LaunchColumnMap<kPack>(*stream, rows, channels, grad);
+      });
+    });
+  });
+}
+
+std::unique_ptr<Kernel> PrepareAddGrad(const KernelContext& context) {
+  if (!FusedRelu(context)) return PrepareAddGradBy<Mask::kNone>(context);
+  if (context.HasInput(6)) return PrepareAddGradBy<Mask::kOfResult>(context);
+  return PrepareAddGradBy<Mask::kOfInput>(context);
+}
+
 constexpr KernelRow kRows[] = {
-    {.kind = OpKind::kBatchNormTrain, .prepare = PrepareTrain, .workspace_bytes = WorkspaceBytes},
+    {.kind = OpKind::kBatchNormAddTrain, .prepare = PrepareTrain<true>, .workspace_bytes = WorkspaceBytes},
+    {.kind = OpKind::kBatchNormAddGrad, .prepare = PrepareAddGrad, .workspace_bytes = WorkspaceBytes},
+    {.kind = OpKind::kBatchNormTrain, .prepare = PrepareTrain<false>, .workspace_bytes = WorkspaceBytes},
     {.kind = OpKind::kBatchNormInfer, .prepare = PrepareInfer, .workspace_bytes = WorkspaceBytes},
     {.kind = OpKind::kBatchNormGrad, .prepare = PrepareGrad, .workspace_bytes = WorkspaceBytes},
 };

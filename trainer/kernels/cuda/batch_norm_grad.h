@@ -124,6 +124,62 @@ struct GradSums {
   }
 };
 
+/// Likewise by g, which is dy + other where the relu let something through: stored on the way, and summed as it is
+/// before it is rounded.
+template <typename T, Mask kMask>
+struct AddedGradSums : GradSums<T, kMask> {
+  const T* other;  ///< absent: nullptr
+  T* g;
+
+  template <int kPack>
+  struct Reader {
+    GradInputs<T> inputs;
+    const T* other;
+    T* g;
+    ColumnValues<kPack> columns;
+    int64_t column;
+
+    /// Packs stay packed until their row's turn comes: four rows of four matrices would fill the registers as floats.
+    template <int kRows>
+    LOCKSTEP_HD void Add(int64_t row, int step, float /*seen*/, float (&values)[2][kPack]) const {
+      Pack<T, kPack> dy[kRows], others[kRows] = {}, x[kRows], y[kRows];
+      LOCKSTEP_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        const int64_t at = (row + int64_t{r} * step) * inputs.channels + column;
+        dy[r] = ReadPack<kPack>(inputs.dy + at);
+        if (other != nullptr) others[r] = ReadPack<kPack>(other + at);
+        x[r] = ReadPack<kPack>(inputs.x + at);
+        if constexpr (kMask == Mask::kOfResult) y[r] = ReadPack<kPack>(inputs.y + at);
+      }
+      LOCKSTEP_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        float distance[kPack], sum[kPack], more[kPack], result[kPack];
+        Unpack(x[r], distance);
+        Unpack(dy[r], sum);
+        Unpack(others[r], more);
+        if constexpr (kMask == Mask::kOfResult) Unpack(y[r], result);
+        LOCKSTEP_UNROLL
+        for (int i = 0; i < kPack; ++i) {
+          distance[i] -= columns.mean[i];
+          if (other != nullptr) sum[i] += more[i];
+          if constexpr (kMask == Mask::kOfInput) result[i] = distance[i] * columns.scale[i] + columns.bias[i];
+          if constexpr (kMask != Mask::kNone) sum[i] = result[i] > 0.0f ? sum[i] : 0.0f;
+        }
+        StorePack<kPack>(sum, g + (row + int64_t{r} * step) * inputs.channels + column);
+        LOCKSTEP_UNROLL
+        for (int i = 0; i < kPack; ++i) {
+          values[0][i] += sum[i];
+          values[1][i] += sum[i] * distance[i];
+        }
+      }
+    }
+  };
+  template <int kPack>
+  LOCKSTEP_HD Reader<kPack> At(int64_t column) const {
+    return {this->inputs, other, g, ColumnValues<kPack>::template At<kMask>(this->inputs, column), column};
+  }
+};
+
 /// dx = scale (dy - shift - (x - mean) slope). dx may lie over dy.
 template <typename T, Mask kMask>
 struct InputGrad {

@@ -15,14 +15,39 @@ using graph::Op;
 using graph::OpKind;
 
 const graph::RowsByKind<KernelRow>& AllRows() {
-  static const graph::RowsByKind<KernelRow> rows = graph::CollectRows<KernelRow>(
-      "the CUDA backend",
-      {cuda::LinearRows(),       cuda::ConvolutionRows(),   cuda::PoolingRows(),     cuda::GlobalPoolingRows(),
-       cuda::BatchNormRows(),    cuda::RowNormRows(),       cuda::ElementwiseRows(), cuda::LayoutRows(),
-       cuda::CrossEntropyRows(), cuda::SquaredErrorRows(),  cuda::EmbeddingRows(),   cuda::RotaryRows(),
-       cuda::AttentionRows(),    cuda::AttentionGradRows(), cuda::SwiGluRows(),      cuda::RecurrentRows(),
-       cuda::WindowsRows(),      cuda::ArgMaxRows(),        cuda::CtcRows(),         cuda::DetectionRows(),
-       cuda::GroupNormRows(),    cuda::FrozenNormRows(),    cuda::PixelsRows()});
+  static const graph::RowsByKind<KernelRow> rows =
+      graph::CollectRows<KernelRow>("the CUDA backend", {cuda::LinearRows(),
+                                                         cuda::ConvolutionRows(),
+                                                         cuda::PoolingRows(),
+                                                         cuda::GlobalPoolingRows(),
+                                                         cuda::BatchNormRows(),
+                                                         cuda::RowNormRows(),
+                                                         cuda::ElementwiseRows(),
+                                                         cuda::LayoutRows(),
+                                                         cuda::CrossEntropyRows(),
+                                                         cuda::SquaredErrorRows(),
+                                                         cuda::EmbeddingRows(),
+                                                         cuda::RotaryRows(),
+                                                         cuda::AttentionRows(),
+                                                         cuda::AttentionGradRows(),
+                                                         cuda::SwiGluRows(),
+                                                         cuda::RecurrentRows(),
+                                                         cuda::WindowsRows(),
+                                                         cuda::ArgMaxRows(),
+                                                         cuda::CtcRows(),
+                                                         cuda::DetectionRows(),
+                                                         cuda::GroupNormRows(),
+                                                         cuda::FrozenNormRows(),
+                                                         cuda::PixelsRows(),
+                                                         cuda::ReduceRows(),
+                                                         cuda::StridedRows(),
+                                                         cuda::GatherRows(),
+                                                         cuda::SoftmaxRows(),
+                                                         cuda::MatMulRows(),
+                                                         cuda::TensorElementwiseRows(),
+                                                         cuda::ResizeRows(),
+                                                         cuda::MeanLossRows(),
+                                                         cuda::RowNormGradRows()});
   return rows;
 }
 
@@ -44,8 +69,11 @@ class CudaBackend final : public engine::Backend {
     const KernelRow& row = RowOf(op.kind);
     return row.packed_bytes == nullptr ? 0 : row.packed_bytes({{graph, op}, library_}, input);
   }
-  /// All ops read a parameter in the same layout (convolutions [o, kh, kw, c], others as it is) and type.
-  int PackedLayout(const Graph&, const Op&, int) override { return 0; }
+  /// All ops read a parameter in the same layout (convolutions [o, kh, kw, c], others as it is) and type; filters of
+  /// images with zeros behind their channels have some too.
+  int PackedLayout(const Graph& graph, const Op& op, int) override {
+    return op.kind == OpKind::kConv2d ? static_cast<int>(graph.value(op.inputs[0]).pitch) : 0;
+  }
   std::unique_ptr<Kernel> PreparePack(const Graph& graph, const Op& op, int input, const void* plain,
                                       void* packed) override {
     const KernelRow& row = RowOf(op.kind);

@@ -1,9 +1,11 @@
 // Ops that move elements.
+#include <utility>
+#include <vector>
+
 #include "trainer/kernels/cuda/blocks/copies.h"
 #include "trainer/kernels/cuda/blocks/launch.h"
 #include "trainer/kernels/cuda/blocks/packs.h"
 #include "trainer/kernels/cuda/kernel_context.h"
-#include "trainer/kernels/resize.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -71,22 +73,38 @@ void LaunchCopy(DeviceStream& stream, const Columns<const T>& from, const Column
               });
 }
 
+/// Calls run(T{}) with a type of which copies keep the bits of `type`: bf16, or float for types of 4 bytes.
+template <typename F>
+auto WithCopyType(DType type, F&& run) {
+  return WithElementType(type == DType::kBF16 ? type : DType::kF32, run);
+}
+
+/// Operands as matrices whose rows follow each other in y's.
 std::unique_ptr<Kernel> PrepareConcat(const KernelContext& context) {
-  const int64_t rows = Rows(context.InputShape(0)), p = context.InputShape(0).dim(-1),
-                q = context.InputShape(1).dim(-1);
-  return WithElementType(context.InputType(0), [&]<typename T>(T) {
-    return MakeKernel(
-        [=, a = context.Input<T>(0), b = context.Input<T>(1), y = context.Output<T>(0), stream = &context.stream] {
-          LaunchCopy<T>(*stream, {a, p, 0}, {y, p + q, 0}, rows, p);
-          LaunchCopy<T>(*stream, {b, q, 0}, {y, p + q, p}, rows, q);
-        });
+  const Shape& y = context.OutputShape(0);
+  const int axis = context.Attributes<graph::ConcatAttributes>().axis;
+  int64_t rows = 1;
+  for (int d = 0; d < (axis < 0 ? axis + y.rank() : axis); ++d) rows *= y.dim(d);
+  return WithCopyType(context.InputType(0), [&]<typename T>(T) {
+    std::vector<Columns<const T>> parts;
+    for (size_t i = 0; i < context.op.inputs.size(); ++i) {
+      parts.push_back({context.Input<T>(i), context.InputShape(i).size() / rows, 0});
+    }
+    return MakeKernel([rows, parts = std::move(parts), y = Columns<T>{context.Output<T>(0), y.size() / rows, 0},
+                       stream = &context.stream] {
+      Columns<T> to = y;
+      for (const Columns<const T>& part : parts) {
+        LaunchCopy<T>(*stream, part, to, rows, part.columns);
+        to.first += part.columns;
+      }
+    });
   });
 }
 
 std::unique_ptr<Kernel> PrepareSlice(const KernelContext& context) {
   const int64_t rows = Rows(context.InputShape(0)), columns = context.InputShape(0).dim(-1);
   const auto& attributes = context.Attributes<graph::SliceAttributes>();
-  return WithElementType(context.InputType(0), [&]<typename T>(T) {
+  return WithCopyType(context.InputType(0), [&]<typename T>(T) {
     return MakeKernel([=, begin = attributes.begin, width = attributes.end - attributes.begin, x = context.Input<T>(0),
                        y = context.Output<T>(0), stream = &context.stream] {
       LaunchCopy<T>(*stream, {x, columns, begin}, {y, width, 0}, rows, width);
@@ -246,90 +264,32 @@ std::unique_ptr<Kernel> PreparePadChannelsGrad(const KernelContext& context) {
   return PrepareMove<UnpadCells>(context, geometry, {geometry.c, geometry.channels});
 }
 
-/// Images x [n, h, w, c], and their resized copies y.
-struct ResizeGeometry {
-  kernels::ResizedSide down, along;
-  int64_t n, c;
-
-  ResizeGeometry(const Shape& x, const Shape& y)
-      : down{x.dim(1), y.dim(1)}, along{x.dim(2), y.dim(2)}, n(x.dim(0)), c(x.dim(3)) {}
-};
-
-template <typename T, int kPack>
-struct ResizeCells {
+struct FillRows {
   static constexpr int kThreads = 256;
 
-  ResizeGeometry g;
-  const T* x;
-  T* y;
-
-  int64_t threads() const { return g.n * g.down.to * g.along.to * g.c / kPack; }
+  float* y;
+  int64_t size, columns;
+  float value, step;
 
   template <typename Block>
   LOCKSTEP_HD void operator()(Block& block) const {
     block.ForEachThreadAlone([&](int t) {
-      const int64_t index = block.index() * kThreads + t;
-      const Quotient cell = Divide(index, g.c / kPack);
-      const Quotient row = Divide(cell.quotient, g.along.to);
-      const Quotient image = Divide(row.quotient, g.down.to);
-      if (image.quotient >= g.n) return;
-      const int64_t from_row = image.quotient * g.down.from + g.down.SourceOf(image.remainder);
-      const int64_t from = from_row * g.along.from + g.along.SourceOf(row.remainder);
-      float values[kPack];
-      LoadPack<kPack>(x + from * g.c + cell.remainder * kPack, values);
-      StorePack<kPack>(values, y + index * kPack);
+      const int64_t i = block.index() * kThreads + t;
+      if (i < size) y[i] = value + step * static_cast<float>(Divide(i, columns).remainder);
     });
   }
 };
 
-/// dx = the sum of each cell's copies in dy.
-template <typename T, int kPack>
-struct ResizeCellsGrad {
-  static constexpr int kThreads = 256;
-
-  ResizeGeometry g;
-  const T* dy;
-  T* dx;
-
-  int64_t threads() const { return g.n * g.down.from * g.along.from * g.c / kPack; }
-
-  template <typename Block>
-  LOCKSTEP_HD void operator()(Block& block) const {
-    block.ForEachThreadAlone([&](int t) {
-      const int64_t index = block.index() * kThreads + t;
-      const Quotient cell = Divide(index, g.c / kPack);
-      const Quotient row = Divide(cell.quotient, g.along.from);
-      const Quotient image = Divide(row.quotient, g.down.from);
-      if (image.quotient >= g.n) return;
-      const int64_t bottom = g.down.FirstCopy(image.remainder + 1), right = g.along.FirstCopy(row.remainder + 1);
-      float sum[kPack] = {};
-      for (int64_t i = g.down.FirstCopy(image.remainder); i < bottom; ++i) {
-        const T* line = dy + (image.quotient * g.down.to + i) * g.along.to * g.c + cell.remainder * kPack;
-        for (int64_t j = g.along.FirstCopy(row.remainder); j < right; ++j) {
-          float values[kPack];
-          LoadPack<kPack>(line + j * g.c, values);
-          LOCKSTEP_UNROLL
-          for (int k = 0; k < kPack; ++k) sum[k] += values[k];
-        }
-      }
-      StorePack<kPack>(sum, dx + index * kPack);
-    });
-  }
-};
-
-std::unique_ptr<Kernel> PrepareResizeNearest(const KernelContext& context) {
-  const ResizeGeometry geometry(context.InputShape(0), context.OutputShape(0));
-  return PrepareMove<ResizeCells>(context, geometry, {geometry.c});
-}
-
-std::unique_ptr<Kernel> PrepareResizeNearestGrad(const KernelContext& context) {
-  const ResizeGeometry geometry(context.OutputShape(0), context.InputShape(0));
-  return PrepareMove<ResizeCellsGrad>(context, geometry, {geometry.c});
+std::unique_ptr<Kernel> PrepareFill(const KernelContext& context) {
+  const auto& attributes = context.Attributes<graph::FillAttributes>();
+  const FillRows kernel{context.Output<float>(0), attributes.shape.size(), attributes.shape.dim(-1), attributes.value,
+                        attributes.step};
+  return MakeKernel(
+      [kernel, stream = &context.stream] { Launch(*stream, BlocksFor(kernel.size, kernel.kThreads, 1), kernel); });
 }
 
 constexpr KernelRow kRows[] = {
-    {.kind = OpKind::kResizeNearest, .prepare = PrepareResizeNearest},
-    {.kind = OpKind::kResizeNearestGrad, .prepare = PrepareResizeNearestGrad},
+    {.kind = OpKind::kFill, .prepare = PrepareFill},
     {.kind = OpKind::kReshape, .prepare = PrepareReshape},
     {.kind = OpKind::kFlatten, .prepare = PrepareFlatten},
     {.kind = OpKind::kFlattenGrad, .prepare = PrepareFlattenGrad},

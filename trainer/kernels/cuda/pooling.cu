@@ -16,35 +16,45 @@ struct Range {
   LOCKSTEP_HD int size() const { return end - begin; }
 };
 
-/// Images x [n, h, w, c], results y [n, y_h, y_w, c], square windows.
+/// Cells of an image, and windows over them, along one side.
+struct Side {
+  int cells, windows, kernel, stride, padding;
+
+  /// Of window `at`: its first cell, which may lie before the image.
+  LOCKSTEP_HD int First(int at) const { return at * stride - padding; }
+  /// The places 0 to kernel - 1 of window `at` that lie in the image.
+  LOCKSTEP_HD Range Places(int at) const {
+    const int first = First(at), left = cells - first;
+    return {first < 0 ? -first : 0, left < kernel ? left : kernel};
+  }
+  /// The windows that hold cell `at`.
+  LOCKSTEP_HD Range Windows(int at) const {
+    const int before = at + padding - kernel + 1;
+    const int begin = before > 0 ? (before + stride - 1) / stride : 0, last = (at + padding) / stride;
+    return {begin, last < windows ? last + 1 : windows};
+  }
+};
+
+/// Images x [n, h, w, c], results y [n, y_h, y_w, c].
 struct PoolGeometry {
   int64_t n, c;
-  int h, w, y_h, y_w, kernel, stride, padding;
+  int h, w, y_h, y_w;
+  Side down, along;
 
-  PoolGeometry(const Shape& x, const Shape& y, const Pool2dAttributes& attributes)
+  PoolGeometry(const Shape& x, const Shape& y, const Pool2dAttributes& a)
       : n(x.dim(0)),
         c(x.dim(3)),
         h(static_cast<int>(x.dim(1))),
         w(static_cast<int>(x.dim(2))),
         y_h(static_cast<int>(y.dim(1))),
         y_w(static_cast<int>(y.dim(2))),
-        kernel(attributes.kernel),
-        stride(attributes.stride),
-        padding(attributes.padding) {}
+        down{h, y_h, a.kernel.height, a.stride.height, a.padding.height},
+        along{w, y_w, a.kernel.width, a.stride.width, a.padding.width} {}
 
-  /// The places 0 to kernel - 1 of window `at`, along one side of the image, that lie in it.
-  LOCKSTEP_HD Range Places(int at, int size) const {
-    const int first = at * stride - padding, left = size - first;
-    return {first < 0 ? -first : 0, left < kernel ? left : kernel};
-  }
-  /// The windows, of `count` along one side, that hold cell `at`.
-  LOCKSTEP_HD Range Windows(int at, int count) const {
-    const int before = at + padding - kernel + 1;
-    const int begin = before > 0 ? (before + stride - 1) / stride : 0, last = (at + padding) / stride;
-    return {begin, last < count ? last + 1 : count};
-  }
   /// Cells of the image in window (p, q).
-  LOCKSTEP_HD float Cells(int p, int q) const { return static_cast<float>(Places(p, h).size() * Places(q, w).size()); }
+  LOCKSTEP_HD float Cells(int p, int q) const {
+    return static_cast<float>(down.Places(p).size() * along.Places(q).size());
+  }
 };
 
 /// A thread's cell (image, row, column) of images [n, h, w, c], and its first channel.
@@ -80,8 +90,8 @@ struct MaxPool {
       const int64_t thread = block.index() * kThreads + t;
       const CellPlace cell(thread, g.y_h, g.y_w, g.c / kPack, kPack);
       if (cell.image >= g.n) return;
-      const Range rows = g.Places(cell.row, g.h), columns = g.Places(cell.column, g.w);
-      const int first_row = cell.row * g.stride - g.padding, first_column = cell.column * g.stride - g.padding;
+      const Range rows = g.down.Places(cell.row), columns = g.along.Places(cell.column);
+      const int first_row = g.down.First(cell.row), first_column = g.along.First(cell.column);
       float most[kPack] = {};
       uint8_t place[kPack] = {};
       bool first = true;
@@ -94,7 +104,7 @@ struct MaxPool {
           for (int k = 0; k < kPack; ++k) {
             if (!first && !(v[k] > most[k])) continue;
             most[k] = v[k];
-            place[k] = static_cast<uint8_t>(i * g.kernel + j);
+            place[k] = static_cast<uint8_t>(i * g.along.kernel + j);
           }
           first = false;
         }
@@ -127,12 +137,12 @@ struct MaxPoolGrad {
       const int64_t thread = block.index() * kThreads + t;
       const CellPlace cell(thread, g.h, g.w, g.c / kPack, kPack);
       if (cell.image >= g.n) return;
-      const Range down = g.Windows(cell.row, g.y_h), along = g.Windows(cell.column, g.y_w);
+      const Range down = g.down.Windows(cell.row), along = g.along.Windows(cell.column);
       float sum[kPack] = {};
       for (int p = down.begin; p < down.end; ++p) {
         for (int q = along.begin; q < along.end; ++q) {
           const int64_t at = ((cell.image * g.y_h + p) * g.y_w + q) * g.c + cell.channel;
-          const int place = (cell.row + g.padding - p * g.stride) * g.kernel + cell.column + g.padding - q * g.stride;
+          const int place = (cell.row - g.down.First(p)) * g.along.kernel + cell.column - g.along.First(q);
           const auto places = *reinterpret_cast<const Pack<uint8_t, kPack>*>(index + at);
           float v[kPack];
           LoadPack<kPack>(dy + at, v);
@@ -162,8 +172,8 @@ struct AveragePool {
       const int64_t thread = block.index() * kThreads + t;
       const CellPlace cell(thread, g.y_h, g.y_w, g.c / kPack, kPack);
       if (cell.image >= g.n) return;
-      const Range rows = g.Places(cell.row, g.h), columns = g.Places(cell.column, g.w);
-      const int first_row = cell.row * g.stride - g.padding, first_column = cell.column * g.stride - g.padding;
+      const Range rows = g.down.Places(cell.row), columns = g.along.Places(cell.column);
+      const int first_row = g.down.First(cell.row), first_column = g.along.First(cell.column);
       float sum[kPack] = {};
       for (int i = rows.begin; i < rows.end; ++i) {
         const T* line = x + (cell.image * g.h + first_row + i) * g.w * g.c + cell.channel;
@@ -199,7 +209,7 @@ struct AveragePoolGrad {
       const int64_t thread = block.index() * kThreads + t;
       const CellPlace cell(thread, g.h, g.w, g.c / kPack, kPack);
       if (cell.image >= g.n) return;
-      const Range down = g.Windows(cell.row, g.y_h), along = g.Windows(cell.column, g.y_w);
+      const Range down = g.down.Windows(cell.row), along = g.along.Windows(cell.column);
       float sum[kPack] = {};
       for (int p = down.begin; p < down.end; ++p) {
         for (int q = along.begin; q < along.end; ++q) {

@@ -20,16 +20,25 @@ set(cuda_kernels
   group_norm.cu
   sequence/id_order.cu
   layout.cu
+  resize.cu
   linear.cu
+  mean_loss.cu
   pooling.cu
   pixels.cu
   blocks/product_finish.cu
   sequence/recurrent.cu
   sequence/recurrent_grad.cu
   row_norm.cu
+  row_norm_grad.cu
   sequence/rotary.cu
   squared_error.cu
   swiglu.cu
+  tensor/gather.cu
+  tensor/matmul.cu
+  tensor/reduce.cu
+  tensor/elementwise.cu
+  tensor/softmax.cu
+  tensor/strided.cu
   sequence/windows.cu)
 set(cuda_backend
   cuda_backend.cc

@@ -19,7 +19,8 @@ constexpr int64_t kBlockPixels = 512;
 
 /// x [n, height, width, in] with windows of taps = kernel_h x kernel_w cells gives dy [n, out_height, out_width, out].
 struct Geometry {
-  int64_t n, height, width, in, out_height, out_width, out, kernel_h, kernel_w, stride, padding;
+  int64_t n, height, width, in, out_height, out_width, out, kernel_h, kernel_w;
+  graph::Pair stride, padding, dilation;
 
   explicit Geometry(const OpContext& context) {
     const auto& attributes = context.Attributes<Conv2dAttributes>();
@@ -27,7 +28,7 @@ struct Geometry {
     n = x[0], height = x[1], width = x[2], in = x[3];
     out_height = dy[1], out_width = dy[2], out = dy[3];
     kernel_h = weight[2], kernel_w = weight[3];
-    stride = attributes.stride, padding = attributes.padding;
+    stride = attributes.stride, padding = attributes.padding, dilation = attributes.dilation;
   }
   int64_t taps() const { return kernel_h * kernel_w; }
   int64_t window() const { return taps() * in; }
@@ -35,24 +36,33 @@ struct Geometry {
   int64_t block_rows() const { return std::min(rows(), (kBlockPixels + out_width - 1) / out_width); }
 };
 
+/// `cells` neighbours in a row of a window.
+void CopyCells(const Geometry& g, const float* from, int64_t cells, float* to) {
+  const int64_t apart = g.dilation.width;
+  const int64_t run = apart == 1 ? cells : 1;  // that lie side by side in the image too
+  for (int64_t i = 0; i < cells; i += run) {
+    std::memcpy(to + i * g.in, from + i * apart * g.in, static_cast<size_t>(run * g.in) * sizeof(float));
+  }
+}
+
 /// The windows of output rows [begin, end), one after the other: [pixels, kernel_h, kernel_w, in]. Cells outside are 0.
 void FillColumns(const Geometry& g, const float* x, int64_t begin, int64_t end, float* columns) {
   for (int64_t row = begin; row < end; ++row) {
     const float* image = x + row / g.out_height * g.height * g.width * g.in;
-    const int64_t top = row % g.out_height * g.stride - g.padding;
+    const int64_t top = row % g.out_height * g.stride.height - g.padding.height;
     for (int64_t ow = 0; ow < g.out_width; ++ow) {
-      const int64_t left = ow * g.stride - g.padding;
-      const int64_t skip = std::clamp<int64_t>(-left, 0, g.kernel_w);
-      const int64_t stop = std::clamp<int64_t>(g.width - left, skip, g.kernel_w);
+      const int64_t left = ow * g.stride.width - g.padding.width, apart = g.dilation.width;
+      // The window's first cell in the image, and the first behind it.
+      const int64_t skip = std::clamp<int64_t>((apart - 1 - left) / apart, 0, g.kernel_w);
+      const int64_t stop = std::clamp<int64_t>((g.width - left + apart - 1) / apart, skip, g.kernel_w);
       for (int64_t kh = 0; kh < g.kernel_h; ++kh, columns += g.kernel_w * g.in) {
-        const int64_t h = top + kh;
+        const int64_t h = top + kh * g.dilation.height;
         if (h < 0 || h >= g.height) {
           std::fill(columns, columns + g.kernel_w * g.in, 0.0f);
           continue;
         }
         std::fill(columns, columns + skip * g.in, 0.0f);
-        std::memcpy(columns + skip * g.in, image + (h * g.width + left + skip) * g.in,
-                    static_cast<size_t>((stop - skip) * g.in) * sizeof(float));
+        CopyCells(g, image + (h * g.width + left + skip * apart) * g.in, stop - skip, columns + skip * g.in);
         std::fill(columns + stop * g.in, columns + g.kernel_w * g.in, 0.0f);
       }
     }
@@ -122,7 +132,7 @@ bool UsesColumnWeightGrad(const OpContext& context) {
   if (!context.HasOutput(0) || attributes.groups != 1) return false;
   const Geometry g(context);
   if (g.taps() == 1) return false;
-  const bool strided = attributes.stride > 1;
+  const bool strided = attributes.stride != graph::Pair(1);
   if (!HasAvx512()) return g.in >= 64 || (strided && g.in >= 32);
   return (strided && g.in >= 64) || g.window() * g.out >= int64_t{1} << 20;
 }

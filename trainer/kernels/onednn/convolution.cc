@@ -4,8 +4,10 @@
 //
 // Always the direct algorithm: Winograd trades precision for speed.
 #include <memory>
+#include <optional>
 
 #include "trainer/kernels/onednn/column_weight_grad.h"
+#include "trainer/kernels/onednn/depthwise.h"
 #include "trainer/kernels/onednn/elementwise_loops.h"
 #include "trainer/kernels/onednn/kernel_context.h"
 #include "trainer/kernels/onednn/primitives.h"
@@ -30,14 +32,15 @@ memory::desc Images(const Shape& nhwc) {
 /// One convolution's descriptions; oneDNN's order of dimensions is logical NCHW and (G)OIHW, whatever lies in memory.
 struct Convolution {
   memory::desc x, y, bias, weight, plain_weight;
-  memory::dims strides, padding;
+  memory::dims strides, dilations, padding;
 
   Convolution(const Shape& x_shape, const Shape& w, const Shape& y_shape, const Conv2dAttributes& attributes,
               bool with_bias)
       : x(Images(x_shape)),
         y(Images(y_shape)),
-        strides{attributes.stride, attributes.stride},
-        padding{attributes.padding, attributes.padding} {
+        strides{attributes.stride.height, attributes.stride.width},
+        dilations{attributes.dilation.height - 1, attributes.dilation.width - 1},  // oneDNN counts the cells between
+        padding{attributes.padding.height, attributes.padding.width} {
     using Tag = memory::format_tag;
     const auto f32 = memory::data_type::f32;
     const int64_t groups = attributes.groups;
@@ -61,18 +64,19 @@ struct Convolution {
       attributes.set_post_ops(after);
     }
     const Forward::desc description(dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, x, weight,
-                                    bias, y, strides, padding, padding);
+                                    bias, y, strides, dilations, padding, padding);
     return {description, attributes, CpuEngine()};
   }
 
   BackwardData::primitive_desc InputGradDescription() const {
-    const BackwardData::desc description(dnnl::algorithm::convolution_direct, x, weight, y, strides, padding, padding);
+    const BackwardData::desc description(dnnl::algorithm::convolution_direct, x, weight, y, strides, dilations, padding,
+                                         padding);
     return {description, UserScratchpad(), CpuEngine(), ForwardDescription(false)};
   }
 
   BackwardWeights::primitive_desc WeightGradDescription() const {
-    const BackwardWeights::desc description(dnnl::algorithm::convolution_direct, x, weight, bias, y, strides, padding,
-                                            padding);
+    const BackwardWeights::desc description(dnnl::algorithm::convolution_direct, x, weight, bias, y, strides, dilations,
+                                            padding, padding);
     return {description, UserScratchpad(), CpuEngine(), ForwardDescription(false)};
   }
 };
@@ -92,11 +96,37 @@ std::unique_ptr<Kernel> PreparePackOf(const WeightLayouts& layouts, const void* 
   return MakeKernel([reorder]() mutable { reorder.Run(); });
 }
 
-/// The weights that a kernel reads: the packed copy, or the arena where the primitive wants no other layout.
-memory Weights(const KernelContext& context, const memory::desc& layout) {
-  const void* packed = context.Packed(1);
-  return MemoryAt(layout, packed != nullptr ? packed : context.Input<void>(1));
+/// Parameters are packed once a step. Other weights, which ops compute or give another shape, are packed by each run,
+/// in the workspace behind the scratchpad.
+bool PacksInRun(const OpContext& context, const WeightLayouts& layouts) {
+  return layouts.packed != layouts.plain &&
+         context.graph.value(context.op.inputs.at(1)).role != graph::Role::kParameter;
 }
+
+size_t ScratchpadBytes(const memory::desc& scratchpad) { return AlignUp(scratchpad.get_size(), kBufferAlignment); }
+
+size_t WorkspaceWithWeights(const OpContext& context, const WeightLayouts& layouts, const memory::desc& scratchpad) {
+  return ScratchpadBytes(scratchpad) + (PacksInRun(context, layouts) ? layouts.packed.get_size() : 0);
+}
+
+/// The weights that a kernel reads: a packed copy, or the arena where the primitive wants no other layout.
+struct Weights {
+  memory at;
+  std::optional<PreparedPrimitive> pack;  ///< before each run
+
+  Weights(const KernelContext& context, const WeightLayouts& layouts, const memory::desc& scratchpad) {
+    const void* packed = context.Packed(1);
+    if (PacksInRun(context, layouts)) {
+      std::byte* copy = context.operands.workspace + ScratchpadBytes(scratchpad);
+      pack = PrepareReorder(MemoryAt(layouts.plain, context.Input<void>(1)), MemoryAt(layouts.packed, copy));
+      packed = copy;
+    }
+    at = MemoryAt(layouts.packed, packed != nullptr ? packed : context.Input<void>(1));
+  }
+  void Pack() {
+    if (pack) pack->Run();
+  }
+};
 
 // Forward.
 
@@ -110,10 +140,12 @@ Forward::primitive_desc ForwardOf(const OpContext& context) {
   return ForwardConvolution(context).ForwardDescription(relu);
 }
 
-size_t ForwardWorkspace(const OpContext& context) { return ForwardOf(context).scratchpad_desc().get_size(); }
-
 WeightLayouts ForwardLayouts(const OpContext& context) {
   return {ForwardConvolution(context).plain_weight, ForwardOf(context).weights_desc()};
+}
+
+size_t ForwardWorkspace(const OpContext& context) {
+  return WorkspaceWithWeights(context, ForwardLayouts(context), ForwardOf(context).scratchpad_desc());
 }
 
 size_t ForwardPackedBytes(const OpContext& context, int input, int /*runs*/) {
@@ -126,11 +158,12 @@ std::unique_ptr<Kernel> PrepareForwardPack(const OpContext& context, int /*input
 
 std::unique_ptr<Kernel> PrepareForward(const KernelContext& context) {
   const auto description = ForwardOf(context);
+  Weights weights(context, ForwardLayouts(context), description.scratchpad_desc());
   float* y = context.Output(0);
   const int64_t size = context.OutputShape(0).size();
   std::vector<std::pair<int, memory>> arguments = {
       {DNNL_ARG_SRC, MemoryAt(description.src_desc(), context.Input(0))},
-      {DNNL_ARG_WEIGHTS, Weights(context, description.weights_desc())},
+      {DNNL_ARG_WEIGHTS, weights.at},
       {DNNL_ARG_DST, MemoryAt(description.dst_desc(), y)},
       {DNNL_ARG_SCRATCHPAD, MemoryAt(description.scratchpad_desc(), context.operands.workspace)}};
   if (context.HasInput(2)) arguments.emplace_back(DNNL_ARG_BIAS, MemoryAt(description.bias_desc(), context.Input(2)));
@@ -138,6 +171,7 @@ std::unique_ptr<Kernel> PrepareForward(const KernelContext& context) {
   const Activation activation = context.Attributes<Conv2dAttributes>().activation;
   const Activation rest = activation == Activation::kRelu ? Activation::kNone : activation;
   return MakeKernel([=, threads = context.threads]() mutable {
+    weights.Pack();
     primitive.Run();
     if (rest != Activation::kNone) ActivateAll(threads, rest, y, y, size);
   });
@@ -150,16 +184,19 @@ Convolution InputGradConvolution(const OpContext& context) {
           false};
 }
 
-size_t InputGradWorkspace(const OpContext& context) {
-  return InputGradConvolution(context).InputGradDescription().scratchpad_desc().get_size();
-}
-
 WeightLayouts InputGradLayouts(const OpContext& context) {
   const Convolution convolution = InputGradConvolution(context);
   return {convolution.plain_weight, convolution.InputGradDescription().weights_desc()};
 }
 
+size_t InputGradWorkspace(const OpContext& context) {
+  if (UsesDepthwiseInputGrad(context)) return DepthwiseInputGradWorkspace(context);
+  return WorkspaceWithWeights(context, InputGradLayouts(context),
+                              InputGradConvolution(context).InputGradDescription().scratchpad_desc());
+}
+
 size_t InputGradPackedBytes(const OpContext& context, int input, int /*runs*/) {
+  if (UsesDepthwiseInputGrad(context)) return 0;
   return PackedBytesOf(InputGradLayouts(context), input);
 }
 
@@ -168,14 +205,19 @@ std::unique_ptr<Kernel> PrepareInputGradPack(const OpContext& context, int /*inp
 }
 
 std::unique_ptr<Kernel> PrepareInputGrad(const KernelContext& context) {
+  if (UsesDepthwiseInputGrad(context)) return PrepareDepthwiseInputGrad(context);
   const auto description = InputGradConvolution(context).InputGradDescription();
+  Weights weights(context, InputGradLayouts(context), description.scratchpad_desc());
   PreparedPrimitive primitive(
       BackwardData(description),
       {{DNNL_ARG_DIFF_DST, MemoryAt(description.diff_dst_desc(), context.Input(0))},
-       {DNNL_ARG_WEIGHTS, Weights(context, description.weights_desc())},
+       {DNNL_ARG_WEIGHTS, weights.at},
        {DNNL_ARG_DIFF_SRC, MemoryAt(description.diff_src_desc(), context.Output(0))},
        {DNNL_ARG_SCRATCHPAD, MemoryAt(description.scratchpad_desc(), context.operands.workspace)}});
-  return MakeKernel([primitive]() mutable { primitive.Run(); });
+  return MakeKernel([=]() mutable {
+    weights.Pack();
+    primitive.Run();
+  });
 }
 
 // Weight gradient: dy, x -> dweight, dbias.
@@ -202,12 +244,14 @@ struct WeightGrad {
 
 size_t WeightGradWorkspace(const OpContext& context) {
   if (UsesColumnWeightGrad(context)) return ColumnWeightGradWorkspace(context);
+  if (UsesDepthwiseWeightGrad(context)) return DepthwiseWeightGradWorkspace(context);
   const WeightGrad grad(context);
   return grad.scratchpad_bytes + grad.packed_bytes;
 }
 
 std::unique_ptr<Kernel> PrepareWeightGrad(const KernelContext& context) {
   if (UsesColumnWeightGrad(context)) return PrepareColumnWeightGrad(context);
+  if (UsesDepthwiseWeightGrad(context)) return PrepareDepthwiseWeightGrad(context);
   const WeightGrad grad(context);
   std::byte* scratchpad = context.operands.workspace;
   std::byte* scratch_weights = scratchpad + grad.scratchpad_bytes;

@@ -57,8 +57,15 @@ std::span<const KernelRow> RecurrentRows();
 std::span<const KernelRow> WindowsRows();
 std::span<const KernelRow> CtcRows();
 std::span<const KernelRow> DetectionRows();
+std::span<const KernelRow> ReduceRows();
+std::span<const KernelRow> StridedRows();
+std::span<const KernelRow> GatherRows();
+std::span<const KernelRow> SoftmaxRows();
+std::span<const KernelRow> MatMulRows();
 std::span<const KernelRow> ArgMaxRows();
+std::span<const KernelRow> TensorElementwiseRows();
 std::span<const KernelRow> LayoutRows();
+std::span<const KernelRow> ResizeRows();
 std::span<const KernelRow> LossRows();
 
 /// How a range [0, n) is cut for a team: one piece per thread, or one alone where n is small.

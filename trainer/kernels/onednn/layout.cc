@@ -1,11 +1,10 @@
 // Ops that move elements, and gradients of such.
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "base/isa_clones.h"
 #include "trainer/kernels/onednn/kernel_context.h"
-#include "trainer/kernels/onednn/simd.h"
-#include "trainer/kernels/resize.h"
 
 namespace lockstep::onednn {
 namespace {
@@ -93,82 +92,6 @@ std::unique_ptr<Kernel> PreparePadChannelsGrad(const KernelContext& context) {
   });
 }
 
-/// Images [n, h, w, c] as x, and their resized copies y.
-struct Resize {
-  kernels::ResizedSide down, along;
-  int64_t n, channels;
-
-  Resize(const Shape& x, const Shape& y)
-      : down{x.dim(1), y.dim(1)}, along{x.dim(2), y.dim(2)}, n(x.dim(0)), channels(x.dim(3)) {}
-  LOCKSTEP_HD int64_t x_row() const { return along.from * channels; }
-  LOCKSTEP_HD int64_t y_row() const { return along.to * channels; }
-  int64_t x_image() const { return down.from * x_row(); }
-  int64_t y_image() const { return down.to * y_row(); }
-};
-
-/// A row that comes from the same one as the row before it is a copy of that.
-LOCKSTEP_ISA_CLONES
-void ResizeImage(const Resize& resize, const float* x, float* y) {
-  const Resize r = resize;
-  for (int64_t i = 0; i < r.down.to; ++i) {
-    const int64_t source = r.down.SourceOf(i);
-    float* row = y + i * r.y_row();
-    if (i > 0 && r.down.SourceOf(i - 1) == source) {
-      std::memcpy(row, row - r.y_row(), static_cast<size_t>(r.y_row()) * sizeof(float));
-      continue;
-    }
-    for (int64_t j = 0; j < r.along.to; ++j) {
-      const float* from = x + source * r.x_row() + r.along.SourceOf(j) * r.channels;
-      float* to = row + j * r.channels;
-      ForEachTile(r.channels, [&]<typename V, int N>(int64_t k) LOCKSTEP_INLINE {
-        for (int v = 0; v < N; ++v) Store(to + k + v * kWidth<V>, Load<V>(from + k + v * kWidth<V>));
-      });
-    }
-  }
-}
-
-LOCKSTEP_ISA_CLONES
-void ResizeGradImage(const Resize& resize, const float* dy, float* dx) {
-  const Resize r = resize;
-  for (int64_t row = 0; row < r.down.from; ++row) {
-    const int64_t top = r.down.FirstCopy(row), bottom = r.down.FirstCopy(row + 1);
-    for (int64_t column = 0; column < r.along.from; ++column) {
-      const int64_t left = r.along.FirstCopy(column), right = r.along.FirstCopy(column + 1);
-      float* to = dx + row * r.x_row() + column * r.channels;
-      ForEachTile(r.channels, [&]<typename V, int N>(int64_t k) LOCKSTEP_INLINE {
-        V sum[N] = {};
-        for (int64_t i = top; i < bottom; ++i) {
-          for (int64_t j = left; j < right; ++j) {
-            const float* from = dy + i * r.y_row() + j * r.channels + k;
-            for (int v = 0; v < N; ++v) sum[v] += Load<V>(from + v * kWidth<V>);
-          }
-        }
-        for (int v = 0; v < N; ++v) Store(to + k + v * kWidth<V>, sum[v]);
-      });
-    }
-  }
-}
-
-std::unique_ptr<Kernel> PrepareResizeNearest(const KernelContext& context) {
-  const Resize resize(context.InputShape(0), context.OutputShape(0));
-  return MakeKernel([=, x = context.Input(0), y = context.Output(0), threads = context.threads] {
-    ForEachPiece(threads, resize.n, 1, [=](int, int64_t begin, int64_t end) {
-      for (int64_t n = begin; n < end; ++n) ResizeImage(resize, x + n * resize.x_image(), y + n * resize.y_image());
-    });
-  });
-}
-
-std::unique_ptr<Kernel> PrepareResizeNearestGrad(const KernelContext& context) {
-  const Resize resize(context.OutputShape(0), context.InputShape(0));
-  return MakeKernel([=, dy = context.Input(0), dx = context.Output(0), threads = context.threads] {
-    ForEachPiece(threads, resize.n, 1, [=](int, int64_t begin, int64_t end) {
-      for (int64_t n = begin; n < end; ++n) {
-        ResizeGradImage(resize, dy + n * resize.y_image(), dx + n * resize.x_image());
-      }
-    });
-  });
-}
-
 /// Copies `columns` elements of each row from `from`, whose rows are `from_stride` apart, to `to`.
 void CopyColumns(const float* from, int64_t from_stride, float* to, int64_t to_stride, int64_t rows, int64_t columns) {
   for (int64_t r = 0; r < rows; ++r) {
@@ -176,13 +99,33 @@ void CopyColumns(const float* from, int64_t from_stride, float* to, int64_t to_s
   }
 }
 
+/// Operands of a concatenation as matrices whose rows follow each other in y's. Elements are of 4 bytes.
 std::unique_ptr<Kernel> PrepareConcat(const KernelContext& context) {
-  const int64_t p = context.InputShape(0).dim(-1), q = context.InputShape(1).dim(-1);
-  return MakeKernel(
-      [=, rows = Rows(context.OutputShape(0)), a = context.Input(0), b = context.Input(1), y = context.Output(0)] {
-        CopyColumns(a, p, y, p + q, rows, p);
-        CopyColumns(b, q, y + p, p + q, rows, q);
-      });
+  struct Part {
+    const float* from;
+    size_t bytes;  ///< of a row
+  };
+  const Shape& y = context.OutputShape(0);
+  const int axis = context.Attributes<graph::ConcatAttributes>().axis;
+  int64_t rows = 1;
+  for (int d = 0; d < (axis < 0 ? axis + y.rank() : axis); ++d) rows *= y.dim(d);
+  std::vector<Part> parts;
+  for (size_t i = 0; i < context.op.inputs.size(); ++i) {
+    parts.push_back({context.Input(i), static_cast<size_t>(context.InputShape(i).size() / rows) * sizeof(float)});
+  }
+  const int64_t columns = y.size() / rows;
+  return MakeKernel([=, parts = std::move(parts), to = context.Output(0), threads = context.threads] {
+    ForEachPiece(threads, rows, std::max<int64_t>(1, 16384 / columns), [&](int, int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        float* out = to + row * columns;
+        for (const Part& part : parts) {
+          const size_t width = part.bytes / sizeof(float);
+          std::memcpy(out, part.from + static_cast<size_t>(row) * width, part.bytes);
+          out += width;
+        }
+      }
+    });
+  });
 }
 
 std::unique_ptr<Kernel> PrepareSlice(const KernelContext& context) {
@@ -208,9 +151,18 @@ std::unique_ptr<Kernel> PrepareCacheAppend(const KernelContext& context) {
   });
 }
 
+std::unique_ptr<Kernel> PrepareFill(const KernelContext& context) {
+  const auto attributes = context.Attributes<graph::FillAttributes>();
+  const int64_t columns = attributes.shape.dim(-1), rows = Rows(attributes.shape);
+  return MakeKernel([=, y = context.Output(0)] {
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t i = 0; i < columns; ++i)
+        y[r * columns + i] = attributes.value + attributes.step * static_cast<float>(i);
+  });
+}
+
 constexpr KernelRow kRows[] = {
-    {.kind = OpKind::kResizeNearest, .prepare = PrepareResizeNearest},
-    {.kind = OpKind::kResizeNearestGrad, .prepare = PrepareResizeNearestGrad},
+    {.kind = OpKind::kFill, .prepare = PrepareFill},
     {.kind = OpKind::kReshape, .prepare = PrepareReshape},
     {.kind = OpKind::kFlatten, .prepare = PrepareFlatten},
     {.kind = OpKind::kFlattenGrad, .prepare = PrepareFlattenGrad},

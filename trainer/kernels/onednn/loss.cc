@@ -212,7 +212,33 @@ std::unique_ptr<Kernel> PrepareSquaredErrorGrad(const KernelContext& context) {
   });
 }
 
+std::unique_ptr<Kernel> PrepareMeanLoss(const KernelContext& context) {
+  const int64_t rows = context.InputShape(0).dim(0), columns = context.InputShape(0).size() / rows;
+  return MakeKernel([=, values = context.Input(0), mask = context.Input(1), sum = context.Output<double>(0)] {
+    double total = 0;
+    for (int64_t r = 0; r < rows; ++r) {
+      if (mask[r] == 0) continue;
+      double row = 0;
+      for (int64_t i = r * columns; i < (r + 1) * columns; ++i) row += static_cast<double>(values[i]);
+      total += static_cast<double>(mask[r]) * (row / static_cast<double>(columns));
+    }
+    *sum = total;
+  });
+}
+
+std::unique_ptr<Kernel> PrepareMeanLossGrad(const KernelContext& context) {
+  const int64_t rows = context.OutputShape(0).dim(0), columns = context.OutputShape(0).size() / rows;
+  const int loss = context.Attributes<graph::MeanLossAttributes>().loss;
+  return MakeKernel(
+      [=, mask = context.Input(0), step_block = context.Input<graph::StepBlock>(1), gradient = context.Output(0)] {
+        const float per_column = 1.0f / static_cast<float>(columns) * step_block->loss_scale[loss];
+        for (int64_t r = 0; r < rows; ++r) std::fill_n(gradient + r * columns, columns, per_column * mask[r]);
+      });
+}
+
 constexpr KernelRow kRows[] = {
+    {.kind = OpKind::kMeanLoss, .prepare = PrepareMeanLoss},
+    {.kind = OpKind::kMeanLossGrad, .prepare = PrepareMeanLossGrad},
     {.kind = OpKind::kSoftmaxCrossEntropy, .prepare = PrepareCrossEntropy},
     {.kind = OpKind::kSoftmaxCrossEntropyGrad, .prepare = PrepareCrossEntropyGrad},
     {.kind = OpKind::kMeanSquaredError, .prepare = PrepareSquaredError},

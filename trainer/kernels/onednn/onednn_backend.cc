@@ -18,13 +18,33 @@ using graph::OpKind;
 using onednn::KernelRow;
 
 const graph::RowsByKind<KernelRow>& AllRows() {
-  static const graph::RowsByKind<KernelRow> rows = graph::CollectRows<KernelRow>(
-      "the oneDNN backend",
-      {onednn::LinearRows(), onednn::ConvolutionRows(), onednn::PoolingRows(), onednn::BatchNormRows(),
-       onednn::RowNormRows(), onednn::ElementwiseRows(), onednn::LayoutRows(), onednn::EmbeddingRows(),
-       onednn::RotaryRows(), onednn::AttentionRows(), onednn::SwiGluRows(), onednn::RecurrentRows(),
-       onednn::WindowsRows(), onednn::ArgMaxRows(), onednn::CtcRows(), onednn::LossRows(), onednn::DetectionRows(),
-       onednn::GroupNormRows(), onednn::FrozenNormRows()});
+  static const graph::RowsByKind<KernelRow> rows =
+      graph::CollectRows<KernelRow>("the oneDNN backend", {onednn::LinearRows(),
+                                                           onednn::ConvolutionRows(),
+                                                           onednn::PoolingRows(),
+                                                           onednn::BatchNormRows(),
+                                                           onednn::RowNormRows(),
+                                                           onednn::ElementwiseRows(),
+                                                           onednn::LayoutRows(),
+                                                           onednn::EmbeddingRows(),
+                                                           onednn::RotaryRows(),
+                                                           onednn::AttentionRows(),
+                                                           onednn::SwiGluRows(),
+                                                           onednn::RecurrentRows(),
+                                                           onednn::WindowsRows(),
+                                                           onednn::ArgMaxRows(),
+                                                           onednn::CtcRows(),
+                                                           onednn::LossRows(),
+                                                           onednn::DetectionRows(),
+                                                           onednn::GroupNormRows(),
+                                                           onednn::FrozenNormRows(),
+                                                           onednn::ReduceRows(),
+                                                           onednn::StridedRows(),
+                                                           onednn::GatherRows(),
+                                                           onednn::SoftmaxRows(),
+                                                           onednn::MatMulRows(),
+                                                           onednn::TensorElementwiseRows(),
+                                                           onednn::ResizeRows()});
   return rows;
 }
 

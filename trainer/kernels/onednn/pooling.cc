@@ -15,7 +15,8 @@ using graph::Pool2dAttributes;
 
 /// Images [n, height, width, channels], pooled to [n, out_height, out_width, channels].
 struct Pooling {
-  int64_t n, height, width, channels, out_height, out_width, kernel, stride, padding;
+  int64_t n, height, width, channels, out_height, out_width;
+  graph::Pair kernel, stride, padding;
 
   Pooling(const Shape& x, const Shape& y, const Pool2dAttributes& attributes)
       : n(x[0]),
@@ -27,16 +28,17 @@ struct Pooling {
         kernel(attributes.kernel),
         stride(attributes.stride),
         padding(attributes.padding) {
-    CHECK(padding < kernel && kernel * kernel <= 256, "pooling by {} with padding {}", kernel, padding);
+    CHECK(padding.height < kernel.height && padding.width < kernel.width, "padding of windows without a cell");
   }
   int64_t image() const { return height * width * channels; }
   int64_t out_image() const { return out_height * out_width * channels; }
   /// No cell lies in two windows.
-  bool disjoint() const { return stride >= kernel; }
+  bool disjoint() const { return stride.height >= kernel.height && stride.width >= kernel.width; }
   /// Every cell lies in a window.
   bool covering() const {
-    return stride <= kernel && (out_height - 1) * stride - padding + kernel >= height &&
-           (out_width - 1) * stride - padding + kernel >= width;
+    return stride.height <= kernel.height && stride.width <= kernel.width &&
+           (out_height - 1) * stride.height - padding.height + kernel.height >= height &&
+           (out_width - 1) * stride.width - padding.width + kernel.width >= width;
   }
 };
 
@@ -46,11 +48,12 @@ struct Window {
   int64_t first_row, first_column;  ///< of the window, padding included: may be negative
 
   LOCKSTEP_HD Window(const Pooling& p, int64_t out_row, int64_t out_column)
-      : first_row(out_row * p.stride - p.padding), first_column(out_column * p.stride - p.padding) {
+      : first_row(out_row * p.stride.height - p.padding.height),
+        first_column(out_column * p.stride.width - p.padding.width) {
     top = first_row < 0 ? 0 : first_row;
     left = first_column < 0 ? 0 : first_column;
-    bottom = first_row + p.kernel < p.height ? first_row + p.kernel : p.height;
-    right = first_column + p.kernel < p.width ? first_column + p.kernel : p.width;
+    bottom = first_row + p.kernel.height < p.height ? first_row + p.kernel.height : p.height;
+    right = first_column + p.kernel.width < p.width ? first_column + p.kernel.width : p.width;
   }
   LOCKSTEP_HD int64_t cells() const { return (bottom - top) * (right - left); }
 };
@@ -61,7 +64,7 @@ LOCKSTEP_HD void ForEachCell(const Pooling& p, const Window& window, F&& run) {
   for (int64_t h = window.top; h < window.bottom; ++h) {
     for (int64_t w = window.left; w < window.right; ++w) {
       run((h * p.width + w) * p.channels,
-          static_cast<int32_t>((h - window.first_row) * p.kernel + (w - window.first_column)));
+          static_cast<int32_t>((h - window.first_row) * p.kernel.width + (w - window.first_column)));
     }
   }
 }
@@ -101,7 +104,7 @@ LOCKSTEP_HD void MaximumTile(const Pooling& p, const Window& window, const float
   using Types = IndexTypes<V>;
   const int64_t first = (window.top * p.width + window.left) * p.channels;
   const auto first_place =
-      static_cast<int32_t>((window.top - window.first_row) * p.kernel + (window.left - window.first_column));
+      static_cast<int32_t>((window.top - window.first_row) * p.kernel.width + (window.left - window.first_column));
   V best[N];
   typename Types::Wide where[N];
   for (int i = 0; i < N; ++i) {

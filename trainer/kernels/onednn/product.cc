@@ -40,6 +40,7 @@ Product::Product(const ProductShape& shape)
 bool Product::Describe(const ProductShape& shape) {
   dnnl::post_ops after;
   if (shape.accumulate) after.append_sum(1.0f);
+  if (shape.scale != 1) after.append_eltwise(1.0f, dnnl::algorithm::eltwise_linear, shape.scale, 0.0f);
   if (shape.relu) after.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
   dnnl::primitive_attr attributes = UserScratchpad();
   attributes.set_post_ops(after);

@@ -16,6 +16,7 @@ struct ProductShape {
   bool relu = false;
   bool accumulate = false;  ///< c += instead of c =
   bool b_packed = false;    ///< b comes in the layout that the library likes best, where this is another; equal bits
+  float scale = 1;          ///< of the product; 1 where there is a bias or relu, or it accumulates
 };
 
 class Product {

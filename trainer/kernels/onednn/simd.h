@@ -12,9 +12,6 @@ using F8 = float __attribute__((vector_size(32)));
 using I8 = int32_t __attribute__((vector_size(32)));
 using U8x8 = uint8_t __attribute__((vector_size(8)));
 
-/// What every always-inlined lambda says.
-#define LOCKSTEP_INLINE __attribute__((always_inline))
-
 template <typename V>
 inline constexpr int64_t kWidth = sizeof(V) / sizeof(float);
 

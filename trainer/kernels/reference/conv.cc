@@ -12,6 +12,7 @@ template <typename Visit>
 void ForEachProduct(const Shape& x, const Shape& weight, const Shape& y, const graph::Conv2dAttributes& attributes,
                     Visit visit) {
   const int64_t group_in = weight[1], group_out = weight[0] / attributes.groups;
+  const graph::Pair stride = attributes.stride, padding = attributes.padding, dilation = attributes.dilation;
   for (int64_t n = 0; n < y[0]; ++n) {
     for (int64_t row = 0; row < y[1]; ++row) {
       for (int64_t column = 0; column < y[2]; ++column) {
@@ -19,8 +20,8 @@ void ForEachProduct(const Shape& x, const Shape& weight, const Shape& y, const g
           for (int64_t c = 0; c < group_in; ++c) {
             for (int64_t i = 0; i < weight[2]; ++i) {
               for (int64_t j = 0; j < weight[3]; ++j) {
-                const int64_t x_row = row * attributes.stride + i - attributes.padding;
-                const int64_t x_column = column * attributes.stride + j - attributes.padding;
+                const int64_t x_row = row * stride.height + i * dilation.height - padding.height;
+                const int64_t x_column = column * stride.width + j * dilation.width - padding.width;
                 if (x_row < 0 || x_row >= x[1] || x_column < 0 || x_column >= x[2]) continue;
                 const int64_t x_channel = o / group_out * group_in + c;
                 visit(static_cast<size_t>(((n * y[1] + row) * y[2] + column) * y[3] + o),
@@ -39,12 +40,11 @@ std::vector<Tensor> Conv2d(const Call& call) {
   const Tensor& x = call.in(0);
   const Tensor& weight = call.in(1);
   const auto& attributes = call.op.as<graph::Conv2dAttributes>();
-  const auto window = [&](int64_t size, int64_t kernel) {
-    return (size + 2 * attributes.padding - kernel) / attributes.stride + 1;
-  };
+  const graph::Pair stride = attributes.stride, padding = attributes.padding, dilation = attributes.dilation;
   const Shape& w = weight.shape;
-  Tensor y = Zeros(Shape{x.shape[0], window(x.shape[1], w[2]), window(x.shape[2], w[3]), w[0]},
-                   w[1] * w[2] * w[3] + (call.Has(2) ? 1 : 0));
+  const int64_t height = (x.shape[1] + 2 * padding.height - dilation.height * (w[2] - 1) - 1) / stride.height + 1;
+  const int64_t width = (x.shape[2] + 2 * padding.width - dilation.width * (w[3] - 1) - 1) / stride.width + 1;
+  Tensor y = Zeros(Shape{x.shape[0], height, width, w[0]}, w[1] * w[2] * w[3] + (call.Has(2) ? 1 : 0));
   ForEachProduct(x.shape, w, y.shape, attributes,
                  [&](size_t i_y, size_t i_x, size_t i_w) { Add(y, i_y, x.data[i_x] * weight.data[i_w]); });
   const auto out = static_cast<size_t>(w[0]);

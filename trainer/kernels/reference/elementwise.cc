@@ -27,8 +27,9 @@ struct GeluArgument {
   }
 };
 
-/// The factor of dy in the gradient of `activation`, where v is what graph.h says: y, or x for both gelus and silu.
-Sum GradientFactor(graph::Activation activation, double v) {
+}  // namespace
+
+Sum ActivationSlope(graph::Activation activation, double v) {
   switch (activation) {
     case graph::Activation::kNone:
       return {1, 0};
@@ -57,6 +58,8 @@ Sum GradientFactor(graph::Activation activation, double v) {
   CHECK(false);
   return {};
 }
+
+namespace {
 
 /// f(x), how an error of x comes through (f'(x), but 1 for relu), and the sum of absolute terms of f's formula.
 struct Curve {
@@ -121,7 +124,7 @@ std::vector<Tensor> ActivationGrad(const Call& call) {
   const Tensor& v = call.in(1);
   const auto activation = call.op.as<graph::ActivationAttributes>().activation;
   Tensor dx = Zeros(dy.shape, 1);
-  for (size_t i = 0; i < dy.data.size(); ++i) Store(dx, i, GradientFactor(activation, v.data[i]) * dy.data[i]);
+  for (size_t i = 0; i < dy.data.size(); ++i) Store(dx, i, ActivationSlope(activation, v.data[i]) * dy.data[i]);
   return {dx};
 }
 

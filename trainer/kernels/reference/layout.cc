@@ -72,42 +72,23 @@ std::vector<Tensor> PadChannelsGrad(const Call& call) {
   return {dx};
 }
 
-/// Calls visit(i_y, i_x) for each element of y and the one of x that it is, in row-major order of y.
-template <typename Visit>
-void ForEachCopy(const Shape& x, const Shape& y, Visit visit) {
-  for (int64_t i_y = 0; i_y < y.size(); ++i_y) {
-    const int64_t c = i_y % y[3], column = i_y / y[3] % y[2], row = i_y / y[3] / y[2] % y[1],
-                  n = i_y / (y.size() / y[0]);
-    const int64_t x_row = row * x[1] / y[1], x_column = column * x[2] / y[2];
-    visit(static_cast<size_t>(i_y), static_cast<size_t>(((n * x[1] + x_row) * x[2] + x_column) * x[3] + c));
-  }
-}
-
-std::vector<Tensor> ResizeNearest(const Call& call) {
-  const Tensor& x = call.in(0);
-  const auto& attributes = call.op.as<graph::ResizeAttributes>();
-  Tensor y = Zeros(Shape{x.shape[0], attributes.height, attributes.width, x.shape[3]}, 1);
-  ForEachCopy(x.shape, y.shape, [&](size_t i_y, size_t i_x) { y.data[i_y] = x.data[i_x]; });
-  return {y};
-}
-
-std::vector<Tensor> ResizeNearestGrad(const Call& call) {
-  const Tensor& dy = call.in(0);
-  const Shape& x = call.op.as<graph::ResizeAttributes>().result;
-  const auto copies = [](int64_t from, int64_t to) { return (to + from - 1) / from; };
-  Tensor dx = Zeros(x, copies(x[1], dy.shape[1]) * copies(x[2], dy.shape[2]));
-  ForEachCopy(x, dy.shape, [&](size_t i_y, size_t i_x) { Add(dx, i_x, dy.data[i_y]); });
-  return {dx};
-}
-
 std::vector<Tensor> Concat(const Call& call) {
-  const Tensor &a = call.in(0), &b = call.in(1);
-  const int64_t p = a.shape[-1], q = b.shape[-1];
-  Tensor y = Zeros(WithLast(a.shape, p + q), 1);
-  for (size_t i = 0; i < y.data.size(); ++i) {
-    const auto row = static_cast<int64_t>(i) / (p + q), column = static_cast<int64_t>(i) % (p + q);
-    y.data[i] =
-        column < p ? a.data[static_cast<size_t>(row * p + column)] : b.data[static_cast<size_t>(row * q + column - p)];
+  const Shape& first = call.in(0).shape;
+  int axis = call.op.as<graph::ConcatAttributes>().axis;
+  if (axis < 0) axis += first.rank();
+  std::vector<int64_t> dims(first.dims().begin(), first.dims().end());
+  int64_t& size = dims[static_cast<size_t>(axis)];
+  size = 0;
+  for (size_t i = 0; i < call.inputs.size(); ++i) size += call.in(i).shape.dim(axis);
+  int64_t inner = 1;
+  for (int d = axis + 1; d < first.rank(); ++d) inner *= first.dim(d);
+  Tensor y = Zeros(Shape(std::span<const int64_t>(dims)), 1);
+  for (int64_t at = 0; at < y.shape.size(); ++at) {
+    int64_t place = at / inner % size;
+    size_t i = 0;
+    while (place >= call.in(i).shape.dim(axis)) place -= call.in(i++).shape.dim(axis);
+    const int64_t row = at / inner / size * call.in(i).shape.dim(axis) + place;
+    y.data[static_cast<size_t>(at)] = call.in(i).data[static_cast<size_t>(row * inner + at % inner)];
   }
   return {y};
 }
@@ -123,9 +104,19 @@ std::vector<Tensor> Slice(const Call& call) {
   return {y};
 }
 
+std::vector<Tensor> Fill(const Call& call) {
+  const auto& attributes = call.op.as<graph::FillAttributes>();
+  Tensor y = Zeros(attributes.shape, 2);
+  const auto columns = static_cast<size_t>(attributes.shape[-1]);
+  for (size_t i = 0; i < y.data.size(); ++i) {
+    const double steps = double{attributes.step} * static_cast<double>(i % columns);
+    Store(y, i, {attributes.value + steps, attributes.step == 0 ? 0 : std::abs(attributes.value) + std::abs(steps)});
+  }
+  return {y};
+}
+
 constexpr OpFunction kRows[] = {
-    {.kind = OpKind::kResizeNearest, .run = ResizeNearest},
-    {.kind = OpKind::kResizeNearestGrad, .run = ResizeNearestGrad},
+    {.kind = OpKind::kFill, .run = Fill},
     {.kind = OpKind::kReshape, .run = Reshape},
     {.kind = OpKind::kFlatten, .run = Flatten},
     {.kind = OpKind::kFlattenGrad, .run = FlattenGrad},

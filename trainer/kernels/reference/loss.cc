@@ -154,6 +154,26 @@ std::vector<Tensor> MeanSquaredErrorGrad(const Call& call) {
   return {dprediction};
 }
 
+std::vector<Tensor> MeanLoss(const Call& call) {
+  const Tensor &values = call.in(0), &mask = call.in(1);
+  const size_t columns = values.data.size() / mask.data.size();
+  Sum sum;
+  for (size_t i = 0; i < values.data.size(); ++i)
+    if (mask.data[i / columns] != 0) sum.Add(mask.data[i / columns] * values.data[i] / static_cast<double>(columns));
+  return {Scalar(sum, values.shape.size())};
+}
+
+std::vector<Tensor> MeanLossGrad(const Call& call) {
+  const auto& attributes = call.op.as<graph::MeanLossAttributes>();
+  const Tensor& mask = call.in(0);
+  Tensor dvalues = Zeros(attributes.result, 2);
+  const size_t columns = dvalues.data.size() / mask.data.size();
+  const double scale = call.step_block.loss_scale[attributes.loss];
+  for (size_t i = 0; i < dvalues.data.size(); ++i)
+    Add(dvalues, i, mask.data[i / columns] * scale / static_cast<double>(columns));
+  return {dvalues};
+}
+
 std::vector<Tensor> ArgMax(const Call& call) {
   const Tensor& x = call.in(0);
   const auto columns = static_cast<size_t>(x.shape[-1]);
@@ -171,6 +191,8 @@ constexpr OpFunction kRows[] = {
     {.kind = OpKind::kSoftmaxCrossEntropyTrain, .run = SoftmaxCrossEntropyTrain},
     {.kind = OpKind::kMeanSquaredError, .run = MeanSquaredError},
     {.kind = OpKind::kMeanSquaredErrorGrad, .run = MeanSquaredErrorGrad},
+    {.kind = OpKind::kMeanLoss, .run = MeanLoss},
+    {.kind = OpKind::kMeanLossGrad, .run = MeanLossGrad},
     {.kind = OpKind::kArgMax, .run = ArgMax},
 };
 

@@ -100,18 +100,23 @@ std::vector<Tensor> BatchNormInfer(const Call& call) {
   return {y};
 }
 
+/// Whether the activation of a batch norm let element i through: from y, or from what the bias makes of x. The operands
+/// are those of kBatchNormGrad from `x` on.
+bool LetThrough(const Call& call, size_t x, size_t i) {
+  if (call.op.as<NormAttributes>().activation == graph::Activation::kNone) return true;
+  if (call.Has(x + 4)) return call.in(x + 4).data[i] > 0;
+  const size_t c = i % call.in(x + 1).data.size();
+  const auto at = [&](size_t operand) { return call.in(operand).data[c]; };
+  return (call.in(x).data[i] - at(x + 2)) * at(x + 3) * at(x + 1) + at(x + 5) > 0;
+}
+
 std::vector<Tensor> BatchNormGrad(const Call& call) {
   const Tensor &x = call.in(1), &weight = call.in(2), &mean = call.in(3), &inv_std = call.in(4);
   const auto channels = static_cast<size_t>(x.shape[-1]);
   const size_t rows = x.data.size() / channels;
   Tensor dy = call.in(0);
-  if (call.op.as<NormAttributes>().activation == graph::Activation::kRelu) {
-    for (size_t i = 0; i < dy.data.size(); ++i) {
-      const size_t c = i % channels;
-      const auto y = [&] { return (x.data[i] - mean.data[c]) * inv_std.data[c] * weight.data[c] + call.in(6).data[c]; };
-      if (!((call.Has(5) ? call.in(5).data[i] : y()) > 0)) dy.data[i] = 0;
-    }
-  }
+  for (size_t i = 0; i < dy.data.size(); ++i)
+    if (!LetThrough(call, 1, i)) dy.data[i] = 0;
   const auto terms = static_cast<int64_t>(rows);
   Tensor dx = Zeros(x.shape, terms), dweight = Zeros(weight.shape, terms), dbias = dweight;
   for (size_t c = 0; c < channels; ++c) {
@@ -292,6 +297,34 @@ std::vector<Tensor> AddRmsNorm(const Call& call) { return AddAndNormalise(call, 
 std::vector<Tensor> AddLayerNormGrad(const Call& call) { return AddToGradient(call, LayerNormGrad); }
 std::vector<Tensor> AddRmsNormGrad(const Call& call) { return AddToGradient(call, RmsNormGrad); }
 
+std::vector<Tensor> BatchNormAddTrain(const Call& call) {
+  graph::Op plain = call.op;
+  std::get<NormAttributes>(plain.attributes).activation = graph::Activation::kNone;
+  const std::vector<const Tensor*> operands = {&call.in(0), &call.in(2), &call.in(3)};
+  std::vector<Tensor> results = BatchNormTrain(Call{plain, operands, call.step_block});
+  Tensor& y = results[0];
+  for (size_t i = 0; i < y.data.size(); ++i) {
+    Add(y, i, call.in(1).data[i]);
+    Store(y, i, Activate(call.op.as<NormAttributes>().activation, Sum{y.data[i], y.magnitude[i]}));
+  }
+  return results;
+}
+
+std::vector<Tensor> BatchNormAddGrad(const Call& call) {
+  Tensor g = Zeros(call.in(2).shape, call.Has(1) ? 2 : 1);
+  for (size_t i = 0; i < g.data.size(); ++i) {
+    if (!LetThrough(call, 2, i)) continue;
+    Add(g, i, call.in(0).data[i]);
+    if (call.Has(1)) Add(g, i, call.in(1).data[i]);
+  }
+  graph::Op plain = call.op;
+  std::get<NormAttributes>(plain.attributes).activation = graph::Activation::kNone;
+  const std::vector<const Tensor*> operands = {&g, &call.in(2), &call.in(3), &call.in(4), &call.in(5)};
+  std::vector<Tensor> results = BatchNormGrad(Call{plain, operands, call.step_block});
+  results.push_back(g);
+  return results;
+}
+
 constexpr OpFunction kRows[] = {
     {.kind = OpKind::kBatchNormInferGrad, .run = BatchNormInferGrad},
     {.kind = OpKind::kGroupNorm, .run = GroupNorm},
@@ -300,6 +333,8 @@ constexpr OpFunction kRows[] = {
     {.kind = OpKind::kAddRmsNorm, .run = AddRmsNorm},
     {.kind = OpKind::kAddLayerNormGrad, .run = AddLayerNormGrad},
     {.kind = OpKind::kAddRmsNormGrad, .run = AddRmsNormGrad},
+    {.kind = OpKind::kBatchNormAddTrain, .run = BatchNormAddTrain},
+    {.kind = OpKind::kBatchNormAddGrad, .run = BatchNormAddGrad},
     {.kind = OpKind::kBatchNormTrain, .run = BatchNormTrain},
     {.kind = OpKind::kBatchNormInfer, .run = BatchNormInfer},
     {.kind = OpKind::kBatchNormGrad, .run = BatchNormGrad},

@@ -76,6 +76,8 @@ inline Tensor Scalar(const Sum& sum, int64_t terms) { return {Shape(), {sum.valu
 
 /// act(z). An error of z comes through with the slope; that of relu with 1, since an error can carry z across its kink.
 Sum Activate(graph::Activation activation, const Sum& z);
+/// The factor of dy in the gradient of `activation`, where v is what graph.h says: y, or x for both gelus and silu.
+Sum ActivationSlope(graph::Activation activation, double v);
 
 // The families, each in a file of its own, with its rows beside its code.
 std::span<const OpFunction> LinearRows();
@@ -83,12 +85,16 @@ std::span<const OpFunction> ConvolutionRows();
 std::span<const OpFunction> PoolingRows();
 std::span<const OpFunction> NormRows();
 std::span<const OpFunction> ElementwiseRows();
+std::span<const OpFunction> TensorElementwiseRows();
 std::span<const OpFunction> LayoutRows();
+std::span<const OpFunction> ResizeRows();
 std::span<const OpFunction> SequenceRows();
 std::span<const OpFunction> RecurrentRows();
 std::span<const OpFunction> WindowsRows();
 std::span<const OpFunction> CtcRows();
 std::span<const OpFunction> LossRows();
 std::span<const OpFunction> DetectionRows();
+std::span<const OpFunction> ReduceRows();
+std::span<const OpFunction> StridedRows();
 
 }  // namespace lockstep::reference

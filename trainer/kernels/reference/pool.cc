@@ -12,12 +12,13 @@ using graph::Pool2dAttributes;
 /// Calls visit(i_y, i_x, place) for each cell of the image in each window, in row-major order of places.
 template <typename Visit>
 void ForEachCell(const Shape& x, const Shape& y, const Pool2dAttributes& attributes, Visit visit) {
+  const graph::Pair kernel = attributes.kernel, stride = attributes.stride, padding = attributes.padding;
   for (int64_t n = 0; n < y[0]; ++n) {
     for (int64_t row = 0; row < y[1]; ++row) {
       for (int64_t column = 0; column < y[2]; ++column) {
-        for (int place = 0; place < attributes.kernel * attributes.kernel; ++place) {
-          const int64_t x_row = row * attributes.stride + place / attributes.kernel - attributes.padding;
-          const int64_t x_column = column * attributes.stride + place % attributes.kernel - attributes.padding;
+        for (int place = 0; place < kernel.height * kernel.width; ++place) {
+          const int64_t x_row = row * stride.height + place / kernel.width - padding.height;
+          const int64_t x_column = column * stride.width + place % kernel.width - padding.width;
           if (x_row < 0 || x_row >= x[1] || x_column < 0 || x_column >= x[2]) continue;
           for (int64_t c = 0; c < y[3]; ++c) {
             visit(static_cast<size_t>(((n * y[1] + row) * y[2] + column) * y[3] + c),
@@ -30,16 +31,17 @@ void ForEachCell(const Shape& x, const Shape& y, const Pool2dAttributes& attribu
 }
 
 Shape PooledShape(const Shape& x, const Pool2dAttributes& attributes) {
-  const auto window = [&](int64_t size) {
-    return (size + 2 * attributes.padding - attributes.kernel) / attributes.stride + 1;
-  };
-  return {x[0], window(x[1]), window(x[2]), x[3]};
+  const graph::Pair kernel = attributes.kernel, stride = attributes.stride, padding = attributes.padding;
+  return {x[0], (x[1] + 2 * padding.height - kernel.height) / stride.height + 1,
+          (x[2] + 2 * padding.width - kernel.width) / stride.width + 1, x[3]};
 }
 
 /// How many windows can hold one cell.
 int64_t Overlap(const Pool2dAttributes& attributes) {
-  const int64_t along = (attributes.kernel + attributes.stride - 1) / attributes.stride;
-  return along * along;
+  const graph::Pair kernel = attributes.kernel, stride = attributes.stride;
+  const int64_t down = (kernel.height + stride.height - 1) / stride.height;
+  const int64_t along = (kernel.width + stride.width - 1) / stride.width;
+  return down * along;
 }
 
 /// By element of y: the cells of its window that lie in the image.
@@ -78,7 +80,7 @@ std::vector<Tensor> MaxPool2dGrad(const Call& call) {
 std::vector<Tensor> AveragePool2d(const Call& call) {
   const Tensor& x = call.in(0);
   const auto& attributes = call.op.as<Pool2dAttributes>();
-  Tensor y = Zeros(PooledShape(x.shape, attributes), attributes.kernel * attributes.kernel);
+  Tensor y = Zeros(PooledShape(x.shape, attributes), attributes.kernel.height * attributes.kernel.width);
   const std::vector<double> counts = CellCounts(x.shape, y.shape, attributes);
   ForEachCell(x.shape, y.shape, attributes,
               [&](size_t i_y, size_t i_x, int) { Add(y, i_y, x.data[i_x] / counts[i_y]); });

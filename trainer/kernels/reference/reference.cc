@@ -16,7 +16,8 @@ namespace {
 const OpFunction& FunctionOf(OpKind kind) {
   static const graph::RowsByKind<OpFunction> rows = graph::CollectRows<OpFunction>(
       "the reference", {LinearRows(), ConvolutionRows(), PoolingRows(), NormRows(), ElementwiseRows(), LayoutRows(),
-                        SequenceRows(), RecurrentRows(), WindowsRows(), CtcRows(), LossRows(), DetectionRows()});
+                        SequenceRows(), RecurrentRows(), WindowsRows(), CtcRows(), LossRows(), DetectionRows(),
+                        ReduceRows(), StridedRows(), TensorElementwiseRows(), ResizeRows()});
   const OpFunction* row = rows.Find(kind);
   CHECK(row != nullptr, "no reference for {}", graph::Name(kind));
   return *row;

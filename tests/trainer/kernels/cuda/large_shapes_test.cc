@@ -38,6 +38,14 @@ TEST_P(LargeShapesTest, BatchNorm) {
           {shape.ToString(),
            {F(shape), F(shape).Scaled(1.5, 1), Weight(c), forward(1), forward(3), forward(0), Hidden(Weight(c))},
            graph::NormAttributes{1e-5f, graph::Activation::kRelu}});
+    const graph::NormAttributes relu{1e-5f, graph::Activation::kRelu};
+    Check(OpKind::kBatchNormAddTrain,
+          {shape.ToString(), {F(shape).Scaled(1.5, 1), F(shape), Weight(c), Weight(c)}, relu});
+    const auto summed = [](int output) { return ResultOf(OpKind::kBatchNormAddTrain, {2, 8, 3, 7}, output); };
+    Check(OpKind::kBatchNormAddGrad, {shape.ToString(),
+                                      {F(shape), F(shape), F(shape).Scaled(1.5, 1), Weight(c), summed(1), summed(3),
+                                       summed(0), Hidden(Weight(c)), Hidden(F(shape))},
+                                      relu});
   }
 }
 

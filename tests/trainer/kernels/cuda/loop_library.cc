@@ -27,7 +27,7 @@ float Finish(float sum, graph::Activation activation) {
   return activation == graph::Activation::kRelu ? kernels::Relu(sum) : sum;
 }
 
-void Multiply(const MatmulSpec& s, const MatmulOperands& o) {
+void MultiplyOne(const MatmulSpec& s, const MatmulOperands& o) {
   for (int64_t i = 0; i < s.m; ++i) {
     for (int64_t j = 0; j < s.n; ++j) {
       float sum = 0;
@@ -35,6 +35,7 @@ void Multiply(const MatmulSpec& s, const MatmulOperands& o) {
         sum += Load(o.a, s.ab, s.transpose_a ? k * s.a_step() + i : i * s.a_step() + k) *
                Load(o.b, s.ab, s.transpose_b ? j * s.k + k : k * s.n + j);
       }
+      sum *= s.scale;
       if (s.bias) sum += Load(o.bias, s.d, j);
       if (s.adds) sum = Load(o.d, s.d, i * s.d_step() + j) + sum;
       Store(o.d, s.d, i * s.d_step() + j, Finish(sum, s.activation));
@@ -43,6 +44,17 @@ void Multiply(const MatmulSpec& s, const MatmulOperands& o) {
     float sum = 0;
     for (int64_t k = 0; k < s.k; ++k) sum += Load(o.a, s.ab, s.transpose_a ? k * s.a_step() + i : i * s.a_step() + k);
     Store(o.a_sums, s.d, i, sum);
+  }
+}
+
+void Multiply(const MatmulSpec& s, const MatmulOperands& o) {
+  const int64_t bytes = SizeOf(s.ab), d_bytes = SizeOf(s.d);
+  for (int64_t i = 0; i < s.batch; ++i) {
+    MatmulOperands one = o;
+    one.a = static_cast<const std::byte*>(o.a) + i * s.a_batch * bytes;
+    one.b = static_cast<const std::byte*>(o.b) + i * s.b_batch * bytes;
+    one.d = static_cast<std::byte*>(o.d) + i * s.m * s.d_step() * d_bytes;
+    MultiplyOne(s, one);
   }
 }
 
@@ -69,7 +81,8 @@ struct Walk {
             for (int64_t i = 0; i < s.kh; ++i)
               for (int64_t j = 0; j < s.kw; ++j)
                 for (int64_t c = 0; c < inputs; ++c) {
-                  const int64_t h = p * s.stride + i - s.padding, w = q * s.stride + j - s.padding;
+                  const int64_t h = p * s.stride.height + i * s.dilation.height - s.padding.height;
+                  const int64_t w = q * s.stride.width + j * s.dilation.width - s.padding.width;
                   if (h < 0 || h >= s.h || w < 0 || w >= s.w) continue;
                   visit(X(n, h, w, o / outputs * inputs + c), F(o, i, j, c), Y(n, p, q, o));
                 }

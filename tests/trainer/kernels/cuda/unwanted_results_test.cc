@@ -61,6 +61,10 @@ TEST_P(UnwantedResultsTest, FusedOps) {
         {{0}, {1}, {2}, {1, 2}});
   Check(OpKind::kAddRmsNormGrad, {"", {x, x, x, c, ResultOf(OpKind::kRmsNorm, {2, 3}, 1)}, graph::NormAttributes{}},
         {{0}, {1}});
+  Check(OpKind::kBatchNormAddTrain, {"", {x, x, c, c}, graph::NormAttributes{}}, {{1, 2, 3}, {2}, {3}});
+  const auto batch = [](int output) { return ResultOf(OpKind::kBatchNormTrain, {2, 3, 3}, output); };
+  Check(OpKind::kBatchNormAddGrad, {"", {x, x, x, c, batch(1), batch(3), Absent(), Absent()}, graph::NormAttributes{}},
+        {{0}, {1}, {2}, {1, 2}});
 }
 
 TEST_P(UnwantedResultsTest, RmsNorm) {

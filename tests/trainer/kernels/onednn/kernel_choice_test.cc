@@ -15,6 +15,7 @@
 #include "base/threads.h"
 #include "tests/trainer/kernels/check_op.h"
 #include "tests/trainer/kernels/operands.h"
+#include "trainer/graph/op_table.h"
 #include "trainer/kernels/onednn/column_weight_grad.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
 #include "trainer/kernels/onednn/product.h"
@@ -34,14 +35,15 @@ struct WeightGradShape {
   int64_t n, size, in, out, kernel;
   int stride, padding;
   bool bias;
+  int dilation = 1;
 };
 
 OpCase CaseOf(const WeightGradShape& s) {
-  const int64_t y = (s.size + 2 * s.padding - s.kernel) / s.stride + 1;
+  const int64_t y = graph::WindowOutput(s.size, s.kernel, s.stride, s.padding, s.dilation);
   const Shape weight = {s.out, s.in, s.kernel, s.kernel};
   return {s.name,
           {F({s.n, y, y, s.out}), F({s.n, s.size, s.size, s.in})},
-          graph::Conv2dAttributes{.stride = s.stride, .padding = s.padding, .result = weight},
+          graph::Conv2dAttributes{.stride = s.stride, .padding = s.padding, .result = weight, .dilation = s.dilation},
           s.bias ? std::vector<int>{} : std::vector{1}};
 }
 
@@ -54,6 +56,8 @@ TEST_P(ColumnWeightGradTest, AgreesWithReferenceAtAnyAddress) {
   for (const WeightGradShape& shape : {WeightGradShape{"one block", 2, 9, 64, 8, 3, 2, 1, true},
                                        {"blocks of rows, the last one short", 3, 40, 64, 16, 3, 2, 1, false},
                                        {"no padding, a window of 25", 1, 21, 64, 5, 5, 2, 0, true},
+                                       {"dilation 3", 2, 11, 64, 8, 3, 2, 3, true, 3},
+                                       {"dilation beyond the image", 2, 3, 64, 8, 3, 2, 5, true, 4},
                                        {"padding beyond the image", 2, 2, 512, 512, 3, 1, 1, true},
                                        {"one pixel", 1, 1, 512, 512, 3, 1, 1, false}}) {
     const OpCase op_case = CaseOf(shape);

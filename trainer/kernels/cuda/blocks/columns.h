@@ -255,6 +255,12 @@ struct FinishColumns {
   }
 };
 
+/// Finishes the partial results of `plan`'s slices.
+template <typename Op>
+void LaunchColumnFinish(DeviceStream& stream, const ColumnPlan& plan, const Op& op, const float* partial) {
+  Launch(stream, BlocksFor(plan.columns, FinishColumns<Op>::kColumns, 1), FinishColumns<Op>{op, plan, partial});
+}
+
 /// Bytes for the partial results of a reduction that keeps `values` numbers per column, whatever its packs.
 inline size_t ColumnReductionBytes(int64_t rows, int64_t columns, int pack, int values) {
   const ColumnPlan plan = PlanColumnReduction(rows, columns, pack);
@@ -266,7 +272,7 @@ template <int kPack, typename Op>
 void LaunchColumnReduction(DeviceStream& stream, int64_t rows, int64_t columns, const Op& op, float* partial) {
   const ColumnPlan plan = PlanColumnReduction(rows, columns, kPack);
   Launch(stream, plan.blocks(), ReduceColumns<Op, kPack>{op, plan, partial});
-  Launch(stream, BlocksFor(columns, FinishColumns<Op>::kColumns, 1), FinishColumns<Op>{op, plan, partial});
+  LaunchColumnFinish(stream, plan, op, partial);
 }
 
 /// A sum per column: what Ops that only add use as their Combine.

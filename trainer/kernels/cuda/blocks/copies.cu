@@ -43,20 +43,25 @@ struct TransposeTiles {
 
   const From* from;
   To* to;
-  int64_t rows, columns;
+  int64_t rows, columns, from_pitch, to_pitch;
   int tile_rows = 1, tile_columns = 1;  ///< powers of two, kTile together at most
   int64_t tiles_down = 0, tiles_across = 0;
 
-  TransposeTiles(const From* from, To* to, int64_t rows, int64_t columns)
-      : from(from), to(to), rows(rows), columns(columns) {
+  TransposeTiles(const From* from, To* to, const TransposeShape& shape)
+      : from(from),
+        to(to),
+        rows(shape.rows),
+        columns(shape.columns),
+        from_pitch(shape.from_pitch > 0 ? shape.from_pitch : shape.columns),
+        to_pitch(shape.to_pitch > 0 ? shape.to_pitch : shape.rows) {
     const auto grow = [](int tile, int64_t size, int most) {
       while (tile < size && tile < most) tile *= 2;
       return tile;
     };
     tile_columns = grow(1, columns, 32);
-    tile_rows = grow(1, rows, kTile / tile_columns);
+    tile_rows = grow(1, to_pitch, kTile / tile_columns);
     tile_columns = grow(tile_columns, columns, kTile / tile_rows);
-    tiles_down = BlocksFor(rows, tile_rows, 1);
+    tiles_down = BlocksFor(to_pitch, tile_rows, 1);
     tiles_across = BlocksFor(columns, tile_columns, 1);
   }
 
@@ -66,21 +71,22 @@ struct TransposeTiles {
     const Quotient matrix = Divide(block.index(), tiles_down * tiles_across);
     const Quotient tile = Divide(matrix.remainder, tiles_across);
     const int64_t first_row = tile.quotient * tile_rows, first_column = tile.remainder * tile_columns;
-    const int64_t start = matrix.quotient * rows * columns;
+    const From* const matrix_from = from + matrix.quotient * rows * from_pitch;
+    To* const matrix_to = to + matrix.quotient * columns * to_pitch;
     const int stride = tile_rows + 1;  // off the same bank
     block.ForEachThread([&](int t) {
       for (int i = t; i < tile_rows * tile_columns; i += kThreads) {
         const int row = i / tile_columns, column = i % tile_columns;
-        if (first_row + row >= rows || first_column + column >= columns) continue;
-        shared.values[column * stride + row] =
-            ToFloat(from[start + (first_row + row) * columns + first_column + column]);
+        if (first_row + row >= to_pitch || first_column + column >= columns) continue;
+        const int64_t at = (first_row + row) * from_pitch + first_column + column;
+        shared.values[column * stride + row] = first_row + row < rows ? ToFloat(matrix_from[at]) : 0.0f;
       }
     });
     block.ForEachThread([&](int t) {
       for (int i = t; i < tile_rows * tile_columns; i += kThreads) {
         const int column = i / tile_rows, row = i % tile_rows;
-        if (first_row + row >= rows || first_column + column >= columns) continue;
-        to[start + (first_column + column) * rows + first_row + row] =
+        if (first_row + row >= to_pitch || first_column + column >= columns) continue;
+        matrix_to[(first_column + column) * to_pitch + first_row + row] =
             FromFloat<To>(shared.values[column * stride + row]);
       }
     });
@@ -107,8 +113,7 @@ std::unique_ptr<engine::Kernel> PrepareConversion(DType from_type, const void* f
 std::unique_ptr<engine::Kernel> PrepareTransposes(DType from_type, const void* from, DType to_type, void* to,
                                                   const TransposeShape& shape, DeviceStream& stream) {
   return WithTypes(from_type, to_type, [&]<typename From, typename To>(From, To) {
-    const TransposeTiles<From, To> kernel(static_cast<const From*>(from), static_cast<To*>(to), shape.rows,
-                                          shape.columns);
+    const TransposeTiles<From, To> kernel(static_cast<const From*>(from), static_cast<To*>(to), shape);
     return MakeKernel([kernel, batch = shape.batch, stream = &stream] {
       Launch(*stream, batch * kernel.tiles_down * kernel.tiles_across, kernel);
     });

@@ -16,6 +16,8 @@ std::unique_ptr<engine::Kernel> PrepareConversion(DType from_type, const void* f
 
 struct TransposeShape {
   int64_t batch, rows, columns;
+  int64_t from_pitch = 0;  ///< elements from one of from's rows to the next; 0: `columns`
+  int64_t to_pitch = 0;    ///< and of to's; 0: `rows`. What lies between is filled with zeros
 };
 /// to [batch, columns, rows] = from [batch, rows, columns]; types: f32 or bf16.
 std::unique_ptr<engine::Kernel> PrepareTransposes(DType from_type, const void* from, DType to_type, void* to,

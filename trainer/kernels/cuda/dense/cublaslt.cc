@@ -85,21 +85,21 @@ bool IsSplit(const cublasLtMatmulAlgo_t& algorithm) {
 class MatmulKernel final : public engine::Kernel {
  public:
   MatmulKernel(cublasLtHandle_t handle, MatmulProblem problem, const cublasLtMatmulAlgo_t& algorithm,
-               size_t workspace_bytes, bool adds, const MatmulOperands& operands, cudaStream_t stream)
+               size_t workspace_bytes, const MatmulSpec& spec, const MatmulOperands& operands, cudaStream_t stream)
       : handle_(handle),
         problem_(std::move(problem)),
         algorithm_(algorithm),
         workspace_bytes_(workspace_bytes),
-        beta_(adds ? 1.0f : 0.0f),
+        alpha_(spec.scale),
+        beta_(spec.adds ? 1.0f : 0.0f),
         operands_(operands),
         stream_(stream) {}
 
-  /// d = 1 * sum + beta * d in one epilogue, in float: products by 1 are exact, so with beta 1 the sum that beta 0
+  /// d = alpha * sum + beta * d in one epilogue, in float: products by 1 are exact, so with beta 1 the sum that beta 0
   /// would have stored and d are added, and rounded once. d lies where it is written, in the same layout, which
   /// cublasLtMatmul allows.
   void Run() override {
-    constexpr float kOne = 1;
-    CUBLAS_CHECK(cublasLtMatmul(handle_, problem_.description(), &kOne, operands_.b, problem_.first(), operands_.a,
+    CUBLAS_CHECK(cublasLtMatmul(handle_, problem_.description(), &alpha_, operands_.b, problem_.first(), operands_.a,
                                 problem_.second(), &beta_, operands_.d, problem_.result(), operands_.d,
                                 problem_.result(), &algorithm_, operands_.workspace, workspace_bytes_, stream_));
   }
@@ -109,7 +109,7 @@ class MatmulKernel final : public engine::Kernel {
   MatmulProblem problem_;
   cublasLtMatmulAlgo_t algorithm_;
   size_t workspace_bytes_;
-  float beta_;
+  float alpha_, beta_;
   MatmulOperands operands_;
   cudaStream_t stream_;
 };
@@ -142,6 +142,14 @@ MatmulProblem::Layout MatmulProblem::MakeLayout(DType type, int64_t rows, int64_
   return Layout(made);
 }
 
+void MatmulProblem::SetBatch(const Layout& layout, int64_t count, int64_t step) {
+  const auto matrices = static_cast<int32_t>(count);
+  CUBLAS_CHECK(
+      cublasLtMatrixLayoutSetAttribute(layout.get(), CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &matrices, sizeof matrices));
+  CUBLAS_CHECK(
+      cublasLtMatrixLayoutSetAttribute(layout.get(), CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step, sizeof step));
+}
+
 MatmulProblem::MatmulProblem(const MatmulSpec& spec, FloatMath math) {
   CHECK(spec.m > 0 && spec.n > 0 && spec.k > 0, "{}", spec.ToString());
   CHECK(spec.d == spec.ab || spec.ab == DType::kBF16, "{}", spec.ToString());
@@ -156,6 +164,11 @@ MatmulProblem::MatmulProblem(const MatmulSpec& spec, FloatMath math) {
   first_ = spec.transpose_b ? MakeLayout(spec.ab, spec.n, spec.k, spec.k) : MakeLayout(spec.ab, spec.k, spec.n, spec.n);
   second_ = MakeLayout(spec.ab, spec.transpose_a ? spec.k : spec.m, spec.a_columns(), spec.a_step());
   result_ = MakeLayout(spec.d, spec.m, spec.n, spec.d_step());
+  if (spec.batch == 1) return;
+  CHECK(!HasVector(spec) && !spec.adds, "{}", spec.ToString());
+  SetBatch(first_, spec.batch, spec.b_batch);
+  SetBatch(second_, spec.batch, spec.a_batch);
+  SetBatch(result_, spec.batch, spec.m * spec.d_step());
 }
 
 void MatmulProblem::SetVector(const void* vector) {
@@ -216,7 +229,7 @@ std::unique_ptr<engine::Kernel> CublasLtMatmuls::Prepare(const MatmulSpec& spec,
   MatmulProblem problem(spec, math_);
   if (HasVector(spec)) problem.SetVector(spec.bias ? operands.bias : operands.a_sums);
   return std::make_unique<MatmulKernel>(handle_.get(), std::move(problem), chosen.algorithm, chosen.workspace_bytes,
-                                        spec.adds, operands, NativeStream(stream));
+                                        spec, operands, NativeStream(stream));
 }
 
 }  // namespace lockstep::cuda

@@ -79,6 +79,8 @@ class MatmulProblem {
 
   /// Rows begin `step` elements apart.
   static Layout MakeLayout(DType type, int64_t rows, int64_t columns, int64_t step);
+  /// Matrices begin `step` elements apart.
+  static void SetBatch(const Layout& layout, int64_t count, int64_t step);
 
   Description description_;
   Layout first_, second_, result_;

@@ -27,6 +27,12 @@ struct Layouts {
   CudnnLayout x, filter, y, bias;
 };
 
+ConvolutionGeometry GeometryOf(const ConvolutionSpec& spec) {
+  return {.strides = {spec.stride.height, spec.stride.width},
+          .paddings = {spec.padding.height, spec.padding.width},
+          .dilations = {spec.dilation.height, spec.dilation.width}};
+}
+
 bool HasRelu(const ConvolutionSpec& spec) { return spec.activation == graph::Activation::kRelu; }
 
 /// Adds bias and relu to `graph`, from `x` to y. `x` is the convolution's result.
@@ -46,7 +52,7 @@ CudnnGraph ForwardGraph(const ConvolutionSpec& spec, bool finish) {
   const auto x = graph.Operand(kX, layouts.x, spec.type), filter = graph.Operand(kFilter, layouts.filter, spec.type),
              y = graph.Operand(kY, layouts.y, spec.type);
   const auto product = finish ? graph.Between(layouts.y) : y;
-  graph.Forward({spec.stride, spec.padding}, x, filter, product);
+  graph.Forward(GeometryOf(spec), x, filter, product);
   if (finish) AddFinish(graph, spec, product, y);
   return graph;
 }
@@ -66,9 +72,9 @@ CudnnGraph GradientGraph(const ConvolutionSpec& spec) {
   const auto x = graph.Operand(kX, layouts.x, spec.type), filter = graph.Operand(kFilter, layouts.filter, spec.type),
              y = graph.Operand(kY, layouts.y, spec.type);
   if (spec.direction == Direction::kInputGrad)
-    graph.InputGrad({spec.stride, spec.padding}, y, filter, x);
+    graph.InputGrad(GeometryOf(spec), y, filter, x);
   else
-    graph.WeightGrad({spec.stride, spec.padding}, x, y, filter);
+    graph.WeightGrad(GeometryOf(spec), x, y, filter);
   return graph;
 }
 

@@ -28,16 +28,14 @@ cudnnDataType_t DataType(DType type) {
 
 CudnnDescriptor ConvolutionDescriptor(const ConvolutionGeometry& geometry) {
   constexpr cudnnConvolutionMode_t kMode = CUDNN_CROSS_CORRELATION;
-  constexpr std::array<int64_t, 2> kDilations = {1, 1};
-  const std::array strides = {geometry.stride, geometry.stride}, paddings = {geometry.padding, geometry.padding};
   CudnnDescriptor d(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
   d.Set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, int64_t{2})
       .Set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT)
       .Set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &kMode)
-      .Set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, paddings)
-      .Set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, paddings)
-      .Set(CUDNN_ATTR_CONVOLUTION_DILATIONS, kDilations)
-      .Set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, strides)
+      .Set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, geometry.paddings)
+      .Set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, geometry.paddings)
+      .Set(CUDNN_ATTR_CONVOLUTION_DILATIONS, geometry.dilations)
+      .Set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, geometry.strides)
       .Finalize();
   return d;
 }

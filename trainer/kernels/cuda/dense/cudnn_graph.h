@@ -95,9 +95,9 @@ struct CudnnLayout {
   static CudnnLayout Dense(const std::array<int64_t, 4>& sizes);
 };
 
-/// The same on both axes; padding on both sides.
+/// By axis: height, width. Padding is on both sides.
 struct ConvolutionGeometry {
-  int64_t stride = 1, padding = 0;
+  std::array<int64_t, 2> strides = {1, 1}, paddings = {0, 0}, dilations = {1, 1};
 };
 
 /// A graph of operations on four-dimensional tensors. Operations are given in order.

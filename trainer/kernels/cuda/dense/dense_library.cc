@@ -8,7 +8,8 @@
 namespace lockstep::cuda {
 
 std::string MatmulSpec::ToString() const {
-  return fmt::format("matrix product [{}, {}, {}]{}{}{} {} to {}{}{}{}{}", m, n, k,
+  return fmt::format("{}matrix product [{}, {}, {}]{}{}{} {} to {}{}{}{}{}",
+                     batch > 1 ? fmt::format("{} times ", batch) : "", m, n, k,
                      a_pitch > 0 || d_pitch > 0 ? fmt::format(" with rows {} and {} apart", a_step(), d_step()) : "",
                      transpose_a ? " a^T" : "", transpose_b ? " b^T" : "", Name(ab), Name(d), bias ? " + bias" : "",
                      activation == graph::Activation::kNone ? "" : std::string(" ") + Name(activation),
@@ -18,9 +19,9 @@ std::string MatmulSpec::ToString() const {
 std::string ConvolutionSpec::ToString() const {
   constexpr const char* kDirections[] = {"convolution", "convolution's input gradient",
                                          "convolution's weight gradient"};
-  return fmt::format("{} [{}, {}, {}, {}] with {} filters {}x{}, stride {}, padding {}, groups {}, {}{}{}",
-                     kDirections[static_cast<int>(direction)], n, h, w, c, o, kh, kw, stride, padding, groups,
-                     Name(type), bias ? " + bias" : "",
+  return fmt::format("{} [{}, {}, {}, {}] with {} filters {}x{}, stride {}, padding {}, dilation {}, groups {}, {}{}{}",
+                     kDirections[static_cast<int>(direction)], n, h, w, c, o, kh, kw, graph::ToString(stride),
+                     graph::ToString(padding), graph::ToString(dilation), groups, Name(type), bias ? " + bias" : "",
                      activation == graph::Activation::kNone ? "" : std::string(" ") + Name(activation));
 }
 

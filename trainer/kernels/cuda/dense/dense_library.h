@@ -26,14 +26,18 @@ enum class FloatMath { kF32, kTF32 };
 /// where transposed. `bias` has n elements of type d, added to each row. `a_sums` has m elements of type d: a's, summed
 /// over k (a bias's gradient, where d is its weight's). Where it `adds`, d [m, n] = d + a b: the product is summed by
 /// the algorithm of the spec that does not add, and d is added to the sum, which is rounded once: to the bits of that
-/// product and an addition behind it.
+/// product and an addition behind it. A batch is so many products of one spec, whose matrices of d follow each other;
+/// it has no bias, no sums and does not add.
 struct MatmulSpec {
   int64_t m = 0, n = 0, k = 0;
   /// Elements from one row of a, as it lies, and of d to the next; 0: a row follows the other.
   int64_t a_pitch = 0, d_pitch = 0;
   bool transpose_a = false, transpose_b = false;
-  DType ab = DType::kF32;  ///< f32 or bf16
-  DType d = DType::kF32;   ///< f32 or bf16; bf16 only with bf16 operands
+  int64_t batch = 1;                 ///< products
+  int64_t a_batch = 0, b_batch = 0;  ///< elements from one matrix to the next; 0: one for all
+  float scale = 1;                   ///< of the product, before anything is added
+  DType ab = DType::kF32;            ///< f32 or bf16
+  DType d = DType::kF32;             ///< f32 or bf16; bf16 only with bf16 operands
   bool bias = false;
   graph::Activation activation = graph::Activation::kNone;  ///< kNone or kRelu
   bool a_sums = false;  ///< REQUIRES: d is f32, no bias, no activation, and a library that Supports it
@@ -64,13 +68,14 @@ struct ConvolutionSpec {
   };
   Direction direction = Direction::kForward;
   int64_t n = 0, h = 0, w = 0, c = 0, o = 0, kh = 0, kw = 0;
-  int64_t stride = 1, padding = 0, groups = 1;
+  graph::Pair stride = 1, padding = 0, dilation = 1;
+  int64_t groups = 1;
   DType type = DType::kF32;  ///< of images and filter: f32 or bf16
   bool bias = false;
   graph::Activation activation = graph::Activation::kNone;  ///< kNone or kRelu
 
-  int64_t out_h() const { return (h + 2 * padding - kh) / stride + 1; }
-  int64_t out_w() const { return (w + 2 * padding - kw) / stride + 1; }
+  int64_t out_h() const { return (h + 2 * padding.height - dilation.height * (kh - 1) - 1) / stride.height + 1; }
+  int64_t out_w() const { return (w + 2 * padding.width - dilation.width * (kw - 1) - 1) / stride.width + 1; }
   std::string ToString() const;
   friend bool operator==(const ConvolutionSpec&, const ConvolutionSpec&) = default;
 };

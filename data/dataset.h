@@ -22,10 +22,16 @@ class Table;  // of data.proto
 /// One named tensor of a sample, e.g. "image" u8 [28, 28, 1] (height, width, channels), "label" i32 [], "target" f32
 /// [3], "features" f32 [13]. Dimensions that vary between samples are -1: time steps of speech, tokens of text.
 struct Field {
+  /// Whose name it has: its format's, or the recipe's, which says what a model does with it.
+  enum class Use : uint8_t { kFormats, kInput, kAnswer };
+
   std::string name;
   DType dtype;
   Shape shape;
   int padding = 0;  ///< in rows of a batch that stand for no sample: 0, or -1 (of i32)
+  Use use = Use::kFormats;
+  int classes = 0;  ///< of integers that the recipe names: they are less than it; 0 of others
+  float scale = 1;  ///< of numbers that the recipe names: what a transform multiplies them by
 };
 
 /// The tensors of one sample, in the order of Dataset::fields(). Reading into a Sample reuses its memory.

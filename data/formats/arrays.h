@@ -2,20 +2,21 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
-#include "data/formats/npy.h"
+#include "data/formats/field_arrays.h"
 #include "data/memory_dataset.h"
-#include "data/origin.h"
 
 namespace lockstep::data {
 
-/// An array, and where it came from.
-struct NamedArray {
-  NpyArray array;
-  Origin origin;
+/// Those that samples are made of: `inputs` or fields that are inputs, at least one. There are no more labels and
+/// targets than one of both.
+struct ArraySet {
+  std::optional<NamedArray> inputs = std::nullopt, labels = std::nullopt, targets = std::nullopt;
+  std::vector<FieldArray> fields = {};
 };
 
 struct ArrayOptions {
@@ -26,9 +27,9 @@ struct ArrayOptions {
 };
 
 /// "features" f32 [n] of inputs [samples, n]; "image" [height, width, channels] of [samples, height, width] or
-/// [samples, height, width, channels], u8 where they are unsigned bytes, otherwise f32; and "label" i32 [] or "target"
-/// f32 [k], where `labels` or `targets` is not null. Throws Error(kData) where shapes or types don't fit, or a number
-/// is not finite as f32.
-Records ReadArrays(NamedArray inputs, const NamedArray* labels, const NamedArray* targets, const ArrayOptions& options);
+/// [samples, height, width, channels], u8 where they are unsigned bytes, otherwise f32; then fields of names of their
+/// own that are inputs (field_arrays.h); "label" i32 [] or "target" f32 [k]; fields that are answers. Throws
+/// Error(kData) where shapes or types don't fit, or a number is not finite as f32.
+Records ReadArrays(ArraySet arrays, const ArrayOptions& options);
 
 }  // namespace lockstep::data

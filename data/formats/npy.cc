@@ -198,4 +198,16 @@ NpyArray ReadNpy(std::vector<std::byte> file, const Origin& origin) {
   return array;
 }
 
+std::string NpyHeaderBytes(const std::string& descr, std::span<const int64_t> shape) {
+  constexpr size_t kAlignment = 64, kFront = 10;  // elements begin at a multiple; magic number, version and length
+  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", descr,
+                                 fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
+  text.resize((kFront + text.size() + 1 + kAlignment - 1) / kAlignment * kAlignment - kFront - 1, ' ');
+  text += '\n';
+  std::string bytes("\x93NUMPY\x01\0", 8);
+  bytes += static_cast<char>(text.size() & 0xff);
+  bytes += static_cast<char>(text.size() >> 8);
+  return bytes + text;
+}
+
 }  // namespace lockstep::data

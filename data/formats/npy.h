@@ -41,4 +41,7 @@ struct NpyArray {
 };
 NpyArray ReadNpy(std::vector<std::byte> file, const Origin& origin);
 
+/// What stands in front of the elements, the last index fastest, of a file of that type and shape.
+std::string NpyHeaderBytes(const std::string& descr, std::span<const int64_t> shape);
+
 }  // namespace lockstep::data

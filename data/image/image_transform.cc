@@ -13,6 +13,7 @@
 #include "data/image/random_crop.h"
 #include "data/image/resize.h"
 #include "data/random_keys.h"
+#include "data/rows/passed_field.h"
 
 namespace lockstep::data {
 namespace {
@@ -117,12 +118,6 @@ void CheckAugment(const Augment& augment, const Field& input) {
   }
 }
 
-/// Copies a field that is not changed.
-void Pass(const Sample::Tensor& tensor, const Field& field, std::byte* row) {
-  CHECK(static_cast<int64_t>(tensor.bytes.size()) == field.shape.size() * SizeOf(field.dtype));
-  std::memcpy(row, tensor.bytes.data(), tensor.bytes.size());
-}
-
 /// What a thread uses again for each of its pictures.
 struct Scratch {
   Image picture, resized;
@@ -132,7 +127,8 @@ struct Scratch {
 class ImageTransform final : public Transform {
  public:
   ImageTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed)
-      : fields_(fields.begin(), fields.end()), sample_fields_(fields.size()), seed_(seed) {
+      : sample_fields_(fields.begin(), fields.end()), seed_(seed) {
+    for (const Field& field : fields) fields_.push_back(PassedField(field));
     CHECK(!fields.empty() && (fields[0].name == "image" || fields[0].name == "features"),
           "the first field is the input");
     CHECK(fields[0].dtype == DType::kU8 || fields[0].dtype == DType::kF32);
@@ -155,7 +151,7 @@ class ImageTransform final : public Transform {
 
   void Apply(const Sample& sample, uint64_t epoch, uint64_t id, bool augment, int64_t /*length*/,
              std::span<std::byte* const> rows) const override {
-    CHECK(sample.tensors.size() == sample_fields_ && rows.size() == fields_.size());
+    CHECK(sample.tensors.size() == sample_fields_.size() && rows.size() == fields_.size());
     Placement placement;
     if (augment && (shift_ > 0 || flip_)) placement = DrawPlacement({seed_, epoch, kAugmentKey, id}, shift_, flip_);
     const Sample::Tensor& input = sample.tensors[0];
@@ -166,11 +162,11 @@ class ImageTransform final : public Transform {
     } else {
       PlaceFloats(input.As<float>(), image_, normalizer_, placement, reinterpret_cast<float*>(rows[0]));
     }
-    for (size_t i = 1; i < sample_fields_; ++i) {
+    for (size_t i = 1; i < sample_fields_.size(); ++i) {
       if (fields_[i].name == "target") {
         PlaceTargets(sample.tensors[i].As<float>(), reinterpret_cast<float*>(rows[i]));
       } else {
-        Pass(sample.tensors[i], fields_[i], rows[i]);
+        PassValues(sample.tensors[i], sample_fields_[i], rows[i]);
       }
     }
   }
@@ -217,7 +213,7 @@ class ImageTransform final : public Transform {
   }
 
   std::vector<Field> fields_;
-  size_t sample_fields_;  ///< the first so many of them are the sample's
+  std::vector<Field> sample_fields_;  ///< the first of them, as samples have them
   uint64_t seed_;
   Normalizer targets_;
   Augment augment_;

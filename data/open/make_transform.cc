@@ -1,12 +1,11 @@
 #include "data/open/make_transform.h"
 
-#include <cstring>
-
 #include "base/error.h"
 #include "data/audio/speech_transform.h"
 #include "data/boxes/boxed_transform.h"
 #include "data/image/image_transform.h"
 #include "data/image/picture_transform.h"
+#include "data/rows/passed_field.h"
 #include "data/rows/weighted_transform.h"
 #include "data/text/sentences/parallel_transform.h"
 
@@ -17,22 +16,20 @@ Error BadConfig(const char* field, std::string message, std::string hint = "") {
   return Error(ErrorKind::kUsage, std::move(message), field, std::move(hint));
 }
 
-/// Copies a field that is not changed.
-void Pass(const Sample::Tensor& tensor, const Field& field, std::byte* row) {
-  CHECK(static_cast<int64_t>(tensor.bytes.size()) == field.shape.size() * SizeOf(field.dtype));
-  std::memcpy(row, tensor.bytes.data(), tensor.bytes.size());
-}
-
-class SequenceTransform final : public Transform {
+/// Of sequences, and of samples that have only fields of names that the recipe gives.
+class PassingTransform final : public Transform {
  public:
-  explicit SequenceTransform(std::span<const Field> fields) : fields_(fields.begin(), fields.end()) {}
+  explicit PassingTransform(std::span<const Field> fields) : sample_fields_(fields.begin(), fields.end()) {
+    for (const Field& field : fields) fields_.push_back(PassedField(field));
+  }
   std::span<const Field> fields() const override { return fields_; }
   void Apply(const Sample& sample, uint64_t, uint64_t, bool, int64_t, std::span<std::byte* const> rows) const override {
-    for (size_t i = 0; i < fields_.size(); ++i) Pass(sample.tensors[i], fields_[i], rows[i]);
+    for (size_t i = 0; i < fields_.size(); ++i) PassValues(sample.tensors[i], sample_fields_[i], rows[i]);
   }
 
  private:
-  const std::vector<Field> fields_;
+  const std::vector<Field> sample_fields_;
+  std::vector<Field> fields_;
 };
 
 std::unique_ptr<Transform> MakeSampleTransform(std::span<const Field> fields, const DataConfig& config, uint64_t seed) {
@@ -43,11 +40,15 @@ std::unique_ptr<Transform> MakeSampleTransform(std::span<const Field> fields, co
   if (fields[0].name == "source") return MakeParallelTransform(fields, config);
   if (fields[0].name == "audio") return MakeSpeechTransform(fields, config, seed);
   const bool frames = fields[0].name == "features" && fields[0].shape.rank() == 2;
-  if (fields[0].name != "tokens" && !frames) return MakeImageTransform(fields, config, seed);
-  if (config.has_normalize()) throw BadConfig("data.normalize", "sequences can't be normalised", "remove it");
+  const bool named = fields[0].use == Field::Use::kInput;
+  if (fields[0].name != "tokens" && !frames && !named) return MakeImageTransform(fields, config, seed);
+  if (config.has_normalize())
+    throw BadConfig("data.normalize",
+                    named ? "none of the fields is called \"image\" or \"features\"" : "sequences can't be normalised",
+                    named ? "remove it; a field can have a scale" : "remove it");
   if (config.has_augment())
     throw BadConfig("data.augment", "only images, features and recordings are augmented", "remove it");
-  return std::make_unique<SequenceTransform>(fields);
+  return std::make_unique<PassingTransform>(fields);
 }
 
 }  // namespace

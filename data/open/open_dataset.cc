@@ -1,17 +1,15 @@
 #include "data/open/open_dataset.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "data/boxes/open_boxes.h"
-#include "data/formats/arrays.h"
 #include "data/formats/cifar.h"
 #include "data/formats/idx.h"
-#include "data/formats/load_array.h"
 #include "data/formats/synthetic.h"
 #include "data/memory_dataset.h"
+#include "data/open/open_arrays.h"
 #include "data/open/settle_classes.h"
 #include "data/pictures/open_pictures.h"
 #include "data/source_file.h"
@@ -105,19 +103,6 @@ Records LoadCsv(const Source& source, const std::string& field, const OpenOption
   return ReadCsvFile(config, {config.file(), field}, csv);
 }
 
-Records LoadNamedArrays(const Arrays& config, const std::string& field, const OpenOptions& options) {
-  if (!config.labels().empty() && !config.targets().empty())
-    throw Error(ErrorKind::kUsage, "there are targets as well", field + ".labels",
-                "samples have labels or targets: remove one");
-  ArrayLoader loader;
-  NamedArray inputs = loader.Load(RequiredFile(config.inputs(), field + ".inputs"));
-  std::optional<NamedArray> labels, targets;
-  if (!config.labels().empty()) labels = loader.Load({config.labels(), field + ".labels"});
-  if (!config.targets().empty()) targets = loader.Load({config.targets(), field + ".targets"});
-  return ReadArrays(std::move(inputs), labels ? &*labels : nullptr, targets ? &*targets : nullptr,
-                    {options.classes, options.class_names, options.on_broken});
-}
-
 /// Samples in memory.
 std::unique_ptr<Dataset> Hold(Records records, const std::string& path, const FingerprintOptions& fingerprint,
                               const OpenOptions& options) {
@@ -140,7 +125,8 @@ std::unique_ptr<Dataset> OpenWhole(const Source& source, const std::string& path
     case Source::kCsv:
       return Hold(LoadCsv(source, path + ".csv", text), path, options, text);
     case Source::kArrays:
-      return Hold(LoadNamedArrays(source.arrays(), path + ".arrays", text), path, options, text);
+      return Hold(OpenArrays(source.arrays(), path + ".arrays", {text.classes, text.class_names, text.on_broken}), path,
+                  options, text);
     case Source::kSynthetic:
       return MakeSynthetic(source.synthetic(), path + ".synthetic", seed);
     case Source::kText:
@@ -187,13 +173,27 @@ std::string FieldsText(std::span<const Field> fields) {
   std::string text;
   for (const Field& field : fields) {
     text += fmt::format("{}{} {} {}", text.empty() ? "" : ", ", field.name, Name(field.dtype), field.shape.ToString());
+    if (field.scale != 1) text += fmt::format(" times {}", field.scale);
   }
   return text;
 }
 
+/// Ids and classes that the recipe names.
+void RequireKnownIntegers(const Dataset& train, const Dataset& other, const std::string& other_path) {
+  const std::span<const Field> known = train.fields();
+  for (size_t i = 0; i < known.size(); ++i) {
+    const Field& field = other.fields()[i];
+    if (field.classes <= known[i].classes) continue;
+    throw Error(ErrorKind::kData,
+                fmt::format("its \"{}\" goes up to {}, but that of data.train up to {}", field.name, field.classes - 1,
+                            known[i].classes - 1),
+                other_path, "train on data that has them all, or set classes beside its name in data.train.arrays");
+  }
+}
+
 bool SameFields(std::span<const Field> a, std::span<const Field> b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Field& x, const Field& y) {
-    return x.name == y.name && x.dtype == y.dtype && x.shape == y.shape;
+    return x.name == y.name && x.dtype == y.dtype && x.shape == y.shape && x.use == y.use && x.scale == y.scale;
   });
 }
 
@@ -228,6 +228,7 @@ void CheckCompatible(const Dataset& train, const Dataset& other, const std::stri
                             FieldsText(train.fields())),
                 other_path, "all splits must look alike");
   }
+  RequireKnownIntegers(train, other, other_path);
   const bool tokens = train.fields().front().name == "tokens";
   if (tokens && other.classes() != train.classes()) {
     throw Error(ErrorKind::kData,

@@ -108,6 +108,23 @@ std::vector<int> CategoriesOf(const Dataset& train) {
 
 namespace {
 
+/// The first one is the input where there is no image and there are no features.
+void AddNamedFields(std::span<const Field> fields, DataConfig& config) {
+  for (const Field& field : fields) {
+    if (field.use == Field::Use::kFormats) continue;
+    SampleForm& form = *config.mutable_sample();
+    NamedField& named = *form.add_fields();
+    named.set_name(field.name);
+    for (const int64_t dim : field.shape.dims()) named.add_shape(dim);
+    named.set_integers(field.dtype == DType::kI32);
+    named.set_classes(static_cast<uint32_t>(field.classes));
+    named.set_answer(field.use == Field::Use::kAnswer);
+    if (!form.input().empty()) continue;
+    form.set_input(field.name);
+    *form.mutable_shape() = named.shape();
+  }
+}
+
 void SettleForm(const Dataset& train, uint64_t seed, DataConfig& config) {
   const std::unique_ptr<Transform> transform = MakeTransform(train.fields(), WithoutAuto(config), seed);
   config.clear_sample();
@@ -127,6 +144,7 @@ void SettleForm(const Dataset& train, uint64_t seed, DataConfig& config) {
     if (field.name == "categories")
       for (const int words : CategoriesOf(train)) form.add_categories(static_cast<uint32_t>(words));
   }
+  AddNamedFields(transform->fields(), config);
   if (config.train().has_arrays()) config.mutable_sample()->set_bytes(train.fields()[0].dtype == DType::kU8);
   if (config.sample().input().empty()) config.clear_sample();  // sequences
 }

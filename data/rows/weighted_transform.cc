@@ -124,6 +124,10 @@ std::unique_ptr<Transform> WithRowWeights(std::unique_ptr<Transform> transform, 
   if (mixing.active() && Find(fields, "categories") != kNone)
     throw Error(ErrorKind::kUsage, "words of columns that are embedded can't be blended", "data.augment.mixup",
                 "remove it, or make these columns categorical");
+  const auto named = std::ranges::find_if(fields, [](const Field& field) { return field.use != Field::Use::kFormats; });
+  if (mixing.active() && named != fields.end())
+    throw Error(ErrorKind::kUsage, fmt::format("\"{}\" can't be blended", named->name), "data.augment",
+                "remove mixup and cutmix, or this field");
   if (!config.has_class_weights() && !mixing.active()) return transform;
   return std::make_unique<WeightedTransform>(std::move(transform), WeightsOf(config.class_weights()),
                                              std::move(mixing));

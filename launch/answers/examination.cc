@@ -33,7 +33,7 @@ std::vector<std::vector<metrics::Detection>> BoxesOf(const std::vector<std::stri
 
 Examination::Examination(data::DataConfig data, models::DataShape shape, metrics::Task task)
     : data_(std::move(data)), shape_(std::move(shape)), task_(task), keeper_(OutputOf(task), writes() ? 0 : outputs()) {
-  CHECK(IsPossible(task));
+  CHECK(IsPossible(task, shape_));
 }
 
 void Examination::Collect(comm::Communicator& comm, uint64_t samples) {

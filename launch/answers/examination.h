@@ -26,9 +26,13 @@ namespace lockstep::launch {
 class Examination {
  public:
   /// Whether a model of this task gives single answers: all but language models do.
-  static bool IsPossible(metrics::Task task) { return task != metrics::Task::kLanguageModel; }
+  /// Answers are compared with the data's label or target: with fields of other names a graph's losses alone tell.
+  static bool IsPossible(metrics::Task task, const models::DataShape& shape) {
+    if (task == metrics::Task::kRegression) return shape.targets > 0;
+    return task != metrics::Task::kLanguageModel;
+  }
 
-  /// REQUIRES: IsPossible(task), and that `data` is settled.
+  /// REQUIRES: IsPossible(task, shape), and that `data` is settled.
   Examination(data::DataConfig data, models::DataShape shape, metrics::Task task);
 
   /// `inner`, which may be null, with answers kept. This outlives the scorers.

@@ -58,7 +58,7 @@ evaluate::ScorerFactory ScorerOf(const Recipe& recipe, const models::DataShape& 
     return [](std::shared_ptr<const data::Dataset> split, step::ForwardCompute&) {
       return evaluate::MakeSpeechScorer(std::move(split));
     };
-  if (task == metrics::Task::kRegression)
+  if (task == metrics::Task::kRegression && shape.targets > 0)
     return
         [form = AnswerFormOf(recipe.data(), shape)](std::shared_ptr<const data::Dataset> split, step::ForwardCompute&) {
           return evaluate::MakeRegressionScorer(std::move(split), form);
@@ -113,6 +113,9 @@ models::DataShape DataShapeOf(const plan::Splits& splits) {
       shape.boxes = true;
       shape.classes = splits.train->classes();
     }
+    if (field.use != data::Field::Use::kFormats)
+      shape.fields.push_back({field.name, field.shape, field.dtype, field.classes,
+                              /*answer=*/field.use == data::Field::Use::kAnswer});
   }
   return shape;
 }

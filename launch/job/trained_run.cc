@@ -9,6 +9,7 @@
 #include "data/open/settle_data.h"
 #include "data/text/open_tokenizer.h"
 #include "data/text/sentences/sentence_vocabulary.h"
+#include "launch/job/init_from.h"
 #include "launch/job/job_setup.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/kernels/onednn/onednn_backend.h"
@@ -16,6 +17,9 @@
 
 namespace lockstep::launch {
 namespace {
+
+/// The least that models of sequences are built for: parameters are the same in every shape.
+constexpr int64_t kAnyPositions = 4;
 
 /// The shape of rows or images. Runs of older versions don't have it in their recipe: then the training data say it.
 void OpenSampleForm(TrainedRun& run) {
@@ -31,6 +35,19 @@ void OpenSampleForm(TrainedRun& run) {
                .targets = static_cast<int>(form.targets()),
                .categories = {form.categories().begin(), form.categories().end()},
                .boxes = form.boxes()};
+  for (const data::NamedField& field : form.fields())
+    run.shape.fields.push_back(
+        {.name = field.name(),
+         .shape = Shape(std::span<const int64_t>(field.shape().data(), static_cast<size_t>(field.shape_size()))),
+         .dtype = field.integers() ? DType::kI32 : DType::kF32,
+         .classes = static_cast<int>(field.classes()),
+         .answer = field.answer()});
+}
+
+void RequireTokenizer(const TrainedRun& run) {
+  if (run.tokenizer != nullptr) return;
+  throw Error(ErrorKind::kUsage, "the run knows token ids alone, and no text", "data.tokenizer",
+              "add data.tokenizer to the run's recipe.textproto");
 }
 
 /// Fills in the tokenizer or what is known of speech, and the shape that follows from it. Of the training data no more
@@ -39,10 +56,8 @@ void OpenVocabulary(TrainedRun& run) {
   const data::DataConfig& config = run.recipe.data();
   if (config.train().has_text() || config.train().has_tokens()) {
     run.tokenizer = data::OpenTokenizer(config);
-    if (run.tokenizer == nullptr)
-      throw Error(ErrorKind::kUsage, "the run knows token ids alone, and no text", "data.tokenizer",
-                  "add data.tokenizer to the run's recipe.textproto");
     const uint32_t vocabulary = config.train().tokens().vocabulary();
+    if (vocabulary == 0) RequireTokenizer(run);
     run.shape = {.input = "tokens",
                  .sample = {config.block()},
                  .classes = vocabulary > 0 ? static_cast<int>(vocabulary) : run.tokenizer->size()};
@@ -67,13 +82,56 @@ infer::ModelGraphs GraphsOf(const models::ModelConfig& model, const models::Data
   return graphs;
 }
 
+/// What a graph says of itself: its inputs, and how many classes it tells apart where it doesn't say that it answers
+/// something else.
+models::DataShape DeclaredShape(const models::ModelConfig& model) {
+  models::DataShape shape = models::DataShapeOfGraph(model.graph());
+  const graph::Graph graph = models::Build(model, shape, graph::Mode::kInfer, 1, kAnyPositions).graph;
+  if (model.loss().has_mean_squared_error() || model.graph().loss_size() > 0 || graph.outputs.size() != 1) return shape;
+  const Shape& answers = graph.value(graph.outputs.begin()->second).shape;
+  if (answers.rank() == 2) shape.classes = static_cast<int>(answers.dim(1));
+  return shape;
+}
+
+TrainedRun OpenImported(const std::string& path) {
+  TrainedRun run;
+  run.recipe = ReadRecipe(path + "/recipe.textproto", {});
+  const plan::InitialWeights fill = ResolveInitFrom(run.recipe);
+  if (fill == nullptr)
+    throw Error(ErrorKind::kUsage, "no run has trained it, and it begins with no weights", path,
+                "train it first, or say train.init_from in its recipe.textproto");
+  if (run.recipe.model().has_graph() && !run.recipe.data().has_train() && !run.recipe.data().has_sample())
+    run.shape = DeclaredShape(run.recipe.model());
+  else
+    OpenVocabulary(run);
+  PrepareComputeThread(1, "");
+  infer::ModelGraphs graphs = GraphsOf(run.recipe.model(), run.shape);
+  const graph::Graph graph = graphs.build(1, kAnyPositions).graph;
+  run.model = std::make_unique<const infer::TrainedModel>(
+      std::move(graphs), MakeOneDnnBackend({1, DetectIsa()}),
+      [&](const engine::ParameterLayout& layout, std::span<float> arena) { fill(graph, layout, arena.data()); });
+  return run;
+}
+
 }  // namespace
 
-TrainedRun OpenTrainedRun(const std::string& path) {
-  const std::unique_ptr<checkpoint::Reader> reader = checkpoint::OpenPath(FileSystem::Real(), path);
+TrainedRun DescribeRun(Recipe recipe) {
   TrainedRun run;
-  run.recipe = ReadRecipe(records::RunFolderOf(reader->folder()) + "/recipe.textproto", {});
+  run.recipe = std::move(recipe);
   OpenVocabulary(run);
+  return run;
+}
+
+bool IsImported(const std::string& path) {
+  FileSystem& files = FileSystem::Real();
+  return files.Exists(path + "/recipe.textproto") && !files.Exists(path + "/checkpoints");
+}
+
+TrainedRun OpenTrainedRun(const std::string& path) {
+  if (IsImported(path)) return OpenImported(path);
+  const std::unique_ptr<checkpoint::Reader> reader = checkpoint::OpenPath(FileSystem::Real(), path);
+  TrainedRun run = DescribeRun(ReadRecipe(records::RunFolderOf(reader->folder()) + "/recipe.textproto", {}));
+  if (run.shape.input == "tokens") RequireTokenizer(run);
   PrepareComputeThread(1, "");
   run.model = std::make_unique<const infer::TrainedModel>(GraphsOf(run.recipe.model(), run.shape),
                                                           MakeOneDnnBackend({1, DetectIsa()}), *reader);

@@ -29,13 +29,18 @@ struct TrainedRun {
   bool Translates() const { return shape.pairs(); }
   bool WritesOn() const { return recipe.model().has_gpt(); }
   /// Whether it answers rows of tables, or images, with a class or values.
-  bool Predicts() const {
-    return !Detects() && (shape.input == "image" || (shape.input == "features" && !shape.speech()));
-  }
+  bool Predicts() const { return !Detects() && !Transcribes() && !Translates() && shape.input != "tokens"; }
   bool Detects() const { return shape.boxes; }
 };
 
-/// `path`: a run's folder (its newest good checkpoint) or a checkpoint. Weights are those that evaluations mean.
+/// What a run's recipe and data say of its model, without weights: `model` stays empty.
+TrainedRun DescribeRun(Recipe recipe);
+
+/// Whether `path` is what `lockstep import` writes: a recipe beside weights that no run has trained yet.
+bool IsImported(const std::string& path);
+
+/// `path`: a run's folder (its newest good checkpoint), a checkpoint, or a folder that `lockstep import` has written.
+/// Weights are those that evaluations mean.
 /// Throws Error(kCheckpoint) where there is none or it is damaged. Prepares the calling thread to compute; others that
 /// answer call PrepareComputeThread(1, ...) themselves.
 TrainedRun OpenTrainedRun(const std::string& path);

@@ -3,6 +3,8 @@
 
 #include <cmath>
 #include <limits>
+#include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "trainer/optim/optimizer.h"
@@ -91,6 +93,10 @@ void ValidateGroup(const std::string& field, const ParameterGroup& group) {
   }
   if (group.has_rate_factor()) RequireAtLeast(field + ".rate_factor", group.rate_factor(), 0);
   if (group.has_weight_decay()) RequireAtLeast(field + ".weight_decay", group.weight_decay(), 0);
+  for (const auto& [given, name] :
+       {std::pair{group.thaw_at_step() > 0, "thaw_at_step"}, {group.frozen_statistics(), "frozen_statistics"}})
+    if (given && !group.frozen())
+      Fail(fmt::format("{}.{}: the group is not frozen", field, name), "set frozen: true beside it");
 }
 
 }  // namespace
@@ -119,19 +125,47 @@ void Validate(const OptimizerConfig& config) {
     ValidateGroup(fmt::format("optimizer.groups[{}]", i), config.groups(i));
 }
 
+namespace {
+
+/// The first whose pattern matches; null: none.
+const ParameterGroup* GroupOf(const OptimizerConfig& config, const std::string& name) {
+  for (const ParameterGroup& group : config.groups())
+    if (fnmatch(group.pattern().c_str(), name.c_str(), 0) == 0) return &group;
+  return nullptr;
+}
+
+}  // namespace
+
 Segment SegmentFor(const OptimizerConfig& config, const std::string& name, bool decays, int64_t begin, int64_t end) {
   double rate_factor = 1, weight_decay = config.weight_decay();
   Segment segment{.begin = begin, .end = end};
-  for (const ParameterGroup& group : config.groups()) {
-    if (fnmatch(group.pattern().c_str(), name.c_str(), 0) != 0) continue;
-    if (group.has_rate_factor()) rate_factor = group.rate_factor();
-    if (group.has_weight_decay()) weight_decay = group.weight_decay();
-    segment.frozen = group.frozen();
-    break;
+  if (const ParameterGroup* group = GroupOf(config, name)) {
+    if (group->has_rate_factor()) rate_factor = group->rate_factor();
+    if (group->has_weight_decay()) weight_decay = group->weight_decay();
+    segment.frozen = group->frozen();
+    segment.thaw_at_step = group->thaw_at_step();
   }
   segment.rate_factor = static_cast<float>(rate_factor);
   segment.weight_decay = decays ? static_cast<float>(weight_decay) : 0;
   return segment;
+}
+
+Segment StatisticSegment(const OptimizerConfig& config, const std::string& name, float momentum, int64_t begin,
+                         int64_t end) {
+  Segment segment{.begin = begin, .end = end};
+  segment.statistic_momentum = momentum;
+  const ParameterGroup* const group = GroupOf(config, name);
+  if (group == nullptr || !group->frozen_statistics()) return segment;
+  segment.frozen = true;
+  segment.thaw_at_step = group->thaw_at_step();
+  return segment;
+}
+
+std::vector<uint64_t> ThawSteps(const OptimizerConfig& config) {
+  std::set<uint64_t> steps;
+  for (const ParameterGroup& group : config.groups())
+    if (group.frozen() && group.thaw_at_step() > 0) steps.insert(group.thaw_at_step());
+  return {steps.begin(), steps.end()};
 }
 
 }  // namespace lockstep::optim

@@ -169,17 +169,20 @@ float Optimizer::ClipFactor(double norm) const {
   return static_cast<float>(std::min(1.0, config_.clip_norm() / (norm + 1e-6)));
 }
 
-SegmentRules Optimizer::RulesOf(const Segment& segment, double rate, uint64_t updates) const {
+SegmentRules Optimizer::RulesOf(const Segment& segment, uint64_t step, double rate, uint64_t updates) const {
   SegmentRules rules;
   rules.begin = segment.begin;
   rules.end = segment.end;
   rules.averages = ema_index() >= 0;
   rules.ema = std::max(0, ema_index());
   rules.average = {static_cast<float>(config_.ema_decay()), static_cast<float>(1 - config_.ema_decay())};
+  if (segment.FrozenAt(step)) return rules;
+  // Moments of what was frozen begin at the thaw. (Of steps that were skipped, as many count as were not before it.)
+  if (segment.thaw_at_step > 0) updates = std::min(updates, step - segment.thaw_at_step);
   if (segment.statistic_momentum >= 0) {
     rules.kind = SegmentRules::Kind::kStatistic;
     rules.statistic = {segment.statistic_momentum, static_cast<float>(1.0 / lanes_)};
-  } else if (!segment.frozen) {
+  } else {
     SetParameterRule(config_, {rate * segment.rate_factor, segment.weight_decay}, updates, rules);
   }
   return rules;
@@ -187,7 +190,7 @@ SegmentRules Optimizer::RulesOf(const Segment& segment, double rate, uint64_t up
 
 std::vector<SegmentRules> Optimizer::Rules(uint64_t step, uint64_t updates) const {
   std::vector<SegmentRules> rules;
-  for (const Segment& segment : segments_) rules.push_back(RulesOf(segment, LearningRate(step), updates));
+  for (const Segment& segment : segments_) rules.push_back(RulesOf(segment, step, LearningRate(step), updates));
   return rules;
 }
 
@@ -201,7 +204,7 @@ void Optimizer::Update(uint64_t step, uint64_t updates, float gradient_scale, co
                                       [](int64_t begin, const Segment& segment) { return begin < segment.end; });
   for (auto segment = first; segment != segments_.end() && segment->begin < slice_end; ++segment) {
     const int64_t begin = std::max(segment->begin, slice.begin), end = std::min(segment->end, slice_end);
-    updater.Update(RulesOf(*segment, rate, updates), begin - slice.begin, end - begin);
+    updater.Update(RulesOf(*segment, step, rate, updates), begin - slice.begin, end - begin);
   }
 }
 

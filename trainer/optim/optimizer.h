@@ -19,11 +19,14 @@ namespace lockstep::optim {
 struct Segment {
   int64_t begin = 0;
   int64_t end = 0;
-  bool frozen = false;  ///< a parameter's: neither it nor its state changes
+  bool frozen = false;        ///< neither it nor its state changes
+  uint64_t thaw_at_step = 0;  ///< frozen until this step; 0: for ever
   float rate_factor = 1;
   float weight_decay = 0;
-  /// >= 0: a running statistic, moved by this factor toward the mean over lanes, frozen or not.
+  /// >= 0: a running statistic, moved by this factor toward the mean over lanes.
   float statistic_momentum = -1;
+
+  bool FrozenAt(uint64_t step) const { return frozen && (thaw_at_step == 0 || step < thaw_at_step); }
 };
 
 /// Throws Error(kUsage) naming the field of an impossible configuration ("optimizer.sgd.momentum: ...").
@@ -32,6 +35,13 @@ void Validate(const OptimizerConfig& config);
 /// What applies to the parameter `name`: its group's factors, or the configuration's. `decays`: whether it is a matrix
 /// or kernel.
 Segment SegmentFor(const OptimizerConfig& config, const std::string& name, bool decays, int64_t begin, int64_t end);
+/// What applies to the running statistic `name`, moved by `momentum`: it is frozen where its group says so of
+/// statistics.
+Segment StatisticSegment(const OptimizerConfig& config, const std::string& name, float momentum, int64_t begin,
+                         int64_t end);
+
+/// Steps at which frozen parameters are trained from then on, ascending, each once.
+std::vector<uint64_t> ThawSteps(const OptimizerConfig& config);
 
 class Optimizer {
  public:
@@ -54,14 +64,15 @@ class Optimizer {
     float* weights = nullptr;         ///< in and out
     std::vector<float*> state;        ///< by state_names()
   };
-  /// One update. `updates` have been applied before this one (Adam's bias correction counts them), `gradient_scale`
+  /// One update. `updates` have been applied before this one (Adam's bias correction counts them, of thawed parameters
+  /// those since the thaw), `gradient_scale`
   /// multiplies gradients (clipping), not statistics. Thread-safe on disjoint slices.
   void Update(uint64_t step, uint64_t updates, float gradient_scale, const Slice& slice) const;
   /// What Update does to each segment, for a device that updates by itself (update_rules.h: UpdateElement).
   std::vector<SegmentRules> Rules(uint64_t step, uint64_t updates) const;
 
  private:
-  SegmentRules RulesOf(const Segment& segment, double rate, uint64_t updates) const;
+  SegmentRules RulesOf(const Segment& segment, uint64_t step, double rate, uint64_t updates) const;
 
   OptimizerConfig config_;
   std::vector<Segment> segments_;

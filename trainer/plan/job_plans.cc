@@ -50,11 +50,25 @@ std::vector<std::string> RoundedInputs(const engine::ProgramPlan& program) {
   return names;
 }
 
-std::set<std::string> FrozenParameters(const graph::Model& model, const optim::OptimizerConfig& config) {
+int JobPlans::TrainProgram(uint64_t step, int shape) const {
+  const auto thawed = static_cast<int>(std::ranges::upper_bound(thaws, step) - thaws.begin());
+  return thawed * static_cast<int>(train.size() / (thaws.size() + 1)) + shape;
+}
+
+std::set<std::string> FrozenParameters(const graph::Model& model, const optim::OptimizerConfig& config, uint64_t step) {
   std::set<std::string> frozen;
   for (const graph::ParameterInfo& info : model.parameters) {
     const std::string& name = model.graph.value(info.value).name;
-    if (optim::SegmentFor(config, name, info.decay, 0, 0).frozen) frozen.insert(name);
+    if (optim::SegmentFor(config, name, info.decay, 0, 0).FrozenAt(step)) frozen.insert(name);
+  }
+  return frozen;
+}
+
+std::set<std::string> FrozenStatistics(const graph::Model& model, const optim::OptimizerConfig& config, uint64_t step) {
+  std::set<std::string> frozen;
+  for (const graph::StatisticUpdate& update : model.graph.statistic_updates) {
+    const std::string& name = model.graph.value(update.statistic).name;
+    if (optim::StatisticSegment(config, name, update.momentum, 0, 0).FrozenAt(step)) frozen.insert(name);
   }
   return frozen;
 }
@@ -66,13 +80,9 @@ std::vector<optim::Segment> MakeSegments(const JobPlans& plans, const optim::Opt
     if (entry.statistic) {
       // One that no lane moves has no segment: it stays.
       for (const graph::StatisticUpdate& update : model.graph.statistic_updates)
-        if (update.statistic == entry.value) {
-          optim::Segment segment;
-          segment.begin = entry.offset;
-          segment.end = entry.offset + entry.size();
-          segment.statistic_momentum = update.momentum;
-          segments.push_back(segment);
-        }
+        if (update.statistic == entry.value)
+          segments.push_back(
+              optim::StatisticSegment(config, entry.name, update.momentum, entry.offset, entry.offset + entry.size()));
       continue;
     }
     const auto info = std::find_if(model.parameters.begin(), model.parameters.end(),
@@ -109,13 +119,13 @@ JobPlans CompileJob(const RunConfig& config, const Splits& splits, const ModelSp
                  {},
                  {},
                  EvaluationShapes(splits, config.train),
-                 splits.length};
+                 splits.length,
+                 optim::ThawSteps(config.optimizer)};
   engine::CompileOptions train, evaluate;
   train.activations = config.train.precision() == Precision::BF16 ? DType::kBF16 : DType::kF32;
   train.bytes = ByteInputOf(*splits.transform);
   evaluate.activations = train.activations;
   evaluate.bytes = train.bytes;
-  train.frozen = FrozenParameters(plans.model, config.optimizer);
   train.buckets = plans.buckets;
   train.recompute_activations = config.train.recompute_activations();
   train.runs_on_same_weights = std::max(1, static_cast<int>(config.train.lanes()) / ranks);
@@ -124,7 +134,13 @@ JobPlans CompileJob(const RunConfig& config, const Splits& splits, const ModelSp
     const graph::Model of = model.build(options.mode, shape);
     return std::make_shared<engine::ProgramPlan>(engine::Compile(of.graph, plans.layout, backend, options));
   };
-  for (const data::BatchShape& shape : shapes) plans.train.push_back(compile(shape, train));
+  std::vector<uint64_t> stages = {0};
+  stages.insert(stages.end(), plans.thaws.begin(), plans.thaws.end());
+  for (const uint64_t step : stages) {
+    train.frozen = FrozenParameters(plans.model, config.optimizer, step);
+    train.frozen_statistics = FrozenStatistics(plans.model, config.optimizer, step);
+    for (const data::BatchShape& shape : shapes) plans.train.push_back(compile(shape, train));
+  }
   for (const data::BatchShape& shape : plans.evaluation_shapes) plans.evaluate.push_back(compile(shape, evaluate));
   return plans;
 }

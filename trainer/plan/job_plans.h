@@ -22,10 +22,14 @@ struct JobPlans {
   graph::Model model;  ///< of one lane of training, in its largest shape
   engine::ParameterLayout layout;
   std::vector<ElementRange> buckets;
-  /// By shape: of Batches::shapes(), and of evaluation_shapes.
+  /// By shape: of Batches::shapes(), of these again from each of `thaws` on; and of evaluation_shapes.
   std::vector<std::shared_ptr<const engine::ProgramPlan>> train, evaluate;
   std::vector<data::BatchShape> evaluation_shapes;  ///< of blocks
   optim::RunLength length = {};
+  std::vector<uint64_t> thaws = {};  ///< steps before which more parameters are frozen than after (optim::ThawSteps)
+
+  /// Of `train`, for batches of shape `shape` in step `step`.
+  int TrainProgram(uint64_t step, int shape) const;
 };
 
 /// For `ranks` ranks, which decide no bits: how often a rank uses weights that it packs.
@@ -35,8 +39,9 @@ JobPlans CompileJob(const RunConfig& config, const Splits& splits, const ModelSp
 /// Names of the fields that the program reads in bf16, which loaders round.
 std::vector<std::string> RoundedInputs(const engine::ProgramPlan& program);
 
-/// Names of the parameters that `config` freezes.
-std::set<std::string> FrozenParameters(const graph::Model& model, const optim::OptimizerConfig& config);
+/// Names of the parameters, and of the running statistics, that `config` freezes in step `step`.
+std::set<std::string> FrozenParameters(const graph::Model& model, const optim::OptimizerConfig& config, uint64_t step);
+std::set<std::string> FrozenStatistics(const graph::Model& model, const optim::OptimizerConfig& config, uint64_t step);
 
 /// Optimizer segments of the arena: decay, groups, frozen parameters, statistics.
 std::vector<optim::Segment> MakeSegments(const JobPlans& plans, const optim::OptimizerConfig& config);

@@ -10,8 +10,10 @@
 
 namespace lockstep::plan {
 
-/// Weights that a run begins with instead of random ones: writes them over those in the parameter arena.
-using InitialWeights = std::function<void(const engine::ParameterLayout&, float* arena)>;
+/// Weights that a run begins with instead of random ones: writes them over those in the parameter arena of the model,
+/// whose graph is that of training.
+using InitialWeights =
+    std::function<void(const graph::Graph& model, const engine::ParameterLayout& layout, float* arena)>;
 
 struct ModelSpec {
   metrics::Task task{};

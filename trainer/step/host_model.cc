@@ -11,8 +11,8 @@ HostModel::HostModel(const ComputeParts& parts)
     : parts_(parts),
       exchange_(parts.executors.comm(),
                 plan::MakeExchangeOptions(parts.config.train, parts.plans, parts.executors.plan())),
-      programs_{MakePrograms(parts.plans.train), MakePrograms(parts.plans.evaluate), parts.plans.layout,
-                *parts.place.backend, static_cast<int>(parts.config.train.lanes())} {
+      programs_{MakePrograms(parts.plans.train), MakePrograms(parts.plans.evaluate), parts.plans, *parts.place.backend,
+                static_cast<int>(parts.config.train.lanes())} {
   comm::Communicator& comm = parts.executors.comm();
   runners_.resize(static_cast<size_t>(parts.executors.size()));
   RunOnExecutors(comm, parts.executors.pool(), "the preparation of kernels", [&](int e) {
@@ -50,8 +50,8 @@ void HostModel::PackForStep(uint64_t step) {
   const LaneRange lanes = parts_.executors.lanes();
   data::LaneSamples samples;
   for (int lane = lanes.begin; lane < lanes.end; ++lane) {
-    if (programs_.train.plans.size() > 1) parts_.batches.Lane(step, lane, samples);
-    AddDue(*programs_.train.packed[static_cast<size_t>(samples.shape)]);
+    if (parts_.batches.shapes().size() > 1) parts_.batches.Lane(step, lane, samples);
+    AddDue(*programs_.train.packed[static_cast<size_t>(parts_.plans.TrainProgram(step, samples.shape))]);
   }
   PackDue();
 }

@@ -22,6 +22,10 @@ void InitializeWeights(const graph::Model& model, const engine::ParameterLayout&
     CHECK(entry != nullptr, "no place for {}", model.graph.value(info.value).name);
     const RandomStream stream{seed, 0, key++, 0};
     float* data = weights.data() + entry->offset;
+    if (!info.values.empty()) {
+      std::ranges::copy(info.values, data);
+      continue;
+    }
     for (int64_t i = 0; i < entry->size(); ++i) {
       double value = info.initializer.value;
       if (info.initializer.deviation != 0) {

@@ -18,7 +18,8 @@ LaneRecord ResultsOf(const engine::Program& program) {
   LaneRecord record;
   const graph::Graph& graph = program.plan().graph;
   CHECK(graph.losses.size() <= std::size(record.losses) && graph.counters.size() <= std::size(record.counters));
-  for (size_t i = 0; i < graph.losses.size(); ++i) record.losses[i] = program.loss(static_cast<int>(i));
+  for (size_t i = 0; i < graph.losses.size(); ++i)
+    record.losses[i] = double{graph.losses[i].weight} * program.loss(static_cast<int>(i));
   for (size_t i = 0; i < graph.counters.size(); ++i) record.counters[i] = program.counter(static_cast<int>(i));
   return record;
 }
@@ -32,7 +33,7 @@ LaneRunner::LaneRunner(const LanePrograms& model, comm::Exchange& exchange, comm
       recorder_(recorder),
       executor_(executor),
       lanes_(lanes),
-      fold_(model.lanes, exchange.piece_nodes(executor), exchange.pieces(executor), model.layout.elements(),
+      fold_(model.lanes, exchange.piece_nodes(executor), exchange.pieces(executor), model.plans.layout.elements(),
             exchange.wire()) {
   size_t arena = 0, workspace = 0;
   for (const ProgramSet* set : {&model.train, &model.evaluate})
@@ -46,7 +47,7 @@ LaneRunner::LaneRunner(const LanePrograms& model, comm::Exchange& exchange, comm
     buckets_.push_back(exchange.slices().bucket(bucket));
   if (plan::WritesIntoPiece(lanes, exchange.wire())) target_ = fold_.DirectTarget(lanes.begin);
   if (target_ == nullptr) {
-    gradients_ = Buffer(static_cast<size_t>(model.layout.elements()) * sizeof(float));
+    gradients_ = Buffer(static_cast<size_t>(model.plans.layout.elements()) * sizeof(float));
     target_ = gradients_.As<float>().data();
   }
   train_.resize(model.train.plans.size());
@@ -55,8 +56,8 @@ LaneRunner::LaneRunner(const LanePrograms& model, comm::Exchange& exchange, comm
   if (evaluate_.size() == 1) Prepared(evaluate_, model.evaluate, 0, nullptr);
 }
 
-engine::Program& LaneRunner::Prepared(Programs& programs, const ProgramSet& set, int shape, float* gradients) {
-  const auto index = static_cast<size_t>(shape);
+engine::Program& LaneRunner::Prepared(Programs& programs, const ProgramSet& set, int number, float* gradients) {
+  const auto index = static_cast<size_t>(number);
   if (programs[index] == nullptr) {
     engine::Program::Bindings bindings;
     bindings.parameters = exchange_.weights().data();
@@ -64,7 +65,8 @@ engine::Program& LaneRunner::Prepared(Programs& programs, const ProgramSet& set,
     bindings.packed = set.packed[index].get();
     bindings.arena = {arena_.data(), arena_.size()};
     bindings.workspace = {workspace_.data(), workspace_.size()};
-    programs[index] = std::make_unique<engine::Program>(set.plans[index], model_.layout, model_.backend, bindings);
+    programs[index] =
+        std::make_unique<engine::Program>(set.plans[index], model_.plans.layout, model_.backend, bindings);
   }
   return *programs[index];
 }
@@ -90,16 +92,17 @@ engine::Program& LaneRunner::FillNext(const StepInputs& inputs, int lane, Execut
   times_.data += SecondsSince(asked);
   const int64_t filling_ns = log == nullptr ? 0 : log->Lap(profile::What::kSamples, -1, waiting_ns);
   phase.Enter(comm::Phase::COMPUTING);
-  engine::Program& program = Prepared(train_, model_.train, batch->samples.shape, target_);
+  const int index = model_.plans.TrainProgram(inputs.step, batch->samples.shape);
+  engine::Program& program = Prepared(train_, model_.train, index, target_);
   Fill(program, *batch);
   graph::StepBlock& block = program.step_block();
   block.seed = inputs.seed;
   block.step = inputs.step;
   block.first_sample = batch->samples.first_position;
-  SetLossScales(batch->denominators, block);
+  SetLossScales(batch->denominators, program.plan().graph.losses, block);
   delivery = batch->delivery;
   if (log != nullptr) {
-    log->Enter(inputs.step, lane, batch->samples.shape);
+    log->Enter(inputs.step, lane, index);
     log->Lap(profile::What::kInputs, -1, filling_ns);
   }
   inputs.loader.Release(batch);

@@ -8,6 +8,7 @@
 #include "comm/exchange.h"
 #include "data/batches/loader.h"
 #include "trainer/engine/program.h"
+#include "trainer/plan/job_plans.h"
 #include "trainer/profile/event_log.h"
 #include "trainer/step/control_record.h"
 #include "trainer/step/executor_phase.h"
@@ -23,7 +24,7 @@ struct ProgramSet {
 /// What the executors of a rank share.
 struct LanePrograms {
   ProgramSet train, evaluate;
-  const engine::ParameterLayout& layout;
+  const plan::JobPlans& plans;
   engine::Backend& backend;
   int lanes = 0;  ///< of all ranks
 };
@@ -55,7 +56,7 @@ class LaneRunner {
  private:
   using Programs = std::vector<std::unique_ptr<engine::Program>>;
 
-  engine::Program& Prepared(Programs& programs, const ProgramSet& set, int shape, float* gradients);
+  engine::Program& Prepared(Programs& programs, const ProgramSet& set, int number, float* gradients);
   engine::Program& FillNext(const StepInputs& inputs, int lane, ExecutorPhase& phase, data::LaneDelivery& delivery);
   void Fill(engine::Program& program, const data::LaneBatch& batch);
 
@@ -67,7 +68,7 @@ class LaneRunner {
   std::vector<ElementRange> buckets_;
   Buffer arena_, workspace_, gradients_;
   LaneFold fold_;
-  Programs train_, evaluate_;                   ///< by shape
+  Programs train_, evaluate_;                   ///< as JobPlans has them
   float* target_ = nullptr;                     ///< where training programs write gradients
   const engine::Program* evaluated_ = nullptr;  ///< the last of evaluate_ that has run
   StepTimes times_;

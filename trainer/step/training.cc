@@ -42,7 +42,8 @@ Training::Training(const TrainingParts& parts, plan::JobPlans plans, const plan:
 void Training::Initialize() {
   if (compute_->holds_weights()) {
     InitializeWeights(plans_.model, layout(), parts_.config.train.seed(), compute_->weights());
-    if (parts_.model.initial_weights) parts_.model.initial_weights(layout(), compute_->weights().data());
+    if (parts_.model.initial_weights)
+      parts_.model.initial_weights(plans_.model.graph, layout(), compute_->weights().data());
   }
   comm().Wait(*comm().Barrier(), "the initial weights");
   const int ema = optimizer_.ema_index();

@@ -10,23 +10,11 @@
 
 #include "data/formats/load_array.h"
 #include "data/open/open_dataset.h"
+#include "tests/data/formats/npy_bytes.h"
 #include "tests/data/test_files.h"
 
 namespace lockstep::data {
 namespace {
-
-/// A .npy of version 1, as numpy.save writes it.
-std::string Npy(const std::string& descr, const std::string& shape, const std::string& elements,
-                const char* fortran = "False") {
-  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': {}, 'shape': ({}), }}", descr, fortran, shape);
-  header.resize(117, ' ');
-  return std::string("\x93NUMPY\x01\0\x76\0", 10) + header + "\n" + elements;
-}
-
-template <typename T>
-std::string Elements(const std::vector<T>& values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
-}
 
 NamedArray Array(const std::string& bytes, const std::string& name = "inputs") {
   const auto all = std::as_bytes(std::span(bytes));
@@ -35,15 +23,13 @@ NamedArray Array(const std::string& bytes, const std::string& name = "inputs") {
 }
 
 Records Read(const std::string& inputs, const ArrayOptions& options = {}) {
-  return ReadArrays(Array(inputs), nullptr, nullptr, options);
+  return ReadArrays({.inputs = Array(inputs)}, options);
 }
 Records ReadLabels(const std::string& inputs, const std::string& labels, const ArrayOptions& options = {}) {
-  const NamedArray array = Array(labels, "labels");
-  return ReadArrays(Array(inputs), &array, nullptr, options);
+  return ReadArrays({.inputs = Array(inputs), .labels = Array(labels, "labels")}, options);
 }
 Records ReadTargets(const std::string& inputs, const std::string& targets) {
-  const NamedArray array = Array(targets, "targets");
-  return ReadArrays(Array(inputs), nullptr, &array, {});
+  return ReadArrays({.inputs = Array(inputs), .targets = Array(targets, "targets")}, {});
 }
 
 template <typename T>

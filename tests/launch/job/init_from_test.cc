@@ -23,11 +23,11 @@ using testing::HasSubstr;
 
 class InitFrom : public testing::Test {
  protected:
-  static engine::ParameterLayout Layout() {
+  static graph::Graph Model() {
     graph::Builder builder(graph::Mode::kTrain, 2);
     const graph::ValueId x = builder.Input("features", {3}, DType::kF32);
     builder.SoftmaxCrossEntropy(builder.BatchNorm(builder.Linear(x, "fc", 2, true, {}), "norm", 1e-5f, 0.1f, 1), 0);
-    return engine::ParameterLayout(builder.Finish());
+    return builder.Finish();
   }
 
   /// What the arena holds at element i of the entry: distinct numbers.
@@ -92,7 +92,7 @@ class InitFrom : public testing::Test {
     const plan::InitialWeights fill = ResolveInitFrom(recipe);
     ASSERT_TRUE(fill);
     std::vector<float> arena(static_cast<size_t>(layout_.elements()), 0.0f);
-    fill(layout_, arena.data());
+    fill(graph_, layout_, arena.data());
     EXPECT_EQ(arena, Arena());
     EXPECT_EQ(recipe.train().init_from_hash().size(), 16u);
   }
@@ -101,12 +101,13 @@ class InitFrom : public testing::Test {
     return UsageErrorOf([&] {
       Recipe recipe = ResolvedRecipe({"train.init_from=" + path});
       std::vector<float> arena(static_cast<size_t>(layout_.elements()));
-      ResolveInitFrom(recipe)(layout_, arena.data());
+      ResolveInitFrom(recipe)(graph_, layout_, arena.data());
     });
   }
 
   TemporaryFolder temporary_;
-  engine::ParameterLayout layout_ = Layout();
+  graph::Graph graph_ = Model();
+  engine::ParameterLayout layout_{graph_};
 };
 
 TEST_F(InitFrom, ARecipeWithoutItBeginsAtRandom) {
@@ -169,7 +170,7 @@ TEST_F(InitFrom, ExceptedParametersKeepWhatTheyHaveAndNeedNotBeThere) {
   });
   Recipe recipe = ResolvedRecipe({"train.init_from=" + path, "train.init_except=fc.*"});
   std::vector<float> arena(static_cast<size_t>(layout_.elements()), 5.0f);
-  ResolveInitFrom(recipe)(layout_, arena.data());
+  ResolveInitFrom(recipe)(graph_, layout_, arena.data());
   const std::vector<float> expected = Arena();
   for (const engine::ArenaEntry& entry : layout_.entries()) {
     const bool excepted = entry.name.starts_with("fc.");
@@ -178,22 +179,66 @@ TEST_F(InitFrom, ExceptedParametersKeepWhatTheyHaveAndNeedNotBeThere) {
   }
 }
 
+TEST_F(InitFrom, ANewHeadKeepsItsRandomNumbers) {
+  graph::Builder builder(graph::Mode::kTrain, 2);
+  const graph::ValueId x = builder.Linear(builder.Input("features", {3}, DType::kF32), "first", 4, true, {});
+  builder.SoftmaxCrossEntropy(builder.Linear(x, "fc", 2, true, {}), 0);
+  graph_ = builder.Finish();
+  layout_ = engine::ParameterLayout(graph_);
+  const std::string path = WriteSafetensors("w.safetensors", [](auto& tensor) {
+    static const std::vector<float> kOther(5 * 4, 1.0f);
+    if (!tensor.name.starts_with("fc.")) return;
+    tensor.shape = tensor.shape.rank() == 2 ? Shape{5, 4} : Shape{5};
+    tensor.data = std::span(kOther).first(static_cast<size_t>(tensor.shape.size()));
+  });
+  EXPECT_THAT(ErrorFrom(path),
+              AllOf(HasSubstr("\"fc.bias\" is [5], the model's [2]"),
+                    HasSubstr("\"fc.weight\" is [5, 4], the model's [2, 4]"), HasSubstr("train { new_head: true }")));
+  Recipe recipe = ResolvedRecipe({"train.init_from=" + path, "train.new_head=true"});
+  std::vector<float> arena(static_cast<size_t>(layout_.elements()), 5.0f);
+  testing::internal::CaptureStderr();
+  ResolveInitFrom(recipe)(graph_, layout_, arena.data());
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("the last layer begins with random numbers: fc.bias, fc.weight"));
+  for (const engine::ArenaEntry& entry : layout_.entries())
+    EXPECT_EQ(arena[static_cast<size_t>(entry.offset)], entry.name.starts_with("fc.") ? 5.0f : ValueAt(entry, 0))
+        << entry.name;
+  Recipe alone = ResolvedRecipe({"train.new_head=true"});
+  EXPECT_THAT(UsageErrorOf([&] { ResolveInitFrom(alone); }),
+              AllOf(HasSubstr("train.new_head"), HasSubstr("init_from")));
+}
+
+TEST_F(InitFrom, AllThatIsMissingOrTooMuchIsNamedAtOnce) {
+  const std::string path = WriteSafetensors("w.safetensors", [](auto& tensor) {
+    if (tensor.name.starts_with("fc.")) tensor.name = "head." + tensor.name.substr(3);
+  });
+  EXPECT_THAT(ErrorFrom(path), AllOf(HasSubstr("has no tensors \"fc.bias\", \"fc.weight\" that the model needs"),
+                                     HasSubstr("new_head: true")));
+  Recipe recipe = ResolvedRecipe({"train.init_from=" + path, "train.init_except=fc.*"});
+  std::vector<float> arena(static_cast<size_t>(layout_.elements()));
+  EXPECT_THAT(UsageErrorOf([&] { ResolveInitFrom(recipe)(graph_, layout_, arena.data()); }),
+              AllOf(HasSubstr("the model has nothing for its \"head.bias\" [2], \"head.weight\" [2, 3]"),
+                    HasSubstr("train { init_except: \"head.*\" }")));
+}
+
 TEST_F(InitFrom, WhatTheModelDoesNotTakeIsRefused) {
   const std::string folder = WriteCheckpoint({"weights"});
   graph::Builder builder(graph::Mode::kTrain, 2);
   const graph::ValueId x = builder.Input("features", {3}, DType::kF32);
   builder.SoftmaxCrossEntropy(builder.Linear(x, "fc", 2, true, {}), 0);
-  layout_ = engine::ParameterLayout(builder.Finish());
+  graph_ = builder.Finish();
+  layout_ = engine::ParameterLayout(graph_);
   EXPECT_THAT(ErrorFrom(folder), AllOf(HasSubstr("the model has nothing for its \"norm."), HasSubstr("init_except")));
   Recipe recipe = ResolvedRecipe({"train.init_from=" + folder, "train.init_except=norm.*"});
   std::vector<float> arena(static_cast<size_t>(layout_.elements()));
-  ResolveInitFrom(recipe)(layout_, arena.data());
+  ResolveInitFrom(recipe)(graph_, layout_, arena.data());
   for (const engine::ArenaEntry& entry : layout_.entries())
     EXPECT_EQ(arena[static_cast<size_t>(entry.offset)], ValueAt(entry, 0)) << entry.name;
 }
 
 TEST_F(InitFrom, PrefixesOfTrainersAreTakenOff) {
-  for (const std::string prefix : {"module.", "_orig_mod.", "module._orig_mod.", "model.", "transformer."}) {
+  for (const std::string prefix :
+       {"module.", "_orig_mod.", "module._orig_mod.", "model.", "backbone.", "transformer."}) {
     const std::string path =
         WriteSafetensors("w.safetensors", [&](auto& tensor) { tensor.name = prefix + tensor.name; });
     testing::internal::CaptureStderr();
@@ -201,7 +246,7 @@ TEST_F(InitFrom, PrefixesOfTrainersAreTakenOff) {
     EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("note: ")) << prefix;
   }
   EXPECT_THAT(ErrorFrom(WriteSafetensors("w.safetensors", [&](auto& tensor) { tensor.name = "net." + tensor.name; })),
-              AllOf(HasSubstr("has no tensor \"norm."), HasSubstr("it has \"net.norm.")));
+              AllOf(HasSubstr("has no tensors \"norm."), HasSubstr("it has \"net.norm.")));
 }
 
 TEST_F(InitFrom, CountersArePassedOver) {

@@ -65,6 +65,10 @@ INSTANTIATE_TEST_SUITE_P(
                   "optimizer.schedule.one_cycle.final_div: 0"},
         BadConfig{"sgd {} learning_rate: 0.1 schedule { one_cycle { rise: 1 } }",
                   "optimizer.schedule.one_cycle.rise: 1 is not in (0, 1)"},
+        BadConfig{"sgd {} learning_rate: 0.1 groups { pattern: 'a' thaw_at_step: 3 }",
+                  "optimizer.groups[0].thaw_at_step: the group is not frozen"},
+        BadConfig{"sgd {} learning_rate: 0.1 groups { pattern: 'a' frozen_statistics: true }",
+                  "optimizer.groups[0].frozen_statistics: the group is not frozen"},
         BadConfig{"sgd {} learning_rate: 0.1 groups { frozen: true }", "optimizer.groups[0].pattern: is required"},
         BadConfig{"sgd {} learning_rate: 0.1 groups { pattern: 'a' } groups { pattern: 'b' rate_factor: -1 }",
                   "optimizer.groups[1].rate_factor: -1"},
@@ -103,6 +107,26 @@ TEST(SegmentFor, TheFirstGroupWhosePatternMatchesDecides) {
   EXPECT_TRUE(SegmentFor(config, "layer2.0.bias", false, 0, 1).frozen);
   EXPECT_EQ(SegmentFor(config, "fc1.weight", true, 0, 1).weight_decay, 0.125f);
   EXPECT_EQ(SegmentFor(config, "fc.weight", true, 0, 1).weight_decay, 0.25f);
+}
+
+TEST(SegmentFor, FrozenParametersThawAndStatisticsFollowWhereTheGroupSaysSo) {
+  const OptimizerConfig config = Parse(R"(
+    sgd {} learning_rate: 0.1
+    groups { pattern: "a.*" frozen: true thaw_at_step: 7 frozen_statistics: true }
+    groups { pattern: "b.*" frozen: true thaw_at_step: 4 }
+    groups { pattern: "c.*" frozen: true }
+    groups { pattern: "d.*" frozen: true thaw_at_step: 7 })");
+  EXPECT_EQ(ThawSteps(config), (std::vector<uint64_t>{4, 7}));
+  const Segment a = SegmentFor(config, "a.weight", true, 0, 1), c = SegmentFor(config, "c.weight", true, 0, 1);
+  EXPECT_TRUE(a.FrozenAt(6));
+  EXPECT_FALSE(a.FrozenAt(7));
+  EXPECT_TRUE(c.FrozenAt(1000));
+  EXPECT_FALSE(SegmentFor(config, "e.weight", true, 0, 1).FrozenAt(0));
+  const Segment mean = StatisticSegment(config, "a.running_mean", 0.1f, 0, 1);
+  EXPECT_EQ(mean.statistic_momentum, 0.1f);
+  EXPECT_TRUE(mean.FrozenAt(6));
+  EXPECT_FALSE(mean.FrozenAt(7));
+  EXPECT_FALSE(StatisticSegment(config, "b.running_mean", 0.1f, 0, 1).FrozenAt(0));
 }
 
 }  // namespace

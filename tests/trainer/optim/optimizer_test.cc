@@ -187,6 +187,29 @@ TEST_P(Rule, LeavesFrozenParametersAndPaddingAlone) {
   }
 }
 
+/// What is thawed at step 5 then moves as what begins at step 0.
+TEST_P(Rule, ThawedParametersBeginAfresh) {
+  constexpr size_t kSize = 40;
+  Segment segment{.begin = 0, .end = kSize, .weight_decay = 0.01f};
+  const Optimizer fresh(Parse(GetParam()), {segment}, {20, 5}, 3);
+  segment.frozen = true;
+  segment.thaw_at_step = 5;
+  const Optimizer thawed(Parse(GetParam()), {segment}, {20, 5}, 3);
+  Arena expected(fresh, kSize, 4), arena(thawed, kSize, 4);
+  const Arena before = arena;
+  for (uint64_t step = 0; step < 8; ++step) {
+    arena.gradient = expected.gradient = GradientOfStep(kSize, static_cast<unsigned>(step));
+    thawed.Update(step, step, 1, arena.Whole());
+    if (step < 5) {
+      EXPECT_EQ(arena.Bits(), before.Bits()) << step;
+      continue;
+    }
+    // The same learning rate, as a schedule goes on meanwhile.
+    fresh.Update(step, step - 5, 1, expected.Whole());
+    EXPECT_EQ(arena.Bits(), expected.Bits()) << step;
+  }
+}
+
 TEST(Sgd, MomentumHasTheValuesOfAHandCalculation) {
   // Gradient 1 throughout, momentum 0.9, rate 0.1: buffers 1, 1.9, 2.71.
   const Optimizer optimizer(Parse("sgd { momentum: 0.9 } learning_rate: 0.1"), {{.begin = 0, .end = 1}}, {9, 1}, 1);
@@ -239,10 +262,10 @@ TEST(AdamW, ShrinksWeightsApartFromTheGradient) {
 }
 
 TEST(Statistics, MoveTowardTheMeanOverLanesUnscaledByClippingAndTheirAverageIsTheirValue) {
-  const Optimizer optimizer(Parse("sgd {} learning_rate: 0.1 ema_decay: 0.5"),
-                            {{.begin = 0, .end = 1, .statistic_momentum = 0.1f},
-                             {.begin = 1, .end = 2, .frozen = true, .statistic_momentum = 0.5f}},
-                            {9, 1}, 4);
+  const Optimizer optimizer(
+      Parse("sgd {} learning_rate: 0.1 ema_decay: 0.5"),
+      {{.begin = 0, .end = 1, .statistic_momentum = 0.1f}, {.begin = 1, .end = 2, .statistic_momentum = 0.5f}}, {9, 1},
+      4);
   Arena arena(optimizer, 2, 1);
   arena.weights = {1, 1}, arena.gradient = {12, 20};
   optimizer.Update(0, 0, 0.001f, arena.Whole());

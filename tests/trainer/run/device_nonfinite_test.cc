@@ -147,7 +147,7 @@ TEST_F(NonfiniteTest, ARankThatEndsDuringAStepEndsTheOthersExchanges) {
 
 /// Weights with which the poisoned sample has a finite loss and an infinite gradient: first-layer weights of 1e-30 undo
 /// its features of 1e38, and the gradient that comes back through weights of 1e9 is multiplied by them.
-void SetWeightsThatOverflow(const engine::ParameterLayout& layout, float* arena) {
+void SetWeightsThatOverflow(const graph::Graph&, const engine::ParameterLayout& layout, float* arena) {
   std::fill_n(arena, layout.elements(), 0.0f);
   for (const engine::ArenaEntry& entry : layout.entries()) {
     if (entry.shape.rank() != 2) continue;

@@ -40,6 +40,19 @@ const Case kCases[] = {
       .model = "layers { layer { linear { features: 250 } } layer { batch_norm {} } layer { activation: GELU } "
                "layer { dropout: 0.3 } layer { linear {} } }"},
      {"momentum", "weights"}},
+    // Two layers are frozen and thawed, one of them with its norm's statistics. A run that goes on does so before and
+    // behind it. (A bias before batch norm has a gradient of noise alone, which Adam makes steps of.)
+    {"Thawed",
+     {.train = "steps: 9 global_batch: 24 lanes: 8 seed: 5",
+      .optimizer = "adamw {} learning_rate: 0.01 clip_norm: 0.5 "
+                   "groups { pattern: 'first*' frozen: true frozen_statistics: true thaw_at_step: 5 } "
+                   "groups { pattern: 'second*' frozen: true thaw_at_step: 3 }",
+      .model = "layers { layer { name: 'first' linear { features: 250 bias: false } } layer { name: 'first_norm' "
+               "batch_norm {} } "
+               "layer { activation: RELU } layer { name: 'second' linear { features: 20 bias: false } } layer { "
+               "batch_norm {} } "
+               "layer { activation: GELU } layer { linear {} } }"},
+     {"adam.m", "adam.v", "weights"}},
     {"Rounded",
      {.train = "steps: 8 global_batch: 24 lanes: 8 precision: BF16",
       .optimizer = "sgd { momentum: 0.9 nesterov: true } learning_rate: 0.05",

@@ -29,7 +29,10 @@ size_t ResultCount(const graph::Graph& graph) { return graph.losses.size() + gra
 LaneRecord ReadRecord(const graph::Graph& graph, const int64_t* results) {
   LaneRecord record;
   CHECK(graph.losses.size() <= std::size(record.losses) && graph.counters.size() <= std::size(record.counters));
-  for (size_t i = 0; i < graph.losses.size(); ++i) std::memcpy(&record.losses[i], results++, sizeof(double));
+  for (size_t i = 0; i < graph.losses.size(); ++i) {
+    std::memcpy(&record.losses[i], results++, sizeof(double));
+    record.losses[i] *= double{graph.losses[i].weight};
+  }
   for (size_t i = 0; i < graph.counters.size(); ++i) record.counters[i] = *results++;
   return record;
 }
@@ -76,7 +79,7 @@ DeviceLanes::DeviceLanes(DeviceKit& kit, const plan::JobPlans& plans, comm::Devi
   }
   for (const auto& plan : plans.train) PrepareTraining(plan, gradients);
   for (const auto& plan : plans.evaluate) {
-    Captured& captured = evaluate_.shapes.emplace_back(Prepare(plan, nullptr));
+    Captured& captured = evaluate_.programs.emplace_back(Prepare(plan, nullptr));
     kit_.stream->BeginCapture();
     captured.program->Run(nullptr);
     captured.run = kit_.stream->EndCapture();
@@ -194,7 +197,7 @@ DeviceLanes::Captured DeviceLanes::Prepare(std::shared_ptr<const engine::Program
 
 /// Of programs whose weights have changed.
 void DeviceLanes::SetPacksDue(ProgramSet& set) {
-  for (Captured& captured : set.shapes) captured.pack_due = true;
+  for (Captured& captured : set.programs) captured.pack_due = true;
 }
 
 void DeviceLanes::PackIfDue(Captured& captured) {
@@ -202,7 +205,7 @@ void DeviceLanes::PackIfDue(Captured& captured) {
 }
 
 void DeviceLanes::PrepareTraining(const std::shared_ptr<const engine::ProgramPlan>& plan, float* gradients) {
-  Captured& captured = train_.shapes.emplace_back(Prepare(plan, gradients));
+  Captured& captured = train_.programs.emplace_back(Prepare(plan, gradients));
   captured.run = CaptureTraining(*captured.program);
   const auto is_second = [](const optim::FoldStep& step) { return step.added == optim::FoldStep::Added::kSecond; };
   if (added_.empty() || std::ranges::none_of(fold_, is_second)) return;
@@ -224,8 +227,8 @@ std::unique_ptr<DeviceGraph> DeviceLanes::CaptureTraining(engine::Program& progr
 }
 
 /// A slot whose last copy is over, filled with the batch.
-DeviceLanes::Slot& DeviceLanes::FillSlot(ProgramSet& set, const data::LaneBatch& batch) {
-  const engine::ProgramPlan& plan = set.shapes[static_cast<size_t>(batch.samples.shape)].program->plan();
+DeviceLanes::Slot& DeviceLanes::FillSlot(ProgramSet& set, int index, const data::LaneBatch& batch) {
+  const engine::ProgramPlan& plan = set.programs[static_cast<size_t>(index)].program->plan();
   Slot& slot = set.slots[set.next_slot++ % set.slots.size()];
   Await(*slot.uploaded);
   for (size_t f = 0; f < batch.fields.size(); ++f) {
@@ -269,15 +272,16 @@ DeviceLanes::Staged DeviceLanes::Stage(uint64_t step, int lane, data::Loader& lo
   const data::LaneBatch* batch = loader.Acquire(step, lane);
   load_seconds_ += std::chrono::duration<double>(steady_clock::now() - asked).count();
   phase.Enter(comm::Phase::COMPUTING);
-  Slot& slot = FillSlot(train_, *batch);
+  const int index = plans_.TrainProgram(step, batch->samples.shape);
+  Slot& slot = FillSlot(train_, index, *batch);
   graph::StepBlock block;
   block.seed = seed_;
   block.step = step;
   block.first_sample = batch->samples.first_position;
-  SetLossScales(batch->denominators, block);
-  const Staged staged = {step, &slot, batch->samples.shape, batch->delivery};
+  SetLossScales(batch->denominators, plans_.train[static_cast<size_t>(index)]->graph.losses, block);
+  const Staged staged = {step, &slot, index, batch->delivery};
   loader.Release(batch);
-  const engine::ProgramPlan& plan = *plans_.train[static_cast<size_t>(staged.shape)];
+  const engine::ProgramPlan& plan = *plans_.train[static_cast<size_t>(index)];
   if (plan.step_block_offset >= 0) std::memcpy(slot.pinned->data() + plan.step_block_offset, &block, sizeof(block));
   std::memcpy(slot.pinned->data() + fold_offset_, &fold_[static_cast<size_t>(lane - lanes_.begin)],
               sizeof(optim::FoldStep));
@@ -292,7 +296,7 @@ int64_t* DeviceLanes::ResultsOf(uint64_t step, int lane) const {
 
 /// Enqueues the lane whose batch is on its way up.
 void DeviceLanes::RunLane(const Staged& staged, int lane) {
-  Captured& captured = train_.shapes[static_cast<size_t>(staged.shape)];
+  Captured& captured = train_.programs[static_cast<size_t>(staged.index)];
   PackIfDue(captured);
   TakeInputs(*staged.slot, captured, /*training=*/true);
   const bool adds = captured.run_adding != nullptr &&
@@ -338,9 +342,9 @@ void DeviceLanes::ReadResults(uint64_t step, std::span<LaneRecord> records) cons
 }
 
 LaneRecord DeviceLanes::Evaluate(const data::LaneBatch& block) {
-  Captured& captured = evaluate_.shapes[static_cast<size_t>(block.samples.shape)];
+  Captured& captured = evaluate_.programs[static_cast<size_t>(block.samples.shape)];
   PackIfDue(captured);
-  Slot& slot = FillSlot(evaluate_, block);
+  Slot& slot = FillSlot(evaluate_, block.samples.shape, block);
   SendUp(slot);
   TakeInputs(slot, captured, /*training=*/false);
   kit_.stream->Run(*captured.run);

@@ -82,13 +82,13 @@ class DeviceLanes {
   struct ProgramSet {
     std::vector<Slot> slots;  ///< taken in turn
     size_t next_slot = 0;
-    std::vector<Captured> shapes;
+    std::vector<Captured> programs;  ///< as JobPlans has them
   };
   /// A lane's batch that is in a slot.
   struct Staged {
     uint64_t step = 0;
     Slot* slot = nullptr;
-    int shape = 0;
+    int index = 0;  ///< of its program
     data::LaneDelivery delivery;
     bool enqueued = false;  ///< its lane, by RunFirst
   };
@@ -104,7 +104,7 @@ class DeviceLanes {
   void PlanAdditions(int all_lanes);
   void Fold(ElementRange range);
   void WarmUpFold();
-  Slot& FillSlot(ProgramSet& set, const data::LaneBatch& batch);
+  Slot& FillSlot(ProgramSet& set, int index, const data::LaneBatch& batch);
   Staged Stage(uint64_t step, int lane, data::Loader& loader);
   void SendUp(Slot& slot);
   void TakeInputs(Slot& slot, Captured& captured, bool training);

@@ -126,6 +126,8 @@ std::string AsSetting(const CLI::App& command, const std::string& word, const st
   if (meant.empty()) return "";
   for (const FieldPath& path : AllFieldPaths(*Recipe::descriptor())) {
     if (path.path != meant.front()) continue;
+    // --set reaches no field inside a list.
+    if (path.field->is_repeated() && path.field->message_type() != nullptr) return "";
     if (path.field->message_type() != nullptr) return "--set " + path.path + ".FIELD=VALUE";
     return fmt::format("--set {}={}", path.path, SettingValue(*path.field, name, ValueOf(word, words)));
   }

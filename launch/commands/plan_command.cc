@@ -12,11 +12,13 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/files/atomic_write.h"
 #include "base/files/file.h"
 #include "base/machine/cores.h"
 #include "base/machine/host.h"
 #include "comm/local/local_communicator.h"
 #include "launch/command_line/option_checks.h"
+#include "launch/drawing/model_rows.h"
 #include "launch/estimate/gpu_model.h"
 #include "launch/estimate/machine_record.h"
 #include "launch/estimate/plan_facts.h"
@@ -29,6 +31,8 @@
 #include "launch/project/bucket_times.h"
 #include "launch/recipe/recipe.h"
 #include "launch/recipe/resolve_recipe.h"
+#include "trainer/graph/dot.h"
+#include "trainer/passes/passes.h"
 #include "trainer/plan/job_plans.h"
 #include "trainer/plan/lane_plan.h"
 #include "trainer/plan/memory_estimate.h"
@@ -46,7 +50,9 @@ struct PlanOptions {
   std::string network;  ///< between them, as ParseNetwork takes it
   std::string machine;  ///< a file; empty: the kept one of this host
   bool json = false;
-  std::string gpu;        ///< of a card that need not be here
+  std::string gpu;  ///< of a card that need not be here
+  bool model = false;
+  std::string dot, html;  ///< files to draw the model into; empty: none
   double gpu_memory = 0;  ///< GiB; 0: that card's, or the device that is here
 };
 
@@ -175,9 +181,21 @@ void AddTime(const PlanOptions& options, const KnownMachine& machine, PlanFacts&
 }
 
 /// Throws what a run would, where they don't fit the model.
-void CheckInitialWeights(const plan::InitialWeights& initial, const engine::ParameterLayout& layout) {
-  std::vector<float> arena(static_cast<size_t>(layout.elements()));
-  initial(layout, arena.data());
+void CheckInitialWeights(const plan::InitialWeights& initial, const plan::JobPlans& plans) {
+  std::vector<float> arena(static_cast<size_t>(plans.layout.elements()));
+  initial(plans.model.graph, plans.layout, arena.data());
+}
+
+/// The model as it was written, of one lane's largest batch. What orders of dimensions cost is moved away first.
+void ShowModel(const PlanOptions& options, const Recipe& recipe, const run::Job& job) {
+  const bool print = !options.json && (options.model || recipe.model().has_graph());
+  if (!print && options.dot.empty() && options.html.empty()) return;
+  const graph::Graph graph =
+      passes::SinkTransposes(job.model.build(graph::Mode::kTrain, job.splits.batches->shapes().back()).graph);
+  const std::vector<ModelRow> rows = RowsOf(graph);
+  if (!options.dot.empty()) WriteFileAtomically(FileSystem::Real(), options.dot, graph::ToDot(graph));
+  if (!options.html.empty()) WriteFileAtomically(FileSystem::Real(), options.html, ModelPage(recipe.name(), rows));
+  if (print) fmt::print("{}\n", ModelText(rows));
 }
 
 int Plan(const PlanOptions& options) {
@@ -188,8 +206,9 @@ int Plan(const PlanOptions& options) {
   std::shared_ptr<step::DeviceKit> device;
   if (const double bytes = GpuBytes(options); bytes > 0) device = PlanGpu(static_cast<size_t>(bytes));
   const run::Job job = MakeJob(recipe, *world.front(), device);
+  ShowModel(options, recipe, job);
   const plan::JobPlans plans = plan::CompileJob(job.config, job.splits, job.model, *job.place.backend, options.ranks);
-  if (initial) CheckInitialWeights(initial, plans.layout);
+  if (initial) CheckInitialWeights(initial, plans);
   const KnownMachine machine = MachineOf(options);
   PlanFacts facts{.recipe = recipe, .job = job, .plans = plans};
   facts.ranks = RanksOf(job, options, machine.record ? machine.record->cores : QueryCores().usable);
@@ -216,6 +235,10 @@ void AddPlanCommand(CLI::App& app, int* exit_code) {
   command->add_option("--machine", options->machine,
                       "A measurement that doctor --measure made on a host like those (default: this host's)");
   command->add_flag("--json", options->json, "Print one JSON object");
+  command->add_flag("--model", options->model,
+                    "Print the model's ops with their shapes and parameters (graphs are printed without it)");
+  command->add_option("--dot", options->dot, "Write the model as a graph for Graphviz to this file");
+  command->add_option("--html", options->html, "Draw the model as a page into this file");
   command
       ->add_option("--gpu", options->gpu,
                    "Plan for such cards, which need not be here, and estimate a step: " + KnownGpus())
@@ -232,6 +255,7 @@ void AddPlanCommand(CLI::App& app, int* exit_code) {
       "  lockstep plan r.textproto -n 64 --hosts 4 --network gbit=25 --machine node.json --json\n"
       "  lockstep plan examples/bench/resnet50.textproto -n 8 --gpu-memory 80\n"
       "  lockstep plan examples/bench/resnet50.textproto --gpu h200\n"
+      "  lockstep plan r.textproto --html model.html\n"
       "Seconds follow from what lockstep doctor --measure has measured; without that there are none.");
   command->callback([options, exit_code] { *exit_code = Plan(*options); });
 }

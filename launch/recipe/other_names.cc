@@ -35,6 +35,11 @@ constexpr Row kRows[] = {
     {"train.init_from",
      "pretrained resume_from load load_from load_checkpoint init_checkpoint init_weights pretrained_model finetune "
      "fine_tune checkpoint_path"},
+    {"train.new_head", "ignore_mismatched_sizes reset_classifier new_classifier reset_head"},
+    {"optimizer.groups.frozen", "freeze frozen_layers freeze_layers requires_grad trainable"},
+    {"optimizer.groups.thaw_at_step", "unfreeze unfreeze_at_step unfreeze_at_epoch thaw"},
+    {"optimizer.groups.rate_factor", "learning_rate_factor lr_mult lr_scale lr_multiplier"},
+    {"optimizer.groups.frozen_statistics", "freeze_bn freeze_statistics norm_eval bn_eval"},
     {"train.early_stopping", "early_stop earlystopping early_stopping_patience"},
     {"train.evaluate_every_steps",
      "eval_steps eval_every eval_interval val_interval val_check_interval evaluate_every eval_freq validate_every"},

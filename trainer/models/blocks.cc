@@ -55,10 +55,28 @@ graph::Initializer HeNormal(int64_t fan_in) {
   return {.value = 0, .deviation = static_cast<float>(std::sqrt(2.0 / static_cast<double>(fan_in)))};
 }
 
-void RequireWindow(const std::string& field, const Shape& x, uint64_t kernel, uint64_t padding) {
-  const auto height = static_cast<uint64_t>(x.dim(1)), width = static_cast<uint64_t>(x.dim(2));
-  if (kernel <= height + 2 * padding && kernel <= width + 2 * padding) return;
-  Fail(field, fmt::format("{} is larger than the image, {}x{} with padding {}", kernel, height, width, padding),
+/// Both in [least, kMaxWindow].
+void RequirePair(const std::string& field, graph::Pair pair, int least) {
+  for (const int size : {pair.height, pair.width})
+    RequireRange(field, static_cast<uint64_t>(size), static_cast<uint64_t>(least), kMaxWindow);
+}
+
+/// "3" of three by three.
+std::string PairText(graph::Pair pair) {
+  return pair.height == pair.width ? fmt::format("{}", pair.height) : fmt::format("{}x{}", pair.height, pair.width);
+}
+
+void RequireWindow(const std::string& field, const Shape& x, graph::Pair kernel, graph::Pair padding,
+                   graph::Pair dilation = 1) {
+  const auto fits = [](int64_t size, int window, int around, int apart) {
+    return int64_t{window - 1} * apart + 1 <= size + 2 * int64_t{around};
+  };
+  if (fits(x.dim(1), kernel.height, padding.height, dilation.height) &&
+      fits(x.dim(2), kernel.width, padding.width, dilation.width))
+    return;
+  Fail(field,
+       fmt::format("{} is larger than the image, {}x{} with padding {}", PairText(kernel), x.dim(1), x.dim(2),
+                   PairText(padding)),
        "make the window smaller, or shrink images less before it");
 }
 
@@ -90,28 +108,30 @@ ValueId AddConv(Builder& builder, ValueId x, const std::string& name, const Conv
   const Shape& in = builder.shape(x);
   RequireImages(field, in);
   RequireRange(field + ".channels", conv.channels, 1, kMaxWidth);
-  RequireRange(field + ".kernel", conv.kernel, 1, kMaxWindow);
-  RequireRange(field + ".stride", conv.stride, 1, kMaxWindow);
-  RequireRange(field + ".padding", conv.padding, 0, kMaxWindow);
+  RequirePair(field + ".kernel", conv.kernel, 1);
+  RequirePair(field + ".stride", conv.stride, 1);
+  RequirePair(field + ".padding", conv.padding, 0);
+  RequirePair(field + ".dilation", conv.dilation, 1);
   RequireRange(field + ".groups", conv.groups, 1, kMaxWidth);
-  RequireWindow(field + ".kernel", in, conv.kernel, conv.padding);
+  RequireWindow(field + ".kernel", in, conv.kernel, conv.padding, conv.dilation);
   const auto channels = static_cast<uint64_t>(in.dim(3));
   if (channels % conv.groups != 0 || conv.channels % conv.groups != 0) {
     Fail(field + ".groups",
          fmt::format("{} does not divide both {} input and {} output channels", conv.groups, channels, conv.channels));
   }
-  const auto fan_in = static_cast<int64_t>(channels / conv.groups * conv.kernel * conv.kernel);
+  const auto fan_in = static_cast<int64_t>(channels / conv.groups) * conv.kernel.height * conv.kernel.width;
   return builder.Conv2d(x, name,
                         {.out = static_cast<int64_t>(conv.channels),
-                         .kernel = static_cast<int>(conv.kernel),
-                         .stride = static_cast<int>(conv.stride),
-                         .padding = static_cast<int>(conv.padding),
+                         .kernel = conv.kernel,
+                         .stride = conv.stride,
+                         .padding = conv.padding,
                          .groups = static_cast<int>(conv.groups),
                          .bias = conv.bias,
-                         .weight = HeNormal(fan_in)});
+                         .weight = HeNormal(fan_in),
+                         .dilation = conv.dilation});
 }
 
-ConvShape SquareConv(uint64_t channels, uint64_t kernel, uint64_t stride) {
+ConvShape SquareConv(uint64_t channels, int kernel, int stride) {
   return {.channels = channels, .kernel = kernel, .stride = stride, .padding = kernel / 2, .bias = false};
 }
 
@@ -121,16 +141,26 @@ ValueId AddConvNorm(Builder& builder, ValueId x, const std::string& conv, const 
   return AddBatchNorm(builder, x, norm, {.weight_start = norm_start}, field);
 }
 
-ValueId AddPool(Builder& builder, ValueId x, PoolKind kind, uint64_t kernel, uint64_t stride, uint64_t padding,
-                const std::string& field) {
+graph::Pair PairOf(const std::string& field, const google::protobuf::RepeatedField<uint32_t>& numbers,
+                   graph::Pair otherwise) {
+  if (numbers.empty()) return otherwise;
+  if (numbers.size() > 2) Fail(field, fmt::format("{} numbers, but there are one or two", numbers.size()));
+  for (const uint32_t number : numbers) RequireRange(field, number, 0, kMaxWindow);
+  return {static_cast<int>(numbers[0]), static_cast<int>(numbers[numbers.size() - 1])};
+}
+
+ValueId AddPool(Builder& builder, ValueId x, PoolKind kind, const PoolShape& pool, const std::string& field) {
   RequireImages(field, builder.shape(x));
   // A byte numbers the cells of a max pooling window.
-  RequireRange(field, kernel, 1, kind == PoolKind::kMax ? 16 : kMaxWindow);
-  RequireRange(field, stride, 1, kMaxWindow);
-  if (padding >= kernel) Fail(field, fmt::format("padding {} is not less than the window, {}", padding, kernel));
-  RequireWindow(field, builder.shape(x), kernel, padding);
-  const int k = static_cast<int>(kernel), s = static_cast<int>(stride), p = static_cast<int>(padding);
-  return kind == PoolKind::kMax ? builder.MaxPool2d(x, k, s, p) : builder.AveragePool2d(x, k, s, p);
+  for (const int size : {pool.kernel.height, pool.kernel.width})
+    RequireRange(field, static_cast<uint64_t>(size), 1, kind == PoolKind::kMax ? 16 : kMaxWindow);
+  RequirePair(field, pool.stride, 1);
+  if (pool.padding.height >= pool.kernel.height || pool.padding.width >= pool.kernel.width)
+    Fail(field,
+         fmt::format("padding {} is not less than the window, {}", PairText(pool.padding), PairText(pool.kernel)));
+  RequireWindow(field, builder.shape(x), pool.kernel, pool.padding);
+  return kind == PoolKind::kMax ? builder.MaxPool2d(x, pool.kernel, pool.stride, pool.padding)
+                                : builder.AveragePool2d(x, pool.kernel, pool.stride, pool.padding);
 }
 
 ValueId AddBatchNorm(Builder& builder, ValueId x, const std::string& name, const NormShape& norm,

@@ -29,15 +29,20 @@ graph::Activation ToGraph(Activation activation);
 
 struct ConvShape {
   uint64_t channels = 0;
-  uint64_t kernel = 3;
-  uint64_t stride = 1;
-  uint64_t padding = 1;
+  graph::Pair kernel = 3, stride = 1, padding = 1;
   uint64_t groups = 1;
   bool bias = true;
+  graph::Pair dilation = 1;
 };
+struct PoolShape {
+  graph::Pair kernel = 2, stride = 2, padding = 0;
+};
+/// Height and width, from one number for both or one of each; `otherwise` where there is none.
+graph::Pair PairOf(const std::string& field, const google::protobuf::RepeatedField<uint32_t>& numbers,
+                   graph::Pair otherwise);
 
 /// A convolution with zeros around that keeps the size, or divides it by `stride`, without bias.
-ConvShape SquareConv(uint64_t channels, uint64_t kernel, uint64_t stride);
+ConvShape SquareConv(uint64_t channels, int kernel, int stride);
 
 /// Layers whose weights start as normal(0, sqrt(2 / fan_in)) (He et al. 2015) and whose biases start at 0. `field` is
 /// what errors name, e.g. "model.convnet.stages[1]".
@@ -50,8 +55,8 @@ graph::ValueId AddConv(graph::Builder& builder, graph::ValueId x, const std::str
 graph::ValueId AddTorchLinear(graph::Builder& builder, graph::ValueId x, const std::string& name, int64_t out);
 
 enum class PoolKind { kMax, kAverage };
-graph::ValueId AddPool(graph::Builder& builder, graph::ValueId x, PoolKind kind, uint64_t kernel, uint64_t stride,
-                       uint64_t padding, const std::string& field);
+graph::ValueId AddPool(graph::Builder& builder, graph::ValueId x, PoolKind kind, const PoolShape& pool,
+                       const std::string& field);
 
 struct NormShape {
   double epsilon = 1e-5;

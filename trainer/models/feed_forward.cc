@@ -27,17 +27,22 @@ ValueId OutputLayer(Builder& builder, ValueId x, int hidden, int outputs, const 
 
 ValueId Stage(Builder& builder, ValueId x, int index, const ConvStage& stage, Activation activation) {
   const std::string field = fmt::format("model.convnet.stages[{}]", index);
-  const uint64_t kernel = stage.kernel() == 0 ? 3 : stage.kernel();
+  const auto size = [&](const char* name, uint64_t value, uint64_t otherwise) {
+    RequireRange(field + name, value, 0, kMaxWindow);
+    return static_cast<int>(value == 0 ? otherwise : value);
+  };
+  const int kernel = size(".kernel", stage.kernel(), 3);
   const ConvShape conv = {.channels = stage.channels(),
                           .kernel = kernel,
-                          .stride = stage.stride() == 0 ? 1 : stage.stride(),
-                          .padding = stage.has_padding() ? stage.padding() : kernel / 2,
+                          .stride = size(".stride", stage.stride(), 1),
+                          .padding = stage.has_padding() ? size(".padding", stage.padding(), 0) : kernel / 2,
                           .bias = !stage.batch_norm()};
   x = AddConv(builder, x, fmt::format("conv{}", index + 1), conv, field);
   if (stage.batch_norm()) x = AddBatchNorm(builder, x, fmt::format("bn{}", index + 1), {}, field + ".batch_norm");
   x = builder.Activate(x, ToGraph(activation));
   if (stage.pool() == 0) return x;
-  return AddPool(builder, x, PoolKind::kMax, stage.pool(), stage.pool(), 0, field + ".pool");
+  const int pool = size(".pool", stage.pool(), 0);
+  return AddPool(builder, x, PoolKind::kMax, {.kernel = pool, .stride = pool}, field + ".pool");
 }
 
 /// fastai's emb_sz_rule, for the column of most words.

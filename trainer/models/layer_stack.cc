@@ -37,7 +37,8 @@ class StackBuilder {
                          field + ".linear.features");
       }
       case Layer::kConv:
-        return AddConv(builder_, x, Name(layer, "conv", prefix), ShapeOf(layer.conv()), field + ".conv");
+        return AddConv(builder_, x, Name(layer, "conv", prefix), ShapeOf(layer.conv(), field + ".conv"),
+                       field + ".conv");
       case Layer::kMaxPool:
         return PoolLayer(x, PoolKind::kMax, layer.max_pool(), field + ".max_pool");
       case Layer::kAveragePool:
@@ -83,18 +84,23 @@ class StackBuilder {
   }
 
   ValueId PoolLayer(ValueId x, PoolKind kind, const Pool& pool, const std::string& field) {
-    const uint64_t kernel = pool.kernel() == 0 ? 2 : pool.kernel();
-    return AddPool(builder_, x, kind, kernel, pool.stride() == 0 ? kernel : pool.stride(), pool.padding(), field);
+    const graph::Pair kernel = PairOf(field + ".kernel", pool.kernel(), 2);
+    return AddPool(builder_, x, kind,
+                   {.kernel = kernel,
+                    .stride = PairOf(field + ".stride", pool.stride(), kernel),
+                    .padding = PairOf(field + ".padding", pool.padding(), 0)},
+                   field);
   }
 
-  static ConvShape ShapeOf(const Conv& conv) {
-    const uint64_t kernel = conv.kernel() == 0 ? 3 : conv.kernel();
+  static ConvShape ShapeOf(const Conv& conv, const std::string& field) {
+    const graph::Pair kernel = PairOf(field + ".kernel", conv.kernel(), 3);
     return {.channels = conv.channels(),
             .kernel = kernel,
-            .stride = conv.stride() == 0 ? 1 : conv.stride(),
-            .padding = conv.has_padding() ? conv.padding() : kernel / 2,
+            .stride = PairOf(field + ".stride", conv.stride(), 1),
+            .padding = PairOf(field + ".padding", conv.padding(), {kernel.height / 2, kernel.width / 2}),
             .groups = conv.groups() == 0 ? 1 : conv.groups(),
-            .bias = !conv.has_bias() || conv.bias()};
+            .bias = !conv.has_bias() || conv.bias(),
+            .dilation = PairOf(field + ".dilation", conv.dilation(), 1)};
   }
 
   /// The name given, or kind and number.

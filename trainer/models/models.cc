@@ -1,7 +1,10 @@
 #include "trainer/models/models.h"
 
+#include <fmt/format.h>
+
 #include "base/error.h"
 #include "trainer/models/blocks.h"
+#include "trainer/models/graph/graph_builder.h"
 
 namespace lockstep::models {
 namespace {
@@ -52,18 +55,32 @@ ValueId BuildFamily(Builder& builder, ValueId x, const ModelConfig& config, int 
     case ModelConfig::kRecurrent:
     case ModelConfig::kSeq2Seq:
     case ModelConfig::kDetector:
+    case ModelConfig::kGraph:
       break;  // of their own
     case ModelConfig::kLayers:
       return BuildLayerStack(builder, x, config.layers(), outputs);
     case ModelConfig::FAMILY_NOT_SET:
       break;
   }
-  Fail("model", "is required", "add one of mlp, convnet, resnet, detector, gpt, recurrent, seq2seq and layers");
+  Fail("model", "is required", "add one of mlp, convnet, resnet, detector, gpt, recurrent, seq2seq, layers and graph");
+}
+
+/// A family has one input, and one kind of answer.
+void RequireNoFields(const DataShape& data) {
+  for (const DataField& field : data.fields)
+    if (field.answer || field.name != data.input)
+      Fail("model", fmt::format("the data has the field \"{}\", which this family can't take", field.name),
+           "remove it from data.train.arrays, or name it in a graph");
+    else if (field.dtype != DType::kF32)
+      Fail("model", fmt::format("the data's input \"{}\" are ids, which this family can't take", field.name),
+           "use a graph");
 }
 
 /// Which families take the samples.
 void RequireFamily(const ModelConfig& config, const DataShape& data) {
   if (config.family_case() == ModelConfig::FAMILY_NOT_SET) return;
+  if (config.has_graph() && !data.pairs() && !data.boxes) return;
+  RequireNoFields(data);
   if (!data.categories.empty() && !config.has_mlp())
     Fail("model", "the data has columns that are embedded, which this family can't take",
          "use mlp, or make them categorical: data.train.csv.categorical");
@@ -102,22 +119,26 @@ void BuildTranslation(Builder& builder, const ModelConfig& config, const DataSha
   const ValueId length = builder.Input("source_length", {}, DType::kI32);
   const ValueId source = builder.Input("source", positions, DType::kI32);
   const auto memory = BuildEncoder(builder, source, length, config.seq2seq(), data.classes);
-  const ValueId tokens = builder.Input("tokens", positions, DType::kI32);
+  const Shape target{data.target_positions > 0 ? data.target_positions : positions[0]};
+  const ValueId tokens = builder.Input("tokens", target, DType::kI32);
   const ValueId logits = BuildDecoder(builder, tokens, memory, length, config.seq2seq(), data.classes);
   AddCrossEntropy(builder, logits, config, data.rows);
   OutputLogits(builder, logits);
 }
 
-void BuildSpeech(Builder& builder, const ModelConfig& config, const DataShape& data) {
-  const ValueId length = builder.Input("length", {}, DType::kI32);
-  const ValueId features = builder.Input(data.input, data.sample, DType::kF32);
-  const ValueId logits = BuildRecurrent(builder, features, length, config.recurrent(), data.classes);
+void FinishSpeech(Builder& builder, ValueId logits, ValueId length, const DataShape& data) {
   if (builder.mode() != graph::Mode::kInfer) {
     const ValueId label = builder.Input("label", {data.sample.dim(0)}, DType::kI32);
     builder.Ctc(logits, label, length, builder.Input("label_length", {}, DType::kI32));
   }
   if (builder.mode() != graph::Mode::kTrain) builder.Output("path", builder.ArgMax(logits));
   OutputLogits(builder, logits);
+}
+
+void BuildSpeech(Builder& builder, const ModelConfig& config, const DataShape& data) {
+  const ValueId length = builder.Input("length", {}, DType::kI32);
+  const ValueId features = builder.Input(data.input, data.sample, DType::kF32);
+  FinishSpeech(builder, BuildRecurrent(builder, features, length, config.recurrent(), data.classes), length, data);
 }
 
 void BuildPrediction(Builder& builder, const ModelConfig& config, const DataShape& data) {
@@ -134,10 +155,76 @@ void BuildPrediction(Builder& builder, const ModelConfig& config, const DataShap
   }
 }
 
+/// The classes or targets of the data, which losses of the recipe's own may do without.
+int OutputsOfGraph(const ModelConfig& config, const DataShape& data, graph::Mode mode) {
+  const bool unknown = mode == graph::Mode::kInfer && data.classes == 0 && data.targets == 0;
+  if (config.graph().loss_size() > 0 || unknown) return data.classes > 0 ? data.classes : data.targets;
+  return Outputs(config, data);
+}
+
+/// That the result is, of each sample, what the data's field asks for, with `last` values of each of its elements.
+void RequireResult(const Builder& builder, ValueId result, const DataShape& data, const std::string& field, int last) {
+  const std::optional<DataField> of_data = data.Find(field);
+  std::vector<int64_t> wanted;
+  if (of_data) wanted.assign(of_data->shape.dims().begin(), of_data->shape.dims().end());
+  if (field == "label") wanted.push_back(last);
+  const Shape& shape = builder.shape(result);
+  if (shape == Shape(wanted).Batched(builder.batch())) return;
+  Fail("model.graph",
+       fmt::format("the output is {} of a sample, the data ask for {}", SampleText(shape), Shape(wanted).ToString()),
+       "end with node { flatten {} } and node { linear {} }, or say model.graph.output");
+}
+
+/// The outputs by name, the first first.
+std::vector<std::pair<std::string, ValueId>> OutputsOf(GraphBuilder& nodes, const GraphModel& graph,
+                                                       const std::string& otherwise) {
+  std::vector<std::pair<std::string, ValueId>> outputs;
+  for (const GraphOutput& output : graph.output())
+    outputs.emplace_back(output.name(),
+                         nodes.Value(output.node().empty() ? output.name() : output.node(), "output " + output.name()));
+  if (outputs.empty()) outputs.emplace_back(otherwise, nodes.last());
+  return outputs;
+}
+
+void BuildGraph(Builder& builder, const ModelConfig& config, const DataShape& data) {
+  const GraphModel& graph = config.graph();
+  const bool own_losses = graph.loss_size() > 0;
+  if (own_losses && config.loss().kind_case() != Loss::KIND_NOT_SET)
+    Fail("model.loss", "the graph has losses of its own", "remove one of the two");
+  GraphBuilder nodes(builder, graph, data, OutputsOfGraph(config, data, builder.mode()));
+  nodes.Build();
+  const bool classes = UsesCrossEntropy(config, data);
+  const auto outputs = OutputsOf(nodes, graph, classes ? "logits" : "prediction");
+  const ValueId first = outputs[0].second;
+  if (data.speech() && UsesCtc(config, data)) {
+    if (builder.shape(first).dim(-1) != data.classes)
+      Fail("model.graph",
+           fmt::format("the output has {} letters, the data {}", builder.shape(first).dim(-1), data.classes));
+    return FinishSpeech(builder, first, builder.Input("length", {}, DType::kI32), data);
+  }
+  if (builder.mode() == graph::Mode::kInfer) {
+    // Nothing is learned: what comes out need not be the data's classes or targets.
+  } else if (own_losses) {
+    AddGraphLosses(nodes, builder, graph, first);
+  } else if (classes) {
+    RequireResult(builder, first, data, "label", data.classes);
+    AddCrossEntropy(builder, first, config, data.rows);
+  } else {
+    RequireResult(builder, first, data, "target", data.targets);
+    builder.MeanSquaredError(first);
+  }
+  for (const auto& [name, value] : outputs) {
+    // Nobody reads logits in training, where their gradient may take their memory.
+    if (name != "logits" || builder.mode() != graph::Mode::kTrain) builder.Output(name, value);
+  }
+}
+
 graph::Model BuildModel(const ModelConfig& config, const DataShape& data, graph::Mode mode, int64_t rows) {
   RequireFamily(config, data);
   Builder builder(mode, rows);
-  if (UsesCtc(config, data)) {
+  if (config.has_graph()) {
+    BuildGraph(builder, config, data);
+  } else if (UsesCtc(config, data)) {
     BuildSpeech(builder, config, data);
   } else if (config.has_detector()) {
     if (config.loss().kind_case() != Loss::KIND_NOT_SET)

@@ -2,32 +2,17 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "base/shape.h"
 #include "trainer/graph/builder.h"
 #include "trainer/graph/step_shape.h"
+#include "trainer/models/data_shape.h"
 #include "trainer/models/model.pb.h"
 
 namespace lockstep::models {
-
-/// What the data says about the model's ends.
-struct DataShape {
-  std::string input;  ///< name of the input field: "image", "features", "tokens" or "source"
-  /// Of one sample: [height, width, channels], [n] or [time]; of speech [-1, channels], of pairs of sentences [-1].
-  Shape sample;
-  int classes = 0;  ///< of labels, tokens of the vocabulary, letters and CTC's blank; 0: no labels
-  int targets = 0;  ///< width of "target"; 0: none
-  graph::RowTargets rows = graph::RowTargets::kLabel;  ///< of training
-  /// Of columns that are embedded: the words of each. The further input "categories" i32 [columns] numbers them all
-  /// through; -1 is none.
-  std::vector<int> categories = {};
-  bool boxes = false;  ///< pictures with boxes of `classes` kinds
-
-  bool pairs() const { return input == "source"; }
-  bool speech() const { return input == "features" && sample.rank() == 2; }
-};
 
 /// Pixels from one cell to the next of the map on which a detector finds boxes.
 uint32_t DetectorStride(const Detector& config);

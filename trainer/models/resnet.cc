@@ -86,10 +86,10 @@ class ResNetParts {
     std::vector<ResNetStage> stages;
     for (size_t i = 0; i < layout_.blocks.size(); ++i) {
       for (uint64_t block = 0; block < layout_.blocks[i]; ++block) {
-        const uint64_t stride = block == 0 && (i > 0 || halves_) ? 2 : 1;
+        const int stride = block == 0 && (i > 0 || halves_) ? 2 : 1;
         stage.value =
             AddBlock(stage.value, fmt::format("{}layer{}.{}", prefix_, i + 1, block), layout_.widths[i], stride);
-        stage.stride *= stride;
+        stage.stride *= static_cast<uint64_t>(stride);
       }
       stages.push_back(stage);
     }
@@ -107,15 +107,15 @@ class ResNetParts {
     const bool large = stem == Stem::IMAGENET;
     const uint64_t width = config_.stem_width() > 0 ? config_.stem_width() : layout_.widths[0];
     RequireRange(field_ + ".stem_width", width, 1, kMaxWidth);
-    const uint64_t stride = large || halves_ ? 2 : 1;
+    const int stride = large || halves_ ? 2 : 1;
     x = ConvNorm(x, prefix_ + "conv1", prefix_ + "bn1", SquareConv(width, large ? 7 : 3, stride), 1);
     x = builder_.Activate(x, graph::Activation::kRelu);
-    if (stem == Stem::POOL) return {AddPool(builder_, x, PoolKind::kMax, 2, 2, 0, field_ + ".stem"), 2};
-    if (large) return {AddPool(builder_, x, PoolKind::kMax, 3, 2, 1, field_ + ".stem"), 4};
-    return {x, stride};
+    if (stem == Stem::POOL) return {AddPool(builder_, x, PoolKind::kMax, {}, field_ + ".stem"), 2};
+    if (large) return {AddPool(builder_, x, PoolKind::kMax, {.kernel = 3, .padding = 1}, field_ + ".stem"), 4};
+    return {x, static_cast<uint64_t>(stride)};
   }
 
-  ValueId AddShortcut(ValueId x, const std::string& name, uint64_t channels, uint64_t stride) {
+  ValueId AddShortcut(ValueId x, const std::string& name, uint64_t channels, int stride) {
     const auto in = static_cast<uint64_t>(builder_.shape(x).dim(3));
     if (in == channels && stride == 1) return x;
     if (config_.shortcut() == Shortcut::PROJECTION) {
@@ -125,10 +125,10 @@ class ResNetParts {
       Fail(field_ + ".shortcut", fmt::format("a padded identity can't lead from {} to {} channels", in, channels),
            "use PROJECTION, or widths that grow");
     }
-    return builder_.PadChannels(x, static_cast<int>(stride), static_cast<int64_t>(channels));
+    return builder_.PadChannels(x, stride, static_cast<int64_t>(channels));
   }
 
-  ValueId AddBlock(ValueId x, const std::string& name, uint64_t width, uint64_t stride) {
+  ValueId AddBlock(ValueId x, const std::string& name, uint64_t width, int stride) {
     const float last = config_.has_zero_init_residual() && !config_.zero_init_residual() ? 1 : 0;
     const auto relu = graph::Activation::kRelu;
     ValueId y = x;

@@ -52,7 +52,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BadConfig{"convnet { stages { channels: 2 pool: 8 } stages { channels: 2 pool: 2 } }",
                               "model.convnet.stages[1].pool: 2 is larger than the image, 1x1"},
                     BadConfig{"convnet { stages { channels: 2 kernel: 4000000000 } }",
-                              "model.convnet.stages[0].kernel: 4000000000 is not in [1, "},
+                              "model.convnet.stages[0].kernel: 4000000000 is not in [0, "},
                     BadConfig{"convnet { stages { channels: 2 pool: 17 } }",
                               "model.convnet.stages[0].pool: 17 is not in [1, 16]", Images(64, 64, 1)},
                     BadConfig{"convnet { stages { channels: 2 } dropout: 0.5 }",

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/trainer/models/model_world.h"
+#include "trainer/passes/passes.h"
 
 namespace lockstep::models {
 namespace {
@@ -168,6 +169,20 @@ TEST_P(Family, HasLossesAndCountersExceptWhenItInfersAndLogitsExceptWhenItTrains
       EXPECT_EQ(graph.value(graph.outputs.at("logits")).shape, (Shape{6, 10}));
     }
     EXPECT_EQ(graph.value(graph.Find("image")).shape, (Shape{6, 8, 8, 3}));
+  }
+}
+
+TEST_P(Family, IsLeftAloneByPassesOverTensorFunctions) {
+  const auto kinds = [](const graph::Graph& graph) {
+    std::vector<graph::OpKind> of;
+    for (const graph::Op& op : graph.ops) of.push_back(op.kind);
+    return of;
+  };
+  for (const Mode mode : {Mode::kTrain, Mode::kInfer}) {
+    const graph::Graph forward = Build(Parse(GetParam()), Images(8, 8, 3), mode, 6).graph;
+    EXPECT_EQ(kinds(passes::RecogniseActivations(forward)), kinds(forward));
+    const graph::Graph whole = passes::RemoveDeadOps(passes::AddGradients(forward, {}));
+    EXPECT_EQ(kinds(passes::FuseElementwise(whole)), kinds(whole));
   }
 }
 

@@ -5,6 +5,8 @@
 
 #ifdef __CUDACC__
 #define LOCKSTEP_HD __host__ __device__ __forceinline__
+#define LOCKSTEP_INLINE
 #else
 #define LOCKSTEP_HD inline __attribute__((always_inline))
+#define LOCKSTEP_INLINE __attribute__((always_inline))  // what lambdas in such functions say
 #endif

@@ -49,6 +49,7 @@ void AddCommands(CLI::App& app, int* exit_code) {
   launch::AddDiffCommand(app, exit_code);
   launch::AddReplayCommand(app, exit_code);
   launch::AddExportCommand(app, exit_code);
+  launch::AddImportCommand(app, exit_code);
   launch::AddTokenizeCommand(app, exit_code);
   launch::AddTokenizerCommand(app, exit_code);
   launch::AddDoctorCommand(app, exit_code);

@@ -25,7 +25,7 @@ run_memory() {
     comm_flight_alignment_test)
   run_preset fuzz "${more[@]}" \
     fuzz_csv fuzz_idx fuzz_npy fuzz_token_files fuzz_tokenizer fuzz_encode fuzz_parallel fuzz_audio fuzz_recordings fuzz_checkpoint fuzz_safetensors fuzz_recipe fuzz_lease fuzz_certificate fuzz_flight_record fuzz_heartbeat \
-    fuzz_image fuzz_packed fuzz_metric_rows fuzz_profile fuzz_coco_json fuzz_voc_xml fuzz_yolo
+    fuzz_image fuzz_packed fuzz_metric_rows fuzz_profile fuzz_coco_json fuzz_voc_xml fuzz_yolo fuzz_onnx
 }
 
 full=0
@@ -36,7 +36,7 @@ else
   export LOCKSTEP_CUDA_ARCHITECTURES=${LOCKSTEP_CUDA_ARCHITECTURES-90-real}  # compiling for all takes minutes
 fi
 
-install_packages "${packages[@]}" clang clang-format clang-tidy libclang-rt-14-dev iproute2 openssh-client openssh-server slurm-wlm munge
+install_packages "${packages[@]}" clang clang-format clang-tidy libclang-rt-14-dev iproute2 openssh-client openssh-server slurm-wlm munge libonnx-testdata
 if [ $# -eq 0 ]; then
   run_threads
   if command -v clang++ >/dev/null; then
@@ -57,7 +57,7 @@ else
   longer=()
   if [ $full -eq 0 ]; then
     # Others prove nearly the same, the first of them itself under ThreadSanitizer; with --full these run too.
-    left_out='comm_watchdog_test|dist_bits_cifar10|dist_bits_gpt2|dist_bits_mnist|dist_bits_shakespeare_better|dist_bits_speech_strings|dist_bits_translate_lstm|dist_kills|gpu_bundle|gpu_conformance_emulated|gpu_conformance_plans_test|gpu_first_call_emulated|gpu_second_call_emulated'
+    left_out='comm_watchdog_test|dist_bits_bccd|dist_bits_cifar10|dist_bits_gpt2|dist_bits_mnist|dist_bits_shakespeare_better|dist_bits_speech_strings|dist_bits_translate_lstm|dist_kills|gpu_bundle|gpu_conformance_emulated|gpu_conformance_plans_test|gpu_first_call_emulated|gpu_second_call_emulated|slurm_studies'
     longer=(-E "^($left_out)\$")
     echo "left out, save with --full: ${left_out//|/, }" >&2
   fi

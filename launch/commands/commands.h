@@ -16,6 +16,7 @@ void AddEvalCommand(CLI::App& app, int* exit_code);
 void AddExportCommand(CLI::App& app, int* exit_code);
 void AddGenerateCommand(CLI::App& app, int* exit_code);
 void AddHelpCommand(CLI::App& app, int* exit_code);
+void AddImportCommand(CLI::App& app, int* exit_code);
 void AddInspectCommand(CLI::App& app, int* exit_code);
 void AddMeasureLimitsCommand(CLI::App& app, int* exit_code);
 void AddNewCommand(CLI::App& app, int* exit_code);

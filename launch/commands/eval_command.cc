@@ -94,8 +94,9 @@ int Eval(const EvalOptions& options) {
     });
     if (!job.place.device) job.place.executors = options.executors;
     std::optional<Examination> examination;
-    if (!options.brief && Examination::IsPossible(job.model.task)) {
-      examination.emplace(job.config.data, DataShapeOf(job.splits), job.model.task);
+    const models::DataShape shape = DataShapeOf(job.splits);
+    if (!options.brief && Examination::IsPossible(job.model.task, shape)) {
+      examination.emplace(job.config.data, shape, job.model.task);
       job.make_scorer = examination->Keep(job.make_scorer);
     }
     const run::ResultLine line =

@@ -37,7 +37,10 @@ struct PredictOptions {
   double score = kShownScore;  ///< of boxes, the least
   int beam = 0;                ///< 0: 5 for translations, 1 for transcripts
   int threads = 0;             ///< 0: as many as cores
-  bool json = false;
+  bool json = false, probabilities = false;
+
+  /// Answers are files of NumPy's.
+  bool as_arrays() const { return out.ends_with(".npy"); }
 };
 
 using Take = std::function<void(const std::string& lines)>;
@@ -87,24 +90,52 @@ class AnswerOutput {
   std::string kept_;
 };
 
+/// The one output goes to FILE.npy, several to FILE.NAME.npy each.
+void WriteArrays(const TrainedRun& run, const PredictOptions& options, int threads) {
+  const std::vector<ArrayFile> files = PredictArrayFiles(run, {options.inputs, options.probabilities, threads});
+  const std::string front = options.out.substr(0, options.out.rfind(".npy"));
+  for (const ArrayFile& file : files)
+    WriteFileAtomically(FileSystem::Real(),
+                        files.size() == 1 ? options.out : fmt::format("{}.{}.npy", front, file.name), file.bytes);
+}
+
+[[noreturn]] void RefuseArrays() {
+  throw Error(ErrorKind::kUsage, "answers are written as arrays where inputs are arrays", "--out",
+              "name a file of another ending");
+}
+
 void PredictSamples(const TrainedRun& run, const PredictOptions& options, int threads, const Take& take) {
   if (!options.texts.empty())
     throw Error(ErrorKind::kUsage, "the run answers rows of tables or images", "--text", "name files");
   const data::Source& source = run.recipe.data().train();
   const bool rows = source.has_csv();
-  const bool arrays = source.has_arrays() && std::all_of(options.inputs.begin(), options.inputs.end(), IsArrayPath);
+  // An imported model has met no data yet, and takes arrays of what it declares.
+  const bool takes_arrays = source.has_arrays() || !run.recipe.data().has_train();
+  const bool arrays = takes_arrays && std::all_of(options.inputs.begin(), options.inputs.end(), IsArrayPath);
   // Pictures in files are of bytes.
   const bool pictures =
-      !rows && !arrays && run.shape.input == "image" && (!source.has_arrays() || run.recipe.data().sample().bytes());
+      !rows && !arrays && run.shape.input == "image" && (!source.has_arrays() || run.recipe.data().sample().bytes()) &&
+      std::ranges::all_of(run.shape.fields, [](const models::DataField& field) { return field.answer; });
   if (source.has_arrays() && !arrays && !pictures)
     throw Error(ErrorKind::kUsage, "the run was trained on NumPy's arrays", options.inputs.front(),
                 "give it such: FILE.npy, or FILE.npz:NAME");
   if (!rows && !arrays && !pictures)
     throw Error(ErrorKind::kUsage, "the run was trained on a format that single answers can't be asked for in",
                 run.recipe.name(), "lockstep eval says how good it is");
+  if (options.as_arrays() && !arrays) RefuseArrays();
+  if (arrays && options.as_arrays()) return WriteArrays(run, options, threads);
   if (rows) PredictRows(run, {options.inputs, FormatOf(options), threads}, take);
   if (arrays) PredictArrays(run, {options.inputs, FormatOf(options), threads}, take);
   if (pictures) PredictPictures(run, {options.inputs, FormatOf(options), threads}, take);
+}
+
+void RequireForArrays(const PredictOptions& options) {
+  if (options.as_arrays() && (options.json || !options.format.empty()))
+    throw Error(ErrorKind::kUsage, "FILE.npy has a format of its own", options.json ? "--json" : "--format",
+                "leave it out, or name a file of another ending");
+  if (options.probabilities && !options.as_arrays())
+    throw Error(ErrorKind::kUsage, "other answers than arrays are probabilities anyway", "--probabilities",
+                "leave it out, or write arrays: --out FILE.npy");
 }
 
 void RequireForBoxes(const TrainedRun& run, const PredictOptions& options) {
@@ -119,10 +150,12 @@ void RequireForBoxes(const TrainedRun& run, const PredictOptions& options) {
 int Predict(const PredictOptions& options) {
   if (options.inputs.empty() && options.texts.empty())
     throw Error(ErrorKind::kUsage, "there is nothing to predict from", "INPUT", "name files, or give --text");
+  RequireForArrays(options);
   AnswerOutput output(options.out);
   const Take take = [&](const std::string& lines) { output.Take(lines); };
   const TrainedRun run = OpenTrainedRun(options.run);
   RequireForBoxes(run, options);
+  if (options.as_arrays() && !run.Predicts()) RefuseArrays();
   const int threads = options.threads > 0 ? options.threads : QueryCores().usable;
   const TextsOptions texts{options.inputs, options.texts, FormatOf(options), options.beam};
   if (run.Transcribes()) {
@@ -137,7 +170,7 @@ int Predict(const PredictOptions& options) {
     throw Error(ErrorKind::kUsage, "the run's model writes text", options.run,
                 "lockstep generate lets language models write");
   }
-  output.Finish();
+  if (!options.as_arrays()) output.Finish();
   return 0;
 }
 
@@ -151,12 +184,14 @@ void AddPredictCommand(CLI::App& app, int* exit_code) {
   command->add_option("RUN", options->run, "a run folder (its newest good checkpoint) or a checkpoint folder")
       ->required();
   command->add_option("INPUT", options->inputs,
-                      "CSV files of rows; NumPy's arrays (x.npy, data.npz:x); JPEG and PNG files, or folders of them; "
+                      "CSV files of rows; NumPy's arrays (x.npy, data.npz:x; of several inputs NAME=FILE each); JPEG "
+                      "and PNG files, or folders of them; "
                       "audio files (members of archives as "
                       "ARCHIVE.tar:MEMBER), or texts of one "
                       "sentence a line (-: standard input; rows and sentences are answered line by line)");
   command->add_option("--out", options->out,
-                      "the file that the answers go to, when all are there (default: standard output)");
+                      "the file that the answers go to, when all are there (default: standard output); FILE.npy: of "
+                      "arrays an array of floats, logits or values, of several outputs FILE.NAME.npy each");
   command
       ->add_option("--format", options->format,
                    "csv, jsonl or text, of boxes also coco (default: csv with --out, else text)")
@@ -168,6 +203,7 @@ void AddPredictCommand(CLI::App& app, int* exit_code) {
       ->add_option("--threads", options->threads,
                    "of rows and pictures: threads that answer (default: one for each core)")
       ->check(WholeNumber(1, 1024));
+  command->add_flag("--probabilities", options->probabilities, "with --out FILE.npy: of logits their softmax");
   command->add_option("--text", options->texts, "a sentence to translate; may be given again");
   command
       ->add_option("--beam", options->beam,
@@ -180,6 +216,7 @@ void AddPredictCommand(CLI::App& app, int* exit_code) {
       "Examples:\n"
       "  lockstep predict runs/cancer patients.csv --out answers.csv\n"
       "  lockstep predict runs/cells new-pictures/ --format csv\n"
+      "  lockstep predict runs/study image=scans.npy meta=patients.npy --out answers.npy\n"
       "  lockstep predict runs/bccd new-pictures/ --draw drawn\n"
       "  lockstep predict runs/speech hello.wav\n"
       "  lockstep predict runs/translate --text \"Ein Mann schläft in einem grünen Zimmer.\"\n"

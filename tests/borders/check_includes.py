@@ -15,6 +15,7 @@ import unittest
 ARROWS = """
     base <- comm data metrics graph profile
     graph <- passes models optim
+    models <- onnx
     passes profile <- engine
     engine optim <- kernels
     engine optim metrics data comm <- checkpoint
@@ -22,30 +23,32 @@ ARROWS = """
     plan <- step
     step infer <- evaluate
     evaluate records <- run
-    run kernels models <- launch
+    run kernels models onnx <- launch
 """
 
 # The inner order of launch, by its rooms: `launch` is what lies in none of them.
 LAUNCH_ARROWS = """
     supervise/launcher <- supervise
     recipe supervise <- job
-    job <- answers
-    recipe <- export command_line report
-    page <- report scale
+    job <- answers export
+    recipe <- command_line report
+    draft <- import
+    page <- drawing report scale
     recipe supervise <- scale
     scale <- tune
     scale supervise/launcher <- profile
     command_line job supervise <- slurm
     job scale <- estimate
     estimate scale <- project
-    answers draft estimate export slurm command_line profile project report tune <- commands
+    answers draft drawing estimate export import slurm command_line profile project report tune <- commands
     commands <- commands/data
     commands/data <- launch
 """
 
 # The inner order of data, by its folders: `data` is what lies in none of them.
 DATA_ARROWS = """
-    data <- batches image rows table text/tokenizers
+    data <- batches rows table text/tokenizers
+    rows <- image
     table <- formats
     formats <- audio
     formats image <- pictures

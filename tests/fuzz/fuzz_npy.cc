@@ -29,12 +29,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     ArrayOptions options;
     if ((data[0] & 4) != 0) options.classes = 3;
     if ((data[0] & 8) != 0) options.on_broken = [](const lockstep::Error&) {};
-    NamedArray first{ReadNpy(Copy(files.first(split)), inputs), inputs};
-    std::optional<NamedArray> second;
-    if ((data[0] & 3) != 0) second = NamedArray{ReadNpy(Copy(files.subspan(split)), answers), answers};
-    const MemoryDataset dataset(ReadArrays(std::move(first), (data[0] & 1) != 0 ? &*second : nullptr,
-                                           (data[0] & 3) == 2 ? &*second : nullptr, options),
-                                {});
+    ArraySet arrays{.inputs = NamedArray{ReadNpy(Copy(files.first(split)), inputs), inputs}};
+    const auto second = [&] { return NamedArray{ReadNpy(Copy(files.subspan(split)), answers), answers}; };
+    if ((data[0] & 1) != 0) arrays.labels = second();
+    if ((data[0] & 3) == 2) arrays.targets = second();
+    if ((data[0] & 16) != 0)
+      arrays.fields.push_back(
+          {.name = "field", .role = static_cast<FieldArray::Role>(data[0] >> 5 & 3), .array = second()});
+    const MemoryDataset dataset(ReadArrays(std::move(arrays), options), {});
     Sample sample;
     for (uint64_t id = 0; id < dataset.size(); ++id) dataset.Read(0, id, sample);
   } catch (const lockstep::Error& error) {

@@ -54,7 +54,7 @@ std::vector<float> Infer(Recipe recipe, const std::vector<float>& tokens, engine
   const auto plan = std::make_shared<const engine::ProgramPlan>(engine::Compile(model.graph, layout, backend, options));
   const Buffer weights(static_cast<size_t>(layout.elements()) * sizeof(float));
   const Buffer arena(static_cast<size_t>(plan->memory.bytes)), workspace(plan->workspace_bytes);
-  launch::ResolveInitFrom(recipe)(layout, weights.As<float>().data());
+  launch::ResolveInitFrom(recipe)(model.graph, layout, weights.As<float>().data());
   engine::PackedWeights packed(*plan, layout, backend, weights.As<float>().data());
   packed.Pack();
   engine::Program program(

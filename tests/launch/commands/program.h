@@ -28,9 +28,9 @@ inline Ended Call(const std::string& arguments, const std::string& redirection =
 
 inline const std::vector<std::string>& Commands() {
   static const std::vector<std::string> kCommands = {
-      "train",    "eval",    "run",        "submit", "status",   "plan",      "inspect", "diff", "replay",
-      "report",   "verify",  "data",       "export", "tokenize", "tokenizer", "doctor",  "help", "version",
-      "generate", "predict", "completion", "new",    "scale",    "profile",   "project", "tune"};
+      "train",   "eval",     "import",  "run",        "submit", "status",   "plan",      "inspect", "diff",
+      "replay",  "report",   "verify",  "data",       "export", "tokenize", "tokenizer", "doctor",  "help",
+      "version", "generate", "predict", "completion", "new",    "scale",    "profile",   "project", "tune"};
   return kCommands;
 }
 

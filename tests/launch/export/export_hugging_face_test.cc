@@ -77,7 +77,7 @@ TEST_F(ExportHuggingFace, WhatItWritesComesBackInTheSame) {
     Export(run, false, path);
     run.recipe.mutable_train()->set_init_from(out_);
     std::vector<float> arena(run.arena.size());
-    ResolveInitFrom(run.recipe)(run.layout, arena.data());
+    ResolveInitFrom(run.recipe)({}, run.layout, arena.data());
     EXPECT_EQ(arena, run.arena);
   }
 }

@@ -180,6 +180,17 @@ class Filling {
            std::ranges::all_of(names, [&](const std::string& name) { return head_.parameters.contains(name); });
   }
 
+  /// What the first of `names` is called where all are there with the same in front of them; empty: they are not.
+  std::string FirstUnderOnePrefix(const std::vector<std::string>& names) const {
+    for (const auto& [theirs, tensor] : weights_.tensors) {
+      if (!theirs.ends_with("." + names.front())) continue;
+      const std::string prefix = theirs.substr(0, theirs.size() - names.front().size());
+      if (std::ranges::all_of(names, [&](const std::string& name) { return Find(prefix + name) != nullptr; }))
+        return theirs;
+    }
+    return "";
+  }
+
   [[noreturn]] void ThrowMissing(const std::vector<std::string>& names) const {
     std::string hint =
         fmt::format("lockstep inspect shows the tensors of a checkpoint; train {{ {} }} leaves them at random",
@@ -189,12 +200,12 @@ class Filling {
       quoted.push_back(fmt::format("\"{}\"", name));
       if (weights_.foreign_gpt && name == "lm_head.weight") hint = "set model.gpt.tied: true";
       if (weights_.foreign_gpt && name.ends_with(".bias")) hint = "set model.gpt.bias: false";
-      for (const auto& [theirs, tensor] : weights_.tensors)
-        if (theirs.ends_with("." + name)) hint = fmt::format("it has \"{}\": names must be the model's", theirs);
       if (const auto other = weights_.others.find(name); other != weights_.others.end())
         Fail(fmt::format("its \"{}\" is of type {}; Lockstep reads F32, F16, BF16 and F64", name, other->second),
              "write the weights as floats");
     }
+    if (const std::string theirs = FirstUnderOnePrefix(names); !theirs.empty())
+      hint = fmt::format("it has \"{}\": names must be the model's", theirs);
     Fail(fmt::format("has no tensor{} {} that the model needs", names.size() > 1 ? "s" : "", Listed(std::move(quoted))),
          hint);
   }

@@ -272,7 +272,7 @@ class BordersTest(unittest.TestCase):
     def test_launch_has_an_inner_order(self):
         self.assert_forbidden("launch/recipe/recipe.cc", '#include "launch/job/job_setup.h"')
         self.assert_forbidden("launch/supervise/supervisor.cc", '#include "launch/commands/commands.h"')
-        self.assert_forbidden("launch/export/export_tokenizer.cc", '#include "launch/job/ranks.h"')
+        self.assert_forbidden("launch/report/report_page.cc", '#include "launch/job/ranks.h"')
         self.assert_forbidden("launch/newcomer/a.cc", '#include "launch/recipe/recipe.h"')
         self.assert_allowed("launch/commands/run_command.cc", '#include "launch/supervise/supervisor.h"')
         self.assert_allowed("launch/main.cc", '#include "launch/commands/commands.h"')

@@ -128,6 +128,31 @@ for model in images mixed; do
 done
 
 
+# Each output is an array of its own.
+must_call predict mixed-1 waves=waves.npy kind=kind.npy meta=meta.npy --out answers.npy
+python3 - <<'END' || fail "answers to several inputs are others than the run learned"
+import struct
+
+
+def read(path):
+    data = open(path, "rb").read()
+    end = 10 + struct.unpack("<H", data[8:10])[0]
+    return data[10:end].decode(), struct.unpack(f"<{(len(data) - end) // 4}f", data[end:])
+
+
+form, logits = read("answers.logits.npy")
+assert "'shape': (240, 3)" in form, form
+right = sum(max(range(3), key=lambda k: logits[3 * i + k]) == i % 3 for i in range(240))
+form, found = read("answers.height.npy")
+assert "'shape': (240, 1)" in form, form
+wanted = read("height.npy")[1]
+error = sum(abs(a - b) for a, b in zip(found, wanted)) / 240
+print("answers:", right, "of 240 classes, heights", error)
+assert right > 200 and error < 0.3, (right, error)
+END
+"$lockstep" predict mixed-1 waves=waves.npy meta=meta.npy --out answers.npy >stdout 2>stderr && fail "an input may be missing"
+grep -q "give waves=FILE meta=FILE kind=FILE" stderr || fail "inputs are not named: $(cat stderr)"
+
 # Both losses are learned.
 python3 - <<'END' || fail "the graph of several inputs learns nothing"
 import json

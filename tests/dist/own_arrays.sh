@@ -176,12 +176,35 @@ found = json.load(open('stdout'))['regression']
 assert found['mean']['r2'] > 0.9, found" || fail "values of arrays are not learned: $(cat stdout)"
 must_call predict values-1 x.npy --format csv
 [ "$(wc -l <stdout)" -eq 301 ] && [ "$(head -1 stdout | tr ',' '\n' | wc -l)" -eq 3 ] || fail "an array is not answered row by row"
+cp stdout answers.csv
+cat >answers.py <<'END2'
+# Whether a file of NumPy's holds the last columns of a file of answers.
+import ast, struct, sys
+
+data = open(sys.argv[1], "rb").read()
+end = 10 + struct.unpack("<H", data[8:10])[0]
+header = ast.literal_eval(data[10:end].decode())
+assert data[:8] == b"\x93NUMPY\x01\0" and end % 64 == 0 and header["descr"] == "<f4" and not header["fortran_order"], header
+rows, columns = header["shape"]
+found = struct.unpack(f"<{rows * columns}f", data[end:])
+expected = [float(cell) for line in open(sys.argv[2]).read().splitlines()[1:] for cell in line.split(",")[-columns:]]
+assert len(found) == len(expected), (header, len(expected))
+assert all(abs(a - b) <= 1e-5 * abs(b) + 1e-6 for a, b in zip(found, expected)), "other values"
+END2
+must_call predict values-1 x.npy --out answers.npy
+python3 answers.py answers.npy answers.csv || fail "values are others in an array"
+must_call predict values-1 features=x.npy --out named.npy
+cmp -s answers.npy named.npy || fail "an input that is named is another"
 
 must_call new pictures.npz
 grep -q 'labels: "pictures.npz:y"' pictures.textproto || fail "new overlooks an array"
 must_train 2 pictures.textproto --out pictures
 must_call predict pictures pictures.npz:x --format csv
 [ "$(head -1 stdout)" = "row,prediction,probability,p(dark),p(grey),p(pale)" ] || fail "classes of arrays have no names"
+cp stdout answers.csv
+must_call predict pictures pictures.npz:x --out answers.npy --probabilities
+python3 answers.py answers.npy answers.csv || fail "probabilities are others in an array"
+"$lockstep" predict pictures pictures.npz:x --out answers.csv --probabilities >stdout 2>stderr && fail "lines have logits"
 "$lockstep" predict pictures x.npy >stdout 2>stderr && fail "features are answered as pictures"
 grep -q 'its samples are features \[3\], those of the training data are image \[8, 8, 1\] of bytes' stderr || fail "other arrays are taken"
 echo "arrays: values, pictures and words, the same at 1 and 3 ranks, with answers"
